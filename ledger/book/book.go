@@ -1,0 +1,225 @@
+// Package book is the state machine of the ledger: what each fact does to accounts, credit lots, cases, courses,
+// organizations, keys, officers and policies.
+//
+// [State.Apply] adds one entry's recorded deltas to the state; it never judges, reads no clock and knows no policy, so
+// that appending, replaying and checking the same entries give the same rows, whatever version of the rules runs. The
+// rows and their keys are listed in ledger/FORMAT.md.
+//
+// Its one invariant, checked with every change to a lot: what was issued is what is pending, available, reserved,
+// transferred, expired and reversed, and none of these is negative.
+package book
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// ErrInconsistent says that an entry and the state do not fit: a fault of whoever made the entry, or a damaged row.
+// Nothing of the entry may be committed.
+var ErrInconsistent = errors.New("book: entry and state do not fit")
+
+// Rows reads the rows that a State or a Reader stands on. Row answers nil when there is no such row; what it answers
+// must not change afterwards.
+type Rows interface {
+	Row(key []byte) ([]byte, error)
+}
+
+// State is a set of changes on top of rows that are committed already: it reads through to them and remembers what
+// became different. It is used by one goroutine.
+//
+// The changes of one entry, or of several, are kept or undone as a whole: [State.Keep] makes them part of the state,
+// [State.Undo] drops everything since the last Keep.
+type State struct {
+	below   Rows
+	rows    map[string]*row
+	touched []*row // since the last Keep or Undo
+	changed []*row // since NewState, in order
+}
+
+// row is one row as the state sees it. At most one of kept and message is newer than the other: between Keep and Undo a
+// touched row's message is ahead of its bytes.
+type row struct {
+	key     []byte
+	kept    []byte        // value as of the last Keep; nil: no row
+	message proto.Message // decoded value, nil if not decoded
+	value   []byte        // value since the last Keep, for rows that are no message
+	isValue bool
+	touched bool
+	changed bool
+}
+
+// NewState starts with no changes.
+func NewState(below Rows) *State {
+	return &State{below: below, rows: make(map[string]*row)}
+}
+
+// Prefetched hands the state a row that was read in advance: nil when there is none. A row the state knows already
+// keeps what the state knows.
+func (s *State) Prefetched(key, value []byte) {
+	if _, ok := s.rows[string(key)]; !ok {
+		s.rows[string(key)] = &row{key: key, kept: value}
+	}
+}
+
+// Keep makes everything since the last Keep or Undo part of the state.
+func (s *State) Keep() error {
+	for _, r := range s.touched {
+		if r.isValue {
+			r.kept, r.value, r.isValue = r.value, nil, false
+		} else {
+			value, err := proto.Marshal(r.message)
+			if err != nil {
+				return fmt.Errorf("book: row %x: %v", r.key, err)
+			}
+			r.kept = value
+		}
+		r.touched = false
+		if !r.changed {
+			r.changed = true
+			s.changed = append(s.changed, r)
+		}
+	}
+	s.touched = s.touched[:0]
+	return nil
+}
+
+// Undo drops everything since the last Keep or Undo.
+func (s *State) Undo() {
+	for _, r := range s.touched {
+		r.message, r.value, r.isValue, r.touched = nil, nil, false, false
+	}
+	s.touched = s.touched[:0]
+}
+
+// Changes yields the rows that are different from those below, each once; a nil value is a row that is gone. What was
+// not kept is not among them.
+func (s *State) Changes(yield func(key, value []byte) bool) {
+	for _, r := range s.changed {
+		if !yield(r.key, r.kept) {
+			return
+		}
+	}
+}
+
+// Row answers the row as the state sees it, with everything that was kept, so that a State can stand on a State.
+func (s *State) Row(key []byte) ([]byte, error) {
+	r, err := s.row(key)
+	if err != nil {
+		return nil, err
+	}
+	if r.isValue {
+		return r.value, nil
+	}
+	return r.kept, nil
+}
+
+func (s *State) row(key []byte) (*row, error) {
+	if r, ok := s.rows[string(key)]; ok {
+		return r, nil
+	}
+	value, err := s.below.Row(key)
+	if err != nil {
+		return nil, err
+	}
+	r := &row{key: key, kept: value}
+	s.rows[string(key)] = r
+	return r, nil
+}
+
+func (s *State) touch(r *row) {
+	if !r.touched {
+		r.touched = true
+		s.touched = append(s.touched, r)
+	}
+}
+
+// set writes a row that is no message; nil removes it.
+func (s *State) set(key, value []byte) error {
+	r, err := s.row(key)
+	if err != nil {
+		return err
+	}
+	s.touch(r)
+	r.value, r.isValue = value, true
+	return nil
+}
+
+// message is what generated messages of type T are.
+type message[T any] interface {
+	*T
+	proto.Message
+}
+
+// view answers a decoded row for reading, or nil when there is none.
+func view[T any, M message[T]](s *State, key []byte) (M, error) {
+	r, err := s.row(key)
+	if err != nil {
+		return nil, err
+	}
+	if r.message == nil {
+		if r.kept == nil {
+			return nil, nil
+		}
+		decoded := M(new(T))
+		if err := proto.Unmarshal(r.kept, decoded); err != nil {
+			return nil, fmt.Errorf("%w: row %x is damaged: %v", ErrInconsistent, key, err)
+		}
+		r.message = decoded
+	}
+	return r.message.(M), nil
+}
+
+// edit answers a decoded row to be changed in place, a new one when there is none.
+func edit[T any, M message[T]](s *State, key []byte) (M, error) {
+	decoded, err := view[T, M](s, key)
+	if err != nil {
+		return nil, err
+	}
+	r := s.rows[string(key)]
+	if decoded == nil {
+		decoded = M(new(T))
+		r.message = decoded
+	}
+	s.touch(r)
+	return decoded, nil
+}
+
+// create answers a new row, which must not be there yet.
+func create[T any, M message[T]](s *State, key []byte, what string) (M, error) {
+	known, err := view[T, M](s, key)
+	if err != nil {
+		return nil, err
+	}
+	if known != nil {
+		return nil, fmt.Errorf("%w: %s is there already", ErrInconsistent, what)
+	}
+	return edit[T, M](s, key)
+}
+
+// must answers a row to be changed in place, which must be there.
+func must[T any, M message[T]](s *State, key []byte, what string) (M, error) {
+	known, err := view[T, M](s, key)
+	if err != nil {
+		return nil, err
+	}
+	if known == nil {
+		return nil, fmt.Errorf("%w: there is no %s", ErrInconsistent, what)
+	}
+	return edit[T, M](s, key)
+}
+
+// factName is the name of an entry's fact, such as "CompletionRecorded".
+func factName(e *ledgerv1.Entry) string {
+	fact := e.ProtoReflect().WhichOneof(e.ProtoReflect().Descriptor().Oneofs().ByName("fact"))
+	if fact == nil {
+		return ""
+	}
+	return string(fact.Message().Name())
+}
+
+// Fact is the name of what happened in an entry, such as "CompletionRecorded"; empty when the entry has no fact.
+func Fact(e *ledgerv1.Entry) string { return factName(e) }

@@ -1,0 +1,254 @@
+package book
+
+import (
+	"fmt"
+	"slices"
+
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+)
+
+func (s *State) completionRecorded(e *ledgerv1.Entry, fact *ledgerv1.CompletionRecorded) error {
+	id, account, err := s.account(fact.GetAccount())
+	if err != nil {
+		return err
+	}
+	organization, err := s.stated(e, fact.GetOrigin())
+	if err != nil {
+		return err
+	}
+	month, err := edit[ledgerv1.MonthRow](s, MonthKey(id, MonthOf(fact.GetEndDay())))
+	if err != nil {
+		return err
+	}
+	item := &ledgerv1.CompletionItem{
+		Index:        e.GetIndex(),
+		Time:         e.GetTime(),
+		Organization: organization,
+		Course:       fact.GetCourse(),
+		Category:     fact.GetCategory(),
+		EndDay:       fact.GetEndDay(),
+	}
+	month.Items = append(month.Items, item)
+	account.Completions++
+	if fact.GetOutcome() == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
+		ref := &ledgerv1.CompletionRef{Index: e.GetIndex(), EndDay: fact.GetEndDay()}
+		if err := s.openCase(e, fact.GetAccount(), ref, fact.GetCauses(), fact.GetRisk()); err != nil {
+			return err
+		}
+		item.CasePlusOne = e.GetIndex() + 1
+	}
+	return s.changeCompletion(e, id, account, item, fact.GetOutcome(), fact.GetEffects())
+}
+
+func (s *State) completionVoided(e *ledgerv1.Entry, fact *ledgerv1.CompletionVoided) error {
+	id, account, err := s.account(fact.GetAccount())
+	if err != nil {
+		return err
+	}
+	if _, err := s.stated(e, fact.GetOrigin()); err != nil {
+		return err
+	}
+	item, err := s.completion(id, fact.GetCompletion())
+	if err != nil {
+		return err
+	}
+	if item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED {
+		return fmt.Errorf("%w: completion %d is voided already", ErrInconsistent, item.GetIndex())
+	}
+	if item.GetCasePlusOne() != 0 {
+		if err := s.closeCase(e, item, ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN, ""); err != nil {
+			return err
+		}
+	}
+	return s.changeCompletion(e, id, account, item, ledgerv1.Outcome_OUTCOME_VOIDED, fact.GetEffects())
+}
+
+func (s *State) creditsAwarded(e *ledgerv1.Entry, fact *ledgerv1.CreditsAwarded) error {
+	return s.decided(e, decision{
+		actor: fact.GetActor(), request: fact.GetRequest(), caseID: fact.GetCase(), account: fact.GetAccount(),
+		completion: fact.GetCompletion(), outcome: fact.GetOutcome(), effects: fact.GetEffects(),
+		status: ledgerv1.CaseStatus_CASE_STATUS_APPROVED,
+	})
+}
+
+func (s *State) caseStepTaken(e *ledgerv1.Entry, fact *ledgerv1.CaseStepTaken) error {
+	return s.decided(e, decision{
+		actor: fact.GetActor(), request: fact.GetRequest(), caseID: fact.GetCase(), account: fact.GetAccount(),
+		completion: fact.GetCompletion(), outcome: fact.GetOutcome(), effects: fact.GetEffects(),
+		status: ledgerv1.CaseStatus_CASE_STATUS_REJECTED,
+	})
+}
+
+// decision is what the facts that end a case have in common.
+type decision struct {
+	actor      *ledgerv1.Actor
+	request    *ledgerv1.Request
+	caseID     uint64
+	account    []byte
+	completion *ledgerv1.CompletionRef
+	outcome    ledgerv1.Outcome
+	effects    *ledgerv1.Effects
+	status     ledgerv1.CaseStatus
+}
+
+func (s *State) decided(e *ledgerv1.Entry, d decision) error {
+	id, account, err := s.account(d.account)
+	if err != nil {
+		return err
+	}
+	item, err := s.completion(id, d.completion)
+	if err != nil {
+		return err
+	}
+	if item.GetCasePlusOne() == 0 || item.GetCasePlusOne()-1 != d.caseID {
+		return fmt.Errorf("%w: case %d is not open on completion %d", ErrInconsistent, d.caseID, item.GetIndex())
+	}
+	if err := s.closeCase(e, item, d.status, d.actor.GetOfficer()); err != nil {
+		return err
+	}
+	item.DecidedPlusOne = e.GetIndex() + 1
+	if err := s.changeCompletion(e, id, account, item, d.outcome, d.effects); err != nil {
+		return err
+	}
+	return s.requested(e, d.actor, d.request)
+}
+
+func (s *State) caseOpened(e *ledgerv1.Entry, fact *ledgerv1.CaseOpened) error {
+	id, _, err := s.account(fact.GetAccount())
+	if err != nil {
+		return err
+	}
+	item, err := s.completion(id, fact.GetCompletion())
+	if err != nil {
+		return err
+	}
+	if item.GetCasePlusOne() != 0 {
+		return fmt.Errorf("%w: completion %d has an open case", ErrInconsistent, item.GetIndex())
+	}
+	if err := s.openCase(e, fact.GetAccount(), fact.GetCompletion(), fact.GetCauses(), fact.GetRisk()); err != nil {
+		return err
+	}
+	item.CasePlusOne, item.ChangedIndex = e.GetIndex()+1, e.GetIndex()
+	return s.mark(item.GetOrganization(), e.GetIndex())
+}
+
+// moved applies what happens to lots without a decision on a completion.
+func (s *State) moved(e *ledgerv1.Entry, account []byte, effects *ledgerv1.Effects) error {
+	id, row, err := s.account(account)
+	if err != nil {
+		return err
+	}
+	return s.addEffects(e, id, row, nil, effects)
+}
+
+// changeCompletion gives a completion its new outcome and adds the effects of the entry.
+func (s *State) changeCompletion(
+	e *ledgerv1.Entry, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
+	outcome ledgerv1.Outcome, effects *ledgerv1.Effects,
+) error {
+	item.Outcome, item.ChangedIndex = outcome, e.GetIndex()
+	if e.GetIndex() != item.GetIndex() {
+		item.EffectsIn = append(item.EffectsIn, e.GetIndex())
+	}
+	if err := s.mark(item.GetOrganization(), e.GetIndex()); err != nil {
+		return err
+	}
+	return s.addEffects(e, id, account, item, effects)
+}
+
+// stated makes a statement known for ever, and answers the number of its organization.
+func (s *State) stated(e *ledgerv1.Entry, origin *ledgerv1.Origin) (organization uint64, err error) {
+	organization, err = s.organizationNumber(origin.GetOrganization())
+	if err != nil {
+		return 0, err
+	}
+	statement, err := unit.ParseStatementID(origin.GetStatementId())
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrInconsistent, err)
+	}
+	key := StatementKey(organization, statement)
+	if known, err := s.Row(key); err != nil {
+		return 0, err
+	} else if known != nil {
+		return 0, fmt.Errorf("%w: the statement is recorded already", ErrInconsistent)
+	}
+	return organization, s.set(key, Uint(e.GetIndex()))
+}
+
+func (s *State) openCase(
+	e *ledgerv1.Entry, account []byte, completion *ledgerv1.CompletionRef, causes []string, risk uint32,
+) error {
+	row, err := create[ledgerv1.CaseRow](s, CaseKey(e.GetIndex()), "the case")
+	if err != nil {
+		return err
+	}
+	row.Status, row.Time = ledgerv1.CaseStatus_CASE_STATUS_OPEN, e.GetTime()
+	row.Account, row.Completion, row.Causes, row.Risk = account, completion, causes, risk
+	return s.set(queueKey(row, e.GetIndex()), []byte{})
+}
+
+func (s *State) closeCase(
+	e *ledgerv1.Entry, item *ledgerv1.CompletionItem, status ledgerv1.CaseStatus, officer string,
+) error {
+	index := item.GetCasePlusOne() - 1
+	row, err := must[ledgerv1.CaseRow](s, CaseKey(index), "such case")
+	if err != nil {
+		return err
+	}
+	if err := s.set(queueKey(row, index), nil); err != nil {
+		return err
+	}
+	row.Status, row.DecidedPlusOne, row.DecidedTime, row.Officer = status, e.GetIndex()+1, e.GetTime(), officer
+	item.CasePlusOne = 0
+	return s.set(queueKey(row, index), []byte{})
+}
+
+func queueKey(row *ledgerv1.CaseRow, index uint64) []byte {
+	return QueueKey(uint8(row.GetStatus()), uint8(min(row.GetRisk(), 0xff)), index)
+}
+
+// account answers the standing of an account to be changed.
+func (s *State) account(b []byte) (unit.AccountID, *ledgerv1.AccountRow, error) {
+	id, err := unit.AccountIDFromBytes(b)
+	if err != nil {
+		return id, nil, fmt.Errorf("%w: %w", ErrInconsistent, err)
+	}
+	row, err := must[ledgerv1.AccountRow](s, AccountKey(id), "such account")
+	return id, row, err
+}
+
+// completion answers a completion of an account to be changed.
+func (s *State) completion(id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
+	month, err := must[ledgerv1.MonthRow](s, MonthKey(id, MonthOf(ref.GetEndDay())), "such completion")
+	if err != nil {
+		return nil, err
+	}
+	if item := find(month, ref.GetIndex()); item != nil {
+		return item, nil
+	}
+	return nil, fmt.Errorf("%w: there is no completion %d on the account", ErrInconsistent, ref.GetIndex())
+}
+
+func find(month *ledgerv1.MonthRow, index uint64) *ledgerv1.CompletionItem {
+	items := month.GetItems()
+	i, ok := slices.BinarySearchFunc(items, index, func(item *ledgerv1.CompletionItem, index uint64) int {
+		return compare(item.GetIndex(), index)
+	})
+	if !ok {
+		return nil
+	}
+	return items[i]
+}
+
+func compare(a, b uint64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,350 @@
+package book
+
+import (
+	"fmt"
+	"slices"
+
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+)
+
+// maxCredits bounds what is issued in a category of an account, in milli-credits, so that no sum leaves 64 bits.
+const maxCredits = 1 << 60
+
+// addEffects adds all deltas of an entry. New lots become lots of item.
+func (s *State) addEffects(
+	e *ledgerv1.Entry, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
+	effects *ledgerv1.Effects,
+) error {
+	for _, hours := range effects.GetHours() {
+		if err := addHours(account, hours); err != nil {
+			return err
+		}
+		if item != nil {
+			item.Minutes += hours.GetMinutes()
+		}
+	}
+	if item != nil && item.GetMinutes() < 0 {
+		return fmt.Errorf("%w: completion %d would count less than no minutes", ErrInconsistent, item.GetIndex())
+	}
+	for position, lot := range effects.GetLots() {
+		if err := issueLot(account, item, e.GetIndex(), position, lot); err != nil {
+			return err
+		}
+	}
+	for _, change := range effects.GetLotChanges() {
+		if err := s.changeLot(e, id, account, change); err != nil {
+			return err
+		}
+	}
+	for _, usage := range effects.GetUsage() {
+		if err := addUsage(account, usage); err != nil {
+			return err
+		}
+	}
+	if effects.GetRemainder() != 0 {
+		if item == nil {
+			return fmt.Errorf("%w: a remainder belongs to a completion", ErrInconsistent)
+		}
+		if err := addRemainder(account, item.GetCourse(), effects.GetRemainder()); err != nil {
+			return err
+		}
+	}
+	if group := effects.GetGroup(); group != nil {
+		setGroup(account, group)
+	}
+	if err := s.replace(e, id, account, effects.GetReplaces()); err != nil {
+		return err
+	}
+	return s.addDays(id, item, effects)
+}
+
+// replace takes what a completion contributes from the account, since a better one has come.
+func (s *State) replace(
+	e *ledgerv1.Entry, id unit.AccountID, account *ledgerv1.AccountRow, reversal *ledgerv1.Reversal,
+) error {
+	if reversal == nil {
+		return nil
+	}
+	item, err := s.completion(id, reversal.GetCompletion())
+	if err != nil {
+		return err
+	}
+	item.Outcome = ledgerv1.Outcome_OUTCOME_DUPLICATE
+	for _, hours := range reversal.GetHours() {
+		if err := addHours(account, hours); err != nil {
+			return err
+		}
+		item.Minutes += hours.GetMinutes()
+	}
+	if item.GetMinutes() < 0 {
+		return fmt.Errorf("%w: completion %d would count less than no minutes", ErrInconsistent, item.GetIndex())
+	}
+	for _, usage := range reversal.GetUsage() {
+		if err := addUsage(account, usage); err != nil {
+			return err
+		}
+	}
+	for _, minutes := range reversal.GetDays() {
+		if err := s.addDayMinutes(id, minutes); err != nil {
+			return err
+		}
+	}
+	if reversal.GetRemainder() != 0 {
+		if err := addRemainder(account, item.GetCourse(), reversal.GetRemainder()); err != nil {
+			return err
+		}
+	}
+	return s.noteChange(e, item)
+}
+
+// noteChange notes that an entry changed a completion that it is not about in the first place.
+func (s *State) noteChange(e *ledgerv1.Entry, item *ledgerv1.CompletionItem) error {
+	if item.GetChangedIndex() == e.GetIndex() {
+		return nil
+	}
+	item.ChangedIndex = e.GetIndex()
+	item.EffectsIn = append(item.EffectsIn, e.GetIndex())
+	return s.mark(item.GetOrganization(), e.GetIndex())
+}
+
+func addHours(account *ledgerv1.AccountRow, delta *ledgerv1.YearMinutes) error {
+	sum := categorySum(account, delta.GetCategory())
+	sum.Minutes += delta.GetMinutes()
+	i := slices.IndexFunc(account.GetHours(), func(y *ledgerv1.YearMinutes) bool {
+		return y.GetYear() == delta.GetYear() && y.GetCategory() == delta.GetCategory()
+	})
+	if i < 0 {
+		i = len(account.GetHours())
+		account.Hours = append(account.Hours, &ledgerv1.YearMinutes{Year: delta.GetYear(), Category: delta.GetCategory()})
+	}
+	account.Hours[i].Minutes += delta.GetMinutes()
+	if sum.GetMinutes() < 0 || account.Hours[i].GetMinutes() < 0 {
+		return fmt.Errorf("%w: less than no hours in category %q", ErrInconsistent, delta.GetCategory())
+	}
+	return nil
+}
+
+func categorySum(account *ledgerv1.AccountRow, category string) *ledgerv1.CategorySum {
+	for _, sum := range account.GetSums() {
+		if sum.GetCategory() == category {
+			return sum
+		}
+	}
+	sum := &ledgerv1.CategorySum{Category: category}
+	account.Sums = append(account.Sums, sum)
+	return sum
+}
+
+func issueLot(
+	account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem, entry uint64, position int, lot *ledgerv1.Lot,
+) error {
+	if item == nil {
+		return fmt.Errorf("%w: a lot belongs to a completion", ErrInconsistent)
+	}
+	if lot.GetCategory() != item.GetCategory() {
+		return fmt.Errorf("%w: a lot of category %q on a completion of %q", ErrInconsistent, lot.GetCategory(), item.GetCategory())
+	}
+	if least, most := min(lot.GetAvailable(), lot.GetPending()), max(lot.GetAvailable(), lot.GetPending()); least < 0 || most == 0 || most > maxCredits {
+		return fmt.Errorf("%w: a lot of no credits, or of more than there can be", ErrInconsistent)
+	}
+	state := &ledgerv1.LotState{
+		Entry: entry, Position: uint32(position),
+		Pending: lot.GetPending(), Available: lot.GetAvailable(),
+		ExpiresDay: lot.GetExpiresDay(),
+	}
+	item.Lots = append(item.Lots, state)
+	sum := categorySum(account, lot.GetCategory())
+	if sum.Issued += lot.GetAvailable() + lot.GetPending(); sum.GetIssued() > maxCredits {
+		return fmt.Errorf("%w: more credits in category %q than there can be", ErrInconsistent, lot.GetCategory())
+	}
+	sum.Available += lot.GetAvailable()
+	sum.Pending += lot.GetPending()
+	track(account, item, state)
+	return nil
+}
+
+// changeLot moves credits of a lot from state to state.
+func (s *State) changeLot(
+	e *ledgerv1.Entry, id unit.AccountID, account *ledgerv1.AccountRow, change *ledgerv1.LotChange,
+) error {
+	item, err := s.completion(id, change.GetCompletion())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(item.GetLots(), func(l *ledgerv1.LotState) bool {
+		return l.GetEntry() == change.GetEntry() && l.GetPosition() == change.GetPosition()
+	})
+	if i < 0 {
+		return fmt.Errorf("%w: there is no lot %d/%d", ErrInconsistent, change.GetEntry(), change.GetPosition())
+	}
+	if change.GetPending()+change.GetAvailable()+change.GetReserved()+
+		change.GetTransferred()+change.GetExpired()+change.GetReversed() != 0 {
+		return fmt.Errorf("%w: a change of lot %d/%d makes or loses credits",
+			ErrInconsistent, change.GetEntry(), change.GetPosition())
+	}
+	lot := item.Lots[i]
+	issued := lot.GetPending() + lot.GetAvailable() + lot.GetReserved() + lot.GetTransferred() + lot.GetExpired() + lot.GetReversed()
+	lot.Pending += change.GetPending()
+	lot.Available += change.GetAvailable()
+	lot.Reserved += change.GetReserved()
+	lot.Transferred += change.GetTransferred()
+	lot.Expired += change.GetExpired()
+	lot.Reversed += change.GetReversed()
+	// None above what was issued either: changes that add up to 0 only by overflow are noticed by it.
+	amounts := [...]int64{
+		lot.GetPending(), lot.GetAvailable(), lot.GetReserved(), lot.GetTransferred(), lot.GetExpired(), lot.GetReversed(),
+	}
+	if slices.Min(amounts[:]) < 0 || slices.Max(amounts[:]) > issued {
+		return fmt.Errorf("%w: lot %d/%d would be overdrawn", ErrInconsistent, change.GetEntry(), change.GetPosition())
+	}
+	sum := categorySum(account, item.GetCategory())
+	sum.Pending += change.GetPending()
+	sum.Available += change.GetAvailable()
+	sum.Reserved += change.GetReserved()
+	sum.Transferred += change.GetTransferred()
+	sum.Expired += change.GetExpired()
+	sum.Reversed += change.GetReversed()
+	track(account, item, lot)
+	return s.noteChange(e, item)
+}
+
+// track keeps the account's lists of lots that wait and of lots that expire.
+func track(account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem, lot *ledgerv1.LotState) {
+	ref := &ledgerv1.LotRef{
+		Entry: lot.GetEntry(), Position: lot.GetPosition(), ExpiresDay: lot.GetExpiresDay(),
+		Completion: &ledgerv1.CompletionRef{Index: item.GetIndex(), EndDay: item.GetEndDay()},
+	}
+	account.Pending = listed(account.Pending, ref, lot.GetPending() > 0)
+	unused := lot.GetPending()+lot.GetAvailable() > 0
+	account.Expiring = listed(account.Expiring, ref, lot.GetExpiresDay() != 0 && unused)
+}
+
+// listed answers refs with ref in it or not, in the order in which the lots were made.
+func listed(refs []*ledgerv1.LotRef, ref *ledgerv1.LotRef, wanted bool) []*ledgerv1.LotRef {
+	i, found := slices.BinarySearchFunc(refs, ref, func(a, b *ledgerv1.LotRef) int {
+		if c := compare(a.GetEntry(), b.GetEntry()); c != 0 {
+			return c
+		}
+		return compare(uint64(a.GetPosition()), uint64(b.GetPosition()))
+	})
+	switch {
+	case wanted && !found:
+		return slices.Insert(refs, i, ref)
+	case !wanted && found:
+		return slices.Delete(refs, i, i+1)
+	default:
+		return refs
+	}
+}
+
+func addUsage(account *ledgerv1.AccountRow, delta *ledgerv1.CapUsage) error {
+	i := slices.IndexFunc(account.GetUsage(), func(u *ledgerv1.CapUsage) bool { return u.GetKey() == delta.GetKey() })
+	if i < 0 {
+		i = len(account.GetUsage())
+		account.Usage = append(account.Usage, &ledgerv1.CapUsage{Key: delta.GetKey()})
+	}
+	account.Usage[i].MilliCredits += delta.GetMilliCredits()
+	switch used := account.Usage[i].GetMilliCredits(); {
+	case used < 0:
+		return fmt.Errorf("%w: less than nothing counts towards cap %q", ErrInconsistent, delta.GetKey())
+	case used == 0:
+		account.Usage = slices.Delete(account.Usage, i, i+1)
+	}
+	return nil
+}
+
+func addRemainder(account *ledgerv1.AccountRow, course uint64, delta int64) error {
+	i := slices.IndexFunc(account.GetRemainders(), func(r *ledgerv1.CourseRemainder) bool { return r.GetCourse() == course })
+	if i < 0 {
+		i = len(account.GetRemainders())
+		account.Remainders = append(account.Remainders, &ledgerv1.CourseRemainder{Course: course})
+	}
+	account.Remainders[i].Minutes += delta
+	switch left := account.Remainders[i].GetMinutes(); {
+	case left < 0:
+		return fmt.Errorf("%w: less than no minutes of course %d are left", ErrInconsistent, course)
+	case left == 0:
+		account.Remainders = slices.Delete(account.Remainders, i, i+1)
+	}
+	return nil
+}
+
+func setGroup(account *ledgerv1.AccountRow, change *ledgerv1.GroupChange) {
+	account.Groups = slices.DeleteFunc(account.Groups, func(g *ledgerv1.GroupChange) bool {
+		return g.GetGroup() == change.GetGroup()
+	})
+	if change.GetCompletion() != nil {
+		account.Groups = append(account.Groups, change)
+	}
+}
+
+// addDays adds what an entry says about single days: sessions, and minutes under daily limits.
+func (s *State) addDays(id unit.AccountID, item *ledgerv1.CompletionItem, effects *ledgerv1.Effects) error {
+	if item == nil && len(effects.GetSessions())+len(effects.GetSessionsRemoved())+len(effects.GetDays()) > 0 {
+		return fmt.Errorf("%w: sessions belong to a completion", ErrInconsistent)
+	}
+	for _, session := range effects.GetSessions() {
+		day, err := s.day(id, session.GetDay())
+		if err != nil {
+			return err
+		}
+		day.Sessions = append(day.Sessions, &ledgerv1.DaySession{
+			Completion: item.GetIndex(), Organization: item.GetOrganization(),
+			Start: session.GetStart(), Length: session.GetLength(),
+		})
+	}
+	for _, session := range effects.GetSessionsRemoved() {
+		day, err := s.day(id, session.GetDay())
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(day.GetSessions(), func(d *ledgerv1.DaySession) bool {
+			return d.GetCompletion() == item.GetIndex() && d.GetStart() == session.GetStart()
+		})
+		if i < 0 {
+			return fmt.Errorf("%w: completion %d has no such session", ErrInconsistent, item.GetIndex())
+		}
+		day.Sessions = slices.Delete(day.Sessions, i, i+1)
+	}
+	for _, minutes := range effects.GetDays() {
+		if err := s.addDayMinutes(id, minutes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *State) addDayMinutes(id unit.AccountID, delta *ledgerv1.DayMinutes) error {
+	day, err := s.day(id, delta.GetDay())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(day.GetMinutes(), func(m *ledgerv1.DayMinutes) bool { return m.GetRule() == delta.GetRule() })
+	if i < 0 {
+		i = len(day.GetMinutes())
+		day.Minutes = append(day.Minutes, &ledgerv1.DayMinutes{Day: delta.GetDay(), Rule: delta.GetRule()})
+	}
+	day.Minutes[i].Minutes += delta.GetMinutes()
+	if day.Minutes[i].GetMinutes() < 0 {
+		return fmt.Errorf("%w: less than no minutes count on a day under rule %q", ErrInconsistent, delta.GetRule())
+	}
+	return nil
+}
+
+// day answers a day of an account to be changed.
+func (s *State) day(id unit.AccountID, day int32) (*ledgerv1.DayItem, error) {
+	month, err := edit[ledgerv1.MonthRow](s, MonthKey(id, MonthOf(day)))
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range month.GetDays() {
+		if item.GetDay() == day {
+			return item, nil
+		}
+	}
+	item := &ledgerv1.DayItem{Day: day}
+	month.Days = append(month.Days, item)
+	return item, nil
+}

@@ -1,0 +1,155 @@
+package book
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+)
+
+// Tables: the first byte of every key. 0x00 is the engine's own. The list is part of the format (ledger/FORMAT.md).
+const (
+	TableMeta          byte = 0x01
+	TableEntries       byte = 0x02
+	TableTiles         byte = 0x03
+	TableStatements    byte = 0x04
+	TableAccounts      byte = 0x05
+	TableMonths        byte = 0x06
+	TableOrganizations byte = 0x07
+	TableKeys          byte = 0x08
+	TableOfficers      byte = 0x09
+	TableCourses       byte = 0x0a
+	TableCourseNames   byte = 0x0b
+	TablePolicies      byte = 0x0c
+	TableCases         byte = 0x0d
+	TableQueue         byte = 0x0e
+	TableFeeds         byte = 0x0f
+	TableRequests      byte = 0x10
+	TableRejects       byte = 0x11
+)
+
+// Derived says whether a table is made from the entries alone.
+func Derived(table byte) bool { return table >= TableStatements && table <= TableRequests }
+
+// MetaKey names a row of the meta table.
+func MetaKey(name string) []byte { return append([]byte{TableMeta}, name...) }
+
+// DirectoryKey is the row that holds the index of the newest entry about organizations, keys, officers, courses or
+// policies, plus one.
+func DirectoryKey() []byte { return MetaKey("directory") }
+
+// EntryKey is where an entry lies.
+func EntryKey(index uint64) []byte { return uintKey(TableEntries, index) }
+
+// TileKey is where a full tile lies.
+func TileKey(level uint8, index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{TableTiles, level}, index)
+}
+
+// StatementKey finds the entry of a statement. The organization is named by the index of its registration.
+func StatementKey(organization uint64, id unit.StatementID) []byte {
+	return append(uintKey(TableStatements, organization), id[:]...)
+}
+
+// StatementsPrefix is the range of an organization's statements.
+func StatementsPrefix(organization uint64) []byte { return uintKey(TableStatements, organization) }
+
+// AccountKey is where the standing of an account lies.
+func AccountKey(id unit.AccountID) []byte { return append([]byte{TableAccounts}, id[:]...) }
+
+// MonthKey is where a month of an account lies; its number is year × 12 + month − 1.
+func MonthKey(id unit.AccountID, month int32) []byte {
+	key := append(make([]byte, 0, 1+len(id)+4), TableMonths)
+	key = append(key, id[:]...)
+	return binary.BigEndian.AppendUint32(key, uint32(month))
+}
+
+// MonthsPrefix is the range of all months of an account.
+func MonthsPrefix(id unit.AccountID) []byte { return append([]byte{TableMonths}, id[:]...) }
+
+// MonthOf is the number of the month in which a day lies.
+func MonthOf(day int32) int32 {
+	date := time.Unix(int64(day)*86_400, 0).UTC()
+	return int32(date.Year())*12 + int32(date.Month()) - 1
+}
+
+// OrganizationKey is where an organization lies.
+func OrganizationKey(id string) []byte { return append([]byte{TableOrganizations}, id...) }
+
+// SigningKeyKey is where a key of an organization lies.
+func SigningKeyKey(id []byte) []byte { return append([]byte{TableKeys}, id...) }
+
+// OfficerKey is where an officer lies.
+func OfficerKey(id string) []byte { return append([]byte{TableOfficers}, id...) }
+
+// CourseKey is where a course lies; index is the entry that proposed it.
+func CourseKey(index uint64) []byte { return uintKey(TableCourses, index) }
+
+// CourseNameKey finds the index of a course.
+func CourseNameKey(provider, code, version string) []byte {
+	return joined(TableCourseNames, provider, code, version)
+}
+
+// CourseVersionsPrefix is the range of the versions of a course.
+func CourseVersionsPrefix(provider, code string) []byte {
+	return append(joined(TableCourseNames, provider, code), 0)
+}
+
+// PolicyKey is where a policy lies.
+func PolicyKey(hash []byte) []byte { return append([]byte{TablePolicies}, hash...) }
+
+// CaseKey is where a case lies; index is the entry that opened it.
+func CaseKey(index uint64) []byte { return uintKey(TableCases, index) }
+
+// QueueKey sorts cases by status, the riskiest and then the oldest first.
+func QueueKey(status, risk uint8, index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{TableQueue, status, 0xff - risk}, index)
+}
+
+// QueuePrefix is the range of the cases in a status.
+func QueuePrefix(status uint8) []byte { return []byte{TableQueue, status} }
+
+// FeedKey is where 256 entries are marked that concern an organization: a bit for each, the first entry's being the
+// lowest bit of the first byte.
+func FeedKey(organization, block uint64) []byte {
+	return binary.BigEndian.AppendUint64(uintKey(TableFeeds, organization), block)
+}
+
+// RequestKey finds the answer to a call. The caller is an organization or an officer; both are without zero bytes.
+func RequestKey(caller, method string, requestID []byte) []byte {
+	return append(append(joined(TableRequests, caller, method), 0), requestID...)
+}
+
+// RejectKey is a slot of the ring of an organization's rejects.
+func RejectKey(organization uint64, slot uint32) []byte {
+	return binary.BigEndian.AppendUint32(uintKey(TableRejects, organization), slot)
+}
+
+// RejectCountKey is where the number of an organization's rejects so far lies.
+func RejectCountKey(organization uint64) []byte { return uintKey(TableRejects, organization) }
+
+func uintKey(table byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 32), table), n)
+}
+
+func joined(table byte, parts ...string) []byte {
+	key := []byte{table}
+	for i, part := range parts {
+		if i > 0 {
+			key = append(key, 0)
+		}
+		key = append(key, part...)
+	}
+	return key
+}
+
+// Uint is how a row holds one number.
+func Uint(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// ParseUint reads what Uint wrote; a missing row is not ok.
+func ParseUint(value []byte) (n uint64, ok bool) {
+	if len(value) != 8 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(value), true
+}

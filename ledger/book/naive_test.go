@@ -1,0 +1,388 @@
+package book_test
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// naive is the state as ledger/FORMAT.md tells it, in plain maps and without a thought of speed. It takes nothing from the
+// package under test; entries that do not fit are not its business.
+type naive struct {
+	organizations map[string]uint64
+	accounts      map[string]*naiveAccount
+	statements    map[naiveStatement]uint64
+	cases         map[uint64]*naiveCase
+	feeds         map[uint64]map[uint64]bool // organization → entries
+	requests      map[string]uint64          // caller, method and id → entry
+	directory     uint64
+}
+
+type (
+	naiveStatement struct {
+		organization uint64
+		id           string
+	}
+	naiveYear struct {
+		year     int32
+		category string
+	}
+	naiveDay struct {
+		day  int32
+		rule string
+	}
+)
+
+// amounts are pending, available, reserved, transferred, expired and reversed, in this order.
+type amounts [6]int64
+
+func (a *amounts) add(b amounts) {
+	for i := range a {
+		a[i] += b[i]
+	}
+}
+
+func (a amounts) total() (sum int64) {
+	for _, n := range a {
+		sum += n
+	}
+	return sum
+}
+
+type naiveAccount struct {
+	opened      uint64
+	status      ledgerv1.AccountStatus
+	home        string
+	completions int64
+	minutes     map[string]int64 // by category
+	credits     map[string]*amounts
+	issued      map[string]int64
+	hours       map[naiveYear]int64
+	usage       map[string]int64
+	remainders  map[uint64]int64
+	groups      []*ledgerv1.GroupChange
+	items       map[uint64]*naiveItem
+	sessions    map[int32][]*ledgerv1.DaySession
+	days        map[naiveDay]int64
+}
+
+type naiveItem struct {
+	account              string
+	index, changed       uint64
+	organization, course uint64
+	category             string
+	outcome              ledgerv1.Outcome
+	endDay               int32
+	minutes              int64
+	lots                 []*naiveLot
+	open, decided        uint64 // plus one
+	effectsIn            []uint64
+	contributed          *ledgerv1.Effects // everything it contributes, but for the lots; merged
+	sessionsPut          []*ledgerv1.SessionTime
+}
+
+func (i *naiveItem) ref() *ledgerv1.CompletionRef {
+	return &ledgerv1.CompletionRef{Index: i.index, EndDay: i.endDay}
+}
+
+type naiveLot struct {
+	entry    uint64
+	position uint32
+	issued   int64
+	expires  int32
+	amounts  amounts
+}
+
+type naiveCase struct {
+	status     ledgerv1.CaseStatus
+	account    string
+	completion uint64
+	causes     []string
+	risk       uint32
+	decided    uint64 // plus one
+	officer    string
+}
+
+func newNaive() *naive {
+	return &naive{
+		organizations: make(map[string]uint64), accounts: make(map[string]*naiveAccount),
+		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
+		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64),
+	}
+}
+
+// naiveOf is the state after entries.
+func naiveOf(entries []*ledgerv1.Entry) *naive {
+	n := newNaive()
+	for _, e := range entries {
+		n.apply(e)
+	}
+	return n
+}
+
+func (n *naive) apply(e *ledgerv1.Entry) {
+	switch fact := e.GetFact().(type) {
+	case *ledgerv1.Entry_OrganizationRegistered:
+		n.organizations[fact.OrganizationRegistered.GetOrganization()] = e.GetIndex()
+		n.directory = e.GetIndex() + 1
+	case *ledgerv1.Entry_AccountOpened:
+		n.accounts[string(fact.AccountOpened.GetAccount())] = &naiveAccount{
+			opened: e.GetIndex(), status: fact.AccountOpened.GetStatus(), home: fact.AccountOpened.GetHome(),
+			minutes: make(map[string]int64), credits: make(map[string]*amounts), issued: make(map[string]int64),
+			hours: make(map[naiveYear]int64), usage: make(map[string]int64), remainders: make(map[uint64]int64),
+			items: make(map[uint64]*naiveItem), sessions: make(map[int32][]*ledgerv1.DaySession), days: make(map[naiveDay]int64),
+		}
+		n.requested(e, fact.AccountOpened.GetActor(), fact.AccountOpened.GetRequest())
+	case *ledgerv1.Entry_CompletionRecorded:
+		n.recorded(e, fact.CompletionRecorded)
+	case *ledgerv1.Entry_CompletionVoided:
+		f := fact.CompletionVoided
+		n.stated(e, f.GetOrigin())
+		item := n.item(f.GetAccount(), f.GetCompletion())
+		n.closed(e, item, ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN, "")
+		n.change(e, item, ledgerv1.Outcome_OUTCOME_VOIDED, f.GetEffects())
+	case *ledgerv1.Entry_CaseOpened:
+		f := fact.CaseOpened
+		item := n.item(f.GetAccount(), f.GetCompletion())
+		n.open(e, item, f.GetCauses(), f.GetRisk())
+		item.changed = e.GetIndex()
+		n.mark(item.organization, e.GetIndex())
+	case *ledgerv1.Entry_CreditsAwarded:
+		f := fact.CreditsAwarded
+		n.decide(e, n.item(f.GetAccount(), f.GetCompletion()), f.GetActor(), f.GetRequest(),
+			ledgerv1.CaseStatus_CASE_STATUS_APPROVED, f.GetOutcome(), f.GetEffects())
+	case *ledgerv1.Entry_CaseStepTaken:
+		f := fact.CaseStepTaken
+		n.decide(e, n.item(f.GetAccount(), f.GetCompletion()), f.GetActor(), f.GetRequest(),
+			ledgerv1.CaseStatus_CASE_STATUS_REJECTED, f.GetOutcome(), f.GetEffects())
+	case *ledgerv1.Entry_CreditsReleased:
+		n.effects(e, n.accounts[string(fact.CreditsReleased.GetAccount())], nil, fact.CreditsReleased.GetEffects())
+	case *ledgerv1.Entry_CreditsExpired:
+		n.effects(e, n.accounts[string(fact.CreditsExpired.GetAccount())], nil, fact.CreditsExpired.GetEffects())
+	}
+}
+
+func (n *naive) requested(e *ledgerv1.Entry, actor *ledgerv1.Actor, request *ledgerv1.Request) {
+	if request != nil {
+		n.requests[actor.GetOfficer()+"/"+request.GetMethod()+"/"+string(request.GetRequestId())] = e.GetIndex()
+	}
+}
+
+func (n *naive) stated(e *ledgerv1.Entry, o *ledgerv1.Origin) {
+	n.statements[naiveStatement{n.organizations[o.GetOrganization()], string(o.GetStatementId())}] = e.GetIndex()
+}
+
+func (n *naive) mark(organization, index uint64) {
+	if n.feeds[organization] == nil {
+		n.feeds[organization] = make(map[uint64]bool)
+	}
+	n.feeds[organization][index] = true
+}
+
+func (n *naive) item(account []byte, ref *ledgerv1.CompletionRef) *naiveItem {
+	return n.accounts[string(account)].items[ref.GetIndex()]
+}
+
+func (n *naive) recorded(e *ledgerv1.Entry, f *ledgerv1.CompletionRecorded) {
+	n.stated(e, f.GetOrigin())
+	a := n.accounts[string(f.GetAccount())]
+	item := &naiveItem{
+		account: string(f.GetAccount()), index: e.GetIndex(), organization: n.organizations[f.GetOrigin().GetOrganization()],
+		course: f.GetCourse(), category: f.GetCategory(), endDay: f.GetEndDay(), contributed: new(ledgerv1.Effects),
+	}
+	a.items[e.GetIndex()] = item
+	a.completions++
+	if f.GetOutcome() == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
+		n.open(e, item, f.GetCauses(), f.GetRisk())
+	}
+	n.change(e, item, f.GetOutcome(), f.GetEffects())
+}
+
+func (n *naive) decide(
+	e *ledgerv1.Entry, item *naiveItem, actor *ledgerv1.Actor, request *ledgerv1.Request,
+	status ledgerv1.CaseStatus, outcome ledgerv1.Outcome, effects *ledgerv1.Effects,
+) {
+	n.closed(e, item, status, actor.GetOfficer())
+	item.decided = e.GetIndex() + 1
+	n.change(e, item, outcome, effects)
+	n.requested(e, actor, request)
+}
+
+func (n *naive) open(e *ledgerv1.Entry, item *naiveItem, causes []string, risk uint32) {
+	n.cases[e.GetIndex()] = &naiveCase{
+		status: ledgerv1.CaseStatus_CASE_STATUS_OPEN, account: item.account, completion: item.index, causes: causes, risk: risk,
+	}
+	item.open = e.GetIndex() + 1
+}
+
+func (n *naive) closed(e *ledgerv1.Entry, item *naiveItem, status ledgerv1.CaseStatus, officer string) {
+	if item.open == 0 {
+		return
+	}
+	c := n.cases[item.open-1]
+	c.status, c.decided, c.officer, item.open = status, e.GetIndex()+1, officer, 0
+}
+
+func (n *naive) change(e *ledgerv1.Entry, item *naiveItem, outcome ledgerv1.Outcome, effects *ledgerv1.Effects) {
+	item.outcome, item.changed = outcome, e.GetIndex()
+	if item.index != e.GetIndex() {
+		item.effectsIn = append(item.effectsIn, e.GetIndex())
+	}
+	n.mark(item.organization, e.GetIndex())
+	n.effects(e, n.accounts[item.account], item, effects)
+}
+
+func (n *naive) note(e *ledgerv1.Entry, item *naiveItem) {
+	if item.changed != e.GetIndex() {
+		item.changed = e.GetIndex()
+		item.effectsIn = append(item.effectsIn, e.GetIndex())
+		n.mark(item.organization, e.GetIndex())
+	}
+}
+
+func (n *naive) effects(e *ledgerv1.Entry, a *naiveAccount, item *naiveItem, f *ledgerv1.Effects) {
+	a.addHours(item, f.GetHours())
+	for position, lot := range f.GetLots() {
+		new := &naiveLot{
+			entry: e.GetIndex(), position: uint32(position), issued: lot.GetPending() + lot.GetAvailable(),
+			expires: lot.GetExpiresDay(), amounts: amounts{lot.GetPending(), lot.GetAvailable()},
+		}
+		item.lots = append(item.lots, new)
+		a.issued[item.category] += new.issued
+		a.category(item.category).add(new.amounts)
+	}
+	for _, c := range f.GetLotChanges() {
+		of := a.items[c.GetCompletion().GetIndex()]
+		for _, lot := range of.lots {
+			if lot.entry == c.GetEntry() && lot.position == c.GetPosition() {
+				delta := amounts{c.GetPending(), c.GetAvailable(), c.GetReserved(), c.GetTransferred(), c.GetExpired(), c.GetReversed()}
+				lot.amounts.add(delta)
+				a.category(of.category).add(delta)
+			}
+		}
+		n.note(e, of)
+	}
+	a.addUsage(item, f.GetUsage())
+	if item != nil {
+		a.addRemainder(item, f.GetRemainder())
+	}
+	if g := f.GetGroup(); g != nil {
+		a.groups = slices.DeleteFunc(a.groups, func(o *ledgerv1.GroupChange) bool { return o.GetGroup() == g.GetGroup() })
+		if g.GetCompletion() != nil {
+			a.groups = append(a.groups, g)
+		}
+	}
+	if r := f.GetReplaces(); r != nil {
+		prior := a.items[r.GetCompletion().GetIndex()]
+		prior.outcome = ledgerv1.Outcome_OUTCOME_DUPLICATE
+		a.addHours(prior, r.GetHours())
+		a.addUsage(prior, r.GetUsage())
+		a.addDays(prior, r.GetDays())
+		a.addRemainder(prior, r.GetRemainder())
+		n.note(e, prior)
+	}
+	for _, s := range f.GetSessions() {
+		a.sessions[s.GetDay()] = append(a.sessions[s.GetDay()], &ledgerv1.DaySession{
+			Completion: item.index, Organization: item.organization, Start: s.GetStart(), Length: s.GetLength(),
+		})
+		item.sessionsPut = append(item.sessionsPut, s)
+	}
+	for _, s := range f.GetSessionsRemoved() {
+		day := a.sessions[s.GetDay()]
+		i := slices.IndexFunc(day, func(d *ledgerv1.DaySession) bool {
+			return d.GetCompletion() == item.index && d.GetStart() == s.GetStart()
+		})
+		a.sessions[s.GetDay()] = slices.Delete(day, i, i+1)
+		item.sessionsPut = slices.DeleteFunc(item.sessionsPut, func(p *ledgerv1.SessionTime) bool { return proto.Equal(p, s) })
+	}
+	a.addDays(item, f.GetDays())
+}
+
+func (a *naiveAccount) category(category string) *amounts {
+	if a.credits[category] == nil {
+		a.credits[category] = new(amounts)
+	}
+	return a.credits[category]
+}
+
+func (a *naiveAccount) addHours(item *naiveItem, hours []*ledgerv1.YearMinutes) {
+	for _, h := range hours {
+		a.minutes[h.GetCategory()] += h.GetMinutes()
+		a.hours[naiveYear{h.GetYear(), h.GetCategory()}] += h.GetMinutes()
+		if item != nil {
+			item.minutes += h.GetMinutes()
+			item.contributed.Hours = append(item.contributed.Hours, h)
+		}
+	}
+}
+
+func (a *naiveAccount) addUsage(item *naiveItem, usage []*ledgerv1.CapUsage) {
+	for _, u := range usage {
+		if a.usage[u.GetKey()] += u.GetMilliCredits(); a.usage[u.GetKey()] == 0 {
+			delete(a.usage, u.GetKey())
+		}
+		if item != nil {
+			item.contributed.Usage = append(item.contributed.Usage, u)
+		}
+	}
+}
+
+func (a *naiveAccount) addDays(item *naiveItem, days []*ledgerv1.DayMinutes) {
+	for _, d := range days {
+		a.days[naiveDay{d.GetDay(), d.GetRule()}] += d.GetMinutes()
+		item.contributed.Days = append(item.contributed.Days, d)
+	}
+}
+
+func (a *naiveAccount) addRemainder(item *naiveItem, minutes int64) {
+	if a.remainders[item.course] += minutes; a.remainders[item.course] == 0 {
+		delete(a.remainders, item.course)
+	}
+	item.contributed.Remainder += minutes
+}
+
+// takeBack is what undoes all that an item contributes, the remainder as far as it is there.
+func (a *naiveAccount) takeBack(item *naiveItem) *ledgerv1.Effects {
+	back := new(ledgerv1.Effects)
+	hours, usage, days := make(map[naiveYear]int64), make(map[string]int64), make(map[naiveDay]int64)
+	for _, h := range item.contributed.GetHours() {
+		hours[naiveYear{h.GetYear(), h.GetCategory()}] -= h.GetMinutes()
+	}
+	for _, u := range item.contributed.GetUsage() {
+		usage[u.GetKey()] -= u.GetMilliCredits()
+	}
+	for _, d := range item.contributed.GetDays() {
+		days[naiveDay{d.GetDay(), d.GetRule()}] -= d.GetMinutes()
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(hours), func(x, y naiveYear) int { return int(x.year - y.year) }) {
+		back.Hours = append(back.Hours, &ledgerv1.YearMinutes{Year: k.year, Category: k.category, Minutes: hours[k]})
+	}
+	for _, k := range slices.Sorted(maps.Keys(usage)) {
+		back.Usage = append(back.Usage, &ledgerv1.CapUsage{Key: k, MilliCredits: usage[k]})
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(days), func(x, y naiveDay) int {
+		return cmp.Or(cmp.Compare(x.day, y.day), cmp.Compare(x.rule, y.rule))
+	}) {
+		back.Days = append(back.Days, &ledgerv1.DayMinutes{Day: k.day, Rule: k.rule, Minutes: days[k]})
+	}
+	back.Remainder = max(-item.contributed.GetRemainder(), -a.remainders[item.course])
+	return back
+}
+
+// reversed are the changes that reverse what is unused of an item's lots.
+func (i *naiveItem) reversed() []*ledgerv1.LotChange {
+	var changes []*ledgerv1.LotChange
+	for _, lot := range i.lots {
+		if pending, available := lot.amounts[0], lot.amounts[1]; pending+available > 0 {
+			changes = append(changes, &ledgerv1.LotChange{
+				Entry: lot.entry, Position: lot.position, Completion: i.ref(),
+				Pending: -pending, Available: -available, Reversed: pending + available,
+			})
+		}
+	}
+	return changes
+}

@@ -1,0 +1,173 @@
+package book
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+)
+
+// The readers of a State answer its rows with everything that has been applied, kept or not. What they answer is the
+// state's own: callers must not change it, and must not keep it beyond the step in which they asked. A missing row is
+// nil.
+
+// Account answers the standing of an account.
+func (s *State) Account(id unit.AccountID) (*ledgerv1.AccountRow, error) {
+	return view[ledgerv1.AccountRow](s, AccountKey(id))
+}
+
+// Month answers a month of an account.
+func (s *State) Month(id unit.AccountID, month int32) (*ledgerv1.MonthRow, error) {
+	return view[ledgerv1.MonthRow](s, MonthKey(id, month))
+}
+
+// Completion answers a completion as it stands, nil when the account has none by this index.
+func (s *State) Completion(id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
+	month, err := s.Month(id, MonthOf(ref.GetEndDay()))
+	if err != nil {
+		return nil, err
+	}
+	return find(month, ref.GetIndex()), nil
+}
+
+// Statement answers the entry of a statement.
+func (s *State) Statement(organization uint64, id unit.StatementID) (index uint64, ok bool, err error) {
+	return s.number(StatementKey(organization, id))
+}
+
+// Organization answers an organization.
+func (s *State) Organization(id string) (*ledgerv1.OrganizationRow, error) {
+	return view[ledgerv1.OrganizationRow](s, OrganizationKey(id))
+}
+
+// Key answers a key of an organization.
+func (s *State) Key(id []byte) (*ledgerv1.KeyRow, error) {
+	return view[ledgerv1.KeyRow](s, SigningKeyKey(id))
+}
+
+// Officer answers an officer, removed or not.
+func (s *State) Officer(id string) (*ledgerv1.OfficerRow, error) {
+	return view[ledgerv1.OfficerRow](s, OfficerKey(id))
+}
+
+// Course answers a course.
+func (s *State) Course(index uint64) (*ledgerv1.CourseRow, error) {
+	return view[ledgerv1.CourseRow](s, CourseKey(index))
+}
+
+// CourseNamed answers the index of a course.
+func (s *State) CourseNamed(provider, code, version string) (index uint64, ok bool, err error) {
+	return s.number(CourseNameKey(provider, code, version))
+}
+
+// Policy answers a policy.
+func (s *State) Policy(hash []byte) (*ledgerv1.PolicyRow, error) {
+	return view[ledgerv1.PolicyRow](s, PolicyKey(hash))
+}
+
+// Case answers a case.
+func (s *State) Case(index uint64) (*ledgerv1.CaseRow, error) {
+	return view[ledgerv1.CaseRow](s, CaseKey(index))
+}
+
+// Request answers what a call led to, if it was made before.
+func (s *State) Request(caller, method string, requestID []byte) (*ledgerv1.RequestRow, error) {
+	return view[ledgerv1.RequestRow](s, RequestKey(caller, method, requestID))
+}
+
+// Directory answers how new the state is in what concerns organizations, keys, officers, courses and policies: the
+// index of the newest such entry, plus one.
+func (s *State) Directory() (uint64, error) {
+	version, _, err := s.number(DirectoryKey())
+	return version, err
+}
+
+func (s *State) number(key []byte) (uint64, bool, error) {
+	value, err := s.Row(key)
+	if err != nil || value == nil {
+		return 0, false, err
+	}
+	n, ok := ParseUint(value)
+	if !ok {
+		return 0, false, fmt.Errorf("%w: row %x is damaged", ErrInconsistent, key)
+	}
+	return n, true, nil
+}
+
+// RejectSlots is how many rejects of an organization are kept: the newest.
+const RejectSlots = 100_000
+
+// Reject notes a statement that is not recorded, in the ring of its organization. It is no part of the state: it is kept
+// beside it.
+func (s *State) Reject(organization uint64, row *ledgerv1.RejectRow) error {
+	count, _, err := s.number(RejectCountKey(organization))
+	if err != nil {
+		return err
+	}
+	value, err := proto.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("book: reject: %v", err)
+	}
+	if err := s.set(RejectKey(organization, uint32(count%RejectSlots)), value); err != nil {
+		return err
+	}
+	return s.set(RejectCountKey(organization), Uint(count+1))
+}
+
+// Months answers the numbers of all months of an account in their order. Below are the keys of those that the state
+// stands on, as a scan of MonthsPrefix finds them.
+func (s *State) Months(id unit.AccountID, below [][]byte) []int32 {
+	prefix := string(MonthsPrefix(id))
+	var months []int32
+	for _, key := range below {
+		months = append(months, monthOfKey(key))
+	}
+	for key, r := range s.rows {
+		if strings.HasPrefix(key, prefix) && (r.kept != nil || r.message != nil) {
+			months = append(months, monthOfKey(r.key))
+		}
+	}
+	slices.Sort(months)
+	return slices.Compact(months)
+}
+
+func monthOfKey(key []byte) int32 {
+	return int32(binary.BigEndian.Uint32(key[len(key)-4:]))
+}
+
+// SameRow says whether two values of a table mean the same. Rows that hold a message may differ in its encoding.
+func SameRow(table byte, a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	messages := func() proto.Message { return nil }
+	switch table {
+	case TableAccounts:
+		messages = func() proto.Message { return new(ledgerv1.AccountRow) }
+	case TableMonths:
+		messages = func() proto.Message { return new(ledgerv1.MonthRow) }
+	case TableOrganizations:
+		messages = func() proto.Message { return new(ledgerv1.OrganizationRow) }
+	case TableKeys:
+		messages = func() proto.Message { return new(ledgerv1.KeyRow) }
+	case TableOfficers:
+		messages = func() proto.Message { return new(ledgerv1.OfficerRow) }
+	case TableCourses:
+		messages = func() proto.Message { return new(ledgerv1.CourseRow) }
+	case TablePolicies:
+		messages = func() proto.Message { return new(ledgerv1.PolicyRow) }
+	case TableCases:
+		messages = func() proto.Message { return new(ledgerv1.CaseRow) }
+	case TableRequests:
+		messages = func() proto.Message { return new(ledgerv1.RequestRow) }
+	}
+	x, y := messages(), messages()
+	return x != nil && proto.Unmarshal(a, x) == nil && proto.Unmarshal(b, y) == nil && proto.Equal(x, y)
+}

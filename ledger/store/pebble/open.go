@@ -1,0 +1,277 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/learning-credit-bank/creditbank/ledger/store"
+)
+
+// ErrLocked says that another process, or another engine of this one, has the directory open.
+var ErrLocked = errors.New("pebble: directory is in use")
+
+// Options of [Open]. The zero Options are good for a server.
+type Options struct {
+	// FS is the file system that the directory is on; nil is the operating system's.
+	FS vfs.FS
+	// Log receives what the engine and Pebble have to say; nil discards it. Keys and values never appear in it, only
+	// the first byte of a key and its length.
+	Log *slog.Logger
+	// Registerer receives the engine's metrics until it is closed; nil keeps none. To tell two engines apart, give each
+	// a registerer with a label of its own ([prometheus.WrapRegistererWith]).
+	Registerer prometheus.Registerer
+	// CacheBytes is the size of the cache of uncompressed blocks; 0 is 128 MiB.
+	CacheBytes int64
+	// ReadOnly opens an existing directory without changing its rows. The directory is locked all the same.
+	ReadOnly bool
+}
+
+const (
+	// format is the version of Pebble's files. It is only ever raised, deliberately: Pebble can't go back.
+	format = pebble.FormatValueSeparation
+
+	defaultCacheBytes = 128 << 20
+	memTableBytes     = 64 << 20
+	blockBytes        = 8 << 10 // small, because the ledger reads single rows; a cached block is 8 KiB for one of them
+	filterBits        = 10      // per key: one look-up of an absent key in a hundred reads a block in vain
+	slowDisk          = 5 * time.Second
+)
+
+// Open opens the store in dir, which it creates, with its parents, if need be. It answers [ErrLocked] when the
+// directory is in use, and an error that wraps [fs.ErrNotExist] when it should only be read and isn't there.
+func Open(dir string, options Options) (_ *Engine, err error) {
+	log := options.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	var closers []io.Closer
+	release := func() error {
+		var failures []error
+		for _, closer := range slices.Backward(closers) {
+			failures = append(failures, closer.Close())
+		}
+		return errors.Join(failures...)
+	}
+	defer func() {
+		if err != nil {
+			_ = release() // what went wrong first is what counts
+		}
+	}()
+
+	metrics := newMetrics()
+	watch := &watch{log: log, metrics: metrics}
+	disk := options.FS
+	if disk == nil {
+		if dir, err = filepath.Abs(dir); err != nil { // one name per directory: the lock goes by names within a process
+			return nil, fmt.Errorf("pebble: open: %v", err)
+		}
+		health, closer := vfs.WithDiskHealthChecks(vfs.Default, slowDisk, nil, watch.events().DiskSlow)
+		disk, closers = health, append(closers, closer)
+	}
+	lock, err := lockDirectory(disk, dir, options.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	closers = append(closers, lock)
+
+	settings := tune(options, watch)
+	settings.FS = watchedFS{FS: disk, watch: watch}
+	settings.Lock = lock
+	db, err := openDatabase(dir, settings)
+	if err != nil {
+		return nil, fmt.Errorf("pebble: open %s: %v", dir, err)
+	}
+	e := &Engine{
+		db: db, watch: watch, metrics: metrics, readOnly: options.ReadOnly, views: make(map[*view]struct{}),
+	}
+	head, err := readHead(db)
+	if err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("pebble: open %s: %w", dir, err)
+	}
+	e.publish(head)
+	if options.Registerer != nil {
+		c := collector{engine: e}
+		if err := options.Registerer.Register(c); err != nil {
+			_ = e.current.snapshot.Close()
+			_ = db.Close()
+			return nil, fmt.Errorf("pebble: register metrics: %v", err)
+		}
+		closers = append(closers, closerFunc(func() { options.Registerer.Unregister(c) }))
+	}
+	e.release = release
+	return e, nil
+}
+
+// tune chooses Pebble's settings.
+func tune(options Options, watch *watch) *pebble.Options {
+	if options.CacheBytes == 0 {
+		options.CacheBytes = defaultCacheBytes
+	}
+	comparer := *pebble.DefaultComparer
+	comparer.FormatKey = formatKey
+	settings := &pebble.Options{
+		Comparer:           &comparer,
+		FormatMajorVersion: format,
+		ReadOnly:           options.ReadOnly,
+		CacheSize:          options.CacheBytes,
+		Logger:             watch,
+		EventListener:      watch.events(),
+
+		// Every commit is synced, so the log needs no syncs in between; its files are recycled, so that a sync writes
+		// no metadata. Four tables in memory let a burst of 256 MiB go on while the first is being flushed.
+		MemTableSize:                memTableBytes,
+		MemTableStopWritesThreshold: 4,
+
+		// L0 is split finely and compacted early: every sublevel is one more place to look. Writes are stopped only
+		// where reading would become hopeless.
+		L0CompactionThreshold: 2,
+		L0StopWritesThreshold: 100,
+		LBaseMaxBytes:         memTableBytes,
+		FlushSplitBytes:       2 << 20,
+		// A second compaction starts only when the first falls behind: the cores are the ledger's.
+		CompactionConcurrencyRange: func() (lower, upper int) { return 1, max(2, runtime.NumCPU()/2) },
+		MaxOpenFiles:               4096,
+	}
+	settings.Experimental.EnableColumnarBlocks = func() bool { return true }
+	for i := range settings.Levels {
+		settings.Levels[i].BlockSize = blockBytes
+		settings.Levels[i].IndexBlockSize = 256 << 10 // one index block per table
+		settings.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
+	}
+	// Fast above, Zstandard in the lowest level, and none where it doesn't pay: sealed payloads don't shrink.
+	settings.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	return settings
+}
+
+// formatKey shows of a key its table and its length: keys may hold what must not be logged.
+func formatKey(key []byte) fmt.Formatter { return shownKey(key) }
+
+type shownKey []byte
+
+// Format implements [fmt.Formatter].
+func (k shownKey) Format(f fmt.State, _ rune) {
+	if len(k) == 0 {
+		_, _ = io.WriteString(f, "empty key")
+		return
+	}
+	fmt.Fprintf(f, "%02x…(%d bytes)", k[0], len(k))
+}
+
+// openDatabase turns a Fatalf while opening into an error.
+func openDatabase(dir string, settings *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			fatal, ours := p.(*fatalError)
+			if !ours {
+				panic(p)
+			}
+			db, err = nil, fatal
+		}
+	}()
+	return pebble.Open(dir, settings)
+}
+
+func readHead(db *pebble.DB) (store.Head, error) {
+	value, closer, err := db.Get(headKey())
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("head: %v", err)
+	}
+	defer func() { _ = closer.Close() }()
+	if len(value) != 8 {
+		return 0, fmt.Errorf("head: %d bytes, not 8", len(value))
+	}
+	return store.Head(binary.BigEndian.Uint64(value)), nil
+}
+
+// lockDirectory makes dir if it may, and claims it for this process.
+func lockDirectory(disk vfs.FS, dir string, readOnly bool) (*pebble.Lock, error) {
+	if readOnly {
+		if _, err := disk.Stat(dir); err != nil {
+			return nil, fmt.Errorf("pebble: open: %w", err)
+		}
+	} else if err := makeDirectory(disk, dir); err != nil {
+		return nil, fmt.Errorf("pebble: open: %w", err)
+	}
+	lock, err := pebble.LockDirectory(dir, disk)
+	switch {
+	case err == nil:
+		return lock, nil
+	case held(err):
+		return nil, fmt.Errorf("%w: %s: stop the process that has it open (a server, a backup, an fsck), "+
+			"or choose another directory", ErrLocked, dir)
+	default:
+		return nil, fmt.Errorf("pebble: lock %s: %v", dir, err)
+	}
+}
+
+// held tells a lock that somebody has from a lock file that can't be made.
+func held(err error) bool {
+	var path *fs.PathError
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &path):
+		return false
+	case errors.As(err, &number):
+		return number == syscall.EAGAIN || number == syscall.EACCES // POSIX allows either for fcntl(F_SETLK)
+	default:
+		return true // within one process it isn't the system that refuses
+	}
+}
+
+// makeDirectory makes dir and its parents, for the owner's eyes only, and syncs every directory that got a new entry:
+// otherwise a loss of power could take the store with it, commits and all.
+func makeDirectory(disk vfs.FS, dir string) error {
+	parents := []string{disk.PathDir(dir)}
+	for {
+		last := parents[len(parents)-1]
+		above := disk.PathDir(last)
+		if _, err := disk.Stat(last); err == nil || above == last {
+			break
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		parents = append(parents, above)
+	}
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		if err := syncDirectory(disk, parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDirectory(disk vfs.FS, dir string) error {
+	d, err := disk.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+type closerFunc func()
+
+func (f closerFunc) Close() error {
+	f()
+	return nil
+}

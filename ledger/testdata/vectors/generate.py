@@ -1,0 +1,1774 @@
+#!/usr/bin/env python3
+"""Makes the golden vectors of ledger/FORMAT.md with none of the Go code: what the page says, a second time.
+
+It needs Python 3.9 or newer and, for the three algorithms that the standard library lacks (Ed25519, ECDSA and AES-GCM),
+pyca/cryptography 42 or newer. The protobuf wire format, the trees and the texts are written out below. Every key, salt
+and nonce is derived from a fixed label, so the same files come out every time:
+
+    python3 generate.py            writes *.json beside this file
+    python3 generate.py --check    writes nothing and fails if a file differs
+
+In the files, "message" is ProtoJSON, "bytes" and everything else that is binary is lower-case hexadecimal, and
+"refused" lists named mutations, each with the rule that it breaks, that a correct reader refuses.
+"""
+
+import base64
+import copy
+import datetime
+import functools
+import hashlib
+import json
+import os
+import sys
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+BANK = "xihu.creditbank.example"
+ORIGIN = "xihu.creditbank.example/log/2026"
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Small things
+
+
+def sha256(b):
+    return hashlib.sha256(b).digest()
+
+
+def derived(label, size=32):
+    """Bytes that look random and are the same every time."""
+    return hashlib.shake_256(b"creditbank test vector: " + label.encode()).digest(size)
+
+
+def uuid7(moment, label):
+    """A UUID of version 7 for a moment in microseconds."""
+    b = bytearray((moment // 1000).to_bytes(6, "big") + derived("uuid " + label, 10))
+    b[6] = b[6] & 0x0F | 0x70
+    b[8] = b[8] & 0x3F | 0x80
+    return bytes(b)
+
+
+def b64(b):
+    return base64.b64encode(b).decode()
+
+
+def flipped(b, position=-1, mask=1):
+    b = bytearray(b)
+    b[position] ^= mask
+    return bytes(b)
+
+
+def luhn(digits):
+    total = 0
+    for i, c in enumerate(reversed(digits)):
+        value = int(c) * (2 if i % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return str(-total % 10)
+
+
+def organization_code(first17):
+    """A unified social credit code (GB 32100): 17 characters and their check character."""
+    alphabet = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+    total = sum(alphabet.index(c) * pow(3, i, 31) for i, c in enumerate(first17))
+    return first17 + alphabet[-total % 31]
+
+
+SHANGHAI = datetime.timezone(datetime.timedelta(hours=8))
+
+
+def micros(text):
+    """Microseconds since 1970 of a local time in Shanghai, "2026-03-02 09:00"."""
+    moment = datetime.datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=SHANGHAI)
+    return int(moment.timestamp()) * 1_000_000
+
+
+def days(text):
+    """Days since 1970-01-01 of a date, "2026-03-02"."""
+    return (datetime.date.fromisoformat(text) - datetime.date(1970, 1, 1)).days
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Protobuf: the fields of FORMAT.md's messages, by hand, and just enough of the wire format to write them.
+#
+# A field is name=number:type. Types: u uint64, w uint32, i int64, d int32, z sint64, t bool, b bytes, s string, the name
+# of an enum or of a message. A leading * is repeated, a leading ? has presence of its own.
+
+ENUMS = {
+    "Mode": "MODE UNSPECIFIED CLASSROOM ONLINE PRACTICE LECTURE ACHIEVEMENT",
+    "VoidReason": "VOID_REASON UNSPECIFIED POSTED_IN_ERROR WRONG_ACCOUNT CORRECTED FRAUD",
+    "Role": "ROLE UNSPECIFIED PLATFORM PROVIDER CERTIFIER ACCEPTOR AUDITOR",
+    "OrganizationLevel": "ORGANIZATION_LEVEL UNSPECIFIED CITY DISTRICT TOWN VILLAGE",
+    "KeyAlgorithm": "KEY_ALGORITHM UNSPECIFIED ED25519 ECDSA_P256_SHA256 SM2_SM3",
+    "KeyPurpose": "KEY_PURPOSE UNSPECIFIED SIGN AUTHENTICATE",
+    "OfficerRole": "OFFICER_ROLE UNSPECIFIED ADMINISTRATOR CERTIFICATION REGISTRAR",
+    "CourseDecision": "COURSE_DECISION UNSPECIFIED ACCREDITED REFUSED RETIRED",
+    "AccountStatus": "ACCOUNT_STATUS UNSPECIFIED PROVISIONAL VERIFIED FROZEN MERGED CLOSED ERASED",
+    "Outcome": "OUTCOME UNSPECIFIED AWARDED IN_REVIEW NO_CREDIT DUPLICATE VOIDED REFUSED",
+    "Stage": "STAGE UNSPECIFIED ELIGIBILITY HOURS DUPLICATES CONVERSION CAPS ROUNDING REVIEW VALIDITY DECISION",
+    "CaseStep": "CASE_STEP UNSPECIFIED REJECTED HOURS_ONLY",
+    "CaseStatus": "CASE_STATUS UNSPECIFIED OPEN APPROVED REJECTED WITHDRAWN",
+}
+
+MESSAGES = {
+    "Timestamp": "seconds=1:i nanos=2:d",
+    # creditbank.statement.v1
+    "Statement": "id=1:b salt=2:b completion=3:Completion completion_void=4:CompletionVoid",
+    "Completion": "account_number=1:s provider=2:s course=3:s course_version=4:s mode=5:Mode sessions=6:*Session "
+                  "attendance=7:Attendance score=8:?d passed=9:?t site=10:s",
+    "Session": "start_time=1:Timestamp end_time=2:Timestamp minutes=3:i",
+    "Attendance": "held=1:d attended=2:d late=3:d",
+    "CompletionVoid": "statement_id=1:b reason=2:VoidReason",
+    # creditbank.ledger.v1, entries
+    "Entry": "index=1:u time=2:i salt=3:b completion_recorded=4:CompletionRecorded "
+             "submission_received=5:SubmissionReceived completion_voided=6:CompletionVoided "
+             "credits_awarded=7:CreditsAwarded case_step_taken=8:CaseStepTaken credits_released=9:CreditsReleased "
+             "credits_expired=10:CreditsExpired account_opened=11:AccountOpened "
+             "organization_registered=16:OrganizationRegistered key_added=17:KeyAdded key_revoked=18:KeyRevoked "
+             "officer_appointed=19:OfficerAppointed officer_removed=20:OfficerRemoved "
+             "policy_proposed=21:PolicyProposed policy_published=22:PolicyPublished course_proposed=23:CourseProposed "
+             "course_decided=24:CourseDecided bank_founded=25:BankFounded case_opened=26:CaseOpened",
+    "BankFounded": "bank_id=1:s origin=2:s format=3:w",
+    "Actor": "organization=1:s officer=2:s key_id=3:b",
+    "Request": "method=1:s request_id=2:b hash=3:b",
+    "OrganizationRegistered": "actor=1:Actor request=2:Request organization=3:s name=4:s code=5:s "
+                              "level=6:OrganizationLevel parent=7:s roles=8:*Role trust_tier=9:w",
+    "KeyAdded": "actor=1:Actor request=2:Request organization=3:s key_id=4:b public_key=5:b algorithm=6:KeyAlgorithm "
+                "purpose=7:KeyPurpose valid_from=8:i valid_until=9:i proof=10:b",
+    "KeyRevoked": "actor=1:Actor request=2:Request key_id=3:b compromised_since=4:i reason=5:s",
+    "OfficerAppointed": "actor=1:Actor request=2:Request officer=3:s organization=4:s roles=5:*OfficerRole",
+    "OfficerRemoved": "actor=1:Actor request=2:Request officer=3:s reason=4:s",
+    "PolicyProposed": "actor=1:Actor request=2:Request policy_hash=3:b yaml=4:b organization=5:s policy=6:s version=7:s "
+                      "effective_from_day=8:d effective_until_day=9:d",
+    "PolicyPublished": "actor=1:Actor request=2:Request policy_hash=3:b proposed_index=4:u",
+    "CourseProposed": "actor=1:Actor request=2:Request provider=3:s code=4:s version=5:s title=6:s category=7:s level=8:w "
+                      "nominal_minutes=9:i equivalence_group=10:s valid_from_day=11:d valid_until_day=12:d capacity=13:w",
+    "CourseDecided": "actor=1:Actor request=2:Request course=3:u decision=4:CourseDecision last_day=5:d reason=6:s",
+    "AccountOpened": "actor=1:Actor request=2:Request account=3:b home=4:s status=5:AccountStatus",
+    "SubmissionReceived": "organization=1:s key_id=2:b signature=3:b statement_hashes=4:b",
+    "Origin": "organization=1:s statement_id=2:b statement_hash=3:b submission=4:u position=5:w key_id=6:b signature=7:b",
+    "CompletionRecorded": "origin=1:Origin account=2:b course=3:u category=4:s outcome=5:Outcome policy_hash=6:b "
+                          "effects=7:Effects minutes=8:i causes=9:*s risk=10:w end_day=11:d sealed=12:b",
+    "SessionTime": "day=1:d start=2:i length=3:d",
+    "Effects": "hours=1:*YearMinutes lots=2:*Lot lot_changes=3:*LotChange usage=4:*CapUsage remainder=5:z "
+               "days=6:*DayMinutes group=7:GroupChange sessions=8:*SessionTime sessions_removed=9:*SessionTime "
+               "replaces=10:Reversal",
+    "Reversal": "completion=1:CompletionRef hours=2:*YearMinutes usage=3:*CapUsage days=4:*DayMinutes remainder=5:z",
+    "GroupChange": "group=1:s completion=2:CompletionRef",
+    "CompletionRef": "index=1:u end_day=2:d",
+    "YearMinutes": "year=1:d category=2:s minutes=3:z",
+    "Lot": "category=1:s level=2:w available=3:i pending=4:i expires_day=5:d caps=6:*s",
+    "LotChange": "entry=1:u position=2:w pending=3:z available=4:z reserved=5:z transferred=6:z expired=7:z reversed=8:z "
+                 "completion=9:CompletionRef",
+    "CapUsage": "key=1:s milli_credits=2:z",
+    "DayMinutes": "day=1:d rule=2:s minutes=3:z",
+    "SealedCompletion": "statement=1:b reasons=2:*Reason posted_at=3:i",
+    "Reason": "stage=1:Stage rule=2:s before=3:i after=4:i limit=5:i carried=6:i",
+    "CompletionVoided": "origin=1:Origin account=2:b completion=3:CompletionRef effects=4:Effects sealed=5:b "
+                        "unrecovered=6:i",
+    "SealedVoid": "statement=1:b",
+    "CreditsAwarded": "actor=1:Actor request=2:Request case=3:u completion=4:CompletionRef account=5:b outcome=6:Outcome "
+                      "effects=7:Effects sealed=8:b",
+    "CaseStepTaken": "actor=1:Actor request=2:Request case=3:u completion=4:CompletionRef account=5:b step=6:CaseStep "
+                     "outcome=7:Outcome effects=8:Effects sealed=9:b",
+    "SealedDecision": "reason_code=1:s note=2:s reasons=3:*Reason",
+    "CaseOpened": "account=1:b completion=2:CompletionRef causes=3:*s risk=4:w",
+    "CreditsReleased": "account=1:b effects=2:Effects",
+    "CreditsExpired": "account=1:b effects=2:Effects",
+    # creditbank.ledger.v1, rows
+    "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
+    "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
+                  "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
+                  "pending=11:*LotRef expiring=12:*LotRef",
+    "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
+                   "reversed=8:i issued=9:i",
+    "CourseRemainder": "course=1:u minutes=2:i",
+    "LotRef": "entry=1:u position=2:w completion=3:CompletionRef expires_day=4:d",
+    "MonthRow": "items=1:*CompletionItem days=2:*DayItem",
+    "CompletionItem": "index=1:u changed_index=2:u time=3:i organization=4:u course=5:u category=6:s outcome=7:Outcome "
+                      "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
+                      "effects_in=13:*u",
+    "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
+                "expires_day=9:d",
+    "DayItem": "day=1:d sessions=2:*DaySession minutes=3:*DayMinutes",
+    "DaySession": "completion=1:u organization=2:u start=3:i length=4:d",
+    "OrganizationRow": "index=1:u fact=2:OrganizationRegistered",
+    "KeyRow": "index=1:u time=2:i fact=3:KeyAdded revoked_time=4:i compromised_since=5:i",
+    "OfficerRow": "index=1:u fact=2:OfficerAppointed removed_plus_one=3:u",
+    "CourseRow": "index=1:u fact=2:CourseProposed decision=3:CourseDecision last_day=4:d",
+    "PolicyRow": "index=1:u time=2:i fact=3:PolicyProposed published_plus_one=4:u published_time=5:i",
+    "CaseRow": "status=1:CaseStatus account=2:b completion=3:CompletionRef causes=4:*s risk=5:w time=6:i "
+               "decided_plus_one=7:u decided_time=8:i officer=9:s",
+    "RequestRow": "hash=1:b index=2:u",
+}
+
+
+def enum_names(name):
+    prefix, *rest = ENUMS[name].split()
+    return [f"{prefix}_{value}" for value in rest]
+
+
+@functools.cache
+def fields(name):
+    """(number, field, type, repeated, explicit) of a message, in the order of the numbers."""
+    result = []
+    for spec in MESSAGES[name].split():
+        field, rest = spec.split("=")
+        number, kind = rest.split(":")
+        result.append((int(number), field, kind.lstrip("*?"), kind[0] == "*", kind[0] == "?"))
+    return sorted(result)
+
+
+def varint(n):
+    n &= (1 << 64) - 1
+    out = bytearray()
+    while n > 0x7F:
+        out.append(n & 0x7F | 0x80)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def tag(number, wire):
+    return varint(number << 3 | wire)
+
+
+def delimited(number, b):
+    return tag(number, 2) + varint(len(b)) + b
+
+
+def as_int(kind, value):
+    if kind == "z":
+        return value << 1 ^ value >> 63
+    if kind in ENUMS:
+        return enum_names(kind).index(value) if isinstance(value, str) else value
+    return int(value)
+
+
+def encode(name, message):
+    """The bytes of a message: fields in the order of their numbers, defaults left out, numbers packed."""
+    unknown = set(message) - {f[1] for f in fields(name)}
+    assert not unknown, (name, unknown)
+    out = b""
+    for number, field, kind, repeated, explicit in fields(name):
+        if field not in message or message[field] is None:
+            continue
+        value = message[field]
+        if kind in MESSAGES:
+            for item in value if repeated else [value]:
+                out += delimited(number, encode(kind, item))
+        elif kind in "bs":
+            for item in value if repeated else [value]:
+                if repeated or item:
+                    out += delimited(number, item.encode() if kind == "s" else item)
+        elif repeated:
+            if value:
+                out += delimited(number, b"".join(varint(as_int(kind, item)) for item in value))
+        elif explicit or as_int(kind, value) != 0:
+            out += tag(number, 0) + varint(as_int(kind, value))
+    return out
+
+
+def to_json(name, message):
+    """The ProtoJSON of a message, with the names of the .proto files."""
+    if name == "Timestamp":
+        moment = datetime.datetime.fromtimestamp(message.get("seconds", 0), datetime.timezone.utc)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    out = {}
+    for _, field, kind, repeated, explicit in fields(name):
+        value = message.get(field)
+        if value is None or (not explicit and kind not in MESSAGES and not value) or (repeated and not value):
+            continue
+
+        def one(item):
+            if kind in MESSAGES:
+                return to_json(kind, item)
+            if kind == "b":
+                return b64(item)
+            if kind in ("u", "i", "z"):
+                return str(item)
+            return item
+
+        if kind in ENUMS and value == enum_names(kind)[0]:
+            continue
+        out[field] = [one(item) for item in value] if repeated else one(value)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# RFC 6962, tlog-tiles, signed notes
+
+
+def leaf_hash(b):
+    return sha256(b"\x00" + b)
+
+
+def node_hash(left, right):
+    return sha256(b"\x01" + left + right)
+
+
+def split(n):
+    """The largest power of two below n."""
+    k = 1
+    while 2 * k < n:
+        k *= 2
+    return k
+
+
+class Tree:
+    """RFC 6962, section 2.1, over leaf hashes."""
+
+    def __init__(self, leaves):
+        self.leaves = leaves
+        self.nodes = {}
+
+    def root(self, lo=0, hi=None):
+        hi = len(self.leaves) if hi is None else hi
+        if hi == lo:
+            return sha256(b"")
+        if hi - lo == 1:
+            return self.leaves[lo]
+        if (lo, hi) not in self.nodes:
+            k = lo + split(hi - lo)
+            self.nodes[lo, hi] = node_hash(self.root(lo, k), self.root(k, hi))
+        return self.nodes[lo, hi]
+
+    def path(self, m, size):
+        def walk(m, lo, hi):
+            if hi - lo == 1:
+                return []
+            k = split(hi - lo)
+            if m < k:
+                return walk(m, lo, lo + k) + [self.root(lo + k, hi)]
+            return walk(m - k, lo + k, hi) + [self.root(lo, lo + k)]
+
+        return walk(m, 0, size)
+
+    def consistency(self, old, new):
+        def walk(m, lo, hi, whole):
+            if m == hi - lo:
+                return [] if whole else [self.root(lo, hi)]
+            k = split(hi - lo)
+            if m <= k:
+                return walk(m, lo, lo + k, whole) + [self.root(lo + k, hi)]
+            return walk(m - k, lo + k, hi, False) + [self.root(lo, lo + k)]
+
+        return walk(old, 0, new, True)
+
+    def tile(self, level, index, width):
+        span = 256**level
+        first = 256 * index
+        return b"".join(self.root((first + i) * span, (first + i + 1) * span) for i in range(width))
+
+
+def note_key(name, key):
+    """(id, verifier key) of an Ed25519 key of signed notes."""
+    public = b"\x01" + key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    key_id = sha256(name.encode() + b"\n" + public)[:4]
+    return key_id, f"{name}+{key_id.hex()}+{b64(public)}"
+
+
+def signed_note(text, name, key, signature=None):
+    key_id, _ = note_key(name, key)
+    signature = key.sign(text.encode()) if signature is None else signature
+    return f"{text}\n— {name} {b64(key_id + signature)}\n"
+
+
+def checkpoint_text(size, root):
+    return f"{ORIGIN}\n{size}\n{b64(root)}\n"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Keys and the texts that they sign
+
+
+class Key:
+    def __init__(self, label, algorithm):
+        self.algorithm = algorithm
+        if algorithm == "ed25519":
+            self.private = derived("key " + label)
+            self.key = Ed25519PrivateKey.from_private_bytes(self.private)
+        else:
+            self.private = derived("key " + label)
+            self.key = ec.derive_private_key(int.from_bytes(self.private, "big"), ec.SECP256R1())
+        self.spki = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self.id = sha256(self.spki)
+
+    @property
+    def enum(self):
+        return {"ed25519": "KEY_ALGORITHM_ED25519", "ecdsa-p256-sha256": "KEY_ALGORITHM_ECDSA_P256_SHA256"}[self.algorithm]
+
+    def sign(self, message):
+        if self.algorithm == "ed25519":
+            return self.key.sign(message)
+        return self.key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))  # RFC 6979
+
+
+def submission_text(organization, key_id, count, root, bank=BANK):
+    return (f"creditbank/v1 submission\n{bank}\n{organization}\n{key_id.hex()}\n"
+            f"application/vnd.creditbank.statement.v1+protobuf\n{count}\n{b64(root)}\n").encode()
+
+
+def registration_text(organization, key_id, purpose, bank=BANK):
+    return f"creditbank/v1 key registration\n{bank}\n{organization}\n{key_id.hex()}\n{purpose}\n".encode()
+
+
+COLLEGE, PLATFORM, SCHOOL = "xihu-college", "sanfu-learning", "cuiyuan-school"
+COLLEGE_CODE, PLATFORM_CODE, SCHOOL_CODE = map(
+    organization_code, ("12330106470112345", "91330106MA2B0C1D2", "12330106470154321"))
+PLATFORM_KEY = Key("platform sign", "ed25519")
+PLATFORM_P256 = Key("platform sign p-256", "ecdsa-p256-sha256")
+PLATFORM_TOKEN = Key("platform authenticate", "ed25519")
+OTHER_KEY = Key("somebody else", "ed25519")
+LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key log"))
+OTHER_LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key other log"))
+
+NUMBER = "314159265358979"
+NUMBER += luhn(NUMBER)
+OTHER_NUMBER = "918273645546372"
+OTHER_NUMBER += luhn(OTHER_NUMBER)
+ACCOUNT, OTHER_ACCOUNT = derived("account a", 16), derived("account b", 16)
+ACCOUNT_KEY, OTHER_ACCOUNT_KEY = derived("account key a"), derived("account key b")
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Statements
+
+
+def seconds(text):
+    return {"seconds": micros(text) // 1_000_000}
+
+
+def session(start, end, minutes):
+    return {"start_time": seconds(start), "end_time": seconds(end), "minutes": minutes}
+
+
+def statement(label, moment, **assertion):
+    return {"id": uuid7(micros(moment), label), "salt": derived("salt " + label, 16), **assertion}
+
+
+def completion(course, sessions, **more):
+    return {"account_number": NUMBER, "provider": COLLEGE, "course": course, "course_version": "2026",
+            "mode": "MODE_CLASSROOM", "sessions": sessions, **more}
+
+
+STATEMENTS = {
+    # What the log below records.
+    "tea-1": statement("tea-1", "2026-03-10 11:05", completion=completion(
+        "tea-101", [session("2026-03-10 09:30", "2026-03-10 11:00", 90)],
+        attendance={"held": 1, "attended": 1}, site="cuiyuan/room-2")),
+    "tea-2": statement("tea-2", "2026-03-17 12:00", completion=completion(
+        "tea-101", [session("2026-03-17 09:30", "2026-03-17 11:36", 126)],
+        attendance={"held": 2, "attended": 1, "late": 1}, passed=True)),
+    "tea-unknown": statement("tea-unknown", "2026-03-17 12:00", completion=completion(
+        "tea-999", [session("2026-03-16 09:30", "2026-03-16 11:00", 90)])),
+    "aid-1": statement("aid-1", "2026-03-17 12:00", completion=completion(
+        "aid-1", [session("2026-03-14 09:00", "2026-03-14 12:00", 180), session("2026-03-15 09:00", "2026-03-15 12:00", 180)],
+        score=70, passed=True)),
+    "aid-2": statement("aid-2", "2026-04-02 20:00", completion=completion(
+        "aid-1", [session("2026-04-01 18:00", "2026-04-01 21:00", 180), session("2026-04-02 18:00", "2026-04-02 19:59", 119)],
+        mode="MODE_ONLINE", score=95, passed=True)),
+    "tea-1-void": statement("tea-1-void", "2026-04-03 09:00", completion_void={
+        "statement_id": uuid7(micros("2026-03-10 11:05"), "tea-1"), "reason": "VOID_REASON_CORRECTED"}),
+    # Corners.
+    "minimal-completion": statement("minimal", "2026-05-01 10:00", completion={
+        "account_number": NUMBER, "provider": "ab", "course": "c", "course_version": "1", "mode": "MODE_LECTURE",
+        "sessions": [session("2026-05-01 09:00", "2026-05-01 09:01", 1)]}),
+    "score-zero-and-not-passed": statement("zero", "2026-05-01 10:00", completion=completion(
+        "tea-101", [session("2026-05-01 09:00", "2026-05-01 09:45", 45)], score=0, passed=False,
+        attendance={"held": 1})),
+    "achievement": statement("achievement", "2026-05-01 10:00", completion=completion(
+        "degree", [session("2025-05-01 00:00", "2026-05-01 00:00", 0)], mode="MODE_ACHIEVEMENT", passed=True)),
+    "session-of-a-minute-and-a-second": statement("second", "2026-05-01 10:00", completion=completion(
+        "tea-101", [{"start_time": {"seconds": 1777597200}, "end_time": {"seconds": 1777597261}, "minutes": 2}])),
+    "longest-session": statement("longest", "2026-05-03 10:00", completion=completion(
+        "tea-101", [session("2026-05-01 09:00", "2026-05-02 09:00", 1440)])),
+    "sixty-four-sessions": statement("sessions", "2026-05-01 13:00", completion=completion(
+        "tea-101", [session(f"2026-05-01 {9 + i // 60:02}:{i % 60:02}", f"2026-05-01 {9 + (i + 1) // 60:02}:{(i + 1) % 60:02}", 1)
+                    for i in range(64)])),
+    "version-4-id": {**statement("v4", "2026-05-01 10:00", completion_void={
+        "statement_id": bytes.fromhex("f47ac10b58cc4372a5670e02b2c3d479"), "reason": "VOID_REASON_FRAUD"}),
+        "id": bytes.fromhex("9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d")},
+}
+STATEMENT_BYTES = {name: encode("Statement", message) for name, message in STATEMENTS.items()}
+
+
+def statement_vectors():
+    good = STATEMENTS["tea-1"]
+
+    def changed(**fields_of_completion):
+        message = copy.deepcopy(good)
+        message["completion"].update(fields_of_completion)
+        return encode("Statement", message)
+
+    def sessions(*list_of_sessions, **more):
+        return changed(sessions=list(list_of_sessions), **more)
+
+    one = good["completion"]["sessions"][0]
+    b = STATEMENT_BYTES["tea-1"]
+    head = delimited(1, good["id"]) + delimited(2, good["salt"])
+    body = encode("Completion", good["completion"])
+    extra = tag(99, 0) + varint(1)  # a field that no message has
+    without_sessions = encode("Completion", {**good["completion"], "sessions": []})
+    start, end = encode("Timestamp", one["start_time"]), encode("Timestamp", one["end_time"])
+    void = STATEMENTS["tea-1-void"]
+
+    def with_session(b):
+        return head + delimited(3, without_sessions + delimited(6, b))
+
+    refused = [
+        ("truncated", b[:-1], "the bytes are no message"),
+        ("empty", b"", "id: 16 bytes"),
+        ("too-long", head + delimited(3, body + delimited(98, bytes(16 * 1024))), "at most 16,384 bytes"),
+        ("id-short", encode("Statement", {**good, "id": good["id"][:15]}), "id: 16 bytes"),
+        ("id-nil", encode("Statement", {**good, "id": bytes(16)}), "id: not the nil UUID"),
+        ("id-max", encode("Statement", {**good, "id": b"\xff" * 16}), "id: not the max UUID"),
+        ("id-variant", encode("Statement", {**good, "id": flipped(good["id"], 8, 0x40)}), "id: the variant of RFC 9562"),
+        ("salt-missing", encode("Statement", {**good, "salt": b""}), "salt: 16 bytes"),
+        ("salt-long", encode("Statement", {**good, "salt": bytes(17)}), "salt: 16 bytes"),
+        ("no-assertion", head, "exactly one assertion"),
+        ("unknown-field", b + extra, "no unknown field"),
+        ("unknown-field-in-completion", head + delimited(3, body + extra), "no unknown field"),
+        ("unknown-field-in-session",
+         with_session(delimited(1, start) + delimited(2, end) + tag(3, 0) + varint(90) + extra), "no unknown field"),
+        ("unknown-field-in-start-time",
+         with_session(delimited(1, start + extra) + delimited(2, end) + tag(3, 0) + varint(90)), "no unknown field"),
+        ("unknown-field-in-attendance",
+         head + delimited(3, encode("Completion", {**good["completion"], "attendance": None})
+                          + delimited(7, encode("Attendance", {"held": 1, "attended": 1}) + extra)), "no unknown field"),
+        ("unknown-field-in-void", delimited(1, void["id"]) + delimited(2, void["salt"])
+         + delimited(4, encode("CompletionVoid", void["completion_void"]) + extra), "no unknown field"),
+        ("account-number-check-digit", changed(account_number=NUMBER[:-1] + str((int(NUMBER[-1]) + 1) % 10)),
+         "account_number: Luhn"),
+        ("account-number-grouped", changed(account_number=NUMBER[:4] + " " + NUMBER[4:]), "account_number: 16 digits"),
+        ("provider-upper-case", changed(provider="Xihu-College"), "provider: an organization id"),
+        ("course-empty", changed(course=""), "course: 1 to 64 characters"),
+        ("course-with-space", changed(course="tea 101"), "course: letters, digits and -_."),
+        ("version-long", changed(course_version="1" * 17), "course_version: 1 to 16 characters"),
+        ("mode-unspecified", changed(mode="MODE_UNSPECIFIED"), "mode: a known value"),
+        ("mode-unknown", changed(mode=6), "mode: a known value"),
+        ("no-session", sessions(), "sessions: 1 to 64"),
+        ("sixty-five-sessions", changed(sessions=[session(f"2026-05-{1 + i // 24:02} {i % 24:02}:00",
+                                                          f"2026-05-{1 + i // 24:02} {i % 24:02}:01", 1)
+                                                  for i in range(65)]), "sessions: 1 to 64"),
+        ("session-ends-before-it-begins", sessions({**one, "end_time": one["start_time"]}),
+         "end_time: after start_time"),
+        ("session-too-long", sessions(session("2026-03-10 09:30", "2026-03-11 09:31", 90)),
+         "end_time: at most 24 hours after start_time"),
+        ("sessions-overlap", sessions(one, session("2026-03-10 10:59", "2026-03-10 12:00", 60)),
+         "sessions: in order, without overlap"),
+        ("session-without-end", sessions({"start_time": one["start_time"], "minutes": 90}), "end_time: present"),
+        ("session-with-nanoseconds",
+         sessions({**one, "end_time": {**one["end_time"], "nanos": 1}}), "times: whole seconds"),
+        ("session-before-1950", sessions({"start_time": {"seconds": -631152001}, "end_time": {"seconds": -631151940},
+                                          "minutes": 1}), "times: not before 1950-01-01T00:00:00Z"),
+        ("no-minutes", sessions({**one, "minutes": 0}), "minutes: at least 1"),
+        ("too-many-minutes", sessions({**one, "minutes": 91}), "minutes: at most the length of the session"),
+        ("negative-minutes", sessions({**one, "minutes": -1}), "minutes: at least 1"),
+        ("achievement-minutes", sessions({**one, "minutes": 100_001}, mode="MODE_ACHIEVEMENT"), "minutes: at most 100,000"),
+        ("nothing-held", changed(attendance={"held": 0, "attended": 0}), "held: 1 to 1,000"),
+        ("more-late-than-held", changed(attendance={"held": 2, "attended": 1, "late": 2}),
+         "attended + late: at most held"),
+        ("score-above-100", changed(score=101), "score: 0 to 100"),
+        ("score-negative", changed(score=-1), "score: 0 to 100"),
+        ("site-with-space", changed(site="room 2"), "site: letters, digits and -_./:"),
+        ("site-long", changed(site="a" * 65), "site: at most 64 characters"),
+        ("void-id-short", encode("Statement", {**void, "completion_void": {
+            "statement_id": bytes(15), "reason": "VOID_REASON_FRAUD"}}), "statement_id: 16 bytes"),
+        ("void-reason-unspecified", encode("Statement", {**void, "completion_void": {
+            "statement_id": good["id"]}}), "reason: a known value"),
+    ]
+    return {
+        "statements": [{"name": name, "message": to_json("Statement", message), "bytes": STATEMENT_BYTES[name].hex(),
+                        "leaf_hash": leaf_hash(STATEMENT_BYTES[name]).hex()} for name, message in STATEMENTS.items()],
+        "refused": [{"name": name, "rule": rule, "bytes": b.hex()} for name, b, rule in refused],
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Names with a form
+
+
+def name_vectors():
+    def refused(of, *pairs):
+        return [{"of": of, "name": name, "text": text} for name, text in pairs]
+
+    n = NUMBER
+    return {
+        "account_numbers": [n, OTHER_NUMBER, "1000000000000008", "9999999999999995"],
+        "organization_codes": [COLLEGE_CODE, PLATFORM_CODE, SCHOOL_CODE],
+        "organization_ids": [COLLEGE, PLATFORM, SCHOOL, "ab", "1a", "a" * 63],
+        "bank_ids": [BANK, "b", "银行".encode("punycode").decode(), "~" * 255],
+        "refused": refused(
+            "account number", ("one digit wrong", n[:6] + str((int(n[6]) + 1) % 10) + n[7:]),
+            ("two digits swapped", n[:8] + n[9] + n[8] + n[10:]), ("15 digits", n[:15]), ("17 digits", n + "0"),
+            ("starts with 0", "0" + n[1:15] + luhn("0" + n[1:15])), ("a letter", n[:15] + "O"),
+            ("full-width digit", "６" + n[1:]), ("grouped", n[:4] + " " + n[4:])
+        ) + refused(
+            "organization code", ("one character wrong", COLLEGE_CODE[:9] + "2" + COLLEGE_CODE[10:]),
+            ("two characters swapped", PLATFORM_CODE[:8] + PLATFORM_CODE[9] + PLATFORM_CODE[8] + PLATFORM_CODE[10:]),
+            ("17 characters", SCHOOL_CODE[:17]), ("character outside the set", SCHOOL_CODE[:17] + "I")
+        ) + refused(
+            "organization id", ("one character", "a"), ("64 characters", "a" * 64), ("upper case", "Xihu"),
+            ("underscore", "xi_hu"), ("hyphen first", "-xihu"), ("hyphen last", "xihu-"), ("double hyphen", "xi--hu"),
+            ("dot", "xihu.college"), ("empty", "")
+        ) + refused(
+            "bank id", ("empty", ""), ("256 characters", "b" * 256), ("space", "xihu bank"), ("line feed", "xihu\nbank"),
+            ("not ascii", "西湖"), ("delete", "xihu\x7f")),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Submissions, registrations, keys
+
+
+def submission(name, statements, key):
+    tree = Tree([leaf_hash(s) for s in statements])
+    text = submission_text(PLATFORM, key.id, len(statements), tree.root())
+    return {
+        "name": name, "organization": PLATFORM, "key_id": key.id.hex(),
+        "statements": [s.hex() for s in statements],
+        "root": tree.root().hex(), "text": text.decode(), "signature": key.sign(text).hex(),
+    }
+
+
+def thousand_voids():
+    moment = micros("2026-06-01 08:00")
+    return [encode("Statement", {
+        "id": uuid7(moment + i * 1000, f"void {i}"), "salt": derived(f"salt void {i}", 16),
+        "completion_void": {"statement_id": uuid7(moment - i * 1000, f"voided {i}"), "reason": "VOID_REASON_POSTED_IN_ERROR"},
+    }) for i in range(1000)]
+
+
+def key_vectors():
+    one = [STATEMENT_BYTES["tea-1"]]
+    three = [STATEMENT_BYTES[name] for name in ("tea-2", "tea-unknown", "aid-1")]
+    thousand = thousand_voids()
+    submissions = [
+        submission("one", one, PLATFORM_KEY),
+        submission("two", three[:2], PLATFORM_KEY),
+        submission("three", three, PLATFORM_KEY),
+        submission("thousand", thousand, PLATFORM_KEY),
+        submission("one-p256", one, PLATFORM_P256),
+    ]
+    trees = {"three": Tree([leaf_hash(s) for s in three]), "thousand": Tree([leaf_hash(s) for s in thousand])}
+    paths = [{"submission": name, "position": i, "path": [h.hex() for h in tree.path(i, len(tree.leaves))]}
+             for name, tree in trees.items() for i in ((0, 1, 2) if name == "three" else (0, 511, 512, 999))]
+
+    registrations = [
+        {"organization": PLATFORM, "key_id": key.id.hex(), "purpose": purpose,
+         "text": registration_text(PLATFORM, key.id, purpose).decode(),
+         "proof": key.sign(registration_text(PLATFORM, key.id, purpose)).hex()}
+        for key, purpose in ((PLATFORM_KEY, "sign"), (PLATFORM_P256, "sign"), (PLATFORM_TOKEN, "authenticate"))]
+
+    # Mutations.
+    root = Tree([leaf_hash(s) for s in three]).root()
+    text = submission_text(PLATFORM, PLATFORM_KEY.id, 3, root).decode()
+    lines = text.split("\n")
+
+    def line(i, value):
+        return "\n".join(lines[:i] + [value] + lines[i + 1:])
+
+    loose = lines[6][:-2] + chr(ord(lines[6][-2]) + 1) + "="  # the same 32 bytes to a lenient reader
+    assert base64.b64decode(loose) == root
+    texts = [
+        ("no-last-line-feed", text[:-1]), ("crlf", text.replace("\n", "\r\n")), ("line-too-many", text + "\n"),
+        ("title", line(0, "creditbank/v2 submission")), ("bank-with-space", line(1, "xihu bank")),
+        ("organization-upper-case", line(2, "Sanfu-learning")), ("key-id-upper-case", line(3, lines[3].upper())),
+        ("key-id-short", line(3, lines[3][:-2])), ("media-type", line(4, "application/protobuf")),
+        ("number-zero", line(5, "0")), ("number-1001", line(5, "1001")), ("number-leading-zero", line(5, "03")),
+        ("number-plus", line(5, "+3")), ("root-unpadded", line(6, lines[6].rstrip("="))),
+        ("root-url-alphabet", line(6, b64(b"\xfb\xff" + root[2:]).replace("+", "-").replace("/", "_"))),
+        ("root-loose-bits", line(6, loose)), ("root-short", line(6, b64(root[:31]))),
+        ("registration", registration_text(PLATFORM, PLATFORM_KEY.id, "sign").decode()),
+    ]
+
+    message = text.encode()
+    good = PLATFORM_KEY.sign(message)
+    r_half, s_half = good[:32], int.from_bytes(good[32:], "little")
+    order = 2**252 + 27742317777372353535851937790883648493
+    p256 = submission_text(PLATFORM, PLATFORM_P256.id, 3, root)
+    p256_signature = PLATFORM_P256.sign(p256)
+    r, s = decode_dss_signature(p256_signature)
+    p256_order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+    def wrong(name, key, message, signature, rule):
+        return {"name": name, "rule": rule, "key_id": key.id.hex(), "text": message.decode(), "signature": signature.hex()}
+
+    swapped = Tree([leaf_hash(s) for s in (three[1], three[0], three[2])]).root()
+    edited = Tree([leaf_hash(s) for s in (flipped(three[0]), three[1], three[2])]).root()
+    signatures = [
+        wrong("flipped-bit", PLATFORM_KEY, message, flipped(good), "the signature verifies"),
+        wrong("truncated", PLATFORM_KEY, message, good[:-1], "64 bytes"),
+        wrong("empty", PLATFORM_KEY, message, b"", "64 bytes"),
+        wrong("s-not-reduced", PLATFORM_KEY, message, r_half + (s_half + order).to_bytes(32, "little"),
+              "RFC 8032, 5.1.7: S is below the order"),
+        wrong("another-bank", PLATFORM_KEY, submission_text(PLATFORM, PLATFORM_KEY.id, 3, root, "other.example"), good,
+              "the text names this bank"),
+        wrong("another-organization", PLATFORM_KEY, submission_text(COLLEGE, PLATFORM_KEY.id, 3, root), good,
+              "the text names the signer"),
+        wrong("fewer-statements", PLATFORM_KEY, submission_text(PLATFORM, PLATFORM_KEY.id, 2, Tree(
+            [leaf_hash(s) for s in three[:2]]).root()), good, "the text counts the statements"),
+        wrong("statements-swapped", PLATFORM_KEY, submission_text(PLATFORM, PLATFORM_KEY.id, 3, swapped), good,
+              "the root is over the statements in order"),
+        wrong("statement-edited", PLATFORM_KEY, submission_text(PLATFORM, PLATFORM_KEY.id, 3, edited), good,
+              "the root is over the statements' bytes"),
+        wrong("proof-of-possession", PLATFORM_KEY, message,
+              PLATFORM_KEY.sign(registration_text(PLATFORM, PLATFORM_KEY.id, "sign")), "the signature is over this text"),
+        wrong("another-key", PLATFORM_KEY, message, OTHER_KEY.sign(message), "the signature is the key's"),
+        wrong("p256-raw", PLATFORM_P256, p256, r.to_bytes(32, "big") + s.to_bytes(32, "big"),
+              "ECDSA signatures are DER"),
+        wrong("p256-trailing-byte", PLATFORM_P256, p256, p256_signature + b"\x00", "ECDSA signatures are DER"),
+        wrong("p256-flipped-bit", PLATFORM_P256, p256, flipped(p256_signature), "the signature verifies"),
+    ]
+    proofs = [
+        {"name": "wrong-purpose", "rule": "the text names the purpose", "organization": PLATFORM, "purpose": "authenticate",
+         "key_id": PLATFORM_KEY.id.hex(), "proof": registrations[0]["proof"]},
+        {"name": "wrong-organization", "rule": "the text names the organization", "organization": COLLEGE,
+         "purpose": "sign", "key_id": PLATFORM_KEY.id.hex(), "proof": registrations[0]["proof"]},
+        {"name": "by-another-key", "rule": "the proof is the key's own", "organization": PLATFORM, "purpose": "sign",
+         "key_id": PLATFORM_KEY.id.hex(),
+         "proof": OTHER_KEY.sign(registration_text(PLATFORM, PLATFORM_KEY.id, "sign")).hex()},
+    ]
+
+    ed25519_prefix = PLATFORM_KEY.spki[:12]
+    compressed = PLATFORM_P256.key.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    p256_prefix = bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200")
+    p384 = ec.derive_private_key(7, ec.SECP384R1()).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    public_keys = [
+        ("trailing-byte", "ed25519", PLATFORM_KEY.spki + b"\x00", "nothing follows the DER"),
+        ("another-algorithm", "ecdsa-p256-sha256", PLATFORM_KEY.spki, "the key is of the registered algorithm"),
+        ("identity-point", "ed25519", ed25519_prefix + b"\x01" + bytes(31), "not of small order"),
+        ("point-of-order-4", "ed25519", ed25519_prefix + bytes(32), "not of small order"),
+        ("y-above-p", "ed25519", ed25519_prefix + b"\xf0" + b"\xff" * 30 + b"\x7f", "y is below 2^255 - 19"),
+        ("off-the-curve", "ed25519", ed25519_prefix + b"\x02" + bytes(31), "a point of the curve"),
+        ("compressed-point", "ecdsa-p256-sha256", p256_prefix + compressed, "an uncompressed point"),
+        ("point-off-the-curve", "ecdsa-p256-sha256", flipped(PLATFORM_P256.spki), "a point of the curve"),
+        ("p-384", "ecdsa-p256-sha256", p384, "on P-256"),
+        ("sm2", "sm2-sm3", PLATFORM_P256.spki, "an algorithm in use"),
+    ]
+    return {
+        "bank_id": BANK,
+        "keys": [{"name": name, "algorithm": key.algorithm, "private": key.private.hex(), "spki": key.spki.hex(),
+                  "key_id": key.id.hex()} for name, key in (
+            ("platform-sign", PLATFORM_KEY), ("platform-sign-p256", PLATFORM_P256),
+            ("platform-authenticate", PLATFORM_TOKEN), ("somebody-else", OTHER_KEY))],
+        "submissions": submissions,
+        "paths": paths,
+        "registrations": registrations,
+        "also_valid": [wrong("p256-other-half", PLATFORM_P256, p256, encode_dss_signature(r, p256_order - s),
+                             "ECDSA: (r, n - s) verifies as well, so signature bytes are never an identity")],
+        "refused": {
+            "texts": [{"name": name, "text": t} for name, t in texts],
+            "signatures": signatures,
+            "proofs": proofs,
+            "public_keys": [{"name": name, "rule": rule, "algorithm": algorithm, "spki": spki.hex()}
+                            for name, algorithm, spki, rule in public_keys],
+        },
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sealed payloads
+
+
+def seal_data(account, fact, statement_id, bank=BANK):
+    return f"creditbank/v1 seal\n{bank}\n{account.hex()}\n{fact}\n{(statement_id or bytes(16)).hex()}\n".encode()
+
+
+SEALED = []
+
+
+def seal(fact, kind, message, statement_id=None):
+    """Seals a message for the account of the log."""
+    plain = encode(kind, message)
+    data = seal_data(ACCOUNT, fact, statement_id)
+    nonce = derived(f"nonce {len(SEALED)}", 12)
+    sealed = nonce + AESGCM(ACCOUNT_KEY).encrypt(nonce, plain, data)
+    SEALED.append({"fact": fact, "type": kind, "message": to_json(kind, message), "account": ACCOUNT.hex(),
+                   "statement_id": (statement_id or bytes(16)).hex(), "key": ACCOUNT_KEY.hex(), "nonce": nonce.hex(),
+                   "additional_data": data.decode(), "plain": plain.hex(), "sealed": sealed.hex()})
+    return sealed
+
+
+def sealed_vectors():
+    first = SEALED[0]
+    sealed = bytes.fromhex(first["sealed"])
+    id_ = bytes.fromhex(first["statement_id"])
+
+    def case(name, rule, key=ACCOUNT_KEY, data=None, payload=sealed):
+        data = seal_data(ACCOUNT, first["fact"], id_) if data is None else data
+        return {"name": name, "rule": rule, "key": key.hex(), "additional_data": data.decode(), "sealed": payload.hex()}
+
+    return {
+        "sealed": SEALED,
+        "refused": [
+            case("flipped-tag", "the tag verifies", payload=flipped(sealed)),
+            case("flipped-nonce", "the tag verifies", payload=flipped(sealed, 0)),
+            case("flipped-ciphertext", "the tag verifies", payload=flipped(sealed, 12)),
+            case("truncated", "the tag is whole", payload=sealed[:-1]),
+            case("shorter-than-nonce-and-tag", "at least 28 bytes", payload=sealed[:27]),
+            case("key-of-another-account", "the account's key", key=OTHER_ACCOUNT_KEY),
+            case("another-bank", "the additional data name the bank",
+                 data=seal_data(ACCOUNT, first["fact"], id_, "other.example")),
+            case("another-account", "the additional data name the account",
+                 data=seal_data(OTHER_ACCOUNT, first["fact"], id_)),
+            case("another-fact", "the additional data name the fact", data=seal_data(ACCOUNT, "CompletionVoided", id_)),
+            case("another-statement", "the additional data name the statement",
+                 data=seal_data(ACCOUNT, first["fact"], None)),
+            case("no-last-line-feed", "every line ends in LF", data=seal_data(ACCOUNT, first["fact"], id_)[:-1]),
+        ],
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The log: a short history with every fact in it, then accounts until a tile is full and four entries more.
+
+POLICY = """\
+id: xihu
+version: 2026-1
+organization: xihu-college
+title: {zh: 西湖区学分银行转换规则, en: Credit rules of Xihu district}
+effective_from: "2026-01-01"
+time_zone: Asia/Shanghai
+learning_hour_minutes: 45
+categories:
+  - {id: humanities, name: {zh: 人文艺术, en: Humanities and arts}}
+  - {id: skills, name: {zh: 职业技能, en: Vocational skills}, professional: true, transferable: true}
+duplicates: {id: best-score, keep: KEEP_BEST_SCORE}
+conversion:
+  - {id: class, minutes_per_credit: 720}
+caps:
+  - {id: half-year, period: PERIOD_HALF_YEAR, milli_credits: 200}
+rounding:
+  - {id: tenth, step_milli_credits: 100, direction: DIRECTION_DOWN, remainder: REMAINDER_CARRY}
+review:
+  - {id: late, when: days_late > 90, risk: 3}
+validity:
+  - {id: life}
+""".encode()
+POLICY_HASH = sha256(POLICY)
+
+LOG = []  # (fact, entry)
+
+
+def append(moment, field, **fact):
+    index = len(LOG)
+    fact_name = dict((f[1], f[2]) for f in fields("Entry"))[field]
+    entry = {"index": index, "time": moment, "salt": derived(f"entry salt {index}", 16), field: fact}
+    LOG.append((fact_name, entry))
+    return index
+
+
+def actor(officer=None, organization=COLLEGE, key=None):
+    out = {"organization": organization}
+    if officer:
+        out["officer"] = officer
+    if key:
+        out["key_id"] = key.id
+    return out
+
+
+def request(method, moment):
+    label = f"{method} {len(LOG)}"
+    return {"method": method, "request_id": uuid7(moment, label), "hash": derived("request " + label)}
+
+
+def call(method, moment, officer="officer-1"):
+    return {"actor": actor(officer), "request": request(method, moment)}
+
+
+def single(name, key=PLATFORM_KEY):
+    b = STATEMENT_BYTES[name]
+    text = submission_text(PLATFORM, key.id, 1, leaf_hash(b))
+    return {"organization": PLATFORM, "statement_id": STATEMENTS[name]["id"], "statement_hash": leaf_hash(b),
+            "key_id": key.id, "signature": key.sign(text)}
+
+
+def part(name, submission_index, position):
+    return {"organization": PLATFORM, "statement_id": STATEMENTS[name]["id"],
+            "statement_hash": leaf_hash(STATEMENT_BYTES[name]), "submission": submission_index, "position": position}
+
+
+def session_times(name):
+    out = []
+    for s in STATEMENTS[name]["completion"]["sessions"]:
+        start, end = s["start_time"]["seconds"], s["end_time"]["seconds"]
+        out.append({"day": (start + 8 * 3600) // 86400, "start": start // 60, "length": -(-(end - start) // 60)})
+    return out
+
+
+def sealed_completion(name, moment, *reasons):
+    return seal("CompletionRecorded", "SealedCompletion", {
+        "statement": STATEMENT_BYTES[name], "reasons": [dict(zip(("stage", "rule", "before", "after", "limit", "carried"), r))
+                                                        for r in reasons], "posted_at": moment}, STATEMENTS[name]["id"])
+
+
+def build_log():
+    t = micros("2026-03-02 09:00")
+    append(t, "bank_founded", bank_id=BANK, origin=ORIGIN, format=1)
+    append(t, "organization_registered", organization=COLLEGE, name="西湖区社区学院", code=COLLEGE_CODE,
+           level="ORGANIZATION_LEVEL_DISTRICT", roles=["ROLE_PROVIDER", "ROLE_CERTIFIER"], trust_tier=5)
+    append(t, "officer_appointed", officer="officer-1", organization=COLLEGE,
+           roles=["OFFICER_ROLE_ADMINISTRATOR", "OFFICER_ROLE_CERTIFICATION", "OFFICER_ROLE_REGISTRAR"])
+    t += 60_000_001
+    append(t, "organization_registered", **call("RegisterOrganization", t), organization=PLATFORM, name="三福在线学习",
+           code=PLATFORM_CODE, roles=["ROLE_PLATFORM"], trust_tier=2)
+    t += 60_000_000
+    append(t, "key_added", **call("AddKey", t), organization=PLATFORM, key_id=PLATFORM_KEY.id, public_key=PLATFORM_KEY.spki,
+           algorithm=PLATFORM_KEY.enum, purpose="KEY_PURPOSE_SIGN",
+           proof=PLATFORM_KEY.sign(registration_text(PLATFORM, PLATFORM_KEY.id, "sign")))
+    # The small log ends here, with five entries.
+    append(t, "key_added", **call("AddKey", t), organization=PLATFORM, key_id=PLATFORM_TOKEN.id,
+           public_key=PLATFORM_TOKEN.spki, algorithm=PLATFORM_TOKEN.enum, purpose="KEY_PURPOSE_AUTHENTICATE",
+           proof=PLATFORM_TOKEN.sign(registration_text(PLATFORM, PLATFORM_TOKEN.id, "authenticate")))
+    append(t, "key_added", **call("AddKey", t), organization=PLATFORM, key_id=PLATFORM_P256.id,
+           public_key=PLATFORM_P256.spki, algorithm=PLATFORM_P256.enum, purpose="KEY_PURPOSE_SIGN",
+           valid_from=micros("2026-03-01 00:00"), valid_until=micros("2027-03-01 00:00"),
+           proof=PLATFORM_P256.sign(registration_text(PLATFORM, PLATFORM_P256.id, "sign")))
+    append(t, "organization_registered", **call("RegisterOrganization", t), organization=SCHOOL, name="翠苑街道社区学校",
+           code=SCHOOL_CODE, level="ORGANIZATION_LEVEL_TOWN", parent=COLLEGE, roles=["ROLE_PROVIDER"], trust_tier=4)
+    append(t, "officer_appointed", **call("AppointOfficer", t), officer="officer-2", organization=COLLEGE,
+           roles=["OFFICER_ROLE_CERTIFICATION"])
+    append(t, "officer_appointed", **call("AppointOfficer", t), officer="officer-3", organization=SCHOOL,
+           roles=["OFFICER_ROLE_REGISTRAR"])
+    t += 60_000_000
+    append(t, "officer_removed", **call("RemoveOfficer", t), officer="officer-3", reason="moved to another school")
+    proposed = append(t, "policy_proposed", **call("ProposePolicy", t), policy_hash=POLICY_HASH, yaml=POLICY,
+                      organization=COLLEGE, policy="xihu", version="2026-1", effective_from_day=days("2026-01-01"))
+    append(t, "policy_published", **call("PublishPolicy", t, "officer-2"), policy_hash=POLICY_HASH, proposed_index=proposed)
+    tea = append(t, "course_proposed", **call("ProposeCourse", t), provider=COLLEGE, code="tea-101", version="2026",
+                 title="茶艺入门", category="humanities", nominal_minutes=720, valid_from_day=days("2026-01-01"), capacity=30)
+    aid = append(t, "course_proposed", **call("ProposeCourse", t), provider=COLLEGE, code="aid-1", version="2026",
+                 title="急救", category="skills", level=2, nominal_minutes=360, equivalence_group="first-aid",
+                 valid_from_day=days("2026-01-01"), valid_until_day=days("2028-12-31"))
+    for course in (tea, aid):
+        append(t, "course_decided", **call("DecideCourse", t, "officer-2"), course=course,
+               decision="COURSE_DECISION_ACCREDITED", reason="fits the plan of 2026")
+    append(t, "account_opened", **call("OpenAccount", t), account=ACCOUNT, home=SCHOOL, status="ACCOUNT_STATUS_VERIFIED")
+
+    # 90 minutes of tea: a tenth of a credit is 72, and 18 are left.
+    t = micros("2026-03-10 11:06")
+    h1 = "half-year/2026-H1"
+    tea_day = days("2026-03-10")
+    tea_1 = append(
+        t, "completion_recorded", origin=single("tea-1"), account=ACCOUNT, course=tea, category="humanities",
+        outcome="OUTCOME_AWARDED", policy_hash=POLICY_HASH, minutes=90, end_day=tea_day,
+        effects={"hours": [{"year": 2026, "category": "humanities", "minutes": 90}],
+                 "lots": [{"category": "humanities", "available": 100, "caps": [h1]}],
+                 "usage": [{"key": h1, "milli_credits": 100}], "remainder": 18,
+                 "days": [{"day": tea_day, "rule": "daily", "minutes": 90}], "sessions": session_times("tea-1")},
+        sealed=sealed_completion("tea-1", t - 1500, ("STAGE_HOURS", "daily", 90, 90, 180),
+                                 ("STAGE_CONVERSION", "class", 90, 125), ("STAGE_ROUNDING", "tenth", 125, 100)))
+
+    # Three statements under one signature. The second names an unknown course and is rejected: it leaves no entry.
+    t = micros("2026-03-17 12:01")
+    names = ("tea-2", "tea-unknown", "aid-1")
+    leaves = [leaf_hash(STATEMENT_BYTES[name]) for name in names]
+    text = submission_text(PLATFORM, PLATFORM_P256.id, 3, Tree(leaves).root())
+    received = append(t, "submission_received", organization=PLATFORM, key_id=PLATFORM_P256.id,
+                      signature=PLATFORM_P256.sign(text), statement_hashes=b"".join(leaves))
+    # 126 + 18 minutes make 200, of which the cap of 200 leaves room for 100.
+    tea_2_day = days("2026-03-17")
+    tea_2 = append(
+        t, "completion_recorded", origin=part("tea-2", received, 0), account=ACCOUNT, course=tea, category="humanities",
+        outcome="OUTCOME_AWARDED", policy_hash=POLICY_HASH, minutes=126, end_day=tea_2_day,
+        effects={"hours": [{"year": 2026, "category": "humanities", "minutes": 126}],
+                 "lots": [{"category": "humanities", "available": 100, "pending": 100, "caps": [h1],
+                           "expires_day": days("2026-06-30")}],
+                 "usage": [{"key": h1, "milli_credits": 100}], "remainder": -18,
+                 "days": [{"day": tea_2_day, "rule": "daily", "minutes": 126}], "sessions": session_times("tea-2")},
+        sealed=sealed_completion("tea-2", t - 900, ("STAGE_CONVERSION", "class", 126, 200, 0, 18),
+                                 ("STAGE_CAPS", "half-year", 200, 100, 200)))
+    # First aid goes to an officer: nothing counts yet, but the time is taken.
+    aid_day = days("2026-03-15")
+    aid_1 = append(
+        t, "completion_recorded", origin=part("aid-1", received, 2), account=ACCOUNT, course=aid, category="skills",
+        outcome="OUTCOME_IN_REVIEW", policy_hash=POLICY_HASH, minutes=360, end_day=aid_day, causes=["late"], risk=3,
+        effects={"sessions": session_times("aid-1")},
+        sealed=sealed_completion("aid-1", t - 900, ("STAGE_REVIEW", "late", 500, 500)))
+    t = micros("2026-03-20 15:00")
+    aid_ref = {"index": aid_1, "end_day": aid_day}
+    append(t, "credits_awarded", **call("DecideCase", t, "officer-2"), case=aid_1, completion=aid_ref, account=ACCOUNT,
+           outcome="OUTCOME_AWARDED",
+           effects={"hours": [{"year": 2026, "category": "skills", "minutes": 360}],
+                    "lots": [{"category": "skills", "level": 2, "available": 400, "expires_day": days("2029-03-15")},
+                             {"category": "skills", "level": 2, "available": 100}],
+                    "group": {"group": "first-aid", "completion": aid_ref}},
+           sealed=seal("CreditsAwarded", "SealedDecision", {
+               "reason_code": "EVIDENCE_CHECKED", "note": "已核对证书",
+               "reasons": [{"stage": "STAGE_DECISION", "rule": "APPROVED", "before": 0, "after": 500}]},
+               STATEMENTS["aid-1"]["id"]))
+
+    # A better score takes the place of the first.
+    t = micros("2026-04-02 20:01")
+    aid_2_day = days("2026-04-02")
+    aid_2 = append(
+        t, "completion_recorded", origin=single("aid-2", PLATFORM_P256), account=ACCOUNT, course=aid, category="skills",
+        outcome="OUTCOME_AWARDED", policy_hash=POLICY_HASH, minutes=299, end_day=aid_2_day,
+        effects={"hours": [{"year": 2026, "category": "skills", "minutes": 299}],
+                 "lots": [{"category": "skills", "level": 2, "available": 400, "expires_day": days("2029-03-15")}],
+                 "lot_changes": [
+                     {"entry": aid_1 + 1, "position": 0, "available": -400, "reversed": 400, "completion": aid_ref},
+                     {"entry": aid_1 + 1, "position": 1, "available": -100, "reversed": 100, "completion": aid_ref}],
+                 "remainder": 11, "sessions": session_times("aid-2"),
+                 "group": {"group": "first-aid", "completion": {"index": len(LOG), "end_day": aid_2_day}},
+                 "replaces": {"completion": aid_ref, "hours": [{"year": 2026, "category": "skills", "minutes": -360}]}},
+        sealed=sealed_completion("aid-2", t - 700, ("STAGE_DUPLICATES", "best-score", 299, 299)))
+
+    # The platform takes its first statement back. What the second completion was judged by has changed: an officer looks.
+    t = micros("2026-04-03 09:01")
+    tea_ref, tea_2_ref = {"index": tea_1, "end_day": tea_day}, {"index": tea_2, "end_day": tea_2_day}
+    append(t, "completion_voided", origin=single("tea-1-void"), account=ACCOUNT, completion=tea_ref,
+           effects={"hours": [{"year": 2026, "category": "humanities", "minutes": -90}],
+                    "lot_changes": [{"entry": tea_1, "available": -100, "reversed": 100, "completion": tea_ref}],
+                    "usage": [{"key": h1, "milli_credits": -100}],
+                    "days": [{"day": tea_day, "rule": "daily", "minutes": -90}],
+                    "sessions_removed": session_times("tea-1")},
+           sealed=seal("CompletionVoided", "SealedVoid", {"statement": STATEMENT_BYTES["tea-1-void"]},
+                       STATEMENTS["tea-1-void"]["id"]))
+    append(t, "credits_released", account=ACCOUNT, effects={
+        "lot_changes": [{"entry": tea_2, "pending": -100, "available": 100, "completion": tea_2_ref}],
+        "usage": [{"key": h1, "milli_credits": 100}]})
+    case = append(t, "case_opened", account=ACCOUNT, completion=tea_2_ref, causes=["VOID_CHANGED_STANDING"], risk=2)
+    t = micros("2026-07-01 00:05")
+    append(t, "credits_expired", account=ACCOUNT, effects={
+        "lot_changes": [{"entry": tea_2, "available": -200, "expired": 200, "completion": tea_2_ref}]})
+    t = micros("2026-07-02 10:00")
+    append(t, "case_step_taken", **call("DecideCase", t, "officer-2"), case=case, completion=tea_2_ref, account=ACCOUNT,
+           step="CASE_STEP_HOURS_ONLY", outcome="OUTCOME_NO_CREDIT", effects={"usage": [{"key": h1, "milli_credits": -200}]},
+           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "HOURS_ONLY"}, STATEMENTS["tea-2"]["id"]))
+    append(t, "key_revoked", **call("RevokeKey", t), key_id=PLATFORM_P256.id,
+           compromised_since=micros("2026-07-01 00:00"), reason="the server was stolen")
+    append(t, "course_decided", **call("DecideCourse", t, "officer-2"), course=tea, decision="COURSE_DECISION_RETIRED",
+           last_day=days("2026-12-31"), reason="replaced by the edition of 2027")
+    story = len(LOG)
+    while len(LOG) < 260:
+        t += 1_000_000
+        append(t, "account_opened", **call("OpenAccount", t), account=derived(f"account {len(LOG)}", 16), home=SCHOOL,
+               status="ACCOUNT_STATUS_PROVISIONAL")
+    return story
+
+
+STORY = build_log()
+ENTRY_BYTES = [encode("Entry", entry) for _, entry in LOG]
+TREE = Tree([leaf_hash(b) for b in ENTRY_BYTES])
+INDEX = {}
+for number_, (fact_, _) in enumerate(LOG):
+    INDEX.setdefault(fact_, []).append(number_)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The state: what FORMAT.md says that each fact does, written a second time.
+
+
+def u64(n):
+    return n.to_bytes(8, "big")
+
+
+def table(number, *parts):
+    return bytes([number]) + b"".join(parts)
+
+
+def month_of(day):
+    date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
+    return date.year * 12 + date.month - 1
+
+
+AMOUNTS = ("pending", "available", "reserved", "transferred", "expired", "reversed")
+
+
+class State:
+    def __init__(self):
+        self.rows = {}  # key → (type, message) or bytes
+
+    def row(self, key, kind):
+        return self.rows.setdefault(key, (kind, {}))[1]
+
+    def new(self, key, kind, **message):
+        assert key not in self.rows
+        self.rows[key] = (kind, message)
+        return message
+
+    def organization_number(self, name):
+        return self.rows[table(7, name.encode())][1]["index"]
+
+    def apply(self, fact, entry):
+        name = next(k for k in entry if k not in ("index", "time", "salt"))
+        f = copy.deepcopy(entry[name])
+        i, t = entry["index"], entry["time"]
+        if fact in ("BankFounded", "OrganizationRegistered", "KeyAdded", "KeyRevoked", "OfficerAppointed", "OfficerRemoved",
+                    "PolicyProposed", "PolicyPublished", "CourseProposed", "CourseDecided"):
+            self.rows[table(1, b"directory")] = u64(i + 1)
+        getattr(self, name)(i, t, f)
+        if "request" in f:
+            a = f["actor"]
+            caller = "officer:" + a["officer"] if a.get("officer") else "organization:" + a["organization"]
+            key = table(0x10, caller.encode(), b"\0", f["request"]["method"].encode(), b"\0", f["request"]["request_id"])
+            self.new(key, "RequestRow", hash=f["request"]["hash"], index=i)
+
+    # Directory
+
+    def bank_founded(self, i, t, f):
+        pass
+
+    def organization_registered(self, i, t, f):
+        self.new(table(7, f["organization"].encode()), "OrganizationRow", index=i, fact=f)
+
+    def key_added(self, i, t, f):
+        self.new(table(8, f["key_id"]), "KeyRow", index=i, time=t, fact=f)
+
+    def key_revoked(self, i, t, f):
+        row = self.rows[table(8, f["key_id"])][1]
+        row.setdefault("revoked_time", t)
+        since = f.get("compromised_since", 0)
+        if since and not 0 < row.get("compromised_since", 0) <= since:
+            row["compromised_since"] = since
+
+    def officer_appointed(self, i, t, f):
+        self.rows[table(9, f["officer"].encode())] = ("OfficerRow", {"index": i, "fact": f})
+
+    def officer_removed(self, i, t, f):
+        self.rows[table(9, f["officer"].encode())][1]["removed_plus_one"] = i + 1
+
+    def policy_proposed(self, i, t, f):
+        kept = {k: v for k, v in f.items() if k not in ("yaml", "request")}
+        self.new(table(0x0C, f["policy_hash"]), "PolicyRow", index=i, time=t, fact=kept)
+
+    def policy_published(self, i, t, f):
+        self.rows[table(0x0C, f["policy_hash"])][1].update(published_plus_one=i + 1, published_time=t)
+
+    def course_proposed(self, i, t, f):
+        self.new(table(0x0A, u64(i)), "CourseRow", index=i, fact=f)
+        name = b"\0".join(f[k].encode() for k in ("provider", "code", "version"))
+        self.rows[table(0x0B, name)] = u64(i)
+
+    def course_decided(self, i, t, f):
+        self.rows[table(0x0A, u64(f["course"]))][1].update(decision=f["decision"], last_day=f.get("last_day", 0))
+
+    # Accounts
+
+    def account_opened(self, i, t, f):
+        self.new(table(5, f["account"]), "AccountRow", opened_index=i, opened_time=t, status=f["status"], home=f["home"])
+
+    def mark(self, organization, i):
+        key = table(0x0F, u64(organization), u64(i // 256))
+        marks = bytearray(self.rows.get(key, bytes(32)))
+        marks[i % 256 // 8] |= 1 << i % 8
+        self.rows[key] = bytes(marks)
+
+    def submission_received(self, i, t, f):
+        self.organization_number(f["organization"])
+
+    def stated(self, i, origin):
+        key = table(4, u64(self.organization_number(origin["organization"])), origin["statement_id"])
+        assert key not in self.rows
+        self.rows[key] = u64(i)
+
+    def month(self, account, day):
+        return self.row(table(6, account, month_of(day).to_bytes(4, "big")), "MonthRow")
+
+    def item(self, account, ref):
+        return next(x for x in self.month(account, ref["end_day"])["items"] if x["index"] == ref["index"])
+
+    def completion_recorded(self, i, t, f):
+        account, origin = f["account"], f["origin"]
+        self.stated(i, origin)
+        item = {"index": i, "time": t, "organization": self.organization_number(origin["organization"]),
+                "course": f["course"], "category": f["category"], "end_day": f["end_day"]}
+        self.month(account, f["end_day"]).setdefault("items", []).append(item)
+        row = self.rows[table(5, account)][1]
+        row["completions"] = row.get("completions", 0) + 1
+        if f["outcome"] == "OUTCOME_IN_REVIEW":
+            self.open_case(i, t, account, {"index": i, "end_day": f["end_day"]}, f.get("causes", []), f.get("risk", 0))
+            item["case_plus_one"] = i + 1
+        self.change(i, account, item, f["outcome"], f.get("effects", {}))
+
+    def completion_voided(self, i, t, f):
+        self.stated(i, f["origin"])
+        item = self.item(f["account"], f["completion"])
+        if item.get("case_plus_one"):
+            self.close_case(i, t, item, "CASE_STATUS_WITHDRAWN")
+        self.change(i, f["account"], item, "OUTCOME_VOIDED", f.get("effects", {}))
+
+    def decided(self, i, t, f, status):
+        item = self.item(f["account"], f["completion"])
+        assert item["case_plus_one"] == f["case"] + 1
+        self.close_case(i, t, item, status, f["actor"].get("officer", ""))
+        item["decided_plus_one"] = i + 1
+        self.change(i, f["account"], item, f["outcome"], f.get("effects", {}))
+
+    def credits_awarded(self, i, t, f):
+        self.decided(i, t, f, "CASE_STATUS_APPROVED")
+
+    def case_step_taken(self, i, t, f):
+        self.decided(i, t, f, "CASE_STATUS_REJECTED")
+
+    def case_opened(self, i, t, f):
+        item = self.item(f["account"], f["completion"])
+        self.open_case(i, t, f["account"], f["completion"], f["causes"], f["risk"])
+        item.update(case_plus_one=i + 1, changed_index=i)
+        self.mark(item["organization"], i)
+
+    def credits_released(self, i, t, f):
+        self.effects(i, f["account"], None, f["effects"])
+
+    credits_expired = credits_released
+
+    def queue(self, row, i):
+        status = enum_names("CaseStatus").index(row["status"])
+        return table(0x0E, bytes([status, 255 - row["risk"]]), u64(i))
+
+    def open_case(self, i, t, account, ref, causes, risk):
+        row = self.new(table(0x0D, u64(i)), "CaseRow", status="CASE_STATUS_OPEN", account=account, completion=ref,
+                       causes=causes, risk=risk, time=t)
+        self.rows[self.queue(row, i)] = b""
+
+    def close_case(self, i, t, item, status, officer=""):
+        case = item.pop("case_plus_one") - 1
+        row = self.rows[table(0x0D, u64(case))][1]
+        del self.rows[self.queue(row, case)]
+        row.update(status=status, decided_plus_one=i + 1, decided_time=t, officer=officer)
+        self.rows[self.queue(row, case)] = b""
+
+    def change(self, i, account, item, outcome, effects):
+        item.update(outcome=outcome, changed_index=i)
+        if i != item["index"]:
+            item.setdefault("effects_in", []).append(i)
+        self.mark(item["organization"], i)
+        self.effects(i, account, item, effects)
+
+    def note(self, i, item):
+        if item["changed_index"] != i:
+            item["changed_index"] = i
+            item.setdefault("effects_in", []).append(i)
+            self.mark(item["organization"], i)
+
+    # Effects
+
+    @staticmethod
+    def add(items, match, amount, delta, keep_zero):
+        """Adds to the item of a list that matches, appending it when it is missing."""
+        found = next((x for x in items if all(x[k] == v for k, v in match.items())), None)
+        if found is None:
+            found = {**match, amount: 0}
+            items.append(found)
+        found[amount] += delta
+        assert found[amount] >= 0
+        if found[amount] == 0 and not keep_zero:
+            items.remove(found)
+
+    @staticmethod
+    def sum(row, category):
+        sums = row.setdefault("sums", [])
+        found = next((x for x in sums if x["category"] == category), None)
+        if found is None:
+            found = {"category": category, "minutes": 0, "issued": 0, **{a: 0 for a in AMOUNTS}}
+            sums.append(found)
+        return found
+
+    def hours(self, row, item, deltas):
+        for h in deltas:
+            self.sum(row, h["category"])["minutes"] += h["minutes"]
+            self.add(row.setdefault("hours", []), {"year": h["year"], "category": h["category"]}, "minutes", h["minutes"], True)
+            if item is not None:
+                item["minutes"] = item.get("minutes", 0) + h["minutes"]
+
+    def usage(self, row, deltas):
+        for u in deltas:
+            self.add(row.setdefault("usage", []), {"key": u["key"]}, "milli_credits", u["milli_credits"], False)
+
+    def remainder(self, row, item, delta):
+        if delta:
+            self.add(row.setdefault("remainders", []), {"course": item["course"]}, "minutes", delta, False)
+
+    def day(self, account, day):
+        items = self.month(account, day).setdefault("days", [])
+        found = next((x for x in items if x["day"] == day), None)
+        if found is None:
+            found = {"day": day, "sessions": [], "minutes": []}
+            items.append(found)
+        return found
+
+    def day_minutes(self, account, deltas):
+        for d in deltas:
+            self.add(self.day(account, d["day"])["minutes"], {"day": d["day"], "rule": d["rule"]}, "minutes", d["minutes"], True)
+
+    def track(self, row, item, lot):
+        ref = {"entry": lot["entry"], "position": lot["position"], "expires_day": lot["expires_day"],
+               "completion": {"index": item["index"], "end_day": item["end_day"]}}
+        for field, wanted in (("pending", lot["pending"] > 0),
+                              ("expiring", lot["expires_day"] != 0 and lot["pending"] + lot["available"] > 0)):
+            refs = [r for r in row.get(field, []) if r != ref] + ([ref] if wanted else [])
+            row[field] = sorted(refs, key=lambda r: (r["entry"], r["position"]))
+
+    def effects(self, i, account, item, e):
+        row = self.rows[table(5, account)][1]
+        self.hours(row, item, e.get("hours", []))
+        for position, lot in enumerate(e.get("lots", [])):
+            state = {"entry": i, "position": position, **{a: lot.get(a, 0) for a in AMOUNTS},
+                     "expires_day": lot.get("expires_day", 0)}
+            item.setdefault("lots", []).append(state)
+            total = self.sum(row, lot["category"])
+            total["issued"] += state["available"] + state["pending"]
+            total["available"] += state["available"]
+            total["pending"] += state["pending"]
+            self.track(row, item, state)
+        for c in e.get("lot_changes", []):
+            owner = self.item(account, c["completion"])
+            lot = next(x for x in owner["lots"] if (x["entry"], x["position"]) == (c["entry"], c.get("position", 0)))
+            assert sum(c.get(a, 0) for a in AMOUNTS) == 0
+            total = self.sum(row, owner["category"])
+            for a in AMOUNTS:
+                lot[a] += c.get(a, 0)
+                total[a] += c.get(a, 0)
+                assert lot[a] >= 0
+            self.track(row, owner, lot)
+            self.note(i, owner)
+        self.usage(row, e.get("usage", []))
+        self.remainder(row, item, e.get("remainder", 0))
+        if "group" in e:
+            groups = [g for g in row.get("groups", []) if g["group"] != e["group"]["group"]]
+            row["groups"] = groups + ([e["group"]] if "completion" in e["group"] else [])
+        if "replaces" in e:
+            r = e["replaces"]
+            old = self.item(account, r["completion"])
+            old["outcome"] = "OUTCOME_DUPLICATE"
+            self.hours(row, old, r.get("hours", []))
+            self.usage(row, r.get("usage", []))
+            self.day_minutes(account, r.get("days", []))
+            self.remainder(row, old, r.get("remainder", 0))
+            self.note(i, old)
+        for s in e.get("sessions", []):
+            self.day(account, s["day"])["sessions"].append({
+                "completion": item["index"], "organization": item["organization"], "start": s["start"], "length": s["length"]})
+        for s in e.get("sessions_removed", []):
+            listed = self.day(account, s["day"])["sessions"]
+            listed.remove(next(x for x in listed if (x["completion"], x["start"]) == (item["index"], s["start"])))
+        self.day_minutes(account, e.get("days", []))
+
+
+def rows_json(state):
+    out = []
+    for key in sorted(state.rows):
+        value = state.rows[key]
+        if isinstance(value, bytes):
+            out.append({"key": key.hex(), "value": value.hex()})
+        else:
+            out.append({"key": key.hex(), "type": value[0], "message": to_json(*value)})
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Entries
+
+
+def entry_vectors():
+    state = State()
+    for fact, entry in LOG[:STORY]:
+        state.apply(fact, entry)
+
+    def mutated(index, change):
+        entry = copy.deepcopy(LOG[index][1])
+        change(entry)
+        return encode("Entry", entry)
+
+    def fact_of(entry):
+        return next(v for k, v in entry.items() if k not in ("index", "time", "salt"))
+
+    def change(position, **values):
+        return mutated(position, lambda e: e.update(values))
+
+    def effects(index, **values):
+        return mutated(index, lambda e: fact_of(e)["effects"].update(values))
+
+    def fact(index, **values):
+        return mutated(index, lambda e: fact_of(e).update(values))
+
+    (tea_1, tea_2, aid_1, aid_2) = INDEX["CompletionRecorded"]
+    (voided,) = INDEX["CompletionVoided"]
+    (awarded,) = INDEX["CreditsAwarded"]
+    (released,) = INDEX["CreditsReleased"]
+    (expired,) = INDEX["CreditsExpired"]
+    (opened,) = INDEX["CaseOpened"]
+    tea_ref = LOG[voided][1]["completion_voided"]["completion"]
+
+    def at(index, fact_field, **f):
+        return encode("Entry", {"index": index, "time": LOG[index - 1][1]["time"], "salt": bytes(16), fact_field: f})
+
+    # By whom each is refused: "entry", a reader of single entries; "log", whoever walks the entries in order; "state",
+    # whoever adds their deltas up. "after" is the number of entries before it.
+    refused = [
+        ("truncated", "entry", tea_1, ENTRY_BYTES[tea_1][:-1], "the bytes are a message"),
+        ("no-fact", "entry", 5, encode("Entry", {"index": 5, "time": LOG[5][1]["time"], "salt": bytes(16)}), "exactly one fact"),
+        ("unknown-fact", "entry", 5, encode("Entry", {"index": 5, "time": LOG[5][1]["time"], "salt": bytes(16)})
+         + delimited(12, b""), "a known fact"),
+        ("too-long", "entry", INDEX["PolicyProposed"][0], fact(INDEX["PolicyProposed"][0], yaml=bytes(65_500)),
+         "at most 65,535 bytes"),
+        ("salt-short", "entry", tea_1, change(tea_1, salt=bytes(15)), "salt: 16 bytes"),
+        ("wrong-index", "log", tea_1, change(tea_1, index=tea_1 + 1), "index: the number of entries before it"),
+        ("time-goes-back", "log", tea_1, change(tea_1, time=LOG[tea_1 - 1][1]["time"] - 1),
+         "time: not before the entry before it"),
+        ("founded-twice", "state", 1, at(1, "bank_founded", bank_id=BANK, origin=ORIGIN, format=1), "only entry 0 founds"),
+        ("organization-twice", "state", 4, at(4, "organization_registered", organization=PLATFORM), "a new organization"),
+        ("parent-unknown", "state", 4, at(4, "organization_registered", organization="new", parent="nobody"),
+         "a registered parent"),
+        ("key-twice", "state", 5, at(5, "key_added", organization=COLLEGE, key_id=PLATFORM_KEY.id), "a new key"),
+        ("revoked-unknown-key", "state", 5, at(5, "key_revoked", key_id=OTHER_KEY.id), "a registered key"),
+        ("removed-unknown-officer", "state", 5, at(5, "officer_removed", officer="nobody"), "an appointed officer"),
+        ("published-twice", "state", tea_1, at(tea_1, "policy_published", policy_hash=POLICY_HASH), "not yet published"),
+        ("published-unproposed", "state", tea_1, at(tea_1, "policy_published", policy_hash=sha256(b"")), "a proposed policy"),
+        ("course-twice", "state", tea_1, at(tea_1, "course_proposed", provider=COLLEGE, code="tea-101", version="2026"),
+         "a new version"),
+        ("request-twice", "state", 5, at(5, "officer_removed", officer="officer-1",
+                                         **{k: LOG[4][1]["key_added"][k] for k in ("actor", "request")}), "a new request"),
+        ("account-twice", "state", tea_1, at(tea_1, "account_opened", account=ACCOUNT), "a new account"),
+        ("account-zero", "state", tea_1, at(tea_1, "account_opened", account=bytes(16)), "account: not zero"),
+        ("account-unknown", "state", tea_1, fact(tea_1, account=OTHER_ACCOUNT), "an open account"),
+        ("signer-unknown", "state", tea_1, mutated(tea_1, lambda e: fact_of(e)["origin"].update(organization="nobody")),
+         "a registered organization"),
+        ("submission-of-unknown", "state", tea_1, at(tea_1, "submission_received", organization="nobody"),
+         "a registered organization"),
+        ("statement-twice", "state", tea_2, mutated(tea_2, lambda e: fact_of(e)["origin"].update(
+            statement_id=STATEMENTS["tea-1"]["id"])), "a new statement"),
+        ("lot-of-nothing", "state", tea_1, effects(tea_1, lots=[{"category": "humanities"}]), "a lot of some credits"),
+        ("lot-negative", "state", tea_1, effects(tea_1, lots=[{"category": "humanities", "available": 2, "pending": -1}]),
+         "no negative amount"),
+        ("hours-negative", "state", tea_1, effects(tea_1, hours=[{"year": 2026, "category": "humanities", "minutes": -1}]),
+         "no negative sum of hours"),
+        ("usage-negative", "state", tea_1, effects(tea_1, usage=[{"key": "half-year/2026-H1", "milli_credits": -1}]),
+         "no negative usage"),
+        ("remainder-negative", "state", tea_1, effects(tea_1, remainder=-1), "no negative remainder"),
+        ("day-minutes-negative", "state", tea_1, effects(tea_1, days=[{"day": 1, "rule": "daily", "minutes": -1}]),
+         "no negative minutes of a day"),
+        ("lot-change-makes-credits", "state", voided, effects(voided, lot_changes=[
+            {"entry": tea_1, "available": -100, "reversed": 101, "completion": tea_ref}]), "the changes of a lot add up to 0"),
+        ("lot-overdrawn", "state", voided, effects(voided, lot_changes=[
+            {"entry": tea_1, "available": -101, "reversed": 101, "completion": tea_ref}]), "no negative amount"),
+        ("lot-unknown", "state", voided, effects(voided, lot_changes=[
+            {"entry": tea_1, "position": 1, "available": -100, "reversed": 100, "completion": tea_ref}]), "a lot that is there"),
+        ("completion-unknown", "state", voided, fact(voided, completion={"index": tea_1 + 1, "end_day": tea_ref["end_day"]}),
+         "a completion of the account"),
+        ("completion-in-another-month", "state", voided, fact(voided, completion={
+            "index": tea_1, "end_day": tea_ref["end_day"] + 31}), "a completion of the account"),
+        ("session-unknown", "state", voided, effects(voided, sessions_removed=[
+            {**LOG[tea_1][1]["completion_recorded"]["effects"]["sessions"][0], "start": 1}]), "a session that is there"),
+        ("voided-twice", "state", voided + 1, at(voided + 1, "completion_voided", account=ACCOUNT, completion=tea_ref, origin={
+            "organization": PLATFORM, "statement_id": uuid7(0, "again"), "statement_hash": sha256(b"")}), "not yet voided"),
+        ("case-not-open", "state", awarded, fact(awarded, case=aid_1 + 1), "the open case of the completion"),
+        ("case-twice", "state", opened + 1, at(opened + 1, "case_opened", account=ACCOUNT,
+                                               completion=LOG[opened][1]["case_opened"]["completion"], risk=1),
+         "one open case on a completion"),
+        ("lot-without-completion", "state", released, effects(released, lots=[{"category": "humanities", "available": 1}]),
+         "lots belong to a completion"),
+        ("remainder-without-completion", "state", released, effects(released, remainder=1),
+         "a remainder belongs to a completion"),
+        ("sessions-without-completion", "state", expired, effects(expired, sessions=[{"day": 1, "start": 1, "length": 1}]),
+         "sessions belong to a completion"),
+        ("replaces-unknown", "state", aid_2, effects(aid_2, replaces={"completion": {"index": 1, "end_day": 1}}),
+         "a completion of the account"),
+    ]
+    return {
+        "bank_id": BANK,
+        "origin": ORIGIN,
+        "entries": [{"fact": fact, "message": to_json("Entry", entry), "bytes": b.hex(), "leaf_hash": leaf_hash(b).hex()}
+                    for (fact, entry), b in zip(LOG, ENTRY_BYTES)],
+        "state": {"size": STORY, "rows": rows_json(state)},
+        "refused": [{"name": name, "by": by, "rule": rule, "after": after, "bytes": b.hex()}
+                    for name, by, after, b, rule in refused],
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Authorship: what leads from an entry to the platform's signature.
+
+
+def authorship_vectors():
+    keys = {LOG[i][1]["key_added"]["key_id"]: i for i in INDEX["KeyAdded"]}
+    checks = []
+    for i in INDEX["CompletionRecorded"] + INDEX["CompletionVoided"]:
+        fact = next(v for k, v in LOG[i][1].items() if k in ("completion_recorded", "completion_voided"))
+        origin = fact["origin"]
+        if "submission" in origin:
+            received = LOG[origin["submission"]][1]["submission_received"]
+            leaves = [received["statement_hashes"][n:n + 32] for n in range(0, len(received["statement_hashes"]), 32)]
+            key_id, signature = received["key_id"], received["signature"]
+        else:
+            leaves, key_id, signature = [origin["statement_hash"]], origin["key_id"], origin["signature"]
+        text = submission_text(origin["organization"], key_id, len(leaves), Tree(leaves).root())
+        checks.append({"entry": i, "submission": origin.get("submission", 0), "position": origin.get("position", 0),
+                       "key": keys[key_id], "statement_hash": origin["statement_hash"].hex(),
+                       "statements": len(leaves), "root": Tree(leaves).root().hex(), "text": text.decode(),
+                       "signature": signature.hex()})
+
+    tea_1 = INDEX["CompletionRecorded"][0]
+    tea_2 = INDEX["CompletionRecorded"][1]
+
+    def mutated(name, rule, index, change):
+        entry = copy.deepcopy(LOG[index][1])
+        change(entry["completion_recorded"]["origin"])
+        return {"name": name, "rule": rule, "after": index, "bytes": encode("Entry", entry).hex()}
+
+    def signed_by(key):
+        def change(origin):
+            text = submission_text(origin["organization"], key.id, 1, origin["statement_hash"])
+            origin.update(key_id=key.id, signature=key.sign(text))
+        return change
+
+    def of(organization):
+        def change(origin):
+            origin["organization"] = organization
+            signed_by(PLATFORM_KEY)(origin)
+        return change
+
+    late = len(LOG)
+    revoked = copy.deepcopy(LOG[tea_1][1])
+    revoked.update(index=late, time=LOG[-1][1]["time"])
+    signed_by(PLATFORM_P256)(revoked["completion_recorded"]["origin"])
+    refused = [
+        mutated("statement-hash-edited", "the signature is over the statement's hash", tea_1,
+                lambda o: o.update(statement_hash=flipped(o["statement_hash"]))),
+        mutated("signature-edited", "the signature verifies", tea_1, lambda o: o.update(signature=flipped(o["signature"]))),
+        mutated("key-unregistered", "a registered key", tea_1, signed_by(OTHER_KEY)),
+        mutated("key-for-tokens", "a key to sign with", tea_1, signed_by(PLATFORM_TOKEN)),
+        mutated("key-of-another-organization", "the organization's own key", tea_1, of(COLLEGE)),
+        mutated("no-signature", "a key and a signature, or a submission", tea_1,
+                lambda o: [o.pop("key_id"), o.pop("signature")]),
+        mutated("signature-and-submission", "a key and a signature, or a submission", tea_2,
+                lambda o: o.update(key_id=PLATFORM_KEY.id)),
+        mutated("another-position", "the hash at the position", tea_2, lambda o: o.update(position=1)),
+        mutated("position-outside", "a position in the submission", tea_2, lambda o: o.update(position=3)),
+        mutated("submission-is-none", "an entry that received a submission", tea_2, lambda o: o.update(submission=tea_1)),
+        mutated("submission-is-later", "an earlier entry", tea_2, lambda o: o.update(submission=tea_2 + 1)),
+        {"name": "key-revoked", "rule": "a key that no earlier entry revokes", "after": late,
+         "bytes": encode("Entry", revoked).hex()},
+    ]
+    return {"checks": checks, "refused": refused}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tree and checkpoints
+
+
+def tree_vectors():
+    _, vkey = note_key(ORIGIN, LOG_KEY)
+    _, other_vkey = note_key(ORIGIN, OTHER_LOG_KEY)
+    size = len(LOG)
+
+    def hexes(list_of_hashes):
+        return [h.hex() for h in list_of_hashes]
+
+    def checkpoint(n):
+        text = checkpoint_text(n, TREE.root(0, n))
+        return {"size": n, "text": text, "signed": signed_note(text, ORIGIN, LOG_KEY)}
+
+    inclusion = [{"index": i, "size": n, "proof": hexes(TREE.path(i, n))} for i, n in (
+        (0, 1), (0, 5), (1, 5), (3, 5), (4, 5), (0, 256), (255, 256), (0, 257), (256, 257), (17, 260), (255, 260), (256, 260),
+        (258, 260), (259, 260))]
+    consistency = [{"old": m, "new": n, "proof": hexes(TREE.consistency(m, n))} for m, n in (
+        (1, 5), (2, 5), (3, 5), (4, 5), (5, 5), (5, 260), (128, 256), (255, 257), (256, 257), (256, 260), (257, 260), (259, 260))]
+
+    path = TREE.path(3, 5)
+    no_prefix = sha256(ENTRY_BYTES[3])
+
+    def proof(name, rule, leaf=None, index=3, of=5, path=path, root=None):
+        return {"name": name, "rule": rule, "leaf_hash": (leaf or TREE.leaves[index]).hex(), "index": index, "size": of,
+                "proof": hexes(path), "root": (root or TREE.root(0, of)).hex()}
+
+    bad_inclusion = [
+        proof("wrong-index", "the index decides the sides", leaf=TREE.leaves[3], index=2),
+        proof("wrong-size", "the size decides the length", of=4, root=TREE.root(0, 5)),
+        proof("index-beyond-size", "index < size", index=5, leaf=TREE.leaves[3]),
+        proof("truncated", "a path of the right length", path=path[:-1]),
+        proof("extended", "a path of the right length", path=path + [TREE.root(0, 5)]),
+        proof("reversed", "from the leaf up", path=path[::-1]),
+        proof("flipped-bit", "leads to the root", path=[flipped(path[0])] + path[1:]),
+        proof("another-root", "leads to the root", root=TREE.root(0, 4)),
+        proof("leaf-without-prefix", "a leaf hash begins with 00", leaf=no_prefix),
+        proof("node-as-leaf", "a node hash begins with 01", leaf=leaf_hash(TREE.leaves[2] + TREE.leaves[3]), index=1, of=3,
+              path=[TREE.root(0, 2), TREE.leaves[4]], root=TREE.root(0, 5)),
+    ]
+
+    steps = TREE.consistency(3, 5)
+
+    def step(name, rule, old=3, new=5, path=steps, old_root=None, new_root=None):
+        return {"name": name, "rule": rule, "old": old, "new": new, "proof": hexes(path),
+                "old_root": (old_root or TREE.root(0, old)).hex(), "new_root": (new_root or TREE.root(0, new)).hex()}
+
+    bad_consistency = [
+        step("wrong-old-size", "the sizes decide the shape", old=2),
+        step("wrong-new-size", "the sizes decide the shape", new=6),
+        step("old-above-new", "old <= new", old=5, new=3),
+        step("truncated", "a proof of the right length", path=steps[:-1]),
+        step("extended", "a proof of the right length", path=steps + [TREE.leaves[0]]),
+        step("empty", "a proof of the right length", path=[]),
+        step("flipped-bit", "leads to both roots", path=[flipped(steps[0])] + steps[1:]),
+        step("another-old-root", "leads to the old root", old_root=TREE.root(0, 2)),
+        step("another-new-root", "leads to the new root", new_root=TREE.root(0, 6)),
+        step("two-roots-of-one-size", "one size, one root", old=5, new=5, path=[], old_root=TREE.root(0, 4)),
+        step("not-the-empty-tree", "the root of no leaves is SHA-256 of nothing", old=0, path=[], old_root=TREE.leaves[0]),
+    ]
+
+    text = checkpoint_text(5, TREE.root(0, 5))
+    lines = text.split("\n")
+
+    def resigned(name, text):
+        return {"name": name, "by": "text", "signed": signed_note(text, ORIGIN, LOG_KEY)}
+
+    good = signed_note(text, ORIGIN, LOG_KEY)
+    other_origin = "other.example/log"
+    bad_checkpoints = [
+        resigned("size-leading-zero", f"{ORIGIN}\n05\n{lines[2]}\n"),
+        resigned("size-plus", f"{ORIGIN}\n+5\n{lines[2]}\n"),
+        resigned("size-negative", f"{ORIGIN}\n-5\n{lines[2]}\n"),
+        resigned("size-hexadecimal", f"{ORIGIN}\n0x5\n{lines[2]}\n"),
+        resigned("root-short", f"{ORIGIN}\n5\n{b64(TREE.root(0, 5)[:31])}\n"),
+        resigned("root-unpadded", f"{ORIGIN}\n5\n{lines[2].rstrip('=')}\n"),
+        resigned("extension-line", text + "more\n"),
+        resigned("two-lines", f"{ORIGIN}\n5\n"),
+        {"name": "no-signature", "by": "text", "signed": text},
+        {"name": "crlf", "by": "text", "signed": good.replace("\n", "\r\n")},
+        {"name": "hyphen-for-dash", "by": "text", "signed": good.replace("—", "-")},
+        {"name": "no-last-line-feed", "by": "text", "signed": good[:-1]},
+        {"name": "signature-flipped", "by": "signature",
+         "signed": signed_note(text, ORIGIN, LOG_KEY, flipped(LOG_KEY.sign(text.encode()), 0))},
+        {"name": "another-key", "by": "signature", "signed": signed_note(text, ORIGIN, OTHER_LOG_KEY)},
+        {"name": "another-key-under-this-id", "by": "signature",
+         "signed": signed_note(text, ORIGIN, LOG_KEY, OTHER_LOG_KEY.sign(text.encode()))},
+        {"name": "size-edited", "by": "signature", "signed": good.replace("\n5\n", "\n6\n")},
+        {"name": "another-origin", "by": "origin",
+         "signed": signed_note(text.replace(ORIGIN, other_origin), ORIGIN, LOG_KEY)},
+    ]
+
+    def tiled(level, index, width, path):
+        return {"level": level, "index": index, "width": width, "path": path, "data": TREE.tile(level, index, width).hex(),
+                "sha256": sha256(TREE.tile(level, index, width)).hex()}
+
+    return {
+        "origin": ORIGIN,
+        "log_key": derived("key log").hex(),
+        "vkey": vkey,
+        "other_vkey": other_vkey,
+        "roots": [{"size": n, "root": TREE.root(0, n).hex()}
+                  for n in (0, 1, 2, 3, 4, 5, 127, 128, 255, 256, 257, 259, size)],
+        "tiles": [tiled(0, 0, 5, "tile/0/000.p/5"), tiled(0, 0, 256, "tile/0/000"), tiled(0, 1, 4, "tile/0/001.p/4"),
+                  tiled(1, 0, 1, "tile/1/000.p/1")],
+        "tile_paths": [{"level": l, "index": n, "width": w, "path": p} for l, n, w, p in (
+            (0, 0, 256, "tile/0/000"), (0, 999, 1, "tile/0/999.p/1"), (0, 1234067, 256, "tile/0/x001/x234/067"),
+            (63, 1000, 255, "tile/63/x001/000.p/255"))],
+        "inclusion": inclusion,
+        "consistency": consistency,
+        "checkpoints": [checkpoint(1), checkpoint(5), checkpoint(256), checkpoint(size)],
+        "refused": {"inclusion": bad_inclusion, "consistency": bad_consistency, "checkpoints": bad_checkpoints},
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Store and anchor
+
+
+def store_vectors():
+    tree_5 = {"size": 5, "time": LOG[4][1]["time"], "root": TREE.root(0, 5), "partial_leaves": TREE.tile(0, 0, 5)}
+    tree_260 = {"size": 260, "time": LOG[259][1]["time"], "root": TREE.root(), "partial_leaves": TREE.tile(0, 1, 4)}
+    statement_id = STATEMENTS["tea-1"]["id"]
+    request_id = LOG[3][1]["organization_registered"]["request"]["request_id"]
+    keys = [
+        ("meta format", table(1, b"format")),
+        ("meta tree", table(1, b"tree")),
+        ("meta directory", table(1, b"directory")),
+        ("entry 259", table(2, u64(259))),
+        ("tile 1 of level 2", table(3, b"\x02", u64(1))),
+        ("statement of organization 3", table(4, u64(3), statement_id)),
+        ("account", table(5, ACCOUNT)),
+        ("month 2026-03 of the account", table(6, ACCOUNT, (2026 * 12 + 2).to_bytes(4, "big"))),
+        ("organization", table(7, PLATFORM.encode())),
+        ("key", table(8, PLATFORM_KEY.id)),
+        ("officer", table(9, b"officer-1")),
+        ("course 13", table(0x0A, u64(13))),
+        ("course name", table(0x0B, b"xihu-college\0tea-101\x002026")),
+        ("policy", table(0x0C, POLICY_HASH)),
+        ("case 21", table(0x0D, u64(21))),
+        ("queue: status 1, risk 3, case 21", table(0x0E, b"\x01\xfc", u64(21))),
+        ("feed of organization 3, block 1", table(0x0F, u64(3), u64(1))),
+        ("request of an officer", table(0x10, b"officer:officer-1\0RegisterOrganization\0", request_id)),
+        ("reject in slot 7 of organization 3", table(0x11, u64(3), (7).to_bytes(4, "big"))),
+        ("rejects of organization 3", table(0x11, u64(3))),
+    ]
+
+    def slot(sequence, data, magic=b"CBANCHOR", length=None):
+        head = magic + u64(sequence) + (len(data) if length is None else length).to_bytes(4, "big")
+        return head + sha256(head + data) + data
+
+    def anchor_file(even, odd):
+        return [{"offset": offset, "bytes": b.hex()} for offset, b in ((0, even), (16384, odd)) if b is not None]
+
+    first = signed_note(checkpoint_text(5, TREE.root(0, 5)), ORIGIN, LOG_KEY).encode()
+    second = signed_note(checkpoint_text(260, TREE.root()), ORIGIN, LOG_KEY).encode()
+    anchors = [
+        ("first save", anchor_file(None, slot(1, first)), first),
+        ("second save", anchor_file(slot(2, second), slot(1, first)), second),
+        ("third save", anchor_file(slot(2, first), slot(3, second)), second),
+        ("third save torn", anchor_file(slot(2, first), slot(3, second)[:-1]), first),
+        ("third save with a flipped bit", anchor_file(slot(2, first), flipped(slot(3, second), 60)), first),
+        ("slot of the wrong parity", anchor_file(slot(2, first), slot(4, second)), first),
+        ("slot of another kind", anchor_file(slot(2, first), slot(3, second, b"CBANCHOS")), first),
+    ]
+    bad_anchors = [
+        ("nothing valid", anchor_file(None, None)),
+        ("both torn", anchor_file(flipped(slot(2, second)), flipped(slot(1, first)))),
+        ("length beyond the slot", anchor_file(slot(2, second, length=16384 - 51), None)),
+    ]
+    return {
+        "format": 1,
+        "keys": [{"name": name, "key": key.hex()} for name, key in keys],
+        "rows": [
+            {"size": 5, "key": table(1, b"format").hex(), "value": u64(1).hex()},
+            {"size": 5, "key": table(1, b"tree").hex(), "type": "TreeRow", "message": to_json("TreeRow", tree_5)},
+            {"size": 260, "key": table(1, b"tree").hex(), "type": "TreeRow", "message": to_json("TreeRow", tree_260)},
+            {"size": 260, "key": table(2, u64(0)).hex(), "value": ENTRY_BYTES[0].hex()},
+            {"size": 260, "key": table(2, u64(259)).hex(), "value": ENTRY_BYTES[259].hex()},
+            {"size": 260, "key": table(3, b"\0", u64(0)).hex(), "value": TREE.tile(0, 0, 256).hex()},
+        ],
+        "anchor": {
+            "file_size": 32768,
+            "files": [{"name": name, "slots": slots, "anchor": data.decode()} for name, slots, data in anchors],
+            "refused": [{"name": name, "slots": slots} for name, slots in bad_anchors],
+        },
+    }
+
+
+FILES = {
+    "statements.json": statement_vectors,
+    "names.json": name_vectors,
+    "keys.json": key_vectors,
+    "sealed.json": sealed_vectors,
+    "entries.json": entry_vectors,
+    "authorship.json": authorship_vectors,
+    "tree.json": tree_vectors,
+    "store.json": store_vectors,
+}
+
+
+def main():
+    folder = os.path.dirname(os.path.abspath(__file__))
+    check = sys.argv[1:] == ["--check"]
+    if sys.argv[1:] and not check:
+        sys.exit(__doc__)
+    different = []
+    for name, make in FILES.items():
+        content = json.dumps(make(), ensure_ascii=False, indent=1) + "\n"
+        path = os.path.join(folder, name)
+        if check:
+            with open(path, encoding="utf-8", newline="") as f:
+                if f.read() != content:
+                    different.append(name)
+        else:
+            with open(path, "w", encoding="utf-8", newline="") as f:
+                f.write(content)
+    if different:
+        sys.exit("differs: " + ", ".join(different))
+
+
+if __name__ == "__main__":
+    main()
