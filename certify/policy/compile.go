@@ -1,0 +1,419 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	policyv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1"
+
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+)
+
+// Limits of a policy.
+const (
+	MaxRules      = 32 // of one kind
+	MaxCategories = 64
+	maxName       = 64
+	maxVersion    = 32
+	maxText       = 500
+	maxYears      = 10
+	maxPart       = 10_000
+	maxRate       = 1_000_000         // minutes per credit, and milli-credits of a step
+	maxAmount     = 1_000_000_000_000 // milli-credits of a cap or a fixed award
+	maxMonths     = 1_200
+	maxShare      = 1_000
+)
+
+// Compile reads a policy and checks all of it. The error joins one *[Error] for every fault, in the order of the text, each
+// wrapping [ErrPolicy]; [Faults] takes them apart.
+func Compile(text []byte) (*Policy, error) {
+	message := new(policyv1.Policy)
+	source, written := decode(text, message)
+	if source == nil {
+		return nil, join(written, nil)
+	}
+	c := &compiler{source: source, message: message, names: make(map[string]bool)}
+	var err error
+	if c.conditions, err = newConditionCompiler(message.GetCategories()); err != nil {
+		return nil, &Error{Message: err.Error()}
+	}
+	policy := c.policy()
+	if len(written)+len(c.faults) > 0 {
+		return nil, join(written, c.faults)
+	}
+	policy.hash = sha256.Sum256(text)
+	return policy, nil
+}
+
+// A compiler collects the faults of one policy.
+type compiler struct {
+	source     *source
+	message    *policyv1.Policy
+	conditions *conditionCompiler
+	names      map[string]bool // of rules so far
+	faults     []*Error
+}
+
+func (c *compiler) policy() *Policy {
+	m := c.message
+	p := &Policy{
+		message:     m,
+		categories:  make(map[string]*policyv1.Category),
+		words:       make(map[string]*policyv1.Text),
+		learnedHour: int64(m.GetLearningHourMinutes()),
+	}
+	c.header(p)
+	c.categories(p)
+	c.eligibility(p)
+	c.hours(p)
+	c.duplicates(p)
+	c.overlap(p)
+	c.conversion(p)
+	c.caps(p)
+	c.rounding(p)
+	c.review(p)
+	c.validity(p)
+	c.requirements(p)
+	return p
+}
+
+func (c *compiler) header(p *Policy) {
+	m := c.message
+	c.slug(m.GetId(), "id")
+	if v := m.GetVersion(); v == "" || utf8.RuneCountInString(v) > maxVersion || strings.ContainsFunc(v, notVisible) {
+		c.fault("is 1 to 32 visible characters without spaces", "version")
+	}
+	if _, err := unit.ParseOrganizationID(m.GetOrganization()); err != nil {
+		c.fault(err.Error(), "organization")
+	}
+	c.text(m.GetTitle(), true, nil, "title")
+	p.from = c.day(m.GetEffectiveFrom(), false, "effective_from")
+	p.until = c.day(m.GetEffectiveUntil(), true, "effective_until")
+	p.closedThrough = c.day(m.GetClosedThrough(), true, "closed_through")
+	if p.until != 0 && p.until < p.from {
+		c.fault("lies before effective_from", "effective_until")
+	}
+	// "Local" is another zone on every machine, and "" would be UTC by accident.
+	zone, err := time.LoadLocation(m.GetTimeZone())
+	if err != nil || m.GetTimeZone() == "" || m.GetTimeZone() == "Local" {
+		c.fault(`is the IANA name of a time zone, such as "Asia/Shanghai"`, "time_zone")
+		zone = time.UTC
+	}
+	p.zone = zone
+	c.between(int64(m.GetLearningHourMinutes()), 1, 120, "learning_hour_minutes")
+}
+
+func (c *compiler) categories(p *Policy) {
+	c.count(len(c.message.GetCategories()), 1, MaxCategories, "categories")
+	for i, category := range c.message.GetCategories() {
+		c.slug(category.GetId(), "categories", i, "id")
+		if p.categories[category.GetId()] != nil {
+			c.fault(fmt.Sprintf("there are two categories %q", category.GetId()), "categories", i, "id")
+		}
+		p.categories[category.GetId()] = category
+		c.text(category.GetName(), true, nil, "categories", i, "name")
+	}
+}
+
+func (c *compiler) eligibility(p *Policy) {
+	rules := c.message.GetEligibility()
+	c.count(len(rules), 0, MaxRules, "eligibility")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "eligibility", i)
+		p.eligibility = append(p.eligibility, eligibilityRule{
+			rule, c.condition(rule.GetWhen(), true, "eligibility", i, "when"), c.condition(rule.GetRequire(), false, "eligibility", i, "require"),
+		})
+	}
+}
+
+func (c *compiler) hours(p *Policy) {
+	rules := c.message.GetHours()
+	c.count(len(rules), 0, MaxRules, "hours")
+	c.reached(len(rules), func(i int) string { return rules[i].GetWhen() }, "hours")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "hours", i)
+		c.between(rule.GetFixedMinutes(), 0, int64(MaxMinutes), "hours", i, "fixed_minutes")
+		c.between(rule.GetMinutesADay(), 0, int64(MaxMinutes), "hours", i, "minutes_a_day")
+		if rule.GetFixedMinutes() > 0 && (rule.GetAtMostNominal() || rule.GetMinutesADay() > 0) {
+			c.fault("goes neither with at_most_nominal nor with minutes_a_day: it counts the same whatever was posted", "hours", i, "fixed_minutes")
+		}
+		c.count(len(rule.GetYears()), 0, maxYears, "hours", i, "years")
+		sum := int64(0)
+		for year, part := range rule.GetYears() {
+			c.between(int64(part), 0, maxPart, "hours", i, "years", year)
+			sum += int64(part)
+		}
+		if len(rule.GetYears()) > 0 && sum == 0 {
+			c.fault("the parts add up to nothing", "hours", i, "years")
+		}
+		p.hours = append(p.hours, hoursRule{rule, c.condition(rule.GetWhen(), true, "hours", i, "when")})
+	}
+}
+
+func (c *compiler) duplicates(p *Policy) {
+	rule := c.message.GetDuplicates()
+	if rule == nil {
+		return
+	}
+	c.rule(p, rule.GetId(), rule.GetWords(), "duplicates")
+	switch rule.GetKeep() {
+	case policyv1.DuplicateRule_KEEP_FIRST, policyv1.DuplicateRule_KEEP_BEST_SCORE:
+	case policyv1.DuplicateRule_KEEP_UNSPECIFIED:
+		fallthrough
+	default:
+		c.fault("is KEEP_FIRST or KEEP_BEST_SCORE", "duplicates", "keep")
+	}
+	p.duplicates = rule
+}
+
+func (c *compiler) overlap(p *Policy) {
+	rule := c.message.GetOverlap()
+	if rule == nil {
+		return
+	}
+	c.rule(p, rule.GetId(), rule.GetWords(), "overlap")
+	c.between(int64(rule.GetToleranceMinutes()), 0, int64(MaxMinutes), "overlap", "tolerance_minutes")
+	p.overlap = &overlapRule{rule, c.condition(rule.GetWhen(), true, "overlap", "when")}
+}
+
+func (c *compiler) conversion(p *Policy) {
+	rules := c.message.GetConversion()
+	c.count(len(rules), 1, MaxRules, "conversion")
+	c.reached(len(rules), func(i int) string { return rules[i].GetWhen() }, "conversion")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "conversion", i)
+		c.between(rule.GetMinutesPerCredit(), 0, maxRate, "conversion", i, "minutes_per_credit")
+		c.between(rule.GetFixedMilliCredits(), 0, maxAmount, "conversion", i, "fixed_milli_credits")
+		ways := 0
+		for _, way := range []bool{rule.GetMinutesPerCredit() != 0, rule.GetFixedMilliCredits() != 0, rule.GetNoCredit()} {
+			if way {
+				ways++
+			}
+		}
+		if ways != 1 {
+			c.fault("has exactly one of minutes_per_credit, fixed_milli_credits and no_credit", "conversion", i)
+		}
+		p.conversion = append(p.conversion, conversionRule{rule, c.condition(rule.GetWhen(), true, "conversion", i, "when")})
+	}
+}
+
+func (c *compiler) caps(p *Policy) {
+	rules := c.message.GetCaps()
+	c.count(len(rules), 0, MaxRules, "caps")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "caps", i)
+		c.between(rule.GetMilliCredits(), 0, maxAmount, "caps", i, "milli_credits")
+		if _, ok := policyv1.CapRule_Period_name[int32(rule.GetPeriod())]; !ok || rule.GetPeriod() == policyv1.CapRule_PERIOD_UNSPECIFIED {
+			c.fault("is PERIOD_HALF_YEAR, PERIOD_YEAR or PERIOD_LIFETIME", "caps", i, "period")
+		}
+		if _, ok := policyv1.CapRule_Scope_name[int32(rule.GetScope())]; !ok {
+			c.fault("is SCOPE_PROVIDER, SCOPE_CATEGORY or SCOPE_PLATFORM, or left out for the whole account", "caps", i, "scope")
+		}
+		p.caps = append(p.caps, capRule{rule, c.condition(rule.GetWhen(), true, "caps", i, "when")})
+	}
+}
+
+func (c *compiler) rounding(p *Policy) {
+	rules := c.message.GetRounding()
+	c.count(len(rules), 1, MaxRules, "rounding")
+	c.reached(len(rules), func(i int) string { return rules[i].GetWhen() }, "rounding")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "rounding", i)
+		c.between(rule.GetStepMilliCredits(), 1, maxRate, "rounding", i, "step_milli_credits")
+		p.coarsest = max(p.coarsest, rule.GetStepMilliCredits())
+		c.roundingWay(rule, i)
+		p.rounding = append(p.rounding, roundingRule{rule, c.condition(rule.GetWhen(), true, "rounding", i, "when")})
+	}
+	if n := len(rules); n > 0 && strings.TrimSpace(rules[n-1].GetWhen()) != "" {
+		c.fault("the last rule has no condition, so that there is always one", "rounding", n-1, "when")
+	}
+}
+
+func (c *compiler) roundingWay(rule *policyv1.RoundingRule, i int) {
+	switch rule.GetDirection() {
+	case policyv1.RoundingRule_DIRECTION_DOWN, policyv1.RoundingRule_DIRECTION_NEAREST:
+	case policyv1.RoundingRule_DIRECTION_UNSPECIFIED:
+		fallthrough
+	default:
+		c.fault("is DIRECTION_DOWN or DIRECTION_NEAREST", "rounding", i, "direction")
+	}
+	switch rule.GetRemainder() {
+	case policyv1.RoundingRule_REMAINDER_DROP:
+	case policyv1.RoundingRule_REMAINDER_CARRY:
+		if rule.GetDirection() == policyv1.RoundingRule_DIRECTION_NEAREST {
+			c.fault("DIRECTION_NEAREST goes only with REMAINDER_DROP: minutes that were rounded up have been given already", "rounding", i, "remainder")
+		}
+		for _, conversion := range c.message.GetConversion() {
+			if spent := conversion.GetMinutesPerCredit() * rule.GetStepMilliCredits(); spent%1000 != 0 {
+				c.fault(fmt.Sprintf("a step of %d milli-credits is no whole number of minutes under conversion rule %q (%d × %d / 1000), so the remainder could not be carried exactly",
+					rule.GetStepMilliCredits(), conversion.GetId(), conversion.GetMinutesPerCredit(), rule.GetStepMilliCredits()),
+					"rounding", i, "step_milli_credits")
+			}
+		}
+	case policyv1.RoundingRule_REMAINDER_UNSPECIFIED:
+		fallthrough
+	default:
+		c.fault("is REMAINDER_CARRY or REMAINDER_DROP", "rounding", i, "remainder")
+	}
+}
+
+func (c *compiler) review(p *Policy) {
+	rules := c.message.GetReview()
+	c.count(len(rules), 0, MaxRules, "review")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "review", i)
+		c.between(int64(rule.GetRisk()), 1, 5, "review", i, "risk")
+		p.review = append(p.review, reviewRule{rule, c.condition(rule.GetWhen(), false, "review", i, "when")})
+	}
+}
+
+func (c *compiler) validity(p *Policy) {
+	rules := c.message.GetValidity()
+	c.count(len(rules), 0, MaxRules, "validity")
+	c.reached(len(rules), func(i int) string { return rules[i].GetWhen() }, "validity")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "validity", i)
+		c.between(int64(rule.GetMonths()), 0, maxMonths, "validity", i, "months")
+		p.validity = append(p.validity, validityRule{rule, c.condition(rule.GetWhen(), true, "validity", i, "when")})
+	}
+}
+
+func (c *compiler) requirements(p *Policy) {
+	rules := c.message.GetRequirements()
+	c.count(len(rules), 0, MaxRules, "requirements")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "requirements", i)
+		c.between(rule.GetMinutes(), 0, 366*24*60, "requirements", i, "minutes")
+		c.between(int64(rule.GetProfessionalDenominator()), 0, maxShare, "requirements", i, "professional_denominator")
+		c.between(int64(rule.GetProfessionalNumerator()), 0, int64(max(0, rule.GetProfessionalDenominator())), "requirements", i, "professional_numerator")
+		if rule.GetMinutes() == 0 && rule.GetProfessionalNumerator() == 0 {
+			c.fault("asks for nothing", "requirements", i)
+		}
+	}
+}
+
+// rule checks what all rules have: a name that no other has, and words.
+func (c *compiler) rule(p *Policy, id string, words *policyv1.Text, path ...any) {
+	c.slug(id, append(path, "id")...)
+	if id != "" && c.names[id] {
+		c.fault(fmt.Sprintf("there are two rules %q: reasons and causes name a rule by its id alone", id), append(path, "id")...)
+	}
+	c.names[id] = true
+	if words != nil {
+		c.text(words, false, placeholders(), append(path, "words")...)
+	}
+	p.words[id] = words
+}
+
+// reached refuses rules after one that always holds, in a stage that takes the first that holds.
+func (c *compiler) reached(n int, when func(i int) string, path string) {
+	for i := range n - 1 {
+		if strings.TrimSpace(when(i)) == "" {
+			c.fault("is never reached: the rule before it has no condition, so it always holds", path, i+1)
+		}
+	}
+}
+
+func (c *compiler) condition(expression string, optional bool, path ...any) condition {
+	if strings.TrimSpace(expression) == "" {
+		if !optional {
+			c.fault("a condition is needed", path...)
+		}
+		return condition{}
+	}
+	compiled, faults := c.conditions.compile(expression)
+	for _, f := range faults {
+		node, exact := c.source.find(path...)
+		line, column := node.Line, node.Column
+		if exact && node.Kind == yaml.ScalarNode {
+			line, column = c.source.place(node, f.line, f.column)
+		}
+		c.faults = append(c.faults, &Error{Line: line, Column: column, Field: field(path), Message: f.message})
+	}
+	return compiled
+}
+
+func (c *compiler) slug(s string, path ...any) {
+	valid := s != "" && len(s) <= maxName && s[0] != '-' && s[len(s)-1] != '-'
+	for i := range len(s) {
+		valid = valid && (s[i] == '-' || '0' <= s[i] && s[i] <= '9' || 'a' <= s[i] && s[i] <= 'z')
+	}
+	if !valid {
+		c.fault("is 1 to 64 lower-case letters, digits and hyphens, with no hyphen at an end", path...)
+	}
+}
+
+func (c *compiler) day(s string, optional bool, path ...any) Day {
+	if s == "" && optional {
+		return 0
+	}
+	day, err := ParseDay(s)
+	if err != nil {
+		c.fault("is a day as YYYY-MM-DD, such as 2024-03-30", path...)
+	}
+	return day
+}
+
+// text checks words: both languages, no control characters, and no placeholders but the known.
+func (c *compiler) text(t *policyv1.Text, needed bool, known []string, path ...any) {
+	if t == nil && !needed {
+		return
+	}
+	for _, side := range []struct{ name, words string }{{"zh", t.GetZh()}, {"en", t.GetEn()}} {
+		at := slices.Concat(path, []any{side.name})
+		switch n := utf8.RuneCountInString(side.words); {
+		case strings.TrimSpace(side.words) == "":
+			c.fault("both languages are needed", at...)
+		case n > maxText:
+			c.fault(fmt.Sprintf("has %d characters, more than %d", n, maxText), at...)
+		case strings.ContainsFunc(strings.TrimRight(side.words, "\n"), unicode.IsControl):
+			c.fault("has control characters", at...)
+		}
+		if bad := strangePlaceholder(side.words, known); bad != "" {
+			c.fault(fmt.Sprintf("unknown placeholder %s, expected %s", bad, strings.Join(known, ", ")), at...)
+		}
+	}
+}
+
+func (c *compiler) between(n, least, most int64, path ...any) {
+	if n < least || n > most {
+		c.fault(fmt.Sprintf("is %d, not %d to %d", n, least, most), path...)
+	}
+}
+
+func (c *compiler) count(n, least, most int, path ...any) {
+	if n < least || n > most {
+		c.fault(fmt.Sprintf("has %d, not %d to %d", n, least, most), path...)
+	}
+}
+
+func (c *compiler) fault(message string, path ...any) {
+	node, _ := c.source.find(path...)
+	c.faults = append(c.faults, &Error{Line: node.Line, Column: node.Column, Field: field(path), Message: message})
+}
+
+// field writes a path as "conversion[1].when".
+func field(path []any) string {
+	var b strings.Builder
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			if b.Len() > 0 {
+				b.WriteByte('.')
+			}
+			b.WriteString(step)
+		case int:
+			fmt.Fprintf(&b, "[%d]", step)
+		}
+	}
+	return b.String()
+}
+
+func notVisible(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }

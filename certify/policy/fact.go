@@ -1,0 +1,239 @@
+package policy
+
+import (
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+
+	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
+
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+)
+
+const (
+	// MaxMinutes is the most that one completion may have.
+	MaxMinutes unit.Minutes = 100_000
+	// MaxSessions is the most sessions that one completion may have.
+	MaxSessions = 64
+
+	maxSessionLength = 366 * 24 * time.Hour
+)
+
+// A Fact is one completion with its course and its platform, and nothing of the account: what conditions see.
+type Fact struct {
+	Mode       statementv1.Mode
+	Sessions   []Session // 1 to [MaxSessions], in order of time; learning ended when the last one did
+	Attendance *Attendance
+	Score      *int32
+	Passed     *bool
+	Site       string
+	PostedAt   time.Time
+	Platform   unit.OrganizationID
+	TrustTier  int
+
+	Provider         unit.OrganizationID
+	Course           string
+	CourseVersion    string
+	Category         string
+	Level            int
+	NominalMinutes   unit.Minutes // 0: not said, so it limits nothing
+	EquivalenceGroup string
+	CourseFrom       Day // 0: open
+	CourseUntil      Day // inclusive; 0: open
+
+	// Suspect: signed in a window in which others may have had the key. An officer decides, at the highest risk.
+	Suspect bool
+}
+
+// A Session is one stretch of learning.
+type Session struct {
+	Start, End time.Time
+	Minutes    unit.Minutes // learned in it
+}
+
+// Attendance counts class meetings.
+type Attendance struct{ Held, Attended, Late int32 }
+
+// minutes is the sum over the sessions, and whether the fact is within the limits that all arithmetic here relies on.
+func (f *Fact) minutes() (int64, bool) {
+	if len(f.Sessions) == 0 || len(f.Sessions) > MaxSessions || modeName(f.Mode) == "" || f.NominalMinutes < 0 {
+		return 0, false
+	}
+	var sum unit.Minutes
+	for i := range f.Sessions {
+		s := &f.Sessions[i]
+		length := s.End.Sub(s.Start)
+		if s.Minutes < 0 || s.Minutes > MaxMinutes || length < 0 || length > maxSessionLength {
+			return 0, false
+		}
+		sum += s.Minutes
+	}
+	return int64(sum), sum <= MaxMinutes
+}
+
+func (f *Fact) ended() time.Time {
+	if len(f.Sessions) == 0 {
+		return f.PostedAt
+	}
+	return f.Sessions[len(f.Sessions)-1].End
+}
+
+func (f *Fact) started() time.Time {
+	if len(f.Sessions) == 0 {
+		return f.PostedAt
+	}
+	return f.Sessions[0].Start
+}
+
+// modeName is the name of a mode in conditions; empty for what is none.
+func modeName(mode statementv1.Mode) string {
+	switch mode {
+	case statementv1.Mode_MODE_CLASSROOM:
+		return "classroom"
+	case statementv1.Mode_MODE_ONLINE:
+		return "online"
+	case statementv1.Mode_MODE_PRACTICE:
+		return "practice"
+	case statementv1.Mode_MODE_LECTURE:
+		return "lecture"
+	case statementv1.Mode_MODE_ACHIEVEMENT:
+		return "achievement"
+	case statementv1.Mode_MODE_UNSPECIFIED:
+		return ""
+	default:
+		return ""
+	}
+}
+
+// A variable is what conditions can ask of a fact.
+type variable struct {
+	name string
+	kind *cel.Type
+	// most characters of a string, from which costs are worked out before publishing
+	most uint64
+}
+
+func variables() []variable {
+	return []variable{
+		{"mode", cel.StringType, 16},
+		{"minutes", cel.IntType, 0},
+		{"sessions", cel.IntType, 0},
+		{"held", cel.IntType, 0},
+		{"attended", cel.IntType, 0},
+		{"late", cel.IntType, 0},
+		{"has_score", cel.BoolType, 0},
+		{"score", cel.IntType, 0},
+		{"has_passed", cel.BoolType, 0},
+		{"passed", cel.BoolType, 0},
+		{"site", cel.StringType, 64},
+		{"started_at", cel.TimestampType, 0},
+		{"ended_at", cel.TimestampType, 0},
+		{"posted_at", cel.TimestampType, 0},
+		{"days_late", cel.IntType, 0},
+		{"platform", cel.StringType, 64},
+		{"trust_tier", cel.IntType, 0},
+		{"provider", cel.StringType, 64},
+		{"course", cel.StringType, 64},
+		{"course_version", cel.StringType, 64},
+		{"category", cel.StringType, 64},
+		{"level", cel.IntType, 0},
+		{"nominal_minutes", cel.IntType, 0},
+		{"equivalence_group", cel.StringType, 128},
+		{"course_from", cel.TimestampType, 0},
+		{"course_until", cel.TimestampType, 0},
+	}
+}
+
+// An activation is a Prepared as conditions see it.
+type activation Prepared
+
+// Parent implements cel.Activation.
+func (*activation) Parent() cel.Activation { return nil }
+
+// ResolveName implements cel.Activation. Times are in the policy's zone, so that ended_at.getHours() is what a clock on the
+// wall there shows.
+func (a *activation) ResolveName(name string) (any, bool) {
+	f := &a.fact
+	switch name {
+	case "mode":
+		return types.String(modeName(f.Mode)), true
+	case "minutes":
+		return types.Int(a.minutes), true
+	case "sessions":
+		return types.Int(len(f.Sessions)), true
+	case "held", "attended", "late":
+		return types.Int(f.meetings(name)), true
+	case "has_score":
+		return types.Bool(f.Score != nil), true
+	case "score":
+		return types.Int(f.score()), true
+	case "has_passed":
+		return types.Bool(f.Passed != nil), true
+	case "passed":
+		return types.Bool(f.Passed != nil && *f.Passed), true
+	case "site":
+		return types.String(f.Site), true
+	case "started_at":
+		return a.timestamp(f.started()), true
+	case "ended_at":
+		return a.timestamp(f.ended()), true
+	case "posted_at":
+		return a.timestamp(f.PostedAt), true
+	case "days_late":
+		return types.Int(floorDiv(f.PostedAt.Unix()-f.ended().Unix(), secondsPerDay)), true
+	case "platform":
+		return types.String(f.Platform), true
+	case "trust_tier":
+		return types.Int(f.TrustTier), true
+	case "provider":
+		return types.String(f.Provider), true
+	case "course":
+		return types.String(f.Course), true
+	case "course_version":
+		return types.String(f.CourseVersion), true
+	case "category":
+		return types.String(f.Category), true
+	case "level":
+		return types.Int(f.Level), true
+	case "nominal_minutes":
+		return types.Int(f.NominalMinutes), true
+	case "equivalence_group":
+		return types.String(f.EquivalenceGroup), true
+	case "course_from":
+		if f.CourseFrom == 0 {
+			return types.Timestamp{Time: time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)}, true
+		}
+		return types.Timestamp{Time: f.CourseFrom.start(a.policy.zone)}, true
+	case "course_until":
+		if f.CourseUntil == 0 {
+			return types.Timestamp{Time: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}, true
+		}
+		return types.Timestamp{Time: (f.CourseUntil + 1).start(a.policy.zone)}, true
+	}
+	return nil, false
+}
+
+func (a *activation) timestamp(t time.Time) types.Timestamp {
+	return types.Timestamp{Time: t.In(a.policy.zone)}
+}
+
+func (f *Fact) meetings(name string) int32 {
+	switch {
+	case f.Attendance == nil:
+		return 0
+	case name == "held":
+		return f.Attendance.Held
+	case name == "attended":
+		return f.Attendance.Attended
+	default:
+		return f.Attendance.Late
+	}
+}
+
+func (f *Fact) score() int32 {
+	if f.Score == nil {
+		return 0
+	}
+	return *f.Score
+}
