@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 )
 
@@ -38,6 +39,9 @@ const (
 	// maxBatchEntries ends a batch: a larger one makes nothing faster and the wait longer. Even of the largest entries, so
 	// many stay within store.MaxBatchBytes.
 	maxBatchEntries = 2048
+	// gatherTime is how long the writer waits for more proposals when the newest batch had at least as many as crowded.
+	gatherTime = 700 * time.Microsecond
+	crowded    = 8
 	// maxClockStep is how far the wall clock may leave the monotonic one.
 	maxClockStep = 5 * time.Second
 	// maxClockGap is how long after its newest entry a ledger is opened without asking.
@@ -122,8 +126,11 @@ type Ledger struct {
 	// started and startedWall are the clock when the ledger was opened, with and without its monotonic reading.
 	started, startedWall time.Time
 
-	// tip is the writer's alone: what the next batch builds on.
-	tip tip
+	// tip and state are the writer's alone: what the next batch builds on.
+	tip   tip
+	state *book.State
+	// crowd is how many proposals the newest batch had.
+	crowd int
 
 	// published is what readers see.
 	mu        sync.Mutex

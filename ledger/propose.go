@@ -207,16 +207,31 @@ func (l *Ledger) runBatch(first *proposal) {
 	}
 }
 
-// gather takes what waits, up to about maxBatchEntries of them.
+// gather takes what waits, up to about maxBatchEntries of steps. While many callers post, it waits a moment for those who
+// are about to: a commit costs the same for few as for many.
 func (l *Ledger) gather(first *proposal) []*proposal {
 	batch, steps := []*proposal{first}, first.count
+	var patience <-chan time.Time // nil: nobody is waited for
+	if l.crowd >= crowded {
+		patience = time.After(gatherTime)
+	}
+	enough := 2 * l.crowd
+	defer func() { l.crowd = len(batch) }()
 	for steps < maxBatchEntries {
 		select {
 		case p := <-l.queue:
-			batch = append(batch, p)
-			steps += p.count
+			batch, steps = append(batch, p), steps+p.count
+			continue
 		default:
+		}
+		if patience == nil || len(batch) >= enough {
 			return batch
+		}
+		select {
+		case p := <-l.queue:
+			batch, steps = append(batch, p), steps+p.count
+		case <-patience:
+			patience = nil
 		}
 	}
 	return batch
@@ -233,13 +248,17 @@ func (l *Ledger) begin(ctx context.Context, batch []*proposal) (*Tx, error) {
 	}
 	var keys [][]byte
 	for _, p := range batch {
-		keys = append(keys, p.reads...)
+		for _, key := range p.reads {
+			if !l.state.Knows(key) {
+				keys = append(keys, key)
+			}
+		}
 	}
 	values, err := l.config.Engine.Get(ctx, keys...)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: read: %w", err)
 	}
-	tx := &Tx{State: book.NewState(rows{ctx, l.config.Engine}), ctx: ctx, ledger: l, time: now}
+	tx := &Tx{State: l.state, ctx: ctx, ledger: l, time: now}
 	for i, key := range keys {
 		tx.Prefetched(key, values[i])
 	}
@@ -307,6 +326,7 @@ func (l *Ledger) commit(ctx context.Context, tx *Tx) error {
 	if err := l.config.Engine.Commit(ctx, &batch, l.tip.head); err != nil {
 		return l.commitFailed(ctx, err)
 	}
+	tx.Committed()
 	if len(tx.entries) == 0 { // a journal of rejects: the log is the same, and so is its checkpoint
 		if err := l.show(next, l.receipt().Checkpoint); err != nil {
 			return l.halt(ctx, err)

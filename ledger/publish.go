@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
@@ -41,6 +42,7 @@ func (t *tip) save(batch *store.Batch) error {
 // is how a ledger starts, whatever ended the one before.
 func (l *Ledger) recover(ctx context.Context) error {
 	head := l.config.Engine.Head()
+	l.state = book.NewState(rows{context.WithoutCancel(ctx), l.config.Engine})
 	anchored, err := l.anchored()
 	if err != nil {
 		return err
@@ -101,7 +103,7 @@ func (l *Ledger) found(ctx context.Context, head store.Head) error {
 	if err != nil {
 		return err
 	}
-	tx := &Tx{State: book.NewState(rows{ctx, l.config.Engine}), ctx: ctx, ledger: l, time: now}
+	tx := &Tx{State: l.state, ctx: ctx, ledger: l, time: now}
 	if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_BankFounded{BankFounded: &ledgerv1.BankFounded{
 		BankId: l.config.BankID, Origin: l.config.Origin, Format: Format,
 	}}}); err != nil {
@@ -205,8 +207,12 @@ func (l *Ledger) show(next tip, checkpoint []byte) error {
 	if err != nil {
 		return fmt.Errorf("ledger: snapshot: %w", err)
 	}
+	directory, err := l.state.Directory()
+	if err != nil {
+		return errors.Join(err, snapshot.Close())
+	}
 	l.tip = next
-	published := newView(snapshot, checkpoint, next)
+	published := newView(snapshot, checkpoint, directory, next)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.published != nil {

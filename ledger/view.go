@@ -22,14 +22,15 @@ type view struct {
 	snapshot   store.Snapshot
 	checkpoint []byte
 	size       uint64
+	directory  uint64
 	time       int64
 	tiles      merkle.TileReader
 	references atomic.Int64
 }
 
-func newView(snapshot store.Snapshot, checkpoint []byte, t tip) *view {
+func newView(snapshot store.Snapshot, checkpoint []byte, directory uint64, t tip) *view {
 	v := &view{
-		snapshot: snapshot, checkpoint: checkpoint, size: t.size, time: t.time,
+		snapshot: snapshot, checkpoint: checkpoint, size: t.size, directory: directory, time: t.time,
 		tiles: t.edge.Clone().Reader(tiles{snapshot}),
 	}
 	v.references.Store(1)
@@ -61,6 +62,10 @@ func (v View) Checkpoint() []byte { return v.checkpoint }
 
 // Size is the number of entries.
 func (v View) Size() uint64 { return v.size }
+
+// Directory says how new the view is in what concerns organizations, keys, officers, courses and policies, as
+// book.State.Directory does, but from memory.
+func (v View) Directory() uint64 { return v.directory }
 
 // Time is when the newest entry was written.
 func (v View) Time() time.Time { return time.UnixMicro(v.time).UTC() }

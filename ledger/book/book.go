@@ -32,13 +32,18 @@ type Rows interface {
 // became different. It is used by one goroutine.
 //
 // The changes of one entry, or of several, are kept or undone as a whole: [State.Keep] makes them part of the state,
-// [State.Undo] drops everything since the last Keep.
+// [State.Undo] drops everything since the last Keep. Whoever has made [State.Changes] durable below says so with
+// [State.Committed] and goes on with the same state, which spares reading and decoding rows that are needed again soon.
 type State struct {
-	below   Rows
-	rows    map[string]*row
-	touched []*row // since the last Keep or Undo
-	changed []*row // since NewState, in order
+	below Rows
+	// rows are those that were used lately, older those before them: what is not used for a generation is forgotten.
+	rows, older map[string]*row
+	touched     []*row // since the last Keep or Undo
+	changed     []*row // since the last Committed, in order
 }
+
+// maxRows is how many rows one generation holds: enough for the accounts of a busy hour, and some 100 MB at most.
+const maxRows = 1 << 16
 
 // row is one row as the state sees it. At most one of kept and message is newer than the other: between Keep and Undo a
 // touched row's message is ahead of its bytes.
@@ -60,9 +65,26 @@ func NewState(below Rows) *State {
 // Prefetched hands the state a row that was read in advance: nil when there is none. A row the state knows already
 // keeps what the state knows.
 func (s *State) Prefetched(key, value []byte) {
-	if _, ok := s.rows[string(key)]; !ok {
+	if !s.Knows(key) {
 		s.rows[string(key)] = &row{key: key, kept: value}
 	}
+}
+
+// Knows says whether the state can answer a row without asking below.
+func (s *State) Knows(key []byte) bool {
+	_, ok := s.known(key)
+	return ok
+}
+
+func (s *State) known(key []byte) (*row, bool) {
+	if r, ok := s.rows[string(key)]; ok {
+		return r, true
+	}
+	r, ok := s.older[string(key)]
+	if ok {
+		s.rows[string(key)] = r
+	}
+	return r, ok
 }
 
 // Keep makes everything since the last Keep or Undo part of the state.
@@ -105,6 +127,22 @@ func (s *State) Changes(yield func(key, value []byte) bool) {
 	}
 }
 
+// Committed says that all changes are rows below now. The state forgets what has not been used for long, and statements:
+// they are looked for once.
+func (s *State) Committed() {
+	for _, r := range s.changed {
+		r.changed = false
+		if r.key[0] == TableStatements {
+			delete(s.rows, string(r.key))
+			delete(s.older, string(r.key))
+		}
+	}
+	s.changed = s.changed[:0]
+	if len(s.rows) > maxRows {
+		s.rows, s.older = make(map[string]*row), s.rows
+	}
+}
+
 // Row answers the row as the state sees it, with everything that was kept, so that a State can stand on a State.
 func (s *State) Row(key []byte) ([]byte, error) {
 	r, err := s.row(key)
@@ -118,7 +156,7 @@ func (s *State) Row(key []byte) ([]byte, error) {
 }
 
 func (s *State) row(key []byte) (*row, error) {
-	if r, ok := s.rows[string(key)]; ok {
+	if r, ok := s.known(key); ok {
 		return r, nil
 	}
 	value, err := s.below.Row(key)
@@ -179,7 +217,7 @@ func edit[T any, M message[T]](s *State, key []byte) (M, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := s.rows[string(key)]
+	r, _ := s.known(key)
 	if decoded == nil {
 		decoded = M(new(T))
 		r.message = decoded

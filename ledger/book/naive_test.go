@@ -46,7 +46,7 @@ func (a *amounts) add(b amounts) {
 	}
 }
 
-func (a amounts) total() (sum int64) {
+func (a *amounts) total() (sum int64) {
 	for _, n := range a {
 		sum += n
 	}
@@ -247,13 +247,13 @@ func (n *naive) note(e *ledgerv1.Entry, item *naiveItem) {
 func (n *naive) effects(e *ledgerv1.Entry, a *naiveAccount, item *naiveItem, f *ledgerv1.Effects) {
 	a.addHours(item, f.GetHours())
 	for position, lot := range f.GetLots() {
-		new := &naiveLot{
+		fresh := &naiveLot{
 			entry: e.GetIndex(), position: uint32(position), issued: lot.GetPending() + lot.GetAvailable(),
 			expires: lot.GetExpiresDay(), amounts: amounts{lot.GetPending(), lot.GetAvailable()},
 		}
-		item.lots = append(item.lots, new)
-		a.issued[item.category] += new.issued
-		a.category(item.category).add(new.amounts)
+		item.lots = append(item.lots, fresh)
+		a.issued[item.category] += fresh.issued
+		a.category(item.category).add(fresh.amounts)
 	}
 	for _, c := range f.GetLotChanges() {
 		of := a.items[c.GetCompletion().GetIndex()]

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -124,14 +123,16 @@ func (s *State) Reject(organization uint64, row *ledgerv1.RejectRow) error {
 // Months answers the numbers of all months of an account in their order. Below are the keys of those that the state
 // stands on, as a scan of MonthsPrefix finds them.
 func (s *State) Months(id unit.AccountID, below [][]byte) []int32 {
-	prefix := string(MonthsPrefix(id))
+	prefix := MonthsPrefix(id)
 	var months []int32
 	for _, key := range below {
 		months = append(months, monthOfKey(key))
 	}
-	for key, r := range s.rows {
-		if strings.HasPrefix(key, prefix) && (r.kept != nil || r.message != nil) {
-			months = append(months, monthOfKey(r.key))
+	for _, rows := range [][]*row{s.changed, s.touched} { // all others are below
+		for _, r := range rows {
+			if bytes.HasPrefix(r.key, prefix) {
+				months = append(months, monthOfKey(r.key))
+			}
 		}
 	}
 	slices.Sort(months)

@@ -34,7 +34,8 @@ type Options struct {
 	// Registerer receives the engine's metrics until it is closed; nil keeps none. To tell two engines apart, give each
 	// a registerer with a label of its own ([prometheus.WrapRegistererWith]).
 	Registerer prometheus.Registerer
-	// CacheBytes is the size of the cache of uncompressed blocks; 0 is 128 MiB.
+	// CacheBytes is the size of the cache of uncompressed blocks, out of which Pebble also takes the memory of the tables that
+	// wait to be flushed, up to 256 MiB; 0 is 512 MiB.
 	CacheBytes int64
 	// ReadOnly opens an existing directory without changing its rows. The directory is locked all the same.
 	ReadOnly bool
@@ -44,7 +45,7 @@ const (
 	// format is the version of Pebble's files. It is only ever raised, deliberately: Pebble can't go back.
 	format = pebble.FormatValueSeparation
 
-	defaultCacheBytes = 128 << 20
+	defaultCacheBytes = 512 << 20
 	memTableBytes     = 64 << 20
 	blockBytes        = 8 << 10 // small, because the ledger reads single rows; a cached block is 8 KiB for one of them
 	filterBits        = 10      // per key: one look-up of an absent key in a hundred reads a block in vain
@@ -137,11 +138,11 @@ func tune(options Options, watch *watch) *pebble.Options {
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 4,
 
-		// L0 is split finely and compacted early: every sublevel is one more place to look. Writes are stopped only
-		// where reading would become hopeless.
-		L0CompactionThreshold: 2,
+		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. Writes are stopped
+		// only where reading would become hopeless. A wide base level is rewritten less often.
+		L0CompactionThreshold: 4,
 		L0StopWritesThreshold: 100,
-		LBaseMaxBytes:         memTableBytes,
+		LBaseMaxBytes:         4 * memTableBytes,
 		FlushSplitBytes:       2 << 20,
 		// A second compaction starts only when the first falls behind: the cores are the ledger's.
 		CompactionConcurrencyRange: func() (lower, upper int) { return 1, max(2, runtime.NumCPU()/2) },
