@@ -382,7 +382,7 @@ type ResolveAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identity document of the learner.
 	Document *Document `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
-	// What the answer is needed for, 1 to 128 characters; the holder of the account can read it.
+	// What the answer is needed for, as a code of 1 to 64 letters, digits and "-_."; the holder of the account can read it.
 	Purpose       string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -408,7 +408,7 @@ type PostedCompletion struct {
 	RecordTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
 	// The decision that stands.
 	Assessment *Assessment `protobuf:"bytes,5,opt,name=assessment,proto3" json:"assessment,omitempty"`
-	// Case that an officer decides or decided, where there is one: a case id is the index of the entry that opened it.
+	// Case on it that waits for an officer, where there is one: a case id is the index of the entry that opened it.
 	Case          *uint64 `protobuf:"varint,6,opt,name=case,proto3,oneof" json:"case,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
