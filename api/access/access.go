@@ -1,0 +1,197 @@
+// Package access knows who is calling and what they may see and do.
+//
+// A caller proves who they are with a JSON Web Token (RFC 7519): organizations sign theirs with a registered
+// authenticate key, officers and residents bring one of a sign-in service that the bank was told to trust. What each may
+// do stands in one table, [Caller.Check]; nothing else in the bank decides it.
+//
+// The package keeps no secret and trusts nothing that a token says but the subject: roles and organizations are looked
+// up in the ledger's own records at the moment of the call.
+package access
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+)
+
+// Errors that callers branch on.
+var (
+	// ErrUnauthenticated says that the call needs a token and brought none, or one that does not hold.
+	ErrUnauthenticated = errors.New("access: not signed in")
+	// ErrDenied says that the caller is known and may not do this.
+	ErrDenied = errors.New("access: not permitted")
+)
+
+// Kind is what a caller is.
+type Kind uint8
+
+// The kinds of callers.
+const (
+	Anonymous Kind = iota
+	Organization
+	Officer
+	Resident
+)
+
+// Caller is who is calling. The zero Caller is nobody: anonymous.
+type Caller struct {
+	Kind Kind
+	// Organization is the calling organization, or the one in whose subtree the officer acts.
+	Organization string
+	// Roles of the calling organization.
+	Roles []ledgerv1.Role
+	// KeyID is the key that authenticated the organization.
+	KeyID []byte
+	// Officer is the opaque id of the officer; Offices what they may do.
+	Officer string
+	Offices []ledgerv1.OfficerRole
+	// Account is the resident's own.
+	Account unit.AccountID
+}
+
+// Actor is how the ledger names a caller.
+func (c Caller) Actor() *ledgerv1.Actor {
+	return &ledgerv1.Actor{Organization: c.Organization, Officer: c.Officer, KeyId: c.KeyID}
+}
+
+// String names the caller in journals and logs. Residents are not named.
+func (c Caller) String() string {
+	switch c.Kind {
+	case Organization:
+		return "organization:" + c.Organization
+	case Officer:
+		return "officer:" + c.Officer
+	case Resident:
+		return "resident"
+	default:
+		return "anonymous"
+	}
+}
+
+// Action is something that a user does; the methods of the services are named by them.
+type Action string
+
+// The actions that not everybody may do.
+const (
+	RecordCompletions    Action = "RecordCompletions"
+	ReadCompletions      Action = "ReadCompletions"
+	ReadRejects          Action = "ReadRejects"
+	OpenAccount          Action = "OpenAccount"
+	CheckDocument        Action = "CheckDocument"
+	ResolveAccount       Action = "ResolveAccount"
+	ReadAccount          Action = "ReadAccount"
+	ReadPortfolio        Action = "ReadPortfolio"
+	ReadCases            Action = "ReadCases"
+	DecideCase           Action = "DecideCase"
+	ProposeCourse        Action = "ProposeCourse"
+	DecideCourse         Action = "DecideCourse"
+	ProposePolicy        Action = "ProposePolicy"
+	PublishPolicy        Action = "PublishPolicy"
+	ReadEntry            Action = "ReadEntry"
+	RegisterOrganization Action = "RegisterOrganization"
+	AddKey               Action = "AddKey"
+	RevokeKey            Action = "RevokeKey"
+	AppointOfficer       Action = "AppointOfficer"
+	RemoveOfficer        Action = "RemoveOfficer"
+)
+
+// rule says who may do something. What is not said is not permitted.
+type rule struct {
+	// holder: the resident, about the own account.
+	holder bool
+	// self: an organization with one of these roles, about itself.
+	self []ledgerv1.Role
+	// offices: an officer with one of these, about what lies in their subtree.
+	offices []ledgerv1.OfficerRole
+}
+
+// ruleFor is the table of who may do what.
+func ruleFor(action Action) rule {
+	const (
+		platform      = ledgerv1.Role_ROLE_PLATFORM
+		provider      = ledgerv1.Role_ROLE_PROVIDER
+		administrator = ledgerv1.OfficerRole_OFFICER_ROLE_ADMINISTRATOR
+		certification = ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION
+		registrar     = ledgerv1.OfficerRole_OFFICER_ROLE_REGISTRAR
+	)
+	roles := func(r ...ledgerv1.Role) []ledgerv1.Role { return r }
+	offices := func(o ...ledgerv1.OfficerRole) []ledgerv1.OfficerRole { return o }
+	switch action {
+	case RecordCompletions, ReadCompletions, ResolveAccount:
+		return rule{self: roles(platform)}
+	case ReadRejects:
+		return rule{self: roles(platform), offices: offices(certification)}
+	case OpenAccount:
+		return rule{self: roles(platform), offices: offices(registrar)}
+	case CheckDocument:
+		return rule{offices: offices(registrar)}
+	case ReadAccount:
+		return rule{holder: true, offices: offices(registrar, certification)}
+	case ReadPortfolio:
+		return rule{holder: true, offices: offices(certification)}
+	case ReadCases, DecideCase, DecideCourse, ProposePolicy, PublishPolicy:
+		return rule{offices: offices(certification)}
+	case ProposeCourse:
+		return rule{self: roles(provider), offices: offices(certification)}
+	case ReadEntry:
+		return rule{holder: true, self: roles(platform), offices: offices(certification)}
+	case RegisterOrganization, AddKey, RevokeKey, AppointOfficer, RemoveOfficer:
+		return rule{offices: offices(administrator)}
+	default:
+		return rule{}
+	}
+}
+
+// Subject is what an action is about.
+type Subject struct {
+	// Organization that it concerns: for a course its provider, for an account the organization at home.
+	Organization string
+	// Account that it concerns; zero if none.
+	Account unit.AccountID
+}
+
+// Network answers how organizations lie to each other.
+type Network interface {
+	// Within says whether organization is ancestor, or lies below it.
+	Within(organization, ancestor string) bool
+}
+
+// Check answers nil when the caller may do this to the subject, ErrUnauthenticated when they should sign in first, and
+// ErrDenied otherwise.
+func (c Caller) Check(action Action, subject Subject, network Network) error {
+	r := ruleFor(action)
+	switch c.Kind {
+	case Organization:
+		if c.Organization == subject.Organization && intersect(c.Roles, r.self) {
+			return nil
+		}
+	case Officer:
+		if intersect(c.Offices, r.offices) && network.Within(subject.Organization, c.Organization) {
+			return nil
+		}
+	case Resident:
+		if r.holder && !subject.Account.IsZero() && c.Account == subject.Account {
+			return nil
+		}
+	default:
+		return fmt.Errorf("%w: %s needs a token", ErrUnauthenticated, action)
+	}
+	return fmt.Errorf("%w: %s, as %s", ErrDenied, action, c)
+}
+
+// Holds says whether the caller could do this to some subject at all; Check says whether to a certain one.
+func (c Caller) Holds(action Action) error {
+	return c.Check(action, Subject{Organization: c.Organization, Account: c.Account}, everywhere{})
+}
+
+type everywhere struct{}
+
+func (everywhere) Within(string, string) bool { return true }
+
+func intersect[T comparable](a, b []T) bool {
+	return slices.ContainsFunc(a, func(x T) bool { return slices.Contains(b, x) })
+}

@@ -1,0 +1,282 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// Limits of what is told about a person.
+const (
+	maxNameCharacters    = 64
+	maxContactCharacters = 128
+	maxPurposeBytes      = 64
+	// maxEnroll is how often an account is enrolled again since its random number was taken.
+	maxEnroll = 8
+)
+
+// Opening asks for an account.
+type Opening struct {
+	RequestID string
+	Name      string
+	Document  unit.Document
+	Home      string
+	Contact   string
+	// Checked says that the document was seen and compared with the person.
+	Checked bool
+}
+
+// Account is a learning account. It names nobody.
+type Account struct {
+	ID     unit.AccountID
+	Number unit.AccountNumber
+	Status ledgerv1.AccountStatus
+	Home   string
+	Opened time.Time
+}
+
+// OpenAccount opens an account for a person, or answers the one that the person has. Existed says which.
+func (b *Bank) OpenAccount(ctx context.Context, caller access.Caller, o Opening) (account Account, existed bool, err error) {
+	d, err := b.newestDirectory(ctx)
+	if err != nil {
+		return Account{}, false, err
+	}
+	person, err := b.checkOpening(caller, o, d)
+	if err != nil {
+		return Account{}, false, err
+	}
+	id, err := b.enroll(ctx, person)
+	if err != nil {
+		return Account{}, false, err
+	}
+	status := ledgerv1.AccountStatus_ACCOUNT_STATUS_PROVISIONAL
+	if o.Checked {
+		status = ledgerv1.AccountStatus_ACCOUNT_STATUS_VERIFIED
+	}
+	// What is asked names a person only by the account that the vault gave them.
+	asked := struct {
+		Account, Home string
+		Checked       bool
+	}{id.String(), o.Home, o.Checked}
+	_, err = b.once(ctx, change{
+		caller: caller, method: access.OpenAccount, requestID: o.RequestID, asked: asked,
+		reads: [][]byte{book.AccountKey(id)},
+		step: func(tx *ledger.Tx, _ *directory, request *ledgerv1.Request) (uint64, error) {
+			known, err := tx.Account(id)
+			if err != nil {
+				return 0, err
+			}
+			if known != nil {
+				existed = true
+				return known.GetOpenedIndex(), nil
+			}
+			return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_AccountOpened{AccountOpened: &ledgerv1.AccountOpened{
+				Actor: caller.Actor(), Request: request, Account: id[:], Home: o.Home, Status: status,
+			}}})
+		},
+	})
+	if err != nil {
+		return Account{}, false, err
+	}
+	if existed {
+		// Whoever hears of an account by its holder's document looks at it.
+		if err := b.journal(ctx, caller, id, access.OpenAccount, ""); err != nil {
+			return Account{}, false, err
+		}
+	}
+	account, err = b.readAccount(ctx, id)
+	return account, existed, err
+}
+
+func (b *Bank) checkOpening(caller access.Caller, o Opening, d *directory) (vault.Person, error) {
+	if err := caller.Holds(access.OpenAccount); err != nil {
+		return vault.Person{}, err
+	}
+	if _, fault := parseRequestID(o.RequestID); fault != nil {
+		return vault.Person{}, fault
+	}
+	if fault := checkText("name", o.Name, 1, maxNameCharacters); fault != nil {
+		return vault.Person{}, fault
+	}
+	if fault := checkText("contact", o.Contact, 0, maxContactCharacters); fault != nil {
+		return vault.Person{}, fault
+	}
+	document, err := unit.ParseDocument(o.Document.Kind, o.Document.Number, b.config.Now())
+	if err != nil {
+		return vault.Person{}, invalid(ReasonDocument, "document", "%w", err)
+	}
+	if _, ok := d.organizations[o.Home]; !ok {
+		return vault.Person{}, invalid(ReasonUnknownOrganization, "home", "there is no organization %q", o.Home)
+	}
+	// A platform opens accounts wherever its learners live; an officer in their own subtree.
+	if caller.Kind == access.Officer {
+		if err := caller.Check(access.OpenAccount, access.Subject{Organization: o.Home}, d); err != nil {
+			return vault.Person{}, err
+		}
+	}
+	if o.Checked {
+		if err := caller.Holds(access.CheckDocument); err != nil {
+			return vault.Person{}, err
+		}
+	}
+	person := vault.Person{Name: o.Name, Document: document, Contact: o.Contact}
+	if document.Kind == unit.ResidentIdentity {
+		number, err := unit.ParseIdentityNumber(document.Number, b.config.Now())
+		if err != nil {
+			return vault.Person{}, invalid(ReasonDocument, "document", "%w", err)
+		}
+		person.BirthDate = number.BirthDate()
+	}
+	return person, nil
+}
+
+// enroll gives a person a place in the vault: the one that their document has, or a new one. The key of the account is
+// durable when it returns, before any entry uses it. An enrolment whose entry never came is found and used again.
+func (b *Bank) enroll(ctx context.Context, person vault.Person) (unit.AccountID, error) {
+	known, err := b.vault.FindByDocument(ctx, person.Document)
+	if !errors.Is(err, vault.ErrUnknownAccount) {
+		return known, err
+	}
+	for range maxEnroll {
+		id, err := unit.NewAccountID(b.config.Rand)
+		if err != nil {
+			return id, fmt.Errorf("api: %w", err)
+		}
+		if person.Number, err = unit.NewAccountNumber(b.config.Rand); err != nil {
+			return id, fmt.Errorf("api: %w", err)
+		}
+		err = b.vault.Enroll(ctx, id, person)
+		if taken, ok := errors.AsType[*vault.DocumentTakenError](err); ok {
+			return taken.Account, nil
+		}
+		if !errors.Is(err, vault.ErrNumberTaken) {
+			return id, err
+		}
+	}
+	return unit.AccountID{}, fmt.Errorf("api: no account number was free in %d tries", maxEnroll)
+}
+
+// ResolveAccount answers the account number of the person with a document. Every use is journalled, also those that find
+// nobody, and each caller's are limited.
+func (b *Bank) ResolveAccount(
+	ctx context.Context, caller access.Caller, document unit.Document, purpose string,
+) (unit.AccountNumber, error) {
+	if err := caller.Holds(access.ResolveAccount); err != nil {
+		return "", err
+	}
+	if !isCode(purpose, maxPurposeBytes) {
+		return "", invalid(ReasonField, "purpose", "a purpose is a code of 1 to %d letters, digits and \"-_.\"", maxPurposeBytes)
+	}
+	document, err := unit.ParseDocument(document.Kind, document.Number, b.config.Now())
+	if err != nil {
+		return "", invalid(ReasonDocument, "document", "%w", err)
+	}
+	if !b.resolver(caller.String()).AllowN(b.config.Now(), 1) {
+		return "", faultf(Busy, ReasonRate, "", "more than %d identity documents were asked for in a minute", b.config.ResolvePerMinute)
+	}
+	id, err := b.vault.FindByDocument(ctx, document)
+	if err != nil && !errors.Is(err, vault.ErrUnknownAccount) {
+		return "", err
+	}
+	if err := b.journal(ctx, caller, id, access.ResolveAccount, purpose); err != nil {
+		return "", err
+	}
+	account, err := b.openedAccount(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if account == nil {
+		return "", faultf(NotFound, ReasonUnknownAccount, "document", "nobody with this document has an account; OpenAccount opens one")
+	}
+	person, err := b.vault.Person(ctx, id)
+	return person.Number, err
+}
+
+// openedAccount answers an account's row, nil when the log does not know it.
+func (b *Bank) openedAccount(ctx context.Context, id unit.AccountID) (*ledgerv1.AccountRow, error) {
+	if id.IsZero() {
+		return nil, nil
+	}
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	return view.State(ctx).Account(id)
+}
+
+func (b *Bank) resolver(caller string) *rate.Limiter {
+	b.resolveMu.Lock()
+	defer b.resolveMu.Unlock()
+	limiter, ok := b.resolvers.Get(caller)
+	if !ok {
+		limiter = rate.NewLimiter(rate.Every(time.Minute/time.Duration(b.config.ResolvePerMinute)), b.config.ResolvePerMinute)
+		b.resolvers.Add(caller, limiter)
+	}
+	return limiter
+}
+
+// journal notes who looked at whom, before they see anything.
+func (b *Bank) journal(ctx context.Context, caller access.Caller, id unit.AccountID, action access.Action, purpose string) error {
+	return b.vault.Journal(ctx, vault.Access{
+		At: b.config.Now(), Caller: caller.String(), Account: id, Action: string(action), Purpose: purpose,
+	})
+}
+
+// GetAccount answers an account to its holder, with its number, and to officers, who see the number masked.
+func (b *Bank) GetAccount(ctx context.Context, caller access.Caller, id unit.AccountID) (Account, error) {
+	if err := b.look(ctx, caller, access.ReadAccount, id); err != nil {
+		return Account{}, err
+	}
+	return b.readAccount(ctx, id)
+}
+
+// look answers nil when the caller may look at an account, and journals the look unless it is the holder's own. Whoever
+// may not look is not told whether there is such an account.
+func (b *Bank) look(
+	ctx context.Context, caller access.Caller, action access.Action, id unit.AccountID,
+) error {
+	d, err := b.newestDirectory(ctx)
+	if err != nil {
+		return err
+	}
+	account, err := b.openedAccount(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := caller.Check(action, access.Subject{Organization: account.GetHome(), Account: id}, d); err != nil {
+		return err
+	}
+	if account == nil {
+		return faultf(NotFound, ReasonUnknownAccount, "account_id", "there is no such account")
+	}
+	if caller.Kind == access.Resident {
+		return nil
+	}
+	return b.journal(ctx, caller, id, action, "")
+}
+
+func (b *Bank) readAccount(ctx context.Context, id unit.AccountID) (Account, error) {
+	row, err := b.openedAccount(ctx, id)
+	if err != nil {
+		return Account{}, err
+	}
+	person, err := b.vault.Person(ctx, id)
+	if err != nil {
+		return Account{}, err
+	}
+	return Account{
+		ID: id, Number: person.Number, Status: row.GetStatus(), Home: row.GetHome(),
+		Opened: time.UnixMicro(row.GetOpenedTime()).UTC(),
+	}, nil
+}

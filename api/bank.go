@@ -1,0 +1,102 @@
+// Package api is the bank: one method for each thing that a user does, and no transport in it.
+//
+// A method checks who calls (api/access), reads the ledger on a snapshot or proposes to its writer, has certify judge,
+// and answers plain values or an *[Error]. It decides what happens; it does not judge, does not store, and does not log:
+// what a caller did wrong is answered, what the bank did wrong is answered as an internal fault with its cause, and only
+// the transports write logs.
+//
+// Its one invariant: nothing is answered as done before it is durable and covered by a published checkpoint.
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
+)
+
+// Config is what a bank stands on.
+type Config struct {
+	Ledger *ledger.Ledger
+	Vault  *vault.Vault
+	// Issuers are the sign-in services that say who officers and residents are.
+	Issuers []access.Issuer
+	// Now is the clock, Rand the source of account ids and numbers.
+	Now  func() time.Time
+	Rand io.Reader
+	// ResolvePerMinute is how many identity documents one caller may resolve in a minute; 0: 600.
+	ResolvePerMinute int
+	// Metrics registers creditbank_api_… and creditbank_review_…; nil for none.
+	Metrics prometheus.Registerer
+}
+
+// Bank does what users ask. Its methods are safe for concurrent use.
+type Bank struct {
+	config        Config
+	ledger        *ledger.Ledger
+	vault         *vault.Vault
+	authenticator *access.Authenticator
+	metrics       *metrics
+
+	directory   atomic.Pointer[directory]
+	directoryMu sync.Mutex
+
+	// resolvers limits ResolveAccount by caller.
+	resolveMu sync.Mutex
+	resolvers *lru.Cache[string, *rate.Limiter]
+}
+
+// resolversKept is how many callers of ResolveAccount are remembered; one that was forgotten starts with a full allowance.
+const resolversKept = 4096
+
+// New makes a bank of an open ledger and an open vault, which stay their owners' to close.
+func New(cfg Config) (*Bank, error) {
+	if cfg.ResolvePerMinute == 0 {
+		cfg.ResolvePerMinute = 600
+	}
+	authenticator, err := access.NewAuthenticator(cfg.Ledger.BankID(), cfg.Issuers, cfg.Now)
+	if err != nil {
+		return nil, err
+	}
+	resolvers, err := lru.New[string, *rate.Limiter](resolversKept)
+	if err != nil {
+		return nil, fmt.Errorf("api: %v", err)
+	}
+	b := &Bank{config: cfg, ledger: cfg.Ledger, vault: cfg.Vault, authenticator: authenticator, resolvers: resolvers}
+	b.metrics = newMetrics(cfg.Metrics, b)
+	return b, nil
+}
+
+// ID is the stable name of the bank.
+func (b *Bank) ID() string { return b.ledger.BankID() }
+
+// Authenticate answers whose token it is. An empty token is nobody's: the anonymous caller.
+func (b *Bank) Authenticate(ctx context.Context, token string) (access.Caller, error) {
+	if token == "" {
+		return access.Caller{}, nil
+	}
+	d, err := b.newestDirectory(ctx)
+	if err != nil {
+		return access.Caller{}, err
+	}
+	return b.authenticator.Caller(token, d)
+}
+
+// Ready answers nil when the bank can read and write.
+func (b *Bank) Ready(ctx context.Context) error {
+	if err := b.ledger.Halted(); err != nil {
+		return err
+	}
+	_, err := b.newestDirectory(ctx)
+	return err
+}

@@ -1,0 +1,162 @@
+package api_test
+
+import (
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/apitest"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/merkle"
+	"github.com/learning-credit-bank/creditbank/ledger/store"
+	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
+)
+
+// BenchmarkReopen opens Pebble, the ledger and the bank on 50,000 entries.
+func BenchmarkReopen(b *testing.B) {
+	dir, clock, anchor := b.TempDir(), apitest.NewClock(apitest.Start()), new(apitest.Anchor)
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	signer, err := note.NewSigner(merkle.SignerKey(apitest.Origin, key))
+	must(b, err)
+	verifier, err := note.NewVerifier(merkle.VerifierKey(apitest.Origin, key.Public().(ed25519.PublicKey)))
+	must(b, err)
+	open := func() (*ledger.Ledger, func()) {
+		engine, err := pebble.Open(dir, pebble.Options{})
+		must(b, err)
+		l, err := ledger.Open(ctx(), ledger.Config{
+			Engine: engine, Anchor: anchor, BankID: apitest.BankID, Origin: apitest.Origin, Signer: signer, Verifier: verifier,
+			Now: clock.Now, Rand: zeros{}, Log: slog.New(slog.DiscardHandler),
+		})
+		must(b, err)
+		return l, func() { must(b, errors.Join(l.Close(), engine.Close())) }
+	}
+	l, done := open()
+	for block := range 50 {
+		_, _, err := l.ProposeEach(ctx(), nil, 1000, func(tx *ledger.Tx, i int) error {
+			var id unit.AccountID
+			binary.BigEndian.PutUint64(id[:], uint64(block*1000+i+1))
+			_, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_AccountOpened{AccountOpened: &ledgerv1.AccountOpened{Account: id[:]}}})
+			return err
+		})
+		must(b, err)
+	}
+	done()
+	b.ResetTimer()
+	for range b.N {
+		l, done := open()
+		bank, err := api.New(api.Config{Ledger: l, Now: clock.Now, Rand: zeros{}})
+		must(b, err)
+		must(b, bank.Ready(ctx()))
+		b.StopTimer()
+		done()
+		b.StartTimer()
+	}
+}
+
+// engines are what benchmarks run on; the directory is Pebble's.
+func engines(b *testing.B, run func(b *testing.B, engine store.Engine)) {
+	b.Helper()
+	b.Run("memory", func(b *testing.B) {
+		engine := store.NewMemory()
+		b.Cleanup(func() { _ = engine.Close() })
+		run(b, engine)
+	})
+	b.Run("pebble", func(b *testing.B) {
+		engine, err := pebble.Open(b.TempDir(), pebble.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = engine.Close() })
+		run(b, engine)
+	})
+}
+
+// stream makes completions of many accounts, one class after the other.
+type stream struct {
+	*apitest.Bank
+	accounts []api.Account
+	n        int
+}
+
+func newStream(b *testing.B, engine store.Engine, accounts int) *stream {
+	b.Helper()
+	s := &stream{Bank: apitest.NewBankWith(b, apitest.Options{Engine: engine})}
+	for range accounts {
+		s.accounts = append(s.accounts, s.Open())
+	}
+	return s
+}
+
+func (s *stream) submission(size int) api.Submission {
+	statements := make([]*statementv1.Statement, size)
+	for i := range statements {
+		statement := s.Completion(s.accounts[s.n%len(s.accounts)].Number)
+		end := s.Clock.Now().Add(-time.Duration(24+s.n/len(s.accounts)*3%2000) * time.Hour)
+		session := statement.GetCompletion().GetSessions()[0]
+		session.StartTime, session.EndTime = timestamppb.New(end.Add(-90*time.Minute)), timestamppb.New(end)
+		statements[i] = statement
+		s.n++
+	}
+	return s.Submission(apitest.Platform, statements...)
+}
+
+// BenchmarkRecord records submissions through the bank, on 2,000 accounts; the signing is not measured.
+func BenchmarkRecord(b *testing.B) {
+	for _, size := range []int{1, 1000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			engines(b, func(b *testing.B, engine store.Engine) {
+				b.Helper()
+				s := newStream(b, engine, 2000)
+				caller := s.Platform(apitest.Platform)
+				submissions := make([]api.Submission, b.N)
+				for i := range submissions {
+					submissions[i] = s.submission(size)
+				}
+				b.ResetTimer()
+				for _, submission := range submissions {
+					results, _, err := s.RecordCompletions(ctx(), caller, submission, false)
+					if err != nil || results[0].Status != api.Recorded {
+						b.Fatal(err, results)
+					}
+				}
+				b.StopTimer()
+				b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "records/s")
+			})
+		})
+	}
+}
+
+// BenchmarkPortfolio reads a portfolio of 500 entries with its totals.
+func BenchmarkPortfolio(b *testing.B) {
+	engines(b, func(b *testing.B, engine store.Engine) {
+		b.Helper()
+		s := newStream(b, engine, 1)
+		s.postOne(b, 500)
+		resident := s.Resident(s.accounts[0].ID)
+		b.ResetTimer()
+		for range b.N {
+			p, err := s.GetPortfolio(ctx(), resident, s.accounts[0].ID, 500)
+			if err != nil || len(p.Entries) != 500 {
+				b.Fatal(err, len(p.Entries))
+			}
+		}
+	})
+}
+
+func (s *stream) postOne(b *testing.B, size int) {
+	b.Helper()
+	if _, _, err := s.RecordCompletions(ctx(), s.Platform(apitest.Platform), s.submission(size), false); err != nil {
+		b.Fatal(err)
+	}
+}

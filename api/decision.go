@@ -1,0 +1,137 @@
+package api
+
+import (
+	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// Decision is what was decided on a completion, with its reasons.
+type Decision struct {
+	Outcome  ledgerv1.Outcome
+	Category string
+	// Minutes count; Available can be used, Pending waits.
+	Minutes            unit.Minutes
+	Available, Pending unit.Credits
+	// Causes are why an officer decides.
+	Causes []string
+	// Reasons are there only when they were asked for.
+	Reasons    []policy.Reason
+	PolicyHash []byte
+
+	policy *published
+}
+
+// Words says a reason in a language, "zh" or "en".
+func (d *Decision) Words(reason policy.Reason, language string) string {
+	if words := endWords(reason.Rule); words != (Text{}) {
+		return words.In(language)
+	}
+	if d.policy == nil {
+		return ""
+	}
+	return d.policy.Explain(reason, language)
+}
+
+// Rules of the bank's own in reasons: how a completion that was judged came to count no longer.
+const (
+	ruleVoided   = "VOIDED"
+	ruleReplaced = "REPLACED"
+	ruleRefused  = "REFUSED"
+)
+
+func endWords(rule string) Text {
+	switch rule {
+	case ruleVoided:
+		return Text{ZH: "学习平台已撤回本条记录，不再计入。", EN: "The platform has taken this completion back; it no longer counts."}
+	case ruleReplaced:
+		return Text{ZH: "同类课程已有更好的成绩，本条记录不再计入。", EN: "A better score of an equivalent course has taken its place; it no longer counts."}
+	case ruleRefused:
+		return Text{ZH: "认证员决定：不予认定。", EN: "An officer decided: this does not count."}
+	default:
+		return Text{}
+	}
+}
+
+// end closes the chain of reasons where what was given was taken back later, so that it ends in what there is now.
+func (d *Decision) end() {
+	var last, given int64
+	for _, r := range d.Reasons {
+		if r.Stage >= ledgerv1.Stage_STAGE_CONVERSION {
+			last = r.After
+		}
+		if r.Stage == ledgerv1.Stage_STAGE_CAPS {
+			given += r.Carried
+		}
+	}
+	given += last
+	rule := ""
+	switch d.Outcome {
+	case ledgerv1.Outcome_OUTCOME_VOIDED:
+		rule = ruleVoided
+	case ledgerv1.Outcome_OUTCOME_REFUSED:
+		rule = ruleRefused
+	case ledgerv1.Outcome_OUTCOME_DUPLICATE:
+		if given > 0 {
+			rule = ruleReplaced
+		}
+	case ledgerv1.Outcome_OUTCOME_NO_CREDIT:
+		if given > 0 {
+			rule = policy.HoursOnly
+		}
+	}
+	if rule != "" && len(d.Reasons) > 0 {
+		d.Reasons = append(d.Reasons, policy.Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: rule, Before: last})
+	}
+}
+
+// recordedDecision is the decision as it was recorded, without its reasons.
+func recordedDecision(recorded *ledgerv1.CompletionRecorded) *Decision {
+	d := &Decision{
+		Outcome: recorded.GetOutcome(), Category: recorded.GetCategory(),
+		Causes: recorded.GetCauses(), PolicyHash: recorded.GetPolicyHash(),
+	}
+	for _, hours := range recorded.GetEffects().GetHours() {
+		d.Minutes += unit.Minutes(hours.GetMinutes())
+	}
+	for _, lot := range recorded.GetEffects().GetLots() {
+		d.Available += unit.Credits(lot.GetAvailable())
+		d.Pending += unit.Credits(lot.GetPending())
+	}
+	return d
+}
+
+// standingDecision is the decision as it stands now, without its reasons.
+func standingDecision(item *ledgerv1.CompletionItem, recorded *ledgerv1.CompletionRecorded) *Decision {
+	d := &Decision{
+		Outcome: item.GetOutcome(), Category: item.GetCategory(), Minutes: unit.Minutes(item.GetMinutes()),
+		Causes: recorded.GetCauses(), PolicyHash: recorded.GetPolicyHash(),
+	}
+	for _, lot := range item.GetLots() {
+		d.Available += unit.Credits(lot.GetAvailable())
+		d.Pending += unit.Credits(lot.GetPending())
+	}
+	return d
+}
+
+func reasonsProto(reasons []policy.Reason) []*ledgerv1.Reason {
+	// One array for all: this is on the path of every completion.
+	values, pointers := make([]ledgerv1.Reason, len(reasons)), make([]*ledgerv1.Reason, len(reasons))
+	for i, r := range reasons {
+		v := &values[i]
+		v.Stage, v.Rule, v.Before, v.After, v.Limit, v.Carried = r.Stage, r.Rule, r.Before, r.After, r.Limit, r.Carried
+		pointers[i] = v
+	}
+	return pointers
+}
+
+func reasonsFrom(reasons []*ledgerv1.Reason) []policy.Reason {
+	values := make([]policy.Reason, len(reasons))
+	for i, r := range reasons {
+		values[i] = policy.Reason{
+			Stage: r.GetStage(), Rule: r.GetRule(), Before: r.GetBefore(), After: r.GetAfter(),
+			Limit: r.GetLimit(), Carried: r.GetCarried(),
+		}
+	}
+	return values
+}

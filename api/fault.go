@@ -1,0 +1,205 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/certify/keyring"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
+)
+
+// Kind is the class of a fault: what the caller can do about it. Each transport maps it in one table.
+type Kind uint8
+
+// The kinds of faults.
+const (
+	// Internal is a fault of the bank.
+	Internal Kind = iota
+	// Invalid is a request that can never succeed as it is.
+	Invalid
+	// Unauthenticated is a caller who must sign in first.
+	Unauthenticated
+	// Denied is a caller who may not do this.
+	Denied
+	// NotFound is a name of nothing.
+	NotFound
+	// Conflict is a name that something else has.
+	Conflict
+	// Precondition is a request that does not fit the state of its subject.
+	Precondition
+	// Changed is a request that somebody else was faster than; read again and decide again.
+	Changed
+	// Busy is a bank that has too much to do, or a caller who asks too often; try again later.
+	Busy
+	// Unavailable is a bank that cannot write at the moment.
+	Unavailable
+	// Canceled is a caller who went away, or whose time was up.
+	Canceled
+)
+
+// Reason is why something was refused, for programs: the "reason" of google.rpc.ErrorInfo.
+type Reason string
+
+// The reasons. They are part of the API: a reason is never renamed.
+const (
+	ReasonInternal            Reason = "INTERNAL"
+	ReasonUnauthenticated     Reason = "UNAUTHENTICATED"
+	ReasonDenied              Reason = "PERMISSION_DENIED"
+	ReasonBusy                Reason = "BUSY"
+	ReasonRate                Reason = "RATE_LIMITED"
+	ReasonHalted              Reason = "WRITES_HALTED"
+	ReasonClock               Reason = "CLOCK_UNTRUSTED"
+	ReasonCanceled            Reason = "CANCELED"
+	ReasonClosed              Reason = "SHUTTING_DOWN"
+	ReasonRequestID           Reason = "REQUEST_ID_INVALID"
+	ReasonRequestReused       Reason = "REQUEST_ID_REUSED"
+	ReasonField               Reason = "FIELD_INVALID"
+	ReasonPageToken           Reason = "PAGE_TOKEN_INVALID"
+	ReasonNotFound            Reason = "NOT_FOUND"
+	ReasonEntryTooLarge       Reason = "ENTRY_TOO_LARGE"
+	ReasonSubmissionSize      Reason = "SUBMISSION_SIZE"
+	ReasonWrongSignature      Reason = "WRONG_SIGNATURE"
+	ReasonUnknownKey          Reason = "UNKNOWN_KEY"
+	ReasonKeyOrganization     Reason = "KEY_OF_ANOTHER_ORGANIZATION"
+	ReasonKeyPurpose          Reason = "KEY_PURPOSE"
+	ReasonKeyNotYetValid      Reason = "KEY_NOT_YET_VALID"
+	ReasonKeyExpired          Reason = "KEY_EXPIRED"
+	ReasonKeyRevoked          Reason = "KEY_REVOKED"
+	ReasonKeyKnown            Reason = "KEY_KNOWN"
+	ReasonKeyMalformed        Reason = "KEY_MALFORMED"
+	ReasonKeyProof            Reason = "KEY_PROOF"
+	ReasonStatementSize       Reason = "STATEMENT_TOO_LARGE"
+	ReasonStatementMalformed  Reason = "STATEMENT_MALFORMED"
+	ReasonStatementID         Reason = "STATEMENT_ID_INVALID"
+	ReasonStatementConflict   Reason = "STATEMENT_CONFLICT"
+	ReasonUnknownField        Reason = "UNKNOWN_FIELD"
+	ReasonUnknownEnum         Reason = "UNKNOWN_ENUM"
+	ReasonSalt                Reason = "SALT_INVALID"
+	ReasonNoAssertion         Reason = "ASSERTION_MISSING"
+	ReasonAccountNumber       Reason = "ACCOUNT_NUMBER_INVALID"
+	ReasonUnknownAccount      Reason = "UNKNOWN_ACCOUNT"
+	ReasonAccountNotOpen      Reason = "ACCOUNT_NOT_OPEN"
+	ReasonAccountErased       Reason = "ACCOUNT_ERASED"
+	ReasonUnknownCourse       Reason = "UNKNOWN_COURSE"
+	ReasonCourseNotAccredited Reason = "COURSE_NOT_ACCREDITED"
+	ReasonNoPolicy            Reason = "NO_POLICY"
+	ReasonFuture              Reason = "TIME_IN_FUTURE"
+	ReasonTime                Reason = "TIME_INVALID"
+	ReasonMinutes             Reason = "MINUTES_INVALID"
+	ReasonSessions            Reason = "SESSIONS_INVALID"
+	ReasonAttendance          Reason = "ATTENDANCE_INVALID"
+	ReasonScore               Reason = "SCORE_INVALID"
+	ReasonSite                Reason = "SITE_INVALID"
+	ReasonUnknownStatement    Reason = "UNKNOWN_STATEMENT"
+	ReasonAlreadyVoided       Reason = "ALREADY_VOIDED"
+	ReasonDocument            Reason = "DOCUMENT_INVALID"
+	ReasonUnknownOrganization Reason = "UNKNOWN_ORGANIZATION"
+	ReasonOrganizationKnown   Reason = "ORGANIZATION_KNOWN"
+	ReasonOrganizationCode    Reason = "ORGANIZATION_CODE_INVALID"
+	ReasonNotAProvider        Reason = "NOT_A_PROVIDER"
+	ReasonCourseKnown         Reason = "COURSE_KNOWN"
+	ReasonCourseDecided       Reason = "COURSE_DECIDED"
+	ReasonFourEyes            Reason = "FOUR_EYES"
+	ReasonUnknownCategory     Reason = "UNKNOWN_CATEGORY"
+	ReasonPolicyInvalid       Reason = "POLICY_INVALID"
+	ReasonPolicyKnown         Reason = "POLICY_KNOWN"
+	ReasonPolicyPublished     Reason = "POLICY_PUBLISHED"
+	ReasonPolicyRetroactive   Reason = "POLICY_RETROACTIVE"
+	ReasonPolicyOverlap       Reason = "POLICY_OVERLAP"
+	ReasonCaseClosed          Reason = "CASE_CLOSED"
+	ReasonDecisionReason      Reason = "REASON_CODE_INVALID"
+	ReasonUnknownOfficer      Reason = "UNKNOWN_OFFICER"
+	ReasonOwnOffice           Reason = "OWN_OFFICE"
+)
+
+// Error is a fault with everything that its caller needs to mend it. Its words name nobody.
+type Error struct {
+	Kind   Kind
+	Reason Reason
+	// Field is the field of the request or of the statement that is at fault, as a path; empty where it is none.
+	Field string
+	// Message says what is wrong and how to mend it.
+	Message string
+	// Cause is what lies behind it, for errors.Is; it may be nil.
+	Cause error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(string(e.Reason))
+	if e.Field != "" {
+		b.WriteString(" (" + e.Field + ")")
+	}
+	b.WriteString(": " + e.Message)
+	return b.String()
+}
+
+// Unwrap answers the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// faultf makes an error.
+func faultf(kind Kind, reason Reason, field, format string, args ...any) *Error {
+	wrapped := fmt.Errorf(format, args...)
+	return &Error{Kind: kind, Reason: reason, Field: field, Message: wrapped.Error(), Cause: errors.Unwrap(wrapped)}
+}
+
+// invalid is a fault of a field.
+func invalid(reason Reason, field, format string, args ...any) *Error {
+	return faultf(Invalid, reason, field, format, args...)
+}
+
+// known is the table of the errors of other packages: what they mean to a caller.
+func known() []struct {
+	err    error
+	kind   Kind
+	reason Reason
+} {
+	return []struct {
+		err    error
+		kind   Kind
+		reason Reason
+	}{
+		{access.ErrUnauthenticated, Unauthenticated, ReasonUnauthenticated},
+		{access.ErrDenied, Denied, ReasonDenied},
+		{ledger.ErrBusy, Busy, ReasonBusy},
+		{ledger.ErrHalted, Unavailable, ReasonHalted},
+		{ledger.ErrClosed, Unavailable, ReasonClosed},
+		{ledger.ErrClock, Unavailable, ReasonClock},
+		{ledger.ErrNotFound, NotFound, ReasonNotFound},
+		{ledger.ErrEntrySize, Invalid, ReasonEntryTooLarge},
+		{keyring.ErrSignature, Unauthenticated, ReasonWrongSignature},
+		{keyring.ErrKeyOrganization, Denied, ReasonKeyOrganization},
+		{keyring.ErrKeyPurpose, Denied, ReasonKeyPurpose},
+		{keyring.ErrKeyNotYetValid, Denied, ReasonKeyNotYetValid},
+		{keyring.ErrKeyExpired, Denied, ReasonKeyExpired},
+		{keyring.ErrKeyRevoked, Denied, ReasonKeyRevoked},
+		{keyring.ErrPublicKey, Invalid, ReasonKeyMalformed},
+		{keyring.ErrAlgorithm, Invalid, ReasonKeyMalformed},
+		{vault.ErrUnknownAccount, NotFound, ReasonUnknownAccount},
+		{vault.ErrErased, Precondition, ReasonAccountErased},
+		{context.Canceled, Canceled, ReasonCanceled},
+		{context.DeadlineExceeded, Canceled, ReasonCanceled},
+	}
+}
+
+// AsError answers err as an *Error: what it is already, what the table says of it, or an internal fault, whose words
+// are not for callers. It answers nil for nil.
+func AsError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	for _, k := range known() {
+		if errors.Is(err, k.err) {
+			return &Error{Kind: k.kind, Reason: k.reason, Message: err.Error(), Cause: err}
+		}
+	}
+	return &Error{Kind: Internal, Reason: ReasonInternal, Message: "the bank could not do this; its operators can see why", Cause: err}
+}

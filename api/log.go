@@ -1,0 +1,249 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/merkle"
+	"github.com/learning-credit-bank/creditbank/ledger/store"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// Limits of lists of entries.
+const (
+	maxLogPage   = 1000
+	usualLogPage = 100
+)
+
+// LogEntry is an entry as it lies on the ledger. Fact and Bytes are empty where the caller may not read it.
+type LogEntry struct {
+	Index    uint64
+	Time     time.Time
+	Fact     string
+	Bytes    []byte
+	LeafHash merkle.Hash
+}
+
+// Proof is a proof with the checkpoint that was newest when it was made.
+type Proof struct {
+	LeafHash   merkle.Hash
+	Hashes     []merkle.Hash
+	Size       uint64
+	Checkpoint []byte
+}
+
+// Checkpoint answers the newest signed checkpoint.
+func (b *Bank) Checkpoint() ([]byte, error) {
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	return view.Checkpoint(), nil
+}
+
+// Tile answers the bytes of a tile of hashes. Tiles are anyone's.
+func (b *Bank) Tile(ctx context.Context, tile merkle.Tile) ([]byte, error) {
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	return view.Tile(ctx, tile)
+}
+
+// GetEntry answers an entry to those who may read it and, if asked, its proof.
+func (b *Bank) GetEntry(ctx context.Context, caller access.Caller, index uint64, withProof bool) (LogEntry, *Proof, error) {
+	view, err := b.ledger.View()
+	if err != nil {
+		return LogEntry{}, nil, err
+	}
+	defer view.Close()
+	d, err := b.directoryOf(ctx, view)
+	if err != nil {
+		return LogEntry{}, nil, err
+	}
+	raw, err := view.Entry(ctx, index)
+	if err != nil {
+		return LogEntry{}, nil, err
+	}
+	entry, err := b.shown(ctx, caller, view, d, index, raw)
+	if err != nil {
+		return LogEntry{}, nil, err
+	}
+	if entry.Bytes == nil {
+		// Say why, as the table of access says it.
+		if err := caller.Check(access.ReadEntry, access.Subject{}, d); err != nil {
+			return LogEntry{}, nil, err
+		}
+	}
+	if !withProof {
+		return entry, nil, nil
+	}
+	hashes, err := view.InclusionProof(ctx, index, view.Size())
+	if err != nil {
+		return LogEntry{}, nil, err
+	}
+	return entry, &Proof{LeafHash: entry.LeafHash, Hashes: hashes, Size: view.Size(), Checkpoint: view.Checkpoint()}, nil
+}
+
+// ListEntries answers a page of the log from an index on. Entries that the caller may not read keep their place, time
+// and leaf hash.
+func (b *Bank) ListEntries(
+	ctx context.Context, caller access.Caller, start uint64, page Page,
+) (entries []LogEntry, next string, err error) {
+	size, fault := page.size(usualLogPage, maxLogPage)
+	if fault != nil {
+		return nil, "", fault
+	}
+	asked := []any{"ListEntries", start}
+	from := start
+	if err := parsePageToken(page.Token, asked, &from); err != nil {
+		return nil, "", err
+	}
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, "", err
+	}
+	defer view.Close()
+	d, err := b.directoryOf(ctx, view)
+	if err != nil {
+		return nil, "", err
+	}
+	r := store.Prefix([]byte{book.TableEntries})
+	r.Start = book.EntryKey(from)
+	index := from
+	for row, err := range view.Scan(ctx, r) {
+		if err != nil {
+			return nil, "", err
+		}
+		if len(entries) == size {
+			next, err = pageToken(asked, index)
+			return entries, next, err
+		}
+		entry, err := b.shown(ctx, caller, view, d, index, append([]byte(nil), row.Value...))
+		if err != nil {
+			return nil, "", err
+		}
+		entries = append(entries, entry)
+		index++
+	}
+	return entries, "", nil
+}
+
+// shown is an entry as the caller may see it.
+func (b *Bank) shown(
+	ctx context.Context, caller access.Caller, view ledger.View, d *directory, index uint64, raw []byte,
+) (LogEntry, error) {
+	e := new(ledgerv1.Entry)
+	if err := proto.Unmarshal(raw, e); err != nil {
+		return LogEntry{}, fmt.Errorf("%w: entry %d: %v", ledger.ErrDamaged, index, err)
+	}
+	entry := LogEntry{Index: index, Time: timeOf(e.GetTime()), LeafHash: merkle.LeafHash(raw)}
+	subject, personal, err := subjectOf(ctx, view, e)
+	if err != nil {
+		return LogEntry{}, err
+	}
+	if !personal || b.mayRead(caller, subject, d) {
+		entry.Fact, entry.Bytes = book.Fact(e), raw
+	}
+	return entry, nil
+}
+
+// entrySubject is whom a personal entry concerns.
+type entrySubject struct {
+	account unit.AccountID
+	home    string
+	// platform posted it.
+	platform string
+}
+
+// mayRead says whether the caller may read an entry about an account or a submission.
+func (b *Bank) mayRead(caller access.Caller, s entrySubject, d *directory) bool {
+	organization := s.platform
+	if caller.Kind == access.Officer {
+		organization = s.home
+	}
+	return caller.Check(access.ReadEntry, access.Subject{Organization: organization, Account: s.account}, d) == nil
+}
+
+// subjectOf says whom an entry concerns; entries about organizations, keys, officers, policies and courses concern nobody.
+func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entrySubject, personal bool, err error) {
+	var account []byte
+	switch fact := e.GetFact().(type) {
+	case *ledgerv1.Entry_CompletionRecorded:
+		account, s.platform = fact.CompletionRecorded.GetAccount(), fact.CompletionRecorded.GetOrigin().GetOrganization()
+	case *ledgerv1.Entry_CompletionVoided:
+		account, s.platform = fact.CompletionVoided.GetAccount(), fact.CompletionVoided.GetOrigin().GetOrganization()
+	case *ledgerv1.Entry_SubmissionReceived:
+		// It holds hashes of statements about many people.
+		s.platform = fact.SubmissionReceived.GetOrganization()
+		return s, true, nil
+	case *ledgerv1.Entry_CreditsAwarded:
+		account = fact.CreditsAwarded.GetAccount()
+	case *ledgerv1.Entry_CaseStepTaken:
+		account = fact.CaseStepTaken.GetAccount()
+	case *ledgerv1.Entry_CaseOpened:
+		account = fact.CaseOpened.GetAccount()
+	case *ledgerv1.Entry_CreditsReleased:
+		account = fact.CreditsReleased.GetAccount()
+	case *ledgerv1.Entry_CreditsExpired:
+		account = fact.CreditsExpired.GetAccount()
+	case *ledgerv1.Entry_AccountOpened:
+		account = fact.AccountOpened.GetAccount()
+	default:
+		return s, false, nil
+	}
+	if s.account, err = unit.AccountIDFromBytes(account); err != nil {
+		return s, true, fmt.Errorf("%w: entry %d: %w", ledger.ErrDamaged, e.GetIndex(), err)
+	}
+	row, err := view.State(ctx).Account(s.account)
+	s.home = row.GetHome()
+	return s, true, err
+}
+
+// InclusionProof proves that an entry is in the log of a size; 0 is that of the newest checkpoint. Proofs are anyone's.
+func (b *Bank) InclusionProof(ctx context.Context, index, size uint64) (*Proof, error) {
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	if size == 0 {
+		size = view.Size()
+	}
+	hashes, err := view.InclusionProof(ctx, index, size)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := view.Entry(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	return &Proof{LeafHash: merkle.LeafHash(raw), Hashes: hashes, Size: size, Checkpoint: view.Checkpoint()}, nil
+}
+
+// ConsistencyProof proves that the log of one size is the beginning of the log of another; 0 as the newer one is that of
+// the newest checkpoint. Proofs are anyone's.
+func (b *Bank) ConsistencyProof(ctx context.Context, older, newer uint64) (*Proof, error) {
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	if newer == 0 {
+		newer = view.Size()
+	}
+	hashes, err := view.ConsistencyProof(ctx, older, newer)
+	if err != nil {
+		return nil, err
+	}
+	return &Proof{Hashes: hashes, Size: newer, Checkpoint: view.Checkpoint()}, nil
+}

@@ -1,0 +1,222 @@
+package api_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/apitest"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
+)
+
+// machine does random things with a bank.
+type machine struct {
+	*bank
+	accounts []api.Account
+	posted   []sent
+}
+
+// sent is a completion on the ledger.
+type sent struct {
+	platform  string
+	statement *statementv1.Statement
+	index     uint64
+}
+
+func (m *machine) draw(t *rapid.T) *statementv1.Statement {
+	course := rapid.SampledFrom([]string{
+		apitest.Calligraphy, apitest.Calligraphy, apitest.FirstAid, apitest.FirstAidOnline, apitest.Smartphone, apitest.Welding, apitest.Welding,
+	}).Draw(t, "course")
+	minutes := rapid.SampledFrom([]int64{30, 45, 90, 200, 1000, 7200}).Draw(t, "minutes")
+	end := m.Clock.Now().Truncate(time.Hour).Add(-time.Duration(rapid.IntRange(0, 110*24).Draw(t, "hours ago")) * time.Hour)
+	s := m.learnedUntil(rapid.SampledFrom(m.accounts).Draw(t, "account"), course, end, minutes)
+	c := s.GetCompletion()
+	c.Mode = rapid.SampledFrom([]statementv1.Mode{1, 1, 2, 3, 4}).Draw(t, "mode")
+	if rapid.Bool().Draw(t, "scored") {
+		withScore(s, rapid.Int32Range(50, 100).Draw(t, "score"))
+	}
+	if rapid.IntRange(0, 4).Draw(t, "attendance") == 0 {
+		c.Attendance = &statementv1.Attendance{Held: 10, Attended: rapid.Int32Range(6, 10).Draw(t, "attended")}
+	}
+	return s
+}
+
+func (m *machine) post(t *rapid.T) {
+	platform := rapid.SampledFrom([]string{apitest.Platform, apitest.OtherPlatform}).Draw(t, "platform")
+	statements := make([]*statementv1.Statement, rapid.IntRange(1, 4).Draw(t, "statements"))
+	for i := range statements {
+		statements[i] = m.draw(t)
+	}
+	for i, r := range m.bank.post(platform, statements...) {
+		if r.Status != api.Recorded {
+			t.Fatalf("%v", r.Fault)
+		}
+		checkChain(m.t, r.Decision)
+		m.posted = append(m.posted, sent{platform, statements[i], r.Index})
+	}
+}
+
+func (m *machine) void(t *rapid.T) {
+	if len(m.posted) == 0 {
+		t.Skip("nothing was posted")
+	}
+	i := rapid.IntRange(0, len(m.posted)-1).Draw(t, "posted")
+	s := m.posted[i]
+	if r := m.bank.post(s.platform, m.Void(s.statement.GetId()))[0]; r.Status != api.Recorded {
+		t.Fatalf("%v", r.Fault)
+	}
+	m.posted = slices.Delete(m.posted, i, i+1)
+}
+
+// again posts what is on the ledger: nothing happens.
+func (m *machine) again(t *rapid.T) {
+	if len(m.posted) == 0 {
+		t.Skip("nothing was posted")
+	}
+	s, size := rapid.SampledFrom(m.posted).Draw(t, "posted"), m.size()
+	if r := m.bank.post(s.platform, s.statement)[0]; r.Status != api.Replayed || r.Index != s.index || m.size() != size {
+		t.Fatalf("%+v, not entry %d; %d new entries", r, s.index, m.size()-size)
+	}
+}
+
+func (m *machine) judge(t *rapid.T) {
+	cases := m.cases()
+	if len(cases) == 0 {
+		t.Skip("no case")
+	}
+	c := rapid.SampledFrom(cases).Draw(t, "case")
+	m.decide(c.ID, api.Verdict(rapid.IntRange(1, 3).Draw(t, "verdict")))
+}
+
+func (m *machine) wait(t *rapid.T) {
+	m.Clock.Advance(time.Duration(rapid.IntRange(1, 100).Draw(t, "days")) * 24 * time.Hour)
+	_, err := m.Sweep(ctx())
+	must(m.t, err)
+}
+
+// caps are the limits of the policy, by the name before the first slash.
+func caps() map[string]int64 {
+	return map[string]int64{"half-year": 24_000, "year": 42_000, "provider-lifetime": 60_000}
+}
+
+// check compares what each account says with what its completions say, and what counts towards caps with the caps.
+func (m *machine) check(t *rapid.T) {
+	for _, account := range m.accounts {
+		_, entries := m.portfolio(account)
+		row := m.row(account)
+		for _, u := range row.GetUsage() {
+			name, _, _ := strings.Cut(u.GetKey(), "/")
+			if most, ok := caps()[name]; !ok || u.GetMilliCredits() > most || u.GetMilliCredits() <= 0 {
+				t.Fatalf("%s: %d of %d", u.GetKey(), u.GetMilliCredits(), most)
+			}
+		}
+		var counted, lifetime unit.Credits
+		for _, e := range entries {
+			d := e.Decision
+			switch d.Outcome {
+			case awarded:
+			case noCredit:
+				if d.Available+d.Pending != 0 {
+					t.Fatalf("no credit, but %+v", d)
+				}
+			default:
+				if d.Available+d.Pending != 0 || d.Minutes != 0 {
+					t.Fatalf("it counts nothing, but %+v", d)
+				}
+			}
+			counted += d.Available
+		}
+		for _, u := range row.GetUsage() {
+			if name, _, _ := strings.Cut(u.GetKey(), "/"); name == "provider-lifetime" {
+				lifetime += unit.Credits(u.GetMilliCredits())
+			}
+		}
+		// Nothing expires under this policy: what is available is what counts towards the lifetime caps.
+		if counted != lifetime {
+			t.Fatalf("%d milli-credits are available, %d count towards lifetime caps", counted, lifetime)
+		}
+		groups := make(map[string]int)
+		for _, g := range row.GetGroups() {
+			if e := entries[g.GetCompletion().GetIndex()]; e.Decision == nil || e.Decision.Outcome != awarded && e.Decision.Outcome != noCredit {
+				t.Fatalf("completion %d stands for group %s, and is %+v", g.GetCompletion().GetIndex(), g.GetGroup(), e.Decision)
+			}
+			groups[g.GetGroup()]++
+		}
+		for group, n := range groups {
+			if n != 1 {
+				t.Fatalf("%d completions stand for group %s", n, group)
+			}
+		}
+	}
+}
+
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	checks := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		if checks++; checks > 8 && !testing.Verbose() {
+			return // a bank costs 20 ms: -v asks for all
+		}
+		m := &machine{bank: newBank(t)}
+		m.accounts = []api.Account{m.Open(), m.Open()}
+		rt.Repeat(map[string]func(*rapid.T){
+			"post": m.post, "post more": m.post, "and more": m.post, "void": m.void, "again": m.again, "judge": m.judge, "wait": m.wait,
+			"": m.check,
+		})
+		if t.Failed() {
+			rt.Fatal("see above")
+		}
+		if report := m.fsck(); report.Size != m.size() {
+			rt.Fatalf("fsck saw %d entries of %d", report.Size, m.size())
+		}
+		m.checkFeeds(rt)
+	})
+}
+
+// checkFeeds reads the feeds of the platforms from the beginning, and each completion in them as it stands.
+func (m *machine) checkFeeds(t *rapid.T) {
+	for _, platform := range []string{apitest.Platform, apitest.OtherPlatform} {
+		caller := m.Platform(platform)
+		seen := make(map[uint64]api.Posted)
+		for page := (api.Page{Size: 3}); ; {
+			list, next, _, err := m.ListCompletions(ctx(), caller, 0, page)
+			must(m.t, err)
+			if len(list) > 3 {
+				t.Fatalf("%d completions on a page of 3", len(list))
+			}
+			for _, p := range list {
+				if _, twice := seen[p.Index]; twice {
+					t.Fatalf("completion %d is listed twice", p.Index)
+				}
+				seen[p.Index] = p
+			}
+			if page.Token = next; next == "" {
+				break
+			}
+		}
+		want := make(map[uint64]ledgerv1.Outcome)
+		for _, account := range m.accounts {
+			_, entries := m.portfolio(account)
+			for index, e := range entries {
+				if e.Platform == platform {
+					want[index] = e.Decision.Outcome
+				}
+			}
+		}
+		got := make(map[uint64]ledgerv1.Outcome)
+		for index, p := range seen {
+			got[index] = p.Decision.Outcome
+		}
+		if !maps.Equal(got, want) {
+			t.Fatalf("%s: the feed has %v, the portfolios %v", platform, fmt.Sprint(got), fmt.Sprint(want))
+		}
+	}
+}

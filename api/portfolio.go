@@ -1,0 +1,332 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/store"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// Limits of a portfolio.
+const (
+	// MaxPortfolioEntries is how many entries are answered with the totals at most.
+	MaxPortfolioEntries = 1000
+	maxEntryPage        = 500
+	usualEntryPage      = 50
+)
+
+// Totals are amounts in every state: what was issued is the sum of those after it.
+type Totals struct {
+	Minutes                                                              unit.Minutes
+	Issued, Pending, Available, Reserved, Transferred, Expired, Reversed unit.Credits
+}
+
+func (t *Totals) add(sum *ledgerv1.CategorySum) {
+	t.Minutes += unit.Minutes(sum.GetMinutes())
+	t.Issued += unit.Credits(sum.GetIssued())
+	t.Pending += unit.Credits(sum.GetPending())
+	t.Available += unit.Credits(sum.GetAvailable())
+	t.Reserved += unit.Credits(sum.GetReserved())
+	t.Transferred += unit.Credits(sum.GetTransferred())
+	t.Expired += unit.Credits(sum.GetExpired())
+	t.Reversed += unit.Credits(sum.GetReversed())
+}
+
+// CategoryTotals are the totals of a category.
+type CategoryTotals struct {
+	Category string
+	Name     Text
+	Totals   Totals
+}
+
+// Text is said in the languages of the pages.
+type Text = policy.Text
+
+// Requirement compares a year with what it should contain.
+type Requirement struct {
+	policy.RequirementStatus
+	Words Text
+}
+
+// Portfolio is the sum of an account.
+type Portfolio struct {
+	Account      unit.AccountID
+	Totals       Totals
+	Categories   []CategoryTotals
+	Requirements []Requirement
+	Entries      []PortfolioEntry
+	EntryCount   int64
+	LogSize      uint64
+}
+
+// PortfolioEntry is one completion on the record.
+type PortfolioEntry struct {
+	Index         uint64
+	Course, Title string
+	Provider      string
+	ProviderName  string
+	Platform      string
+	EndDate       string
+	Recorded      time.Time
+	Decision      *Decision
+	// ReasonCode and Note are an officer's, where one decided.
+	ReasonCode, Note string
+}
+
+// GetPortfolio answers the totals of an account and its newest entries, up to limit.
+func (b *Bank) GetPortfolio(ctx context.Context, caller access.Caller, id unit.AccountID, limit int) (*Portfolio, error) {
+	if limit < 0 || limit > MaxPortfolioEntries {
+		return nil, invalid(ReasonField, "entry_limit", "the limit is %d, 0 to %d are answered", limit, MaxPortfolioEntries)
+	}
+	if err := b.look(ctx, caller, access.ReadPortfolio, id); err != nil {
+		return nil, err
+	}
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	d, err := b.directoryOf(ctx, view)
+	if err != nil {
+		return nil, err
+	}
+	account, err := view.State(ctx).Account(id)
+	if err != nil {
+		return nil, err
+	}
+	p := &Portfolio{Account: id, EntryCount: account.GetCompletions(), LogSize: view.Size()}
+	current := d.policyFor(account.GetHome(), b.config.Now())
+	p.categories(account, current)
+	p.requirements(account, current)
+	if limit == 0 {
+		return p, nil
+	}
+	reader := entryReader{bank: b, view: view, directory: d}
+	p.Entries, _, err = reader.page(ctx, id, entryPlace{}, limit, "", false)
+	return p, err
+}
+
+// categories adds the totals of each category that was studied, in the order of the policy.
+func (p *Portfolio) categories(account *ledgerv1.AccountRow, current *published) {
+	order := make(map[string]int)
+	names := make(map[string]Text)
+	if current != nil {
+		for i, c := range current.Categories() {
+			order[c.ID], names[c.ID] = i+1, c.Name
+		}
+	}
+	for _, sum := range account.GetSums() {
+		p.Totals.add(sum)
+		totals := CategoryTotals{Category: sum.GetCategory(), Name: names[sum.GetCategory()]}
+		if totals.Name == (Text{}) {
+			totals.Name = Text{ZH: sum.GetCategory(), EN: sum.GetCategory()}
+		}
+		totals.Totals.add(sum)
+		p.Categories = append(p.Categories, totals)
+	}
+	slices.SortFunc(p.Categories, func(a, b CategoryTotals) int {
+		return cmp.Or(cmp.Compare(order[a.Category], order[b.Category]), cmp.Compare(a.Category, b.Category))
+	})
+}
+
+// requirements compares the years with what the policy of today asks of a year.
+func (p *Portfolio) requirements(account *ledgerv1.AccountRow, current *published) {
+	if current == nil {
+		return
+	}
+	var years []int
+	for _, hours := range account.GetHours() {
+		if year := int(hours.GetYear()); !slices.Contains(years, year) {
+			years = append(years, year)
+		}
+	}
+	slices.Sort(years)
+	for _, year := range slices.Backward(years) {
+		minutes := func(category string) unit.Minutes {
+			for _, hours := range account.GetHours() {
+				if int(hours.GetYear()) == year && hours.GetCategory() == category {
+					return unit.Minutes(hours.GetMinutes())
+				}
+			}
+			return 0
+		}
+		for _, status := range current.Requirements(year, minutes) {
+			words := Text{ZH: current.ExplainRequirement(status, "zh"), EN: current.ExplainRequirement(status, "en")}
+			p.Requirements = append(p.Requirements, Requirement{RequirementStatus: status, Words: words})
+		}
+	}
+}
+
+// ListPortfolioEntries answers a page of an account's entries, those that ended last first.
+func (b *Bank) ListPortfolioEntries(
+	ctx context.Context, caller access.Caller, id unit.AccountID, category string, reasons bool, page Page,
+) (entries []PortfolioEntry, next string, err error) {
+	size, fault := page.size(usualEntryPage, maxEntryPage)
+	if fault != nil {
+		return nil, "", fault
+	}
+	asked := []string{"ListPortfolioEntries", id.String(), category}
+	var place entryPlace
+	if err := parsePageToken(page.Token, asked, &place); err != nil {
+		return nil, "", err
+	}
+	if err := b.look(ctx, caller, access.ReadPortfolio, id); err != nil {
+		return nil, "", err
+	}
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, "", err
+	}
+	defer view.Close()
+	d, err := b.directoryOf(ctx, view)
+	if err != nil {
+		return nil, "", err
+	}
+	reader := entryReader{bank: b, view: view, directory: d}
+	entries, more, err := reader.page(ctx, id, place, size, category, reasons)
+	if err != nil || more == nil {
+		return entries, "", err
+	}
+	next, err = pageToken(asked, more)
+	return entries, next, err
+}
+
+// entryPlace is an entry in the order of a portfolio: by last day, then by index, both downwards. The zero place is the
+// beginning.
+type entryPlace struct {
+	Day   int32
+	Index uint64
+}
+
+func (p entryPlace) before(item *ledgerv1.CompletionItem) bool {
+	return p == entryPlace{} || item.GetEndDay() < p.Day || (item.GetEndDay() == p.Day && item.GetIndex() < p.Index)
+}
+
+// entryReader reads portfolio entries of one view.
+type entryReader struct {
+	bank      *Bank
+	view      ledger.View
+	directory *directory
+}
+
+// page answers up to size entries after a place, and the place of the last one where there are more.
+func (r entryReader) page(
+	ctx context.Context, id unit.AccountID, after entryPlace, size int, category string, reasons bool,
+) (entries []PortfolioEntry, more *entryPlace, err error) {
+	months := store.Prefix(book.MonthsPrefix(id))
+	months.Reverse = true
+	if after != (entryPlace{}) {
+		months.End = book.MonthKey(id, book.MonthOf(after.Day)+1)
+	}
+	var place entryPlace
+	for row, err := range r.view.Scan(ctx, months) {
+		if err != nil {
+			return nil, nil, err
+		}
+		month := new(ledgerv1.MonthRow)
+		if err := proto.Unmarshal(row.Value, month); err != nil {
+			return nil, nil, fmt.Errorf("%w: month %x: %v", ledger.ErrDamaged, row.Key, err)
+		}
+		items := month.GetItems()
+		slices.SortFunc(items, func(a, b *ledgerv1.CompletionItem) int {
+			return cmp.Or(cmp.Compare(b.GetEndDay(), a.GetEndDay()), cmp.Compare(b.GetIndex(), a.GetIndex()))
+		})
+		for _, item := range items {
+			if !after.before(item) || (category != "" && item.GetCategory() != category) {
+				continue
+			}
+			if len(entries) == size {
+				return entries, &place, nil
+			}
+			entry, err := r.entry(ctx, item, reasons)
+			if err != nil {
+				return nil, nil, err
+			}
+			entries = append(entries, entry)
+			place = entryPlace{item.GetEndDay(), item.GetIndex()}
+		}
+	}
+	return entries, nil, nil
+}
+
+// entry answers an item. Without reasons it reads nothing but the item.
+func (r entryReader) entry(ctx context.Context, item *ledgerv1.CompletionItem, reasons bool) (PortfolioEntry, error) {
+	entry := PortfolioEntry{
+		Index: item.GetIndex(), Platform: r.directory.numbers[item.GetOrganization()], EndDate: dayString(item.GetEndDay()),
+		Recorded: time.UnixMicro(item.GetTime()).UTC(), Decision: standingDecision(item, nil),
+	}
+	if c := r.directory.byIndex[item.GetCourse()]; c != nil {
+		entry.Course, entry.Title, entry.Provider = c.fact.GetCode(), c.fact.GetTitle(), c.fact.GetProvider()
+		entry.ProviderName = r.directory.organizations[entry.Provider].GetFact().GetName()
+	}
+	if !reasons {
+		return entry, nil
+	}
+	return entry, r.explain(ctx, item, &entry)
+}
+
+// explain adds what lies in the entries: causes, policy, and under the seal of the account the reasons.
+func (r entryReader) explain(ctx context.Context, item *ledgerv1.CompletionItem, entry *PortfolioEntry) error {
+	e, err := entryOf(ctx, r.view, item.GetIndex())
+	if err != nil {
+		return err
+	}
+	recorded := e.GetCompletionRecorded()
+	opened, err := r.bank.openCompletion(ctx, recorded)
+	if err != nil {
+		return err
+	}
+	entry.Decision = standingDecision(item, recorded)
+	entry.Decision.policy = r.directory.policyOf(recorded.GetPolicyHash())
+	entry.Decision.Reasons = reasonsFrom(opened.GetReasons())
+	// The newest decision has the officer's words, and the newest that worked numbers out anew has the reasons.
+	for _, index := range slices.Backward(item.GetEffectsIn()) {
+		decided, err := r.openDecision(ctx, index, item, recorded)
+		if err != nil {
+			return err
+		}
+		if index+1 == item.GetDecidedPlusOne() {
+			entry.ReasonCode, entry.Note = decided.GetReasonCode(), decided.GetNote()
+		}
+		if len(decided.GetReasons()) > 0 {
+			entry.Decision.Reasons = reasonsFrom(decided.GetReasons())
+			break
+		}
+	}
+	entry.Decision.end()
+	return nil
+}
+
+// openDecision unseals an officer's decision on an item. It is empty when the entry is none, or the person was forgotten.
+func (r entryReader) openDecision(
+	ctx context.Context, index uint64, item *ledgerv1.CompletionItem, recorded *ledgerv1.CompletionRecorded,
+) (*ledgerv1.SealedDecision, error) {
+	opened := new(ledgerv1.SealedDecision)
+	e, err := entryOf(ctx, r.view, index)
+	if err != nil {
+		return nil, err
+	}
+	sealed, about := e.GetCreditsAwarded().GetSealed(), e.GetCreditsAwarded().GetCompletion()
+	if step := e.GetCaseStepTaken(); step != nil {
+		sealed, about = step.GetSealed(), step.GetCompletion()
+	}
+	if about.GetIndex() != item.GetIndex() {
+		return opened, nil
+	}
+	sealer, err := r.bank.accountSealer(ctx, unit.AccountID(recorded.GetAccount()))
+	if err != nil || sealer == nil {
+		return opened, err
+	}
+	return opened, unseal(sealer, book.Fact(e), recorded.GetOrigin().GetStatementId(), sealed, opened)
+}

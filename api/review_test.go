@@ -1,0 +1,259 @@
+package api_test
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/apitest"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+func decoded(t testing.TB, raw []byte) *ledgerv1.Entry {
+	t.Helper()
+	e := new(ledgerv1.Entry)
+	must(t, proto.Unmarshal(raw, e))
+	return e
+}
+
+// What was posted late waits for an officer and moves nothing until then.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		verdict            api.Verdict
+		outcome            ledgerv1.Outcome
+		minutes, available int64
+		left               int64
+	}{
+		"approve":    {api.VerdictApprove, awarded, 90, 100, 18},
+		"reject":     {api.VerdictReject, refused, 0, 0, 0},
+		"hours only": {api.VerdictHoursOnly, noCredit, 90, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBank(t)
+			account := b.Open()
+			r := b.one(b.learned(account, apitest.Calligraphy, 92, 90))
+			became(t, r.Decision, inReview, 0, 0, 0)
+			b.has(account, 0, 0, 0, 0)
+			waiting := b.theCase("posted-late", r.Index)
+			_, evidence, _, err := b.GetCase(ctx(), b.Officer(apitest.Officer), waiting.ID)
+			must(t, err)
+			if waiting.Risk != 2 || waiting.Minutes != 90 || waiting.Platform != apitest.Platform || waiting.Provider != apitest.Beishan ||
+				waiting.EndDate != "2026-03-15" || evidence.Completion.GetAccountNumber() != string(account.Number) || !evidence.Posted.Equal(b.Clock.Now()) {
+				t.Errorf("case %+v, evidence %+v", waiting, evidence)
+			}
+			decision := b.decide(waiting.ID, c.verdict)
+			if decision.Outcome != c.outcome || int64(decision.Minutes) != c.minutes || int64(decision.Available) != c.available {
+				t.Errorf("decision %+v", decision)
+			}
+			entries := b.has(account, decision.Minutes, decision.Available, 0, 0)
+			if e := entries[r.Index]; e.ReasonCode != "EVIDENCE_SUFFICIENT" || b.remainder(account) != c.left {
+				t.Errorf("entry %+v, %d minutes left", e, b.remainder(account))
+			}
+			if cases := b.cases(); len(cases) != 0 {
+				t.Errorf("cases %+v", cases)
+			}
+			// A void afterwards leaves nothing.
+			b.one(b.Void([]byte(b.statementOf(r.Index))))
+			b.has(account, 0, 0, 0, decision.Available)
+			if usage := b.usage(account); len(usage) != 0 || b.remainder(account) != 0 {
+				t.Errorf("usage %v, %d minutes left", usage, b.remainder(account))
+			}
+		})
+	}
+}
+
+// One learner in two places at once.
+func TestOverlap(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	b.one(b.learned(account, apitest.Calligraphy, 3, 90))
+	// The same platform's own sessions are not compared.
+	became(t, b.one(b.learned(account, apitest.Welding, 3, 60)).Decision, awarded, 60, 0, 0)
+	r := b.post(apitest.OtherPlatform, b.learned(account, apitest.Smartphone, 3, 90))[0]
+	became(t, r.Decision, inReview, 0, 0, 0)
+	c := b.theCase("two-places", r.Index)
+	if c.Risk != 3 {
+		t.Errorf("risk %d", c.Risk)
+	}
+	became(t, b.decide(c.ID, api.VerdictApprove), awarded, 90, 100, 0)
+	b.has(account, 240, 200, 0, 0)
+}
+
+// A void takes the case with it.
+func TestVoidInReview(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	s := b.learned(account, apitest.Calligraphy, 100, 90)
+	r := b.one(s)
+	c := b.theCase("posted-late", r.Index)
+	b.one(b.Void(s.GetId()))
+	withdrawn, _, d, err := b.GetCase(ctx(), b.Officer(apitest.Officer), c.ID)
+	must(t, err)
+	if became(t, d, voided, 0, 0, 0); withdrawn.Status != ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN || len(b.cases()) != 0 {
+		t.Errorf("case %+v", withdrawn)
+	}
+	_, _, _, _, err = b.DecideCase(ctx(), b.Officer(apitest.Officer), api.CaseDecision{
+		RequestID: b.RequestID(), Case: c.ID, Verdict: api.VerdictApprove, ReasonCode: "EVIDENCE_SUFFICIENT",
+	})
+	wants(t, err, api.Changed, api.ReasonCaseClosed, "case_id")
+}
+
+// A case is decided once; the same request is answered again, and nobody outside the subtree decides.
+func TestDecideOnce(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	b.one(b.learned(account, apitest.Smartphone, 100, 90)) // Cuiyuan's
+	c := b.cases()[0]
+	asked := api.CaseDecision{RequestID: b.RequestID(), Case: c.ID, Verdict: api.VerdictApprove, ReasonCode: "OTHER", Note: "看过签到表"}
+	for name, change := range map[string]struct {
+		f      func(d *api.CaseDecision)
+		kind   api.Kind
+		reason api.Reason
+		field  string
+	}{
+		"no verdict":         {func(d *api.CaseDecision) { d.Verdict = 0 }, api.Invalid, api.ReasonUnknownEnum, "decision"},
+		"unknown verdict":    {func(d *api.CaseDecision) { d.Verdict = 4 }, api.Invalid, api.ReasonUnknownEnum, "decision"},
+		"no reason":          {func(d *api.CaseDecision) { d.ReasonCode = "" }, api.Invalid, api.ReasonDecisionReason, "reason_code"},
+		"other without note": {func(d *api.CaseDecision) { d.Note = "" }, api.Invalid, api.ReasonField, "note"},
+		"no request id":      {func(d *api.CaseDecision) { d.RequestID = "" }, api.Invalid, api.ReasonRequestID, "request_id"},
+		"unknown case":       {func(d *api.CaseDecision) { d.Case = 3 }, api.NotFound, api.ReasonNotFound, "case_id"},
+	} {
+		d := asked
+		change.f(&d)
+		_, _, _, _, err := b.DecideCase(ctx(), b.Officer(apitest.Officer), d)
+		t.Run(name, func(t *testing.T) { wants(t, err, change.kind, change.reason, change.field) })
+	}
+	for _, officer := range []string{apitest.StreetOfficer, apitest.Registrar, apitest.Administrator} {
+		_, _, _, _, err := b.DecideCase(ctx(), b.Officer(officer), asked)
+		if officer == apitest.StreetOfficer { // could decide cases, so that this one is not there
+			wants(t, err, api.NotFound, api.ReasonNotFound, "case_id")
+			continue
+		}
+		wants(t, err, api.Denied, api.ReasonDenied, "")
+	}
+	if list, _, err := b.ListCases(ctx(), b.Officer(apitest.StreetOfficer), 0, api.Page{}); err != nil || len(list) != 0 {
+		t.Errorf("another street's officer sees %+v, %v", list, err)
+	}
+	_, first, index, _, err := b.DecideCase(ctx(), b.Officer(apitest.Officer), asked)
+	must(t, err)
+	size := b.size()
+	_, again, same, _, err := b.DecideCase(ctx(), b.Officer(apitest.Officer), asked)
+	if must(t, err); same != index || again.Outcome != first.Outcome || b.size() != size {
+		t.Errorf("entry %d, then %d, of %d", index, same, b.size())
+	}
+	reused := asked
+	reused.Verdict = api.VerdictReject
+	_, _, _, _, err = b.DecideCase(ctx(), b.Officer(apitest.Officer), reused)
+	wants(t, err, api.Conflict, api.ReasonRequestReused, "request_id")
+	// The second officer comes too late, also under a request id that the first one used.
+	_, _, _, _, err = b.DecideCase(ctx(), b.Officer(apitest.SecondOfficer), asked)
+	wants(t, err, api.Changed, api.ReasonCaseClosed, "case_id")
+}
+
+// A compromised key: everything it signed since becomes a case; one that is refused gives its credits back.
+func TestCompromisedKey(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	b.one(b.learned(account, apitest.Calligraphy, 20, 90))
+	b.Clock.Advance(1e9)
+	since := b.Clock.Now().UnixMicro()
+	first := b.one(b.learned(account, apitest.Smartphone, 10, 90))
+	rs := b.Record(b.learned(account, apitest.Smartphone, 9, 90), b.learned(account, apitest.Smartphone, 120, 90), b.learned(account, apitest.Smartphone, 7, 90))
+	b.one(b.Void([]byte(b.statementOf(rs[2].Index))))
+	request, revocation := b.RequestID(), api.Revocation{Key: b.SignKey(apitest.Platform).Public().ID(), CompromisedSince: since}
+	_, n, err := b.RevokeKey(ctx(), b.Officer(apitest.Administrator), request, revocation)
+	if must(t, err); n != 2 {
+		t.Errorf("%d cases, not 2: the one that is late has one, the voided one needs none", n)
+	}
+	cases := b.cases()
+	if len(cases) != 3 || cases[0].Risk != 5 || cases[0].Completion != first.Index || cases[1].Completion != rs[0].Index || cases[2].Completion != rs[1].Index {
+		t.Fatalf("cases %+v", cases)
+	}
+	b.has(account, 270, 300, 0, 100)
+	became(t, b.decide(cases[0].ID, api.VerdictReject), refused, 0, 0, 0)
+	b.has(account, 180, 200, 0, 200)
+	if left := b.remainder(account); left != 36 {
+		t.Errorf("%d minutes left", left)
+	}
+	became(t, b.decide(cases[1].ID, api.VerdictHoursOnly), noCredit, 90, 0, 0)
+	b.has(account, 180, 100, 0, 300)
+	// Asked again, it opens no case on what officers have decided since.
+	size := b.size()
+	if _, _, err = b.RevokeKey(ctx(), b.Officer(apitest.Administrator), request, revocation); err != nil || b.size() != size {
+		t.Errorf("%d entries were written, %v", b.size()-size, err)
+	}
+	_, _, err = b.RecordCompletions(ctx(), b.Platform(apitest.Platform), b.Submission(apitest.Platform, b.Completion(account.Number)), false)
+	wants(t, err, api.Denied, api.ReasonKeyRevoked, "key_id")
+}
+
+// A decision that worked the numbers out stays the reason for them when a later one left them as they were.
+func TestReasonsOfTwoDecisions(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	r := b.one(b.learned(account, apitest.Calligraphy, 100, 90))
+	b.decide(b.cases()[0].ID, api.VerdictApprove)
+	_, _, err := b.RevokeKey(ctx(), b.Officer(apitest.Administrator), b.RequestID(), api.Revocation{
+		Key: b.SignKey(apitest.Platform).Public().ID(), CompromisedSince: b.Clock.Now().UnixMicro(),
+	})
+	must(t, err)
+	became(t, b.decide(b.theCase(api.CauseKeyCompromised, r.Index).ID, api.VerdictApprove), awarded, 90, 100, 0)
+	b.has(account, 90, 100, 0, 0)
+}
+
+// The riskiest case comes first, then the oldest; pages join without a seam while cases come and go.
+func TestListCases(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	var late []uint64
+	for i := range 5 {
+		late = append(late, b.one(b.learned(account, apitest.Calligraphy, 100+i, 90)).Index)
+	}
+	b.one(b.learned(account, apitest.Welding, 3, 90))
+	risky := b.post(apitest.OtherPlatform, b.learned(account, apitest.Smartphone, 3, 90))[0].Index
+	officer := b.Officer(apitest.Officer)
+	var listed []uint64
+	for page := (api.Page{Size: 2}); ; {
+		cases, next, err := b.ListCases(ctx(), officer, 0, page)
+		must(t, err)
+		for _, c := range cases {
+			listed = append(listed, c.Completion)
+		}
+		if len(listed) == 2 { // what was shown goes, and more comes behind
+			b.decide(risky, api.VerdictReject)
+			late = append(late, b.one(b.learned(account, apitest.Calligraphy, 130, 90)).Index)
+		}
+		if page.Token = next; next == "" {
+			break
+		}
+	}
+	want := append([]uint64{risky}, late...)
+	if len(listed) != len(want) {
+		t.Fatalf("listed %v, not %v", listed, want)
+	}
+	for i := range want {
+		if listed[i] != want[i] {
+			t.Fatalf("listed %v, not %v", listed, want)
+		}
+	}
+	_, next, err := b.ListCases(ctx(), officer, 0, api.Page{Size: 2})
+	must(t, err)
+	_, _, err = b.ListCases(ctx(), officer, ledgerv1.CaseStatus_CASE_STATUS_APPROVED, api.Page{Token: next})
+	wants(t, err, api.Invalid, api.ReasonPageToken, "page_token")
+	_, _, err = b.ListCases(ctx(), b.Officer(apitest.SecondOfficer), 0, api.Page{Token: next})
+	wants(t, err, api.Invalid, api.ReasonPageToken, "page_token")
+	_, _, err = b.ListCases(ctx(), officer, 257, api.Page{})
+	wants(t, err, api.Invalid, api.ReasonUnknownEnum, "state")
+	for _, token := range forged(t, next) {
+		_, _, err = b.ListCases(ctx(), officer, 0, api.Page{Token: token})
+		wants(t, err, api.Invalid, api.ReasonPageToken, "page_token")
+	}
+}

@@ -1,0 +1,103 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
+)
+
+// portfolios is the PortfolioService.
+type portfolios struct {
+	creditbankv1.UnsafePortfolioServiceServer
+	bank *api.Bank
+}
+
+// GetPortfolio implements PortfolioService.
+func (p *portfolios) GetPortfolio(
+	ctx context.Context, r *creditbankv1.GetPortfolioRequest,
+) (*creditbankv1.GetPortfolioResponse, error) {
+	id, err := ownAccount(ctx, r.GetAccountId())
+	if err != nil {
+		return nil, err
+	}
+	portfolio, err := p.bank.GetPortfolio(ctx, callerOf(ctx), id, int(r.GetEntryLimit()))
+	if err != nil {
+		return nil, err
+	}
+	return &creditbankv1.GetPortfolioResponse{Portfolio: portfolioProto(portfolio)}, nil
+}
+
+// ListPortfolioEntries implements PortfolioService.
+func (p *portfolios) ListPortfolioEntries(
+	ctx context.Context, r *creditbankv1.ListPortfolioEntriesRequest,
+) (*creditbankv1.ListPortfolioEntriesResponse, error) {
+	id, err := ownAccount(ctx, r.GetAccountId())
+	if err != nil {
+		return nil, err
+	}
+	entries, next, err := p.bank.ListPortfolioEntries(
+		ctx, callerOf(ctx), id, r.GetCategory(), full(r.GetView()), pageOf(r.GetPageSize(), r.GetPageToken()),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return &creditbankv1.ListPortfolioEntriesResponse{
+		Entries: portfolioEntriesProto(entries, r.GetView()), NextPageToken: next,
+	}, nil
+}
+
+// ownAccount reads the id of an account, which a resident may leave empty.
+func ownAccount(ctx context.Context, id string) (unit.AccountID, error) {
+	if caller := callerOf(ctx); id == "" && caller.Kind == access.Resident {
+		return caller.Account, nil
+	}
+	return accountID("account_id", id)
+}
+
+func portfolioProto(p *api.Portfolio) *creditbankv1.Portfolio {
+	portfolio := &creditbankv1.Portfolio{
+		AccountId: p.Account.String(), Totals: totalsProto(p.Totals),
+		Categories:   make([]*creditbankv1.CategoryTotals, len(p.Categories)),
+		Requirements: make([]*creditbankv1.RequirementProgress, len(p.Requirements)),
+		Entries:      portfolioEntriesProto(p.Entries, creditbankv1.View_VIEW_BASIC),
+		EntryCount:   p.EntryCount, LogSize: p.LogSize,
+	}
+	for i, c := range p.Categories {
+		portfolio.Categories[i] = &creditbankv1.CategoryTotals{
+			Category: c.Category, Name: textProto(c.Name), Totals: totalsProto(c.Totals),
+		}
+	}
+	for i, r := range p.Requirements {
+		portfolio.Requirements[i] = &creditbankv1.RequirementProgress{
+			Year: int32(r.Year), Rule: r.Rule,
+			Minutes: int64(r.Minutes), RequiredMinutes: int64(r.Required),
+			ProfessionalMinutes: int64(r.Professional), RequiredProfessionalMinutes: int64(r.RequiredProfessional),
+			Met: r.Met, Words: textProto(r.Words),
+		}
+	}
+	return portfolio
+}
+
+func totalsProto(t api.Totals) *creditbankv1.Totals {
+	return &creditbankv1.Totals{
+		Minutes: int64(t.Minutes), IssuedMilliCredits: int64(t.Issued), PendingMilliCredits: int64(t.Pending),
+		AvailableMilliCredits: int64(t.Available), ReservedMilliCredits: int64(t.Reserved),
+		TransferredMilliCredits: int64(t.Transferred), ExpiredMilliCredits: int64(t.Expired),
+		ReversedMilliCredits: int64(t.Reversed),
+	}
+}
+
+func portfolioEntriesProto(entries []api.PortfolioEntry, view creditbankv1.View) []*creditbankv1.PortfolioEntry {
+	all := make([]*creditbankv1.PortfolioEntry, len(entries))
+	for i, e := range entries {
+		all[i] = &creditbankv1.PortfolioEntry{
+			EntryIndex: e.Index, Course: e.Course, CourseTitle: e.Title, Provider: e.Provider, ProviderName: e.ProviderName,
+			Platform: e.Platform, EndDate: e.EndDate, RecordTime: timestamp(e.Recorded),
+			Assessment: assessmentProto(e.Decision, view), DecisionReasonCode: e.ReasonCode, DecisionNote: e.Note,
+		}
+	}
+	return all
+}

@@ -1,0 +1,72 @@
+package rpc
+
+import (
+	"fmt"
+
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
+
+	"github.com/learning-credit-bank/creditbank/api"
+)
+
+// request reads the request of one call. gRPC by itself would answer what it cannot read with a status of its own, which
+// has no reason and blames the server; and it decodes a request before anybody can ask whether there is room for it.
+type request struct {
+	server *Server
+	// read is gRPC's: it hands the bytes to codec.
+	read func(any) error
+	// message is what the bytes are decoded into.
+	message any
+	// taken is how much of the budget the bytes have.
+	taken int64
+	err   error
+}
+
+// decode reads the request into a message.
+func (r *request) decode(message any) error {
+	r.message = message
+	if err := r.read(r); err != nil {
+		return err
+	}
+	return r.err
+}
+
+// unmarshal decodes the bytes of the request, for which there has to be room.
+func (r *request) unmarshal(codec encoding.CodecV2, data mem.BufferSlice) error {
+	size, limits := data.Len(), r.server.config.Limits
+	if size > limits.MessageBytes {
+		return &api.Error{
+			Kind: api.Busy, Reason: reasonMessageSize,
+			Message: fmt.Sprintf("the request has %d bytes, at most %d are taken; split it", size, limits.MessageBytes),
+		}
+	}
+	if err := r.server.bytes.take(int64(size)); err != nil {
+		return err
+	}
+	r.taken += int64(size)
+	if err := codec.Unmarshal(data, r.message); err != nil {
+		return &api.Error{
+			Kind: api.Invalid, Reason: reasonMalformed,
+			Message: "the bytes of the request are not the message that the method takes",
+		}
+	}
+	return nil
+}
+
+// release gives back what the request has of the budget.
+func (r *request) release() { r.server.bytes.give(r.taken) }
+
+// codec is gRPC's own codec of protobuf, but that it lets a request decode itself.
+type codec struct{ encoding.CodecV2 }
+
+func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
+
+// Unmarshal implements encoding.CodecV2.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if r, ok := v.(*request); ok {
+		r.err = r.unmarshal(c.CodecV2, data)
+		return nil
+	}
+	return c.CodecV2.Unmarshal(data, v)
+}

@@ -1,0 +1,189 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/store"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// settle appends what is overdue on an account: credits that expired, and pending credits for which there is room since a
+// new period began or a completion was taken back. Effects happen by entry, never by clock: until settle has written
+// them, they have not happened.
+func (b *Bank) settle(tx *ledger.Tx, d *directory, id unit.AccountID) error {
+	account, err := tx.Account(id)
+	if err != nil || len(account.GetPending())+len(account.GetExpiring()) == 0 {
+		return err
+	}
+	if err := expire(tx, d, id, account); err != nil {
+		return err
+	}
+	return release(tx, d, id, account)
+}
+
+// lotOf answers a lot as it stands, and the policy that its course is under today: nil if there is none.
+func lotOf(
+	tx *ledger.Tx, d *directory, id unit.AccountID, ref *ledgerv1.LotRef,
+) (*ledgerv1.LotState, *published, error) {
+	item, err := completionItem(tx, id, ref.GetCompletion())
+	if err != nil {
+		return nil, nil, err
+	}
+	i := slices.IndexFunc(item.GetLots(), func(lot *ledgerv1.LotState) bool {
+		return lot.GetEntry() == ref.GetEntry() && lot.GetPosition() == ref.GetPosition()
+	})
+	if i < 0 {
+		return nil, nil, fmt.Errorf("%w: lot %d/%d is missing", ledger.ErrDamaged, ref.GetEntry(), ref.GetPosition())
+	}
+	c := d.byIndex[item.GetCourse()]
+	return item.GetLots()[i], d.policyFor(c.fact.GetProvider(), tx.Now()), nil
+}
+
+// expire ends what is unused of lots whose last day has passed.
+func expire(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
+	for _, ref := range slices.Clone(account.GetExpiring()) {
+		lot, p, err := lotOf(tx, d, id, ref)
+		if err != nil {
+			return err
+		}
+		if p == nil || p.Day(tx.Now()) < policy.Day(ref.GetExpiresDay()) {
+			continue
+		}
+		change := &ledgerv1.LotChange{
+			Entry: ref.GetEntry(), Position: ref.GetPosition(), Completion: ref.GetCompletion(),
+			Pending: -lot.GetPending(), Available: -lot.GetAvailable(), Expired: lot.GetPending() + lot.GetAvailable(),
+		}
+		fact := &ledgerv1.CreditsExpired{Account: id[:], Effects: &ledgerv1.Effects{LotChanges: []*ledgerv1.LotChange{change}}}
+		if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CreditsExpired{CreditsExpired: fact}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release makes pending credits available, the oldest first, as far as the caps leave room.
+func release(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
+	// Lots of one policy are released together, since they share its caps.
+	var policies []*published
+	waiting := make(map[*published][]*ledgerv1.LotRef)
+	lots := make(map[*published][]policy.PendingLot)
+	for _, ref := range account.GetPending() {
+		lot, p, err := lotOf(tx, d, id, ref)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			continue
+		}
+		if lots[p] == nil {
+			policies = append(policies, p)
+		}
+		waiting[p] = append(waiting[p], ref)
+		e, err := tx.Entry(ref.GetEntry())
+		if err != nil {
+			return err
+		}
+		issued := effectsOf(e).GetLots()[ref.GetPosition()]
+		lots[p] = append(lots[p], policy.PendingLot{Pending: unit.Credits(lot.GetPending()), Caps: issued.GetCaps()})
+	}
+	for _, p := range policies {
+		usage := func(key string) unit.Credits { return usageOf(account, key) }
+		for _, released := range p.Release(lots[p], usage, p.Day(tx.Now())) {
+			if err := appendRelease(tx, id, waiting[p][released.Lot], released); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func appendRelease(tx *ledger.Tx, id unit.AccountID, ref *ledgerv1.LotRef, released policy.Released) error {
+	effects := &ledgerv1.Effects{LotChanges: []*ledgerv1.LotChange{{
+		Entry: ref.GetEntry(), Position: ref.GetPosition(), Completion: ref.GetCompletion(),
+		Pending: -int64(released.Credits), Available: int64(released.Credits),
+	}}}
+	for _, u := range released.Usage {
+		effects.Usage = append(effects.Usage, &ledgerv1.CapUsage{Key: u.Key, MilliCredits: int64(u.Credits)})
+	}
+	fact := &ledgerv1.CreditsReleased{Account: id[:], Effects: effects}
+	_, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CreditsReleased{CreditsReleased: fact}})
+	return err
+}
+
+// sweptAtOnce is how many accounts one proposal of the sweeper settles.
+const sweptAtOnce = 256
+
+// Sweep settles every account that has something overdue, and answers how many entries that took. Accounts that are used
+// are settled then; the sweeper is for the others. It is run now and again, such as once a night.
+func (b *Bank) Sweep(ctx context.Context) (entries uint64, err error) {
+	view, err := b.ledger.View()
+	if err != nil {
+		return 0, err
+	}
+	defer view.Close()
+	var due []unit.AccountID
+	for row, err := range view.Scan(ctx, store.Prefix([]byte{book.TableAccounts})) {
+		if err != nil {
+			return entries, err
+		}
+		account := new(ledgerv1.AccountRow)
+		if err := proto.Unmarshal(row.Value, account); err != nil {
+			return entries, fmt.Errorf("%w: account: %v", ledger.ErrDamaged, err)
+		}
+		if len(account.GetPending())+len(account.GetExpiring()) == 0 {
+			continue
+		}
+		if due = append(due, unit.AccountID(row.Key[1:])); len(due) == sweptAtOnce {
+			n, err := b.settleAll(ctx, due)
+			if entries += n; err != nil {
+				return entries, err
+			}
+			due = due[:0]
+		}
+	}
+	n, err := b.settleAll(ctx, due)
+	return entries + n, err
+}
+
+func (b *Bank) settleAll(ctx context.Context, due []unit.AccountID) (entries uint64, err error) {
+	if len(due) == 0 {
+		return 0, nil
+	}
+	reads := make([][]byte, len(due), len(due)+1)
+	for i, id := range due {
+		reads[i] = book.AccountKey(id)
+	}
+	reads = append(reads, book.DirectoryKey())
+	for range maxPrepare {
+		d, err := b.newestDirectory(ctx)
+		if err != nil {
+			return entries, err
+		}
+		_, errs, err := b.ledger.ProposeEach(ctx, reads, len(due), func(tx *ledger.Tx, i int) error {
+			if version, err := tx.Directory(); err != nil {
+				return err
+			} else if version != d.version {
+				return errStale
+			}
+			before := tx.Next()
+			err := b.settle(tx, d, due[i])
+			if err == nil {
+				entries += tx.Next() - before
+			}
+			return err
+		})
+		if err := errors.Join(err, errors.Join(errs...)); !errors.Is(err, errStale) {
+			return entries, err
+		}
+	}
+	return entries, faultf(Busy, ReasonBusy, "", "the bank's directory changes too fast; try again")
+}

@@ -1,0 +1,440 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
+)
+
+// standing is how an account stands in the writer at the moment of a decision: what certify/policy asks for, read from
+// the state. Reading can fail; certify cannot hear of it, so the first error is kept in err, and whoever asked for an
+// assessment looks there before using it.
+type standing struct {
+	tx        *ledger.Tx
+	directory *directory
+	sealer    *vault.Sealer
+	id        unit.AccountID
+	account   *ledgerv1.AccountRow
+	course    *course
+	group     string
+	// without is a completion whose part in daily limits, sessions and groups is left out: the one that is being decided.
+	without uint64
+	err     error
+
+	prior *ledgerv1.CompletionItem
+}
+
+// standingKeys names the rows that a decision reads.
+func standingKeys(account unit.AccountID, judged *policy.Prepared) [][]byte {
+	keys := [][]byte{book.AccountKey(account), book.MonthKey(account, book.MonthOf(int32(judged.EndDay())))}
+	for _, day := range judged.Days() {
+		key := book.MonthKey(account, book.MonthOf(int32(day)))
+		if !slices.ContainsFunc(keys, func(k []byte) bool { return string(k) == string(key) }) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// Remainder implements policy.Standing.
+func (s *standing) Remainder() unit.Minutes {
+	for _, r := range s.account.GetRemainders() {
+		if r.GetCourse() == s.course.GetIndex() {
+			return unit.Minutes(r.GetMinutes())
+		}
+	}
+	return 0
+}
+
+// DayMinutes implements policy.Standing.
+func (s *standing) DayMinutes(rule string, day policy.Day) unit.Minutes {
+	for _, m := range s.day(day).GetMinutes() {
+		if m.GetRule() == rule {
+			return unit.Minutes(m.GetMinutes())
+		}
+	}
+	return 0
+}
+
+// Usage implements policy.Standing.
+func (s *standing) Usage(key string) unit.Credits { return usageOf(s.account, key) }
+
+func usageOf(account *ledgerv1.AccountRow, key string) unit.Credits {
+	for _, u := range account.GetUsage() {
+		if u.GetKey() == key {
+			return unit.Credits(u.GetMilliCredits())
+		}
+	}
+	return 0
+}
+
+// Busy implements policy.Standing.
+func (s *standing) Busy(day policy.Day) []policy.Busy {
+	sessions := s.day(day).GetSessions()
+	busy := make([]policy.Busy, 0, len(sessions))
+	for _, session := range sessions {
+		if session.GetCompletion() == s.without {
+			continue
+		}
+		busy = append(busy, policy.Busy{
+			Platform: unit.OrganizationID(s.directory.numbers[session.GetOrganization()]), Start: session.GetStart(), Length: session.GetLength(),
+		})
+	}
+	return busy
+}
+
+func (s *standing) day(day policy.Day) *ledgerv1.DayItem {
+	month, err := s.tx.Month(s.id, book.MonthOf(int32(day)))
+	if err != nil {
+		s.fail(err)
+		return nil
+	}
+	for _, item := range month.GetDays() {
+		if item.GetDay() == int32(day) {
+			return item
+		}
+	}
+	return nil
+}
+
+// Prior implements policy.Standing.
+func (s *standing) Prior() (policy.Prior, bool) {
+	for _, group := range s.account.GetGroups() {
+		if group.GetGroup() != s.group || group.GetCompletion().GetIndex() == s.without {
+			continue
+		}
+		prior, err := s.readPrior(group.GetCompletion())
+		if err != nil {
+			s.fail(err)
+			return policy.Prior{}, false
+		}
+		return prior, true
+	}
+	return policy.Prior{}, false
+}
+
+func (s *standing) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// readPrior answers the completion that stands for the group. Its score lies under the seal.
+func (s *standing) readPrior(ref *ledgerv1.CompletionRef) (policy.Prior, error) {
+	item, err := completionItem(s.tx, s.id, ref)
+	if err != nil {
+		return policy.Prior{}, err
+	}
+	e, err := s.tx.Entry(ref.GetIndex())
+	if err != nil {
+		return policy.Prior{}, err
+	}
+	completion, err := statedCompletion(s.sealer, e.GetCompletionRecorded())
+	if err != nil {
+		return policy.Prior{}, err
+	}
+	s.prior = item
+	prior := policy.Prior{
+		Completion: ref.GetIndex(), HasScore: completion.Score != nil, Score: completion.GetScore(),
+		Replaceable: whole(item),
+	}
+	part, err := contribution(s.tx, item)
+	if err != nil {
+		return policy.Prior{}, err
+	}
+	for key, credits := range part.usage {
+		prior.Usage = append(prior.Usage, policy.Usage{Key: key, Credits: unit.Credits(credits)})
+	}
+	for key, minutes := range part.days {
+		prior.Days = append(prior.Days, policy.DayMinutes{Rule: key.rule, Day: policy.Day(key.day), Minutes: unit.Minutes(minutes)})
+	}
+	for _, lot := range item.GetLots() {
+		prior.ExpiresDay = policy.Day(lot.GetExpiresDay())
+	}
+	return prior, nil
+}
+
+// statedCompletion opens the completion as its platform stated it.
+func statedCompletion(sealer *vault.Sealer, recorded *ledgerv1.CompletionRecorded) (*statementv1.Completion, error) {
+	opened := new(ledgerv1.SealedCompletion)
+	if err := unseal(sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened); err != nil {
+		return nil, err
+	}
+	stated := new(statementv1.Statement)
+	if err := proto.Unmarshal(opened.GetStatement(), stated); err != nil {
+		return nil, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
+	}
+	return stated.GetCompletion(), nil
+}
+
+// whole says whether all that a completion was issued is still available.
+func whole(item *ledgerv1.CompletionItem) bool {
+	for _, lot := range item.GetLots() {
+		if lot.GetPending()+lot.GetReserved()+lot.GetTransferred()+lot.GetExpired() != 0 {
+			return false
+		}
+	}
+	return len(item.GetLots()) > 0
+}
+
+func completionItem(tx *ledger.Tx, id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
+	item, err := tx.Completion(id, ref)
+	if err == nil && item == nil {
+		err = fmt.Errorf("%w: completion %d is missing", ledger.ErrDamaged, ref.GetIndex())
+	}
+	return item, err
+}
+
+// effects writes an assessment as what it changes. Index is the completion's.
+func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index uint64) (*ledgerv1.Effects, error) {
+	effects := &ledgerv1.Effects{Remainder: int64(a.Remainder)}
+	category := s.course.fact.GetCategory()
+	for _, h := range a.Hours {
+		effects.Hours = append(effects.Hours, &ledgerv1.YearMinutes{
+			Year: int32(h.Year), Category: category, Minutes: int64(h.Minutes),
+		})
+	}
+	for _, d := range a.Days {
+		effects.Days = append(effects.Days, &ledgerv1.DayMinutes{Day: int32(d.Day), Rule: d.Rule, Minutes: int64(d.Minutes)})
+	}
+	for _, u := range a.Usage {
+		effects.Usage = append(effects.Usage, &ledgerv1.CapUsage{Key: u.Key, MilliCredits: int64(u.Credits)})
+	}
+	if a.Available+a.Pending > 0 {
+		effects.Lots = append(effects.Lots, &ledgerv1.Lot{
+			Category: category, Level: s.course.fact.GetLevel(),
+			Available: int64(a.Available), Pending: int64(a.Pending),
+			ExpiresDay: int32(a.ExpiresDay), Caps: a.Caps,
+		})
+	}
+	if a.GroupStands {
+		effects.Group = &ledgerv1.GroupChange{
+			Group: s.group, Completion: &ledgerv1.CompletionRef{Index: index, EndDay: int32(judged.EndDay())},
+		}
+	}
+	if a.Replaces {
+		if err := s.replace(effects); err != nil {
+			return nil, err
+		}
+	}
+	return effects, nil
+}
+
+// replace takes everything that the prior completion contributes from the account.
+func (s *standing) replace(effects *ledgerv1.Effects) error {
+	part, err := contribution(s.tx, s.prior)
+	if err != nil {
+		return err
+	}
+	reversed := part.negated(s.prior, s.account)
+	effects.Replaces = &ledgerv1.Reversal{
+		Completion: refOf(s.prior),
+		Hours:      reversed.GetHours(), Usage: reversed.GetUsage(), Days: reversed.GetDays(), Remainder: reversed.GetRemainder(),
+	}
+	changes, _ := reverseLots(s.prior)
+	effects.LotChanges = append(effects.LotChanges, changes...)
+	return nil
+}
+
+func refOf(item *ledgerv1.CompletionItem) *ledgerv1.CompletionRef {
+	return &ledgerv1.CompletionRef{Index: item.GetIndex(), EndDay: item.GetEndDay()}
+}
+
+// part is what one completion contributes to its account: the sum of the effects of all entries that concern it, but for
+// the lots, which know themselves.
+type part struct {
+	hours     map[hoursKey]int64
+	usage     map[string]int64
+	days      map[dayKey]int64
+	sessions  []*ledgerv1.SessionTime
+	remainder int64
+}
+
+type (
+	hoursKey struct {
+		year     int32
+		category string
+	}
+	dayKey struct {
+		day  int32
+		rule string
+	}
+)
+
+// contribution adds up the entries of a completion.
+func contribution(tx *ledger.Tx, item *ledgerv1.CompletionItem) (*part, error) {
+	p := &part{hours: make(map[hoursKey]int64), usage: make(map[string]int64), days: make(map[dayKey]int64)}
+	for _, index := range append([]uint64{item.GetIndex()}, item.GetEffectsIn()...) {
+		e, err := tx.Entry(index)
+		if err != nil {
+			return nil, err
+		}
+		effects := effectsOf(e)
+		if reversal := effects.GetReplaces(); reversal.GetCompletion().GetIndex() == item.GetIndex() && reversal != nil {
+			effects = &ledgerv1.Effects{
+				Hours: reversal.GetHours(), Usage: reversal.GetUsage(), Days: reversal.GetDays(), Remainder: reversal.GetRemainder(),
+			}
+		}
+		p.add(effects)
+	}
+	return p, nil
+}
+
+func (p *part) add(effects *ledgerv1.Effects) {
+	for _, h := range effects.GetHours() {
+		p.hours[hoursKey{h.GetYear(), h.GetCategory()}] += h.GetMinutes()
+	}
+	for _, u := range effects.GetUsage() {
+		p.usage[u.GetKey()] += u.GetMilliCredits()
+	}
+	for _, d := range effects.GetDays() {
+		p.days[dayKey{d.GetDay(), d.GetRule()}] += d.GetMinutes()
+	}
+	p.sessions = append(p.sessions, effects.GetSessions()...)
+	for _, removed := range effects.GetSessionsRemoved() {
+		p.sessions = slices.DeleteFunc(p.sessions, func(s *ledgerv1.SessionTime) bool { return proto.Equal(s, removed) })
+	}
+	p.remainder += effects.GetRemainder()
+}
+
+// negated is what takes the contribution back. The remainder is taken as far as it is still there.
+func (p *part) negated(item *ledgerv1.CompletionItem, account *ledgerv1.AccountRow) *ledgerv1.Effects {
+	effects := &ledgerv1.Effects{SessionsRemoved: p.sessions}
+	for key, minutes := range p.hours {
+		if minutes != 0 {
+			effects.Hours = append(effects.Hours, &ledgerv1.YearMinutes{Year: key.year, Category: key.category, Minutes: -minutes})
+		}
+	}
+	for key, credits := range p.usage {
+		if credits != 0 {
+			effects.Usage = append(effects.Usage, &ledgerv1.CapUsage{Key: key, MilliCredits: -credits})
+		}
+	}
+	for key, minutes := range p.days {
+		if minutes != 0 {
+			effects.Days = append(effects.Days, &ledgerv1.DayMinutes{Day: key.day, Rule: key.rule, Minutes: -minutes})
+		}
+	}
+	slices.SortFunc(effects.Hours, func(a, b *ledgerv1.YearMinutes) int { return int(a.GetYear() - b.GetYear()) })
+	slices.SortFunc(effects.Usage, func(a, b *ledgerv1.CapUsage) int { return strings.Compare(a.GetKey(), b.GetKey()) })
+	slices.SortFunc(effects.Days, func(a, b *ledgerv1.DayMinutes) int { return int(a.GetDay() - b.GetDay()) })
+	if p.remainder != 0 {
+		left := int64(0)
+		for _, r := range account.GetRemainders() {
+			if r.GetCourse() == item.GetCourse() {
+				left = r.GetMinutes()
+			}
+		}
+		effects.Remainder = max(-p.remainder, -left)
+	}
+	return effects
+}
+
+// reverseLots takes back what of a completion's lots is not used, and says how much is.
+func reverseLots(item *ledgerv1.CompletionItem) (changes []*ledgerv1.LotChange, unrecovered int64) {
+	for _, lot := range item.GetLots() {
+		unrecovered += lot.GetTransferred()
+		if lot.GetPending()+lot.GetAvailable() == 0 {
+			continue
+		}
+		changes = append(changes, &ledgerv1.LotChange{
+			Entry: lot.GetEntry(), Position: lot.GetPosition(), Completion: refOf(item),
+			Pending: -lot.GetPending(), Available: -lot.GetAvailable(), Reversed: lot.GetPending() + lot.GetAvailable(),
+		})
+	}
+	return changes, unrecovered
+}
+
+// remainderOwed is how many minutes of a course were spent by later completions before the ones that left them were taken
+// back: whoever gives minutes back now gives those back that there still were.
+func remainderOwed(tx *ledger.Tx, id unit.AccountID, but *ledgerv1.CompletionItem) (owed int64, err error) {
+	months, err := tx.Months(id)
+	if err != nil {
+		return 0, err
+	}
+	for _, number := range months {
+		month, err := tx.Month(id, number)
+		if err != nil {
+			return 0, err
+		}
+		for _, item := range month.GetItems() {
+			counts := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED || len(item.GetEffectsIn()) == 0
+			if counts || item.GetCourse() != but.GetCourse() || item.GetIndex() == but.GetIndex() {
+				continue
+			}
+			part, err := contribution(tx, item)
+			if err != nil {
+				return 0, err
+			}
+			owed += part.remainder
+		}
+	}
+	return max(0, owed), nil
+}
+
+// reversal takes back everything that a completion contributes, and what it stands for.
+func reversal(
+	tx *ledger.Tx, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
+) (effects *ledgerv1.Effects, unrecovered int64, err error) {
+	part, err := contribution(tx, item)
+	if err != nil {
+		return nil, 0, err
+	}
+	effects = part.negated(item, account)
+	if effects.GetRemainder() > 0 {
+		owed, err := remainderOwed(tx, id, item)
+		if err != nil {
+			return nil, 0, err
+		}
+		effects.Remainder = max(0, effects.GetRemainder()-owed)
+	}
+	effects.LotChanges, unrecovered = reverseLots(item)
+	for _, group := range account.GetGroups() {
+		if group.GetCompletion().GetIndex() == item.GetIndex() {
+			effects.Group = &ledgerv1.GroupChange{Group: group.GetGroup()}
+		}
+	}
+	return effects, unrecovered, nil
+}
+
+// effectsOf answers the effects of an entry, nil where it has none.
+func effectsOf(e *ledgerv1.Entry) *ledgerv1.Effects {
+	switch fact := e.GetFact().(type) {
+	case *ledgerv1.Entry_CompletionRecorded:
+		return fact.CompletionRecorded.GetEffects()
+	case *ledgerv1.Entry_CompletionVoided:
+		return fact.CompletionVoided.GetEffects()
+	case *ledgerv1.Entry_CreditsAwarded:
+		return fact.CreditsAwarded.GetEffects()
+	case *ledgerv1.Entry_CaseStepTaken:
+		return fact.CaseStepTaken.GetEffects()
+	case *ledgerv1.Entry_CreditsReleased:
+		return fact.CreditsReleased.GetEffects()
+	case *ledgerv1.Entry_CreditsExpired:
+		return fact.CreditsExpired.GetEffects()
+	default:
+		return nil
+	}
+}
+
+// accountSealer answers the sealer of an account for the rare step that could not fetch it in advance; nil when the
+// person was forgotten.
+func (b *Bank) accountSealer(ctx context.Context, id unit.AccountID) (*vault.Sealer, error) {
+	sealer, err := b.vault.Sealer(ctx, id)
+	if errors.Is(err, vault.ErrKeyGone) || errors.Is(err, vault.ErrErased) {
+		return nil, nil
+	}
+	return sealer, err
+}

@@ -1,0 +1,179 @@
+package api
+
+import (
+	"context"
+
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// Causes of cases that the bank opens by itself.
+const (
+	// CausePriorVoided: the completion that stood for its equivalence group is gone; this one was its duplicate.
+	CausePriorVoided = "PRIOR_VOIDED"
+	// CauseRemainderVoided: minutes that this completion was credited with came from one that is gone.
+	CauseRemainderVoided = "REMAINDER_VOIDED"
+	// CauseKeyCompromised: it was signed when the key may have been in other hands.
+	CauseKeyCompromised = "KEY_COMPROMISED"
+)
+
+// Risks of those cases.
+const (
+	voidRisk       = 2
+	compromiseRisk = 5
+)
+
+// recordVoid is the writer's step for a completion that its platform takes back.
+func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
+	p := &r.statements[i]
+	const field = "completion_void.statement_id"
+	index, known, err := tx.Statement(r.number, p.voided)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return r.reject(tx, i, faultf(NotFound, ReasonUnknownStatement, field, "the organization has no statement by this id on the ledger"))
+	}
+	e, err := tx.Entry(index)
+	if err != nil {
+		return err
+	}
+	recorded := e.GetCompletionRecorded()
+	if recorded == nil {
+		return r.reject(tx, i, faultf(Precondition, ReasonUnknownStatement, field, "the statement is a void; only completions can be taken back"))
+	}
+	id := unit.AccountID(recorded.GetAccount())
+	account, err := tx.Account(id)
+	if err != nil {
+		return err
+	}
+	ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
+	item, err := completionItem(tx, id, ref)
+	if err != nil {
+		return err
+	}
+	if item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED {
+		return r.reject(tx, i, faultf(Precondition, ReasonAlreadyVoided, field, "the completion was taken back already"))
+	}
+	sealer, err := r.bank.accountSealer(context.Background(), id)
+	if err != nil {
+		return err
+	}
+	if sealer == nil {
+		return r.reject(tx, i, faultf(Precondition, ReasonAccountErased, field, "the account was erased"))
+	}
+	// What is overdue on the account comes first: credits that have expired are not there to be taken back.
+	if err := r.bank.settle(tx, r.directory, id); err != nil {
+		return err
+	}
+	effects, unrecovered, err := reversal(tx, id, account, item)
+	if err != nil {
+		return err
+	}
+	origin, err := r.origin(tx, i)
+	if err != nil {
+		return err
+	}
+	voided := &ledgerv1.CompletionVoided{
+		Origin: origin, Account: id[:], Completion: ref, Effects: effects, Unrecovered: unrecovered,
+	}
+	if voided.Sealed, err = seal(sealer, "CompletionVoided", p.id, &ledgerv1.SealedVoid{Statement: p.bytes}); err != nil {
+		return err
+	}
+	shaken, err := shakenBy(tx, id, item, effects)
+	if err != nil {
+		return err
+	}
+	result := StatementResult{Status: Recorded, Index: tx.Next()}
+	if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionVoided{CompletionVoided: voided}}); err != nil {
+		return err
+	}
+	if err := openCases(tx, id, shaken); err != nil {
+		return err
+	}
+	if err := r.bank.settle(tx, r.directory, id); err != nil {
+		return err
+	}
+	r.results[i] = result
+	return nil
+}
+
+// doubt is a completion that an officer has to look at again.
+type doubt struct {
+	item  *ledgerv1.CompletionRef
+	cause string
+	risk  uint32
+}
+
+// shakenBy answers the completions whose decision a reversal takes the ground from. Nobody decides them anew in silence:
+// they become cases.
+func shakenBy(
+	tx *ledger.Tx, id unit.AccountID, gone *ledgerv1.CompletionItem, effects *ledgerv1.Effects,
+) ([]doubt, error) {
+	part, err := contribution(tx, gone)
+	if err != nil {
+		return nil, err
+	}
+	spent := part.remainder > -effects.GetRemainder()
+	stood := effects.GetGroup() != nil && effects.GetGroup().GetCompletion() == nil
+	if !spent && !stood {
+		return nil, nil
+	}
+	months, err := tx.Months(id)
+	if err != nil {
+		return nil, err
+	}
+	var duplicate, later *ledgerv1.CompletionItem
+	for _, number := range months {
+		month, err := tx.Month(id, number)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range month.GetItems() {
+			if item.GetIndex() == gone.GetIndex() || item.GetCasePlusOne() != 0 {
+				continue
+			}
+			if stood && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_DUPLICATE && newer(item, duplicate) {
+				same, err := sameGroup(tx, item, effects.GetGroup().GetGroup())
+				if err != nil {
+					return nil, err
+				}
+				if same {
+					duplicate = item
+				}
+			}
+			if spent && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED && item.GetCourse() == gone.GetCourse() && newer(item, later) {
+				later = item
+			}
+		}
+	}
+	var shaken []doubt
+	if duplicate != nil {
+		shaken = append(shaken, doubt{refOf(duplicate), CausePriorVoided, voidRisk})
+	}
+	if later != nil {
+		shaken = append(shaken, doubt{refOf(later), CauseRemainderVoided, voidRisk})
+	}
+	return shaken, nil
+}
+
+func newer(item, than *ledgerv1.CompletionItem) bool {
+	return than == nil || item.GetIndex() > than.GetIndex()
+}
+
+func sameGroup(tx *ledger.Tx, item *ledgerv1.CompletionItem, group string) (bool, error) {
+	c, err := tx.Course(item.GetCourse())
+	return c.GetFact().GetEquivalenceGroup() == group, err
+}
+
+// openCases asks officers to look at completions again.
+func openCases(tx *ledger.Tx, id unit.AccountID, doubts []doubt) error {
+	for _, d := range doubts {
+		fact := &ledgerv1.CaseOpened{Account: id[:], Completion: d.item, Causes: []string{d.cause}, Risk: d.risk}
+		if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CaseOpened{CaseOpened: fact}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+package web
+
+import (
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// phrases are the words of the templates, by name: all of them are here, and a template that names another one is found
+// when pages are read. Words that depend on a value are in the methods of language below and in errors.go.
+func phrases() map[string]phrase {
+	return map[string]phrase{
+		// On every page
+		"colon":     {"：", ": "},
+		"dash":      {"——", " – "},
+		"skip":      {"跳到正文", "Skip to the content"},
+		"size":      {"字号", "Text"},
+		"language":  {"语言", "Language"},
+		"sign-out":  {"退出登录", "Sign out"},
+		"log":       {"公开账本", "The public log"},
+		"log-head":  {"最新签名", "newest signed checkpoint"},
+		"log-key":   {"验证公钥", "verifier key"},
+		"log-words": {"每条记录都在公开账本中留有“指纹”，其中不含姓名、证件和账号；任何人都可以验证记录没有被改动过。", "Every entry leaves a fingerprint in a public log. It holds no name, document or account number, and lets anybody check that nothing was rewritten."},
+
+		// Sign-in
+		"sign-in":         {"登录", "Sign in"},
+		"sign-in-ended":   {"登录已过期，请重新登录。", "Your sign-in has ended. Please sign in again."},
+		"sign-in-refused": {"这个登录凭证无效或已过期。请检查是否完整复制，或重新获取一个。", "This token is not valid, or no longer. Please check that you copied all of it, or get a new one."},
+		"sign-in-lead":    {"登录后可以查看自己的终身学习档案。", "Sign in to see your lifelong learning record."},
+		"sign-in-how":     {"目前登录需要一个“登录凭证”：由本行的登录服务发给您的一长串字符。请把它完整复制，粘贴到下面的框里。", "For now you sign in with a token: a long string of characters that the bank's sign-in service gave you. Please copy all of it into the field below."},
+		"sign-in-care":    {"凭证只在短时间内有效，相当于您的钥匙，请不要发给别人。在公用电脑上用完后，请退出登录。", "A token is valid for a short time only. It is your key: send it to nobody. On a shared computer, sign out when you are done."},
+		"token":           {"登录凭证", "Sign-in token"},
+		"demo":            {"演示：选择一位人物", "Demonstration: choose a person"},
+		"demo-words":      {"这是演示系统，以下人物和记录都是虚构的。点选一位即可登录。", "This is a demonstration: the people below and their records are invented. Choose one to sign in."},
+
+		// The record
+		"portfolio":          {"我的终身学习档案", "My lifelong learning record"},
+		"account":            {"学分银行账号", "Account number"},
+		"status":             {"账户状态", "Status"},
+		"totals":             {"总览", "At a glance"},
+		"categories":         {"分类学分", "By category"},
+		"categories-words":   {"横条表示各类学分的多少：实色为可用，虚线框为待计入。", "The bars compare the credits: solid for available, dashed for pending."},
+		"category":           {"类别和学习时间", "Category and time learned"},
+		"credits":            {"可用学分", "Credits"},
+		"sum":                {"合计", "All"},
+		"and-pending":        {"另有 %s 待计入", "and %s pending"},
+		"requirements":       {"年度学习要求", "What a year asks for"},
+		"requirements-words": {"对照本区规则。是否达到要求，不影响已经获得的学分。", "By the rules of the district. Met or not, the credits that you have stay yours."},
+		"requirements-older": {"更早的年份", "Earlier years"},
+		"met":                {"已达到", "Met"},
+		"not-met":            {"尚未达到", "Not met yet"},
+		"timeline":           {"学习记录", "What I learned"},
+		"timeline-words":     {"最近的排在最前。点开“为什么是这个结果”，可以看到每个数字是怎么来的。", "The newest comes first. Open “Why this result” to see where each number comes from."},
+		"timeline-empty":     {"还没有学习记录。在合作平台或社区学校学习以后，记录会出现在这里。", "Nothing yet. What you learn on a partner platform or at a community school will appear here."},
+		"why":                {"为什么是这个结果", "Why this result"},
+		"why-none":           {"没有留下说明。", "No reasons were recorded."},
+		"rules":              {"依据", "Decided under"},
+		"officer":            {"认证员说明", "From the officer"},
+		"older":              {"更早的记录", "Earlier entries"},
+		"newest":             {"回到最新的记录", "Back to the newest entries"},
+		"entry":              {"账本编号", "Log entry"},
+		"recorded":           {"%s登记", "recorded on %s"},
+		"version":            {"（版本 %s）", " (version %s)"},
+		"pages":              {"翻页", "Pages"},
+		"log-size":           {"本页依据公开账本的前 %d 条记录。", "This page follows the first %d entries of the public log."},
+
+		// Plain words
+		"legend":             {"这些词是什么意思", "What these words mean"},
+		"legend-hours":       {"学时", "Learning hour"},
+		"legend-hours-words": {"计算学习时间的单位，1 学时为 %d 分钟。学了多久，就记多少学时。", "The unit in which time spent learning is counted: one is %d minutes."},
+		"legend-hours-plain": {"计算学习时间的单位。学了多久，就记多少学时。", "The unit in which time spent learning is counted."},
+		"legend-credits":     {"学分", "Credit"},
+		"legend-credits-words": {
+			"学时按公布的规则认定后得到学分。学分可以一直积累。",
+			"What certified learning hours become under the published rules. Credits add up over a lifetime.",
+		},
+		"legend-pending": {"待计入", "Pending"},
+		"legend-pending-words": {
+			"已经认定，但超出了一段时间内的上限。它不会丢失，有余量时会自动变为可用。",
+			"Certified, but above what counts in one period. It is not lost: it becomes available when there is room.",
+		},
+		"legend-review": {"待审核", "In review"},
+		"legend-review-words": {
+			"规则要求由认证员看过再决定。决定之前，暂不计学时和学分。",
+			"The rules want an officer to look first. Until the decision it counts neither hours nor credits.",
+		},
+		"legend-duplicate": {"重复", "Duplicate"},
+		"legend-duplicate-words": {
+			"同样的内容已经计过一次，不再重复计算。",
+			"The same learning counts already, so it does not count again.",
+		},
+		"legend-entry": {"账本编号", "Log entry"},
+		"legend-entry-words": {
+			"这条记录在公开账本中的位置。凭它可以证明记录确实存在，而且没有被改过。",
+			"The place of an entry in the public log. With it you can prove that it exists and was never changed.",
+		},
+	}
+}
+
+// outcome is a result as its badge says it: a sign, for those who do not see colours, and a word.
+func (l language) outcome(o ledgerv1.Outcome) (sign, word string) {
+	switch o {
+	case ledgerv1.Outcome_OUTCOME_AWARDED:
+		return "✓", l.say("已认定", "Awarded")
+	case ledgerv1.Outcome_OUTCOME_IN_REVIEW:
+		return "…", l.say("待审核", "In review")
+	case ledgerv1.Outcome_OUTCOME_NO_CREDIT:
+		return "○", l.say("仅计学时", "Hours only")
+	case ledgerv1.Outcome_OUTCOME_DUPLICATE:
+		return "＝", l.say("重复", "Duplicate")
+	case ledgerv1.Outcome_OUTCOME_VOIDED:
+		return "↩", l.say("已撤回", "Withdrawn")
+	case ledgerv1.Outcome_OUTCOME_REFUSED:
+		return "✕", l.say("不予认定", "Refused")
+	default:
+		return "?", l.say("未知", "Unknown")
+	}
+}
+
+// nothing says why an outcome counts neither hours nor credits; empty where it counts some.
+func (l language) nothing(o ledgerv1.Outcome) string {
+	switch o {
+	case ledgerv1.Outcome_OUTCOME_IN_REVIEW:
+		return l.say("等待认证员决定，暂不计学时和学分", "An officer decides; until then nothing counts")
+	case ledgerv1.Outcome_OUTCOME_DUPLICATE:
+		return l.say("不重复计算学时和学分", "Does not count again")
+	case ledgerv1.Outcome_OUTCOME_VOIDED:
+		return l.say("已由提交平台撤回，不再计算", "Taken back by its platform; it counts no more")
+	case ledgerv1.Outcome_OUTCOME_REFUSED:
+		return l.say("不计学时和学分", "Counts neither hours nor credits")
+	default:
+		return ""
+	}
+}
+
+// outcomeClass is the outcome for the stylesheet.
+func outcomeClass(o ledgerv1.Outcome) string {
+	switch o {
+	case ledgerv1.Outcome_OUTCOME_AWARDED:
+		return "awarded"
+	case ledgerv1.Outcome_OUTCOME_IN_REVIEW:
+		return "review"
+	case ledgerv1.Outcome_OUTCOME_REFUSED:
+		return "refused"
+	default:
+		return "neutral"
+	}
+}
+
+// stage is a step of judging.
+func (l language) stage(s ledgerv1.Stage) string {
+	switch s {
+	case ledgerv1.Stage_STAGE_ELIGIBILITY:
+		return l.say("资格", "Eligibility")
+	case ledgerv1.Stage_STAGE_HOURS:
+		return l.say("学时", "Hours")
+	case ledgerv1.Stage_STAGE_DUPLICATES:
+		return l.say("查重", "Duplicates")
+	case ledgerv1.Stage_STAGE_CONVERSION:
+		return l.say("折算", "Conversion")
+	case ledgerv1.Stage_STAGE_CAPS:
+		return l.say("上限", "Limit")
+	case ledgerv1.Stage_STAGE_ROUNDING:
+		return l.say("取整", "Rounding")
+	case ledgerv1.Stage_STAGE_REVIEW:
+		return l.say("审核", "Review")
+	case ledgerv1.Stage_STAGE_VALIDITY:
+		return l.say("有效期", "Validity")
+	case ledgerv1.Stage_STAGE_DECISION:
+		return l.say("认证员决定", "Decision")
+	default:
+		return l.say("说明", "Note")
+	}
+}
+
+// chain is the number before a step and after it. Minutes become credits in conversion.
+func (l language) chain(s ledgerv1.Stage, before, after int64) string {
+	minutes := func(n int64) string { return l.minutes(unit.Minutes(n)) }
+	credits := func(n int64) string { return l.credits(unit.Credits(n)) }
+	from, to := credits, credits
+	switch s {
+	case ledgerv1.Stage_STAGE_ELIGIBILITY, ledgerv1.Stage_STAGE_HOURS, ledgerv1.Stage_STAGE_DUPLICATES:
+		from, to = minutes, minutes
+	case ledgerv1.Stage_STAGE_CONVERSION:
+		from = minutes
+	default:
+	}
+	return from(before) + " → " + to(after)
+}
+
+// accountStatus says how an account stands.
+func (l language) accountStatus(s ledgerv1.AccountStatus) string {
+	switch s {
+	case ledgerv1.AccountStatus_ACCOUNT_STATUS_PROVISIONAL:
+		return l.say("临时账户，身份证件尚未核验", "Provisional: no identity document was checked yet")
+	case ledgerv1.AccountStatus_ACCOUNT_STATUS_VERIFIED:
+		return l.say("身份已核验", "Identity verified")
+	case ledgerv1.AccountStatus_ACCOUNT_STATUS_FROZEN:
+		return l.say("暂时冻结", "Frozen for the time being")
+	case ledgerv1.AccountStatus_ACCOUNT_STATUS_MERGED:
+		return l.say("已并入另一账户", "Merged into another account")
+	case ledgerv1.AccountStatus_ACCOUNT_STATUS_CLOSED:
+		return l.say("已注销", "Closed")
+	case ledgerv1.AccountStatus_ACCOUNT_STATUS_ERASED:
+		return l.say("已删除", "Erased")
+	default:
+		return l.say("未知", "Unknown")
+	}
+}
+
+// decisionReason says an officer's reason; a code that is not known here is shown as it is.
+func (l language) decisionReason(code string) string {
+	switch code {
+	case "EVIDENCE_SUFFICIENT":
+		return l.say("材料充分", "The evidence is sufficient")
+	case "EVIDENCE_MISSING":
+		return l.say("缺少证明材料", "Evidence is missing")
+	case "NOT_ATTENDED":
+		return l.say("未参加学习", "Not attended")
+	case "POSTED_TOO_LATE":
+		return l.say("登记过迟", "Posted too late")
+	case "OVERLAP_EXPLAINED":
+		return l.say("时间重叠已说明清楚", "The overlap in time was explained")
+	case "OVERLAP_UNEXPLAINED":
+		return l.say("时间重叠未能说明", "The overlap in time was not explained")
+	case "IMPLAUSIBLE":
+		return l.say("记录不合常理", "The record is not plausible")
+	case "OTHER":
+		return l.say("其他原因", "Another reason")
+	default:
+		return code
+	}
+}
