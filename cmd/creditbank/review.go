@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
+)
+
+type reviewCommand struct {
+	List   reviewListCommand   `cmd:"" help:"List cases, the riskiest and then the oldest first."`
+	Show   reviewShowCommand   `cmd:"" help:"Show a case with its evidence."`
+	Decide reviewDecideCommand `cmd:"" help:"Decide a case."`
+}
+
+type reviewListCommand struct {
+	State string `enum:"open,approved,rejected,withdrawn" default:"open" help:"Only cases in this state: open, approved, rejected or withdrawn (${default})."`
+	Limit int    `default:"100" help:"Most cases; 0: all (${default})."`
+}
+
+// Run lists the cases.
+func (c *reviewListCommand) Run(ctx context.Context, g *globals, p *process) error {
+	if c.Limit < 0 {
+		return usagef("--limit: it is 0 or more")
+	}
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	client := creditbankv1.NewReviewServiceClient(conn)
+	cases, err := pages(func(token string) ([]*creditbankv1.Case, string, error) {
+		ctx, done := g.call(ctx)
+		defer done()
+		page, err := client.ListCases(ctx, &creditbankv1.ListCasesRequest{
+			PageSize: 500, PageToken: token,
+			State: creditbankv1.CaseState(creditbankv1.CaseState_value["CASE_STATE_"+strings.ToUpper(c.State)]),
+		})
+		return page.GetCases(), page.GetNextPageToken(), err
+	}, c.Limit)
+	if err != nil {
+		return err
+	}
+	if g.JSON {
+		return writeList(p.stdout, cases)
+	}
+	l := g.language(p)
+	t := &table{right: []int{0, 1, 7}}
+	t.row(l.say("案件", "case"), l.say("风险", "risk"), l.say("状态", "state"), l.say("立案", "opened"), l.say("课程", "course"),
+		l.say("提供者", "provider"), l.say("平台", "platform"), l.say("时长", "learned"), l.say("原因", "causes"))
+	for _, one := range cases {
+		t.row(fmt.Sprint(one.GetCaseId()), itoa(int64(one.GetRisk())), l.caseState(one.GetState()), when(one.GetOpenTime()),
+			clean(one.GetCourseTitle()), clean(one.GetProvider()), clean(one.GetPlatform()), l.minutes(one.GetMinutes()),
+			clean(strings.Join(one.GetCauses(), ", ")))
+	}
+	t.write(p.stdout)
+	return nil
+}
+
+type reviewShowCommand struct {
+	Case uint64 `arg:"" help:"Id of the case."`
+}
+
+// Run shows the case.
+func (c *reviewShowCommand) Run(ctx context.Context, g *globals, p *process) error {
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	ctx, done := g.call(ctx)
+	defer done()
+	answer, err := creditbankv1.NewReviewServiceClient(conn).GetCase(ctx, &creditbankv1.GetCaseRequest{CaseId: c.Case})
+	if err != nil {
+		return err
+	}
+	if g.JSON {
+		return writeMessage(p.stdout, answer)
+	}
+	l := g.language(p)
+	printCase(p, l, answer.GetCase(), answer.GetAssessment())
+	printEvidence(p, l, answer.GetEvidence())
+	return nil
+}
+
+func printCase(p *process, l language, one *creditbankv1.Case, a *creditbankv1.Assessment) {
+	t := &table{}
+	t.row(l.say("案件", "case"), fmt.Sprint(one.GetCaseId())+", "+l.caseState(one.GetState()))
+	t.row(l.say("原因", "causes"), clean(strings.Join(one.GetCauses(), ", ")))
+	t.row(l.say("风险", "risk"), itoa(int64(one.GetRisk())))
+	t.row(l.say("账户", "account"), clean(one.GetAccountId()))
+	t.row(l.say("课程", "course"), clean(one.GetCourseTitle())+" ("+clean(one.GetCourse())+", "+clean(one.GetProvider())+")")
+	t.row(l.say("平台", "platform"), clean(one.GetPlatform()))
+	t.row(l.say("学习结束", "learning ended"), clean(one.GetEndDate())+", "+l.minutes(one.GetMinutes()))
+	if one.GetDecidedBy() != "" {
+		t.row(l.say("决定", "decided"), clean(one.GetDecidedBy())+", "+when(one.GetDecideTime()))
+	}
+	if a != nil {
+		t.row(l.say("结果", "outcome"), fmt.Sprintf("%s, %s, %s", l.outcome(a.GetOutcome()), l.minutes(a.GetMinutes()),
+			l.credits(a.GetAvailableMilliCredits()+a.GetPendingMilliCredits())))
+		printAssessment(t, l, a)
+	}
+	t.write(p.stdout)
+}
+
+func printEvidence(p *process, l language, e *creditbankv1.Evidence) {
+	if e == nil {
+		return
+	}
+	t := &table{}
+	for _, session := range e.GetSessions() {
+		t.row(l.say("学习", "session"), when(session.GetStartTime())+" – "+when(session.GetEndTime())+", "+l.minutes(session.GetMinutes()))
+	}
+	if e.GetHeld() > 0 {
+		t.row(l.say("出勤", "attendance"), fmt.Sprintf(l.say("共 %d 次，准时 %d 次，迟到 %d 次", "%d held, %d in time, %d late"),
+			e.GetHeld(), e.GetAttended(), e.GetLate()))
+	}
+	if e.Score != nil {
+		t.row(l.say("成绩", "score"), itoa(int64(e.GetScore())))
+	}
+	if e.Passed != nil {
+		t.row(l.say("合格", "passed"), l.yes(e.GetPassed()))
+	}
+	if e.GetSite() != "" {
+		t.row(l.say("地点", "site"), clean(e.GetSite()))
+	}
+	t.row(l.say("提交", "posted"), when(e.GetPostTime()))
+	t.write(p.stdout)
+}
+
+type reviewDecideCommand struct {
+	Case     uint64 `arg:"" help:"Id of the case."`
+	Decision string `arg:"" enum:"approve,reject,hours-only" help:"approve: the policy judges it once more; reject: it counts nothing; hours-only: no credits, but its hours count."`
+	Reason   string `required:"" placeholder:"CODE" enum:"EVIDENCE_SUFFICIENT,EVIDENCE_MISSING,NOT_ATTENDED,POSTED_TOO_LATE,OVERLAP_EXPLAINED,OVERLAP_UNEXPLAINED,IMPLAUSIBLE,OTHER" help:"Why: ${enum}."`
+	Note     string `placeholder:"TEXT" help:"Words for the resident; needed with OTHER."`
+}
+
+// Run decides the case.
+func (c *reviewDecideCommand) Run(ctx context.Context, g *globals, p *process) error {
+	if c.Reason == "OTHER" && strings.TrimSpace(c.Note) == "" {
+		return usagef("--note: with --reason OTHER say why, so that the resident can read it")
+	}
+	id, err := uuid.NewRandomFromReader(p.random)
+	if err != nil {
+		return fmt.Errorf("request id: %v", err)
+	}
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	client := creditbankv1.NewReviewServiceClient(conn)
+	request := &creditbankv1.DecideCaseRequest{
+		RequestId: id.String(), CaseId: c.Case, ReasonCode: c.Reason, Note: c.Note,
+		Decision: creditbankv1.Decision(creditbankv1.Decision_value["DECISION_"+strings.ToUpper(strings.ReplaceAll(c.Decision, "-", "_"))]),
+	}
+	var answer *creditbankv1.DecideCaseResponse
+	// The request id makes it one decision, however often it has to be asked for.
+	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
+		ctx, done := g.call(ctx)
+		defer done()
+		answer, err = client.DecideCase(ctx, request)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if g.JSON {
+		return writeMessage(p.stdout, answer)
+	}
+	l := g.language(p)
+	printCase(p, l, answer.GetCase(), answer.GetAssessment())
+	fmt.Fprintf(p.stdout, l.say("已记入账本第 %d 条。\n", "Recorded by entry %d.\n"), answer.GetEntryIndex())
+	return nil
+}
+
+// when is a time as people at this machine read it.
+func when(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().Local().Format(time.DateOnly + " 15:04")
+}

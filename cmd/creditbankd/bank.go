@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
+)
+
+// storeLabel tells the metrics of the two stores apart.
+const storeLabel = "store"
+
+// opening is how a bank is opened.
+type opening struct {
+	config  *config
+	secrets secrets
+	// issuers sign people in.
+	issuers []access.Issuer
+	log     *slog.Logger
+	// metrics registers what the rooms measure; nil for none.
+	metrics prometheus.Registerer
+	// accounts is where the ids and numbers of accounts come from; nil: where everything random does.
+	accounts io.Reader
+	// acceptTime and acceptAnchor are the operator's word that clock and store are right.
+	acceptTime, acceptAnchor bool
+}
+
+// bank is an open bank, and what has to be closed after it.
+type bank struct {
+	*api.Bank
+	ledger  *ledger.Ledger
+	vault   *vault.Vault
+	closers []io.Closer
+}
+
+// Close closes the bank: what waits for the writer is committed first.
+func (b *bank) Close() error {
+	var errs []error
+	for _, closer := range slices.Backward(b.closers) {
+		errs = append(errs, closer.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens vault and ledger, each in its own place, and the bank that stands on them.
+func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
+	b := new(bank)
+	defer func() {
+		if err != nil {
+			_ = b.Close() // what went wrong first is what counts
+		}
+	}()
+	store := func(dir, label string) (*pebble.Engine, error) {
+		var metrics prometheus.Registerer
+		if o.metrics != nil {
+			metrics = prometheus.WrapRegistererWith(prometheus.Labels{storeLabel: label}, o.metrics)
+		}
+		engine, err := pebble.Open(dir, pebble.Options{Log: o.log.With(storeLabel, label), Registerer: metrics})
+		if err != nil {
+			return nil, storeError(dir, err)
+		}
+		b.closers = append(b.closers, engine)
+		return engine, nil
+	}
+	vaultStore, err := store(o.config.data.vaultDir, "vault")
+	if err != nil {
+		return nil, err
+	}
+	b.vault, err = vault.Open(ctx, vault.Config{
+		Engine: vaultStore, BankID: o.config.bank.id, Keys: o.secrets.vault, Rand: p.random, Now: p.now,
+	})
+	if err != nil {
+		return nil, vaultError(o.config, err)
+	}
+	ledgerStore, err := store(o.config.data.dir, "ledger")
+	if err != nil {
+		return nil, err
+	}
+	anchor := pebble.NewAnchorFile(nil, o.config.data.anchorFile)
+	b.closers = append(b.closers, anchor)
+	b.ledger, err = ledger.Open(ctx, ledger.Config{
+		Engine: ledgerStore, Anchor: anchor, BankID: o.config.bank.id, Origin: o.config.bank.origin,
+		Signer: o.secrets.log.signer, Verifier: o.secrets.log.verifier,
+		Now: p.now, Rand: p.random, Log: o.log, Metrics: o.metrics, Queue: o.config.limits.queue,
+		AcceptTime: o.acceptTime, AcceptAnchor: o.acceptAnchor,
+	})
+	if err != nil {
+		return nil, ledgerError(o.config, err)
+	}
+	b.closers = append(b.closers, b.ledger)
+	accounts := o.accounts
+	if accounts == nil {
+		accounts = p.random
+	}
+	b.Bank, err = api.New(api.Config{
+		Ledger: b.ledger, Vault: b.vault, Issuers: o.issuers, Now: p.now, Rand: accounts,
+		ResolvePerMinute: o.config.limits.resolvePerMinute, Metrics: o.metrics,
+	})
+	return b, err
+}
+
+// storeError says how to mend a store that does not open.
+func storeError(dir string, err error) error {
+	if errors.Is(err, pebble.ErrLocked) {
+		return fmt.Errorf("%s is in use: another creditbankd serves or checks it; stop that one first", dir)
+	}
+	return fmt.Errorf("the store in %s does not open: %w", dir, err)
+}
+
+func vaultError(c *config, err error) error {
+	switch {
+	case errors.Is(err, vault.ErrKeyset):
+		return fmt.Errorf("%s does not hold the keys of the vault in %s: put back the keyset that it was made with (keys.vault_keyset_file)",
+			c.keys.vaultKeysetFile, c.data.vaultDir)
+	case errors.Is(err, vault.ErrFormat):
+		return fmt.Errorf("what is in %s is no vault of %s that this version can read: correct data.vault_dir or bank.id, or install the version that wrote it",
+			c.data.vaultDir, c.bank.id)
+	default:
+		return fmt.Errorf("the vault in %s does not open: %w", c.data.vaultDir, err)
+	}
+}
+
+// ledgerError says how to mend a ledger that does not open. deploy/OPERATIONS.md has a line for each.
+func ledgerError(c *config, err error) error {
+	switch {
+	case errors.Is(err, ledger.ErrBehindAnchor):
+		return fmt.Errorf("%w: %s is an older copy of the bank than %s knows; find the newer one, see \"Backup and restore\" in OPERATIONS.md",
+			err, c.data.dir, c.data.anchorFile)
+	case errors.Is(err, ledger.ErrNoAnchor):
+		return fmt.Errorf("%w: there is nothing at %s, but the log was published; correct data.anchor_file, or, if the anchor was lost and the data is the newest there is, start once with --accept-anchor",
+			err, c.data.anchorFile)
+	case errors.Is(err, ledger.ErrForeign):
+		return fmt.Errorf("%w: correct bank.id, bank.origin, keys.log_signer_file or data.dir", err)
+	case errors.Is(err, ledger.ErrFormat):
+		return fmt.Errorf("%w: install the version that wrote it, or a newer one", err)
+	case errors.Is(err, ledger.ErrDamaged):
+		return fmt.Errorf("%w (creditbankd fsck)", err)
+	case errors.Is(err, pebble.ErrAnchorCorrupt):
+		return fmt.Errorf("%w: check the disk of %s; then as for a lost anchor, see OPERATIONS.md", err, c.data.anchorFile)
+	default:
+		return err
+	}
+}
