@@ -457,7 +457,7 @@ func TestIDsAreStableAndDistinct(t *testing.T) {
 		minutes         int
 		before          uint64
 	}
-	seen := make(map[unit.StatementID]content)
+	seen, drawn := make(map[unit.StatementID]content), make(map[content]bool)
 	rapid.Check(t, func(t *rapid.T) {
 		c := content{
 			account: rapid.SampledFrom([]string{"8241685281720300", "8319828543671302", "1604142860506094"}).Draw(t, "account"),
@@ -477,7 +477,7 @@ func TestIDsAreStableAndDistinct(t *testing.T) {
 		if known, ok := seen[id]; ok && known != c {
 			t.Fatalf("%+v and %+v share an id", known, c)
 		}
-		seen[id] = c
+		seen[id], drawn[c] = c, true
 		if id.Version() != 8 || id.Variant().String() != "RFC4122" {
 			t.Fatalf("%s is version %d, variant %s", id, id.Version(), id.Variant())
 		}
@@ -500,8 +500,8 @@ func TestIDsAreStableAndDistinct(t *testing.T) {
 			t.Fatalf("statement %v: %v", &statement, err)
 		}
 	})
-	if len(seen) < 50 {
-		t.Errorf("only %d contents were drawn", len(seen))
+	if len(seen) != len(drawn) || len(seen) < 2 {
+		t.Errorf("%d contents have %d ids", len(drawn), len(seen))
 	}
 }
 
