@@ -89,6 +89,10 @@ func (b *Bank) OpenAccount(ctx context.Context, caller access.Caller, o Opening)
 		return Account{}, false, err
 	}
 	if existed {
+		// It resolves a document: what limits that, limits this.
+		if err := b.allowResolve(caller); err != nil {
+			return Account{}, false, err
+		}
 		// Whoever hears of an account by its holder's document looks at it.
 		if err := b.journal(ctx, caller, id, access.OpenAccount, ""); err != nil {
 			return Account{}, false, err
@@ -181,8 +185,8 @@ func (b *Bank) ResolveAccount(
 	if err != nil {
 		return "", invalid(ReasonDocument, "document", "%w", err)
 	}
-	if !b.resolver(caller.String()).AllowN(b.config.Now(), 1) {
-		return "", faultf(Busy, ReasonRate, "", "more than %d identity documents were asked for in a minute", b.config.ResolvePerMinute)
+	if err := b.allowResolve(caller); err != nil {
+		return "", err
 	}
 	id, err := b.vault.FindByDocument(ctx, document)
 	if err != nil && !errors.Is(err, vault.ErrUnknownAccount) {
@@ -213,6 +217,14 @@ func (b *Bank) openedAccount(ctx context.Context, id unit.AccountID) (*ledgerv1.
 	}
 	defer view.Close()
 	return view.State(ctx).Account(id)
+}
+
+// allowResolve counts one identity document that an organization asks for. Officers have people before them.
+func (b *Bank) allowResolve(caller access.Caller) error {
+	if caller.Kind == access.Organization && !b.resolver(caller.String()).AllowN(b.config.Now(), 1) {
+		return faultf(Busy, ReasonRate, "", "more than %d identity documents were asked for in a minute", b.config.ResolvePerMinute)
+	}
+	return nil
 }
 
 func (b *Bank) resolver(caller string) *rate.Limiter {

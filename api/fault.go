@@ -62,6 +62,8 @@ const (
 	ReasonNotFound            Reason = "NOT_FOUND"
 	ReasonEntryTooLarge       Reason = "ENTRY_TOO_LARGE"
 	ReasonSubmissionSize      Reason = "SUBMISSION_SIZE"
+	ReasonWrongBank           Reason = "WRONG_BANK"
+	ReasonRootMismatch        Reason = "ROOT_MISMATCH"
 	ReasonWrongSignature      Reason = "WRONG_SIGNATURE"
 	ReasonUnknownKey          Reason = "UNKNOWN_KEY"
 	ReasonKeyOrganization     Reason = "KEY_OF_ANOTHER_ORGANIZATION"

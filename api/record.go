@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ type Submission struct {
 	KeyID      string
 	Signature  []byte
 	Statements [][]byte
+	// BankID and Root are what the signed text names; empty: not said.
+	BankID string
+	Root   []byte
 }
 
 // Status is what was done with a statement.
@@ -161,7 +165,14 @@ func (r *recording) verify() error {
 		fault.Field = "key_id"
 		return fault
 	}
-	text := keyring.SubmissionText(r.bank.ID(), organization, id, len(r.hashes), merkle.RootOf(r.hashes))
+	root := merkle.RootOf(r.hashes)
+	if said := r.submission.BankID; said != "" && said != r.bank.ID() {
+		return invalid(ReasonWrongBank, "bank_id", "the submission is for another bank; this one is %q", r.bank.ID())
+	}
+	if said := r.submission.Root; len(said) > 0 && !bytes.Equal(said, root[:]) {
+		return invalid(ReasonRootMismatch, "root", "the statements do not lead to the root: they were changed or reordered on their way")
+	}
+	text := keyring.SubmissionText(r.bank.ID(), organization, id, len(r.hashes), root)
 	if err := key.Public.Verify(text, r.submission.Signature); err != nil {
 		return faultf(Unauthenticated, ReasonWrongSignature, "signature",
 			"%w: it must be over the submission text of bank %q, this key, these statements and their root", err, r.bank.ID())

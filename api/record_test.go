@@ -372,22 +372,27 @@ func TestSubmissionsRefused(t *testing.T) {
 		reason     api.Reason
 		field      string
 	}{
-		"no statement":        {change(func(s *api.Submission) { s.Statements = nil }), api.Invalid, api.ReasonSubmissionSize, "statements"},
-		"1001 statements":     {b.Sign(apitest.Platform, sign, tooMany...), api.Invalid, api.ReasonSubmissionSize, "statements"},
-		"no signature":        {change(func(s *api.Submission) { s.Signature = nil }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
-		"a bit flipped":       {change(func(s *api.Submission) { s.Signature = append([]byte{s.Signature[0] ^ 1}, s.Signature[1:]...) }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
-		"swapped order":       {change(func(s *api.Submission) { s.Statements = [][]byte{two, one} }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
-		"one left out":        {change(func(s *api.Submission) { s.Statements = [][]byte{one} }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
-		"one repeated":        {change(func(s *api.Submission) { s.Statements = [][]byte{one, two, two} }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
-		"another key's id":    {change(func(s *api.Submission) { s.KeyID = b.SignKey(apitest.OtherPlatform).Public().ID().String() }), api.Denied, api.ReasonKeyOrganization, "key_id"},
-		"malformed key id":    {change(func(s *api.Submission) { s.KeyID = "xyz" }), api.Invalid, api.ReasonUnknownKey, "key_id"},
-		"unknown key":         {b.Sign(apitest.Platform, b.NewKey(), one), api.Unauthenticated, api.ReasonUnknownKey, "key_id"},
-		"authenticate key":    {b.Sign(apitest.Platform, b.AuthKey(apitest.Platform), one), api.Denied, api.ReasonKeyPurpose, "key_id"},
-		"revoked key":         {b.Sign(apitest.Platform, revokedKey, one), api.Denied, api.ReasonKeyRevoked, "key_id"},
-		"expired key":         {b.Sign(apitest.Platform, expiredKey, one), api.Denied, api.ReasonKeyExpired, "key_id"},
-		"key of tomorrow":     {b.Sign(apitest.Platform, later, one), api.Denied, api.ReasonKeyNotYetValid, "key_id"},
-		"another's name":      {b.Sign(apitest.OtherPlatform, b.SignKey(apitest.OtherPlatform), one), api.Denied, api.ReasonDenied, ""},
-		"nobody's name":       {b.Sign("nobody", sign, one), api.Denied, api.ReasonDenied, ""},
+		"no statement":      {change(func(s *api.Submission) { s.Statements = nil }), api.Invalid, api.ReasonSubmissionSize, "statements"},
+		"1001 statements":   {b.Sign(apitest.Platform, sign, tooMany...), api.Invalid, api.ReasonSubmissionSize, "statements"},
+		"no signature":      {change(func(s *api.Submission) { s.Signature = nil }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
+		"a bit flipped":     {change(func(s *api.Submission) { s.Signature = append([]byte{s.Signature[0] ^ 1}, s.Signature[1:]...) }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
+		"swapped order":     {change(func(s *api.Submission) { s.Statements = [][]byte{two, one} }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
+		"one left out":      {change(func(s *api.Submission) { s.Statements = [][]byte{one} }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
+		"one repeated":      {change(func(s *api.Submission) { s.Statements = [][]byte{one, two, two} }), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
+		"another key's id":  {change(func(s *api.Submission) { s.KeyID = b.SignKey(apitest.OtherPlatform).Public().ID().String() }), api.Denied, api.ReasonKeyOrganization, "key_id"},
+		"malformed key id":  {change(func(s *api.Submission) { s.KeyID = "xyz" }), api.Invalid, api.ReasonUnknownKey, "key_id"},
+		"unknown key":       {b.Sign(apitest.Platform, b.NewKey(), one), api.Unauthenticated, api.ReasonUnknownKey, "key_id"},
+		"authenticate key":  {b.Sign(apitest.Platform, b.AuthKey(apitest.Platform), one), api.Denied, api.ReasonKeyPurpose, "key_id"},
+		"revoked key":       {b.Sign(apitest.Platform, revokedKey, one), api.Denied, api.ReasonKeyRevoked, "key_id"},
+		"expired key":       {b.Sign(apitest.Platform, expiredKey, one), api.Denied, api.ReasonKeyExpired, "key_id"},
+		"key of tomorrow":   {b.Sign(apitest.Platform, later, one), api.Denied, api.ReasonKeyNotYetValid, "key_id"},
+		"another's name":    {b.Sign(apitest.OtherPlatform, b.SignKey(apitest.OtherPlatform), one), api.Denied, api.ReasonDenied, ""},
+		"nobody's name":     {b.Sign("nobody", sign, one), api.Denied, api.ReasonDenied, ""},
+		"another bank's id": {change(func(s *api.Submission) { s.BankID = "another.bank" }), api.Invalid, api.ReasonWrongBank, "bank_id"},
+		"order against root": {change(func(s *api.Submission) {
+			root := merkle.RootOf([]merkle.Hash{merkle.LeafHash(s.Statements[0]), merkle.LeafHash(s.Statements[1])})
+			s.Statements, s.Root = [][]byte{two, one}, root[:]
+		}), api.Invalid, api.ReasonRootMismatch, "root"},
 		"another bank's text": {b.signFor("another.bank", one), api.Unauthenticated, api.ReasonWrongSignature, "signature"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -256,8 +256,13 @@ func (b *Bank) DecideCase(
 	if err := b.mayDecide(ctx, caller, decision.Case); err != nil {
 		return fail(err)
 	}
+	// The hash of what is asked lies in the clear: the officer's words, which could be guessed from it, stay out.
+	asked := struct {
+		Case    uint64
+		Verdict Verdict
+	}{decision.Case, decision.Verdict}
 	done, err := b.once(ctx, change{
-		caller: caller, method: access.DecideCase, requestID: decision.RequestID, asked: decision,
+		caller: caller, method: access.DecideCase, requestID: decision.RequestID, asked: asked,
 		reads: [][]byte{book.CaseKey(decision.Case)},
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
 			return b.decide(ctx, tx, d, caller, decision, request)

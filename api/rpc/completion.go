@@ -25,6 +25,7 @@ func (c *completions) RecordCompletions(
 ) (*creditbankv1.RecordCompletionsResponse, error) {
 	results, receipt, err := c.bank.RecordCompletions(ctx, callerOf(ctx), api.Submission{
 		Organization: r.GetOrganization(), KeyID: r.GetKeyId(), Signature: r.GetSignature(), Statements: r.GetStatements(),
+		BankID: r.GetBankId(), Root: r.GetRoot(),
 	}, full(r.GetView()))
 	if err != nil {
 		return nil, err

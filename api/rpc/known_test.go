@@ -46,7 +46,7 @@ func TestUnknown(t *testing.T) {
 		},
 		"field of the submission": {
 			creditbankv1.CompletionService_RecordCompletions_FullMethodName,
-			with(&creditbankv1.RecordCompletionsRequest{Statements: [][]byte{{1}}}, 6), api.ReasonUnknownField, "6",
+			with(&creditbankv1.RecordCompletionsRequest{Statements: [][]byte{{1}}}, 66), api.ReasonUnknownField, "66",
 		},
 		"field further in": {
 			admin,

@@ -344,9 +344,10 @@ func (s *posting) submission(items []item) (*creditbankv1.RecordCompletionsReque
 		request.Statements = append(request.Statements, item.bytes)
 		hashes[i] = item.hash
 	}
+	root := merkle.RootOf(hashes)
+	request.BankId, request.Root = s.g.Bank, root[:]
 	var err error
-	request.Signature, err = s.key.Sign(
-		keyring.SubmissionText(s.g.Bank, s.organization, s.key.Public().ID(), len(items), merkle.RootOf(hashes)))
+	request.Signature, err = s.key.Sign(keyring.SubmissionText(s.g.Bank, s.organization, s.key.Public().ID(), len(items), root))
 	return request, err
 }
 

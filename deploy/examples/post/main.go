@@ -62,7 +62,8 @@ func main() {
 		leaves[i] = merkle.LeafHash(s)
 	}
 	id := key.Public().ID()
-	text := keyring.SubmissionText(*bank, unit.OrganizationID(*organization), id, len(leaves), merkle.RootOf(leaves))
+	root := merkle.RootOf(leaves)
+	text := keyring.SubmissionText(*bank, unit.OrganizationID(*organization), id, len(leaves), root)
 	signature, err := key.Sign(text)
 	check(err)
 
@@ -77,6 +78,7 @@ func main() {
 	check(err)
 	response, err := creditbankv1.NewCompletionServiceClient(connection).RecordCompletions(ctx, &creditbankv1.RecordCompletionsRequest{
 		Organization: *organization, KeyId: id.String(), Signature: signature, Statements: statements, View: creditbankv1.View_VIEW_FULL,
+		BankId: *bank, Root: root[:],
 	})
 	check(err)
 	for _, result := range response.GetResults() {

@@ -95,7 +95,13 @@ type RecordCompletionsRequest struct {
 	// 16 KiB.
 	Statements [][]byte `protobuf:"bytes,4,rep,name=statements,proto3" json:"statements,omitempty"`
 	// How much of each decision is answered.
-	View          View `protobuf:"varint,5,opt,name=view,proto3,enum=creditbank.v1.View" json:"view,omitempty"`
+	View View `protobuf:"varint,5,opt,name=view,proto3,enum=creditbank.v1.View" json:"view,omitempty"`
+	// Bank that the signed text names. It may be left out; said, a submission for another bank is refused with its own reason
+	// rather than as one whose signature does not fit.
+	BankId string `protobuf:"bytes,6,opt,name=bank_id,json=bankId,proto3" json:"bank_id,omitempty"`
+	// RFC 6962 tree root that the signed text names, 32 bytes. It may be left out; said, statements that were changed or
+	// reordered on their way are refused with their own reason.
+	Root          []byte `protobuf:"bytes,7,opt,name=root,proto3" json:"root,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -163,6 +169,20 @@ func (x *RecordCompletionsRequest) GetView() View {
 		return x.View
 	}
 	return View_VIEW_UNSPECIFIED
+}
+
+func (x *RecordCompletionsRequest) GetBankId() string {
+	if x != nil {
+		return x.BankId
+	}
+	return ""
+}
+
+func (x *RecordCompletionsRequest) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
 }
 
 // StatementResult answers one statement.
@@ -828,7 +848,7 @@ var File_creditbank_v1_completion_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_completion_proto_rawDesc = "" +
 	"\n" +
-	"\x1ecreditbank/v1/completion.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xbc\x01\n" +
+	"\x1ecreditbank/v1/completion.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xe9\x01\n" +
 	"\x18RecordCompletionsRequest\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x1c\n" +
@@ -836,7 +856,9 @@ const file_creditbank_v1_completion_proto_rawDesc = "" +
 	"\n" +
 	"statements\x18\x04 \x03(\fR\n" +
 	"statements\x12'\n" +
-	"\x04view\x18\x05 \x01(\x0e2\x13.creditbank.v1.ViewR\x04view\"\xcf\x01\n" +
+	"\x04view\x18\x05 \x01(\x0e2\x13.creditbank.v1.ViewR\x04view\x12\x17\n" +
+	"\abank_id\x18\x06 \x01(\tR\x06bankId\x12\x12\n" +
+	"\x04root\x18\a \x01(\fR\x04root\"\xcf\x01\n" +
 	"\x0fStatementResult\x126\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1e.creditbank.v1.StatementStatusR\x06status\x12\x1f\n" +
 	"\ventry_index\x18\x02 \x01(\x04R\n" +
