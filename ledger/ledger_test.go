@@ -64,14 +64,14 @@ func (a *anchor) Save(b []byte) error {
 	return nil
 }
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
+	must(tb, err)
 	signer, err := note.NewSigner(merkle.SignerKey(origin, key))
-	must(t, err)
+	must(tb, err)
 	verifier, err := note.NewVerifier(merkle.VerifierKey(origin, key.Public().(ed25519.PublicKey)))
-	must(t, err)
+	must(tb, err)
 	return &world{engine: store.NewMemory(), anchor: &anchor{}, signer: signer, verifier: verifier, now: time.Now}
 }
 
@@ -99,10 +99,10 @@ func (w *world) fsck(t *testing.T) ledger.FsckReport {
 	return report
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

@@ -88,6 +88,11 @@ func (m *machine) commit(t *rapid.T) {
 			m.below[string(key)] = value
 		}
 	}
+	// The ledger goes on with the same state; one that is opened again begins with an empty one.
+	if rapid.Bool().Draw(t, "go on") {
+		m.state.Committed()
+		return
+	}
 	m.state = book.NewState(m.below)
 	if len(m.below) > 0 && rapid.Bool().Draw(t, "prefetch") {
 		for _, key := range slices.Sorted(maps.Keys(m.below)) {
