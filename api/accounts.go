@@ -289,6 +289,6 @@ func (b *Bank) readAccount(ctx context.Context, id unit.AccountID) (Account, err
 	}
 	return Account{
 		ID: id, Number: person.Number, Status: row.GetStatus(), Home: row.GetHome(),
-		Opened: time.UnixMicro(row.GetOpenedTime()).UTC(),
+		Opened: timeOf(row.GetOpenedTime()),
 	}, nil
 }

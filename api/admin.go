@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
@@ -411,6 +410,3 @@ func (b *Bank) Found(ctx context.Context, f Founding) error {
 	})
 	return err
 }
-
-// timeOf is a time of the ledger.
-func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

@@ -184,11 +184,15 @@ func (d *directory) readKey(value []byte) error {
 	return nil
 }
 
+// timeOf is a time of the ledger.
+func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
+
+// optionalTime is a time of the ledger, or the zero time where there is none.
 func optionalTime(micros int64) time.Time {
 	if micros == 0 {
 		return time.Time{}
 	}
-	return time.UnixMicro(micros)
+	return timeOf(micros)
 }
 
 func (d *directory) readOfficer(value []byte) error {

@@ -38,8 +38,8 @@ func policyOf(p *published) Policy {
 		Hash: f.GetPolicyHash(), ID: f.GetPolicy(), Version: f.GetVersion(), Organization: f.GetOrganization(),
 		Title:         p.Title(),
 		EffectiveFrom: dayString(f.GetEffectiveFromDay()), EffectiveUntil: dayString(f.GetEffectiveUntilDay()),
-		Published: p.inForce(), ProposedTime: time.UnixMicro(p.row.GetTime()).UTC(),
-		PublishedTime: optionalTime(p.row.GetPublishedTime()).UTC(),
+		Published: p.inForce(), ProposedTime: timeOf(p.row.GetTime()),
+		PublishedTime: optionalTime(p.row.GetPublishedTime()),
 	}
 }
 

@@ -264,7 +264,7 @@ func (r entryReader) page(
 func (r entryReader) entry(ctx context.Context, item *ledgerv1.CompletionItem, reasons bool) (PortfolioEntry, error) {
 	entry := PortfolioEntry{
 		Index: item.GetIndex(), Platform: r.directory.numbers[item.GetOrganization()], EndDate: dayString(item.GetEndDay()),
-		Recorded: time.UnixMicro(item.GetTime()).UTC(), Decision: standingDecision(item, nil),
+		Recorded: timeOf(item.GetTime()), Decision: standingDecision(item, nil),
 	}
 	if c := r.directory.byIndex[item.GetCourse()]; c != nil {
 		entry.Course, entry.Title, entry.Provider = c.fact.GetCode(), c.fact.GetTitle(), c.fact.GetProvider()

@@ -155,9 +155,9 @@ func readCase(ctx context.Context, view ledger.View, d *directory, id uint64) (C
 	}
 	c := Case{
 		ID: id, Status: row.GetStatus(), Causes: row.GetCauses(), Risk: int(row.GetRisk()),
-		Opened: time.UnixMicro(row.GetTime()).UTC(), Completion: row.GetCompletion().GetIndex(),
+		Opened: timeOf(row.GetTime()), Completion: row.GetCompletion().GetIndex(),
 		Account: unit.AccountID(row.GetAccount()), Platform: d.numbers[item.GetOrganization()], Category: item.GetCategory(),
-		EndDate: dayString(item.GetEndDay()), DecidedBy: row.GetOfficer(), Decided: optionalTime(row.GetDecidedTime()).UTC(),
+		EndDate: dayString(item.GetEndDay()), DecidedBy: row.GetOfficer(), Decided: optionalTime(row.GetDecidedTime()),
 	}
 	if course := d.byIndex[item.GetCourse()]; course != nil {
 		c.Course, c.Title, c.Provider = course.fact.GetCode(), course.fact.GetTitle(), course.fact.GetProvider()
@@ -210,7 +210,7 @@ func (b *Bank) GetCase(ctx context.Context, caller access.Caller, id uint64) (Ca
 	if err := reader.explain(ctx, item, &entry); err != nil {
 		return Case{}, Evidence{}, nil, err
 	}
-	return c, Evidence{Completion: stated.GetCompletion(), Posted: optionalTime(opened.GetPostedAt()).UTC()}, entry.Decision, nil
+	return c, Evidence{Completion: stated.GetCompletion(), Posted: optionalTime(opened.GetPostedAt())}, entry.Decision, nil
 }
 
 // permittedCase answers a case that the caller may see; to others it is not there.
@@ -426,7 +426,7 @@ func (j *judgement) judgeAgain(verdict Verdict) error {
 	if err != nil {
 		return err
 	}
-	posted := time.UnixMicro(opened.GetPostedAt()).UTC()
+	posted := timeOf(opened.GetPostedAt())
 	s := readStatement(opened.GetStatement(), [32]byte{}, posted)
 	c, p := j.directory.byIndex[recorded.GetCourse()], j.directory.policyOf(recorded.GetPolicyHash())
 	if s.fault != nil || s.completion == nil || c == nil || p == nil {

@@ -250,14 +250,11 @@ func must[T any, M message[T]](s *State, key []byte, what string) (M, error) {
 	return edit[T, M](s, key)
 }
 
-// factName is the name of an entry's fact, such as "CompletionRecorded".
-func factName(e *ledgerv1.Entry) string {
+// Fact is the name of what happened in an entry, such as "CompletionRecorded"; empty when the entry has no fact.
+func Fact(e *ledgerv1.Entry) string {
 	fact := e.ProtoReflect().WhichOneof(e.ProtoReflect().Descriptor().Oneofs().ByName("fact"))
 	if fact == nil {
 		return ""
 	}
 	return string(fact.Message().Name())
 }
-
-// Fact is the name of what happened in an entry, such as "CompletionRecorded"; empty when the entry has no fact.
-func Fact(e *ledgerv1.Entry) string { return factName(e) }
