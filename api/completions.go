@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
@@ -318,5 +316,5 @@ func readReject(ctx context.Context, view ledger.View, organization, n uint64) (
 		return nil, err
 	}
 	row := new(ledgerv1.RejectRow)
-	return row, proto.Unmarshal(values[0], row)
+	return row, row.UnmarshalVT(values[0])
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
@@ -153,7 +151,7 @@ func readDirectory(ctx context.Context, view ledger.View, version uint64, last *
 
 func (d *directory) readOrganization(value []byte) error {
 	row := new(ledgerv1.OrganizationRow)
-	if err := proto.Unmarshal(value, row); err != nil {
+	if err := row.UnmarshalVT(value); err != nil {
 		return err
 	}
 	d.organizations[row.GetFact().GetOrganization()] = row
@@ -163,7 +161,7 @@ func (d *directory) readOrganization(value []byte) error {
 
 func (d *directory) readKey(value []byte) error {
 	row := new(ledgerv1.KeyRow)
-	if err := proto.Unmarshal(value, row); err != nil {
+	if err := row.UnmarshalVT(value); err != nil {
 		return err
 	}
 	fact := row.GetFact()
@@ -197,7 +195,7 @@ func optionalTime(micros int64) time.Time {
 
 func (d *directory) readOfficer(value []byte) error {
 	row := new(ledgerv1.OfficerRow)
-	if err := proto.Unmarshal(value, row); err != nil {
+	if err := row.UnmarshalVT(value); err != nil {
 		return err
 	}
 	d.officers[row.GetFact().GetOfficer()] = row
@@ -206,7 +204,7 @@ func (d *directory) readOfficer(value []byte) error {
 
 func (d *directory) readCourse(value []byte) error {
 	row := new(ledgerv1.CourseRow)
-	if err := proto.Unmarshal(value, row); err != nil {
+	if err := row.UnmarshalVT(value); err != nil {
 		return err
 	}
 	c := &course{CourseRow: row, fact: row.GetFact()}
@@ -218,7 +216,7 @@ func (d *directory) readCourse(value []byte) error {
 
 func (d *directory) readPolicy(ctx context.Context, view ledger.View, value []byte, last *directory) error {
 	row := new(ledgerv1.PolicyRow)
-	if err := proto.Unmarshal(value, row); err != nil {
+	if err := row.UnmarshalVT(value); err != nil {
 		return err
 	}
 	hash := policyHash(row.GetFact().GetPolicyHash())
@@ -261,7 +259,7 @@ func entryOf(ctx context.Context, view ledger.View, index uint64) (*ledgerv1.Ent
 		return nil, err
 	}
 	e := new(ledgerv1.Entry)
-	if err := proto.Unmarshal(b, e); err != nil {
+	if err := e.UnmarshalVT(b); err != nil {
 		return nil, fmt.Errorf("%w: entry %d: %v", ledger.ErrDamaged, index, err)
 	}
 	return e, nil

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
@@ -143,7 +141,7 @@ func (b *Bank) shown(
 	ctx context.Context, caller access.Caller, view ledger.View, d *directory, index uint64, raw []byte,
 ) (LogEntry, error) {
 	e := new(ledgerv1.Entry)
-	if err := proto.Unmarshal(raw, e); err != nil {
+	if err := e.UnmarshalVT(raw); err != nil {
 		return LogEntry{}, fmt.Errorf("%w: entry %d: %v", ledger.ErrDamaged, index, err)
 	}
 	entry := LogEntry{Index: index, Time: timeOf(e.GetTime()), LeafHash: merkle.LeafHash(raw)}

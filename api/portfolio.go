@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/ledger"
@@ -235,7 +233,7 @@ func (r entryReader) page(
 			return nil, nil, err
 		}
 		month := new(ledgerv1.MonthRow)
-		if err := proto.Unmarshal(row.Value, month); err != nil {
+		if err := month.UnmarshalVT(row.Value); err != nil {
 			return nil, nil, fmt.Errorf("%w: month %x: %v", ledger.ErrDamaged, row.Key, err)
 		}
 		items := month.GetItems()

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
@@ -479,9 +478,15 @@ func (b *Bank) openCompletion(ctx context.Context, recorded *ledgerv1.Completion
 	return opened, unseal(sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened)
 }
 
+// sealable is what sealed payloads hold.
+type sealable interface {
+	MarshalVT() ([]byte, error)
+	UnmarshalVT(b []byte) error
+}
+
 // seal closes a message under the key of an account.
-func seal(sealer *vault.Sealer, fact string, statement unit.StatementID, m proto.Message) ([]byte, error) {
-	plain, err := proto.Marshal(m)
+func seal(sealer *vault.Sealer, fact string, statement unit.StatementID, m sealable) ([]byte, error) {
+	plain, err := m.MarshalVT()
 	if err != nil {
 		return nil, fmt.Errorf("api: seal: %v", err)
 	}
@@ -489,14 +494,14 @@ func seal(sealer *vault.Sealer, fact string, statement unit.StatementID, m proto
 }
 
 // unseal opens what seal closed.
-func unseal(sealer *vault.Sealer, fact string, statement, sealed []byte, m proto.Message) error {
+func unseal(sealer *vault.Sealer, fact string, statement, sealed []byte, m sealable) error {
 	var id unit.StatementID
 	copy(id[:], statement)
 	plain, err := sealer.Unseal(fact, id, sealed)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ledger.ErrDamaged, err)
 	}
-	if err := proto.Unmarshal(plain, m); err != nil {
+	if err := m.UnmarshalVT(plain); err != nil {
 		return fmt.Errorf("%w: a sealed %s: %v", ledger.ErrDamaged, fact, err)
 	}
 	return nil

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/ledger"
@@ -198,7 +196,7 @@ func (b *Bank) GetCase(ctx context.Context, caller access.Caller, id uint64) (Ca
 		return Case{}, Evidence{}, nil, err
 	}
 	stated := new(statementv1.Statement)
-	if err := proto.Unmarshal(opened.GetStatement(), stated); err != nil {
+	if err := stated.UnmarshalVT(opened.GetStatement()); err != nil {
 		return Case{}, Evidence{}, nil, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
 	}
 	item, err := view.State(ctx).Completion(c.Account, &ledgerv1.CompletionRef{Index: c.Completion, EndDay: recorded.GetEndDay()})

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
@@ -136,7 +134,7 @@ func (b *Bank) Sweep(ctx context.Context) (entries uint64, err error) {
 			return entries, err
 		}
 		account := new(ledgerv1.AccountRow)
-		if err := proto.Unmarshal(row.Value, account); err != nil {
+		if err := account.UnmarshalVT(row.Value); err != nil {
 			return entries, fmt.Errorf("%w: account: %v", ledger.ErrDamaged, err)
 		}
 		if len(account.GetPending())+len(account.GetExpiring()) == 0 {

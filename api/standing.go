@@ -173,7 +173,7 @@ func statedCompletion(sealer *vault.Sealer, recorded *ledgerv1.CompletionRecorde
 		return nil, err
 	}
 	stated := new(statementv1.Statement)
-	if err := proto.Unmarshal(opened.GetStatement(), stated); err != nil {
+	if err := stated.UnmarshalVT(opened.GetStatement()); err != nil {
 		return nil, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
 	}
 	return stated.GetCompletion(), nil

@@ -59,6 +59,7 @@ func (s *statement) read(now time.Time) *Error {
 	if len(s.bytes) > MaxStatementBytes {
 		return invalid(ReasonStatementSize, "", "the statement has %d bytes, at most %d are taken", len(s.bytes), MaxStatementBytes)
 	}
+	// Not by the generated UnmarshalVT, which drops what it does not know of a Timestamp: nothing signed is overlooked.
 	m := new(statementv1.Statement)
 	if err := proto.Unmarshal(s.bytes, m); err != nil {
 		return invalid(ReasonStatementMalformed, "", "the bytes are no creditbank.statement.v1.Statement")

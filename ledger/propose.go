@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 
 	"github.com/learning-credit-bank/creditbank/ledger/book"
@@ -109,7 +107,7 @@ func (tx *Tx) Append(e *ledgerv1.Entry) (index uint64, err error) {
 	if _, err := io.ReadFull(tx.ledger.config.Rand, e.Salt); err != nil {
 		return 0, fmt.Errorf("ledger: salt: %v", err)
 	}
-	b, err := proto.Marshal(e)
+	b, err := e.MarshalVT()
 	if err != nil {
 		return 0, fmt.Errorf("ledger: entry: %v", err)
 	}
@@ -142,7 +140,7 @@ func decodeEntry(index uint64, b []byte) (*ledgerv1.Entry, error) {
 		return nil, fmt.Errorf("%w: entry %d", ErrNotFound, index)
 	}
 	e := new(ledgerv1.Entry)
-	if err := proto.Unmarshal(b, e); err != nil {
+	if err := e.UnmarshalVT(b); err != nil {
 		return nil, fmt.Errorf("%w: entry %d cannot be read: %v", ErrDamaged, index, err)
 	}
 	return e, nil

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"google.golang.org/protobuf/proto"
-
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 
 	"github.com/learning-credit-bank/creditbank/ledger/book"
@@ -30,7 +28,7 @@ func treeKey() []byte { return book.MetaKey("tree") }
 func (t *tip) save(batch *store.Batch) error {
 	root := t.edge.Root()
 	leaves, _ := t.edge.Partial(merkle.Tile{Level: 0, Index: t.size >> 8, Width: uint16(t.size & 0xff)})
-	row, err := proto.Marshal(&ledgerv1.TreeRow{Size: t.size, Time: t.time, Root: root[:], PartialLeaves: leaves})
+	row, err := (&ledgerv1.TreeRow{Size: t.size, Time: t.time, Root: root[:], PartialLeaves: leaves}).MarshalVT()
 	if err != nil {
 		return fmt.Errorf("ledger: tree: %v", err)
 	}
@@ -146,7 +144,7 @@ func founding(ctx context.Context, reader store.Reader) (*ledgerv1.BankFounded, 
 // loadTip rebuilds the right edge of the tree from its row and its tiles.
 func loadTip(ctx context.Context, reader store.Reader, row []byte) (tip, error) {
 	tree := new(ledgerv1.TreeRow)
-	if err := proto.Unmarshal(row, tree); err != nil {
+	if err := tree.UnmarshalVT(row); err != nil {
 		return tip{}, fmt.Errorf("%w: the tree's row cannot be read: %v", ErrDamaged, err)
 	}
 	leaves := func(_ context.Context, from, to uint64) ([]merkle.Hash, error) {

@@ -49,9 +49,9 @@ const maxRows = 1 << 16
 // touched row's message is ahead of its bytes.
 type row struct {
 	key     []byte
-	kept    []byte        // value as of the last Keep; nil: no row
-	message proto.Message // decoded value, nil if not decoded
-	value   []byte        // value since the last Keep, for rows that are no message
+	kept    []byte  // value as of the last Keep; nil: no row
+	message message // decoded value, nil if not decoded
+	value   []byte  // value since the last Keep, for rows that are no message
 	isValue bool
 	touched bool
 	changed bool
@@ -93,7 +93,7 @@ func (s *State) Keep() error {
 		if r.isValue {
 			r.kept, r.value, r.isValue = r.value, nil, false
 		} else {
-			value, err := proto.Marshal(r.message)
+			value, err := r.message.MarshalVT()
 			if err != nil {
 				return fmt.Errorf("book: row %x: %v", r.key, err)
 			}
@@ -186,14 +186,21 @@ func (s *State) set(key, value []byte) error {
 	return nil
 }
 
-// message is what generated messages of type T are.
-type message[T any] interface {
-	*T
+// message is what rows hold: generated messages, marshalled by generated code.
+type message interface {
 	proto.Message
+	MarshalVT() ([]byte, error)
+	UnmarshalVT(b []byte) error
+}
+
+// messageOf is what generated messages of type T are.
+type messageOf[T any] interface {
+	*T
+	message
 }
 
 // view answers a decoded row for reading, or nil when there is none.
-func view[T any, M message[T]](s *State, key []byte) (M, error) {
+func view[T any, M messageOf[T]](s *State, key []byte) (M, error) {
 	r, err := s.row(key)
 	if err != nil {
 		return nil, err
@@ -203,7 +210,7 @@ func view[T any, M message[T]](s *State, key []byte) (M, error) {
 			return nil, nil
 		}
 		decoded := M(new(T))
-		if err := proto.Unmarshal(r.kept, decoded); err != nil {
+		if err := decoded.UnmarshalVT(r.kept); err != nil {
 			return nil, fmt.Errorf("%w: row %x is damaged: %v", ErrInconsistent, key, err)
 		}
 		r.message = decoded
@@ -212,7 +219,7 @@ func view[T any, M message[T]](s *State, key []byte) (M, error) {
 }
 
 // edit answers a decoded row to be changed in place, a new one when there is none.
-func edit[T any, M message[T]](s *State, key []byte) (M, error) {
+func edit[T any, M messageOf[T]](s *State, key []byte) (M, error) {
 	decoded, err := view[T, M](s, key)
 	if err != nil {
 		return nil, err
@@ -227,7 +234,7 @@ func edit[T any, M message[T]](s *State, key []byte) (M, error) {
 }
 
 // create answers a new row, which must not be there yet.
-func create[T any, M message[T]](s *State, key []byte, what string) (M, error) {
+func create[T any, M messageOf[T]](s *State, key []byte, what string) (M, error) {
 	known, err := view[T, M](s, key)
 	if err != nil {
 		return nil, err
@@ -239,7 +246,7 @@ func create[T any, M message[T]](s *State, key []byte, what string) (M, error) {
 }
 
 // must answers a row to be changed in place, which must be there.
-func must[T any, M message[T]](s *State, key []byte, what string) (M, error) {
+func must[T any, M messageOf[T]](s *State, key []byte, what string) (M, error) {
 	known, err := view[T, M](s, key)
 	if err != nil {
 		return nil, err

@@ -110,7 +110,7 @@ func (s *State) Reject(organization uint64, row *ledgerv1.RejectRow) error {
 	if err != nil {
 		return err
 	}
-	value, err := proto.Marshal(row)
+	value, err := row.MarshalVT()
 	if err != nil {
 		return fmt.Errorf("book: reject: %v", err)
 	}
