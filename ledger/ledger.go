@@ -1,9 +1,9 @@
 // Package ledger is the append-only, publicly verifiable record of a bank: propose → apply → commit → publish.
 //
 // One writer runs all proposals. For everything that waits it appends the entries, lets ledger/book add their deltas to
-// the state, and writes entries, tiles and state in one atomic, durable commit. Then it signs a checkpoint, makes the
-// checkpoint durable at the anchor, and only then releases the receipts and lets readers see. Readers stand on a
-// snapshot of what was published and never wait for the writer.
+// the state, and writes entries, tiles and state in one atomic, durable commit, while the steps of the next batch run.
+// Then it signs a checkpoint, makes the checkpoint durable at the anchor, and only then releases the receipts and lets
+// readers see. Readers stand on a snapshot of what was published and never wait for the writer.
 //
 // The package judges nothing and knows no policy, no key of an organization and no transport. Its one invariant: what
 // was published is a prefix of everything that will ever be published under the same origin. Where that is in doubt – a
@@ -126,11 +126,10 @@ type Ledger struct {
 	// started and startedWall are the clock when the ledger was opened, with and without its monotonic reading.
 	started, startedWall time.Time
 
-	// tip and state are the writer's alone: what the next batch builds on.
-	tip   tip
+	// tip is the newest durable tree: the committed batch's to move while there is one, the writer's otherwise.
+	tip tip
+	// state is the writer's alone: everything that steps have done so far.
 	state *book.State
-	// crowd is how many proposals the newest batch had.
-	crowd int
 
 	// published is what readers see.
 	mu        sync.Mutex
@@ -162,7 +161,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		l.published.release()
 		return nil, err
 	}
-	go l.write() //nolint:contextcheck // it outlives ctx; each batch runs under its first proposal's
+	go l.write()
 	return l, nil
 }
 
@@ -220,12 +219,12 @@ func (l *Ledger) checkGap() error {
 }
 
 // now is the time of the next entries: never before the newest one.
-func (l *Ledger) now() (int64, error) {
+func (l *Ledger) now(newest int64) (int64, error) {
 	now := l.config.Now()
 	step := now.Round(0).Sub(l.startedWall) - now.Sub(l.started)
 	if step.Abs() > maxClockStep {
 		return 0, fmt.Errorf("%w: it was set by %s while the bank was running; check it and restart",
 			ErrClock, step.Round(time.Second))
 	}
-	return max(l.tip.time, now.UnixMicro()), nil
+	return max(newest, now.UnixMicro()), nil
 }

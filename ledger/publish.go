@@ -14,10 +14,11 @@ import (
 
 // tip is the newest durable state of the tree.
 type tip struct {
-	head store.Head
-	size uint64
-	time int64 // of the newest entry, microseconds
-	edge *merkle.Edge
+	head      store.Head
+	size      uint64
+	time      int64  // of the newest entry, microseconds
+	directory uint64 // version, see book.State.Directory
+	edge      *merkle.Edge
 }
 
 func formatKey() []byte { return book.MetaKey("format") }
@@ -63,6 +64,9 @@ func (l *Ledger) recover(ctx context.Context) error {
 		return err
 	}
 	loaded.head = head
+	if loaded.directory, err = l.state.Directory(); err != nil {
+		return err
+	}
 	if err := l.checkFounding(ctx); err != nil {
 		return err
 	}
@@ -97,20 +101,24 @@ func (l *Ledger) anchored() (merkle.Checkpoint, error) {
 // found writes entry 0.
 func (l *Ledger) found(ctx context.Context, head store.Head) error {
 	l.tip = tip{head: head, edge: new(merkle.Edge)}
-	now, err := l.now()
+	now, err := l.now(0)
 	if err != nil {
 		return err
 	}
-	tx := &Tx{State: l.state, ctx: ctx, ledger: l, time: now}
-	if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_BankFounded{BankFounded: &ledgerv1.BankFounded{
+	first := &batch{Tx: &Tx{State: l.state, ctx: ctx, ledger: l, time: now}}
+	if _, err := first.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_BankFounded{BankFounded: &ledgerv1.BankFounded{
 		BankId: l.config.BankID, Origin: l.config.Origin, Format: Format,
 	}}}); err != nil {
 		return err
 	}
-	if err := tx.Keep(); err != nil {
+	if err := errors.Join(first.Keep(), first.seal()); err != nil {
 		return err
 	}
-	return l.commit(ctx, tx)
+	if err := l.commit(first); err != nil {
+		return l.halt(ctx, err)
+	}
+	l.state.Committed()
+	return nil
 }
 
 // checkFounding compares entry 0 with the configuration.
@@ -205,12 +213,8 @@ func (l *Ledger) show(next tip, checkpoint []byte) error {
 	if err != nil {
 		return fmt.Errorf("ledger: snapshot: %w", err)
 	}
-	directory, err := l.state.Directory()
-	if err != nil {
-		return errors.Join(err, snapshot.Close())
-	}
 	l.tip = next
-	published := newView(snapshot, checkpoint, directory, next)
+	published := newView(snapshot, checkpoint, next)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.published != nil {

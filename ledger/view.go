@@ -28,9 +28,9 @@ type view struct {
 	references atomic.Int64
 }
 
-func newView(snapshot store.Snapshot, checkpoint []byte, directory uint64, t tip) *view {
+func newView(snapshot store.Snapshot, checkpoint []byte, t tip) *view {
 	v := &view{
-		snapshot: snapshot, checkpoint: checkpoint, size: t.size, directory: directory, time: t.time,
+		snapshot: snapshot, checkpoint: checkpoint, size: t.size, directory: t.directory, time: t.time,
 		tiles: t.edge.Clone().Reader(tiles{snapshot}),
 	}
 	v.references.Store(1)

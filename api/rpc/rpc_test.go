@@ -225,7 +225,8 @@ func postProto(s api.Submission, view creditbankv1.View) *creditbankv1.RecordCom
 	}
 }
 
-// gate is an engine whose commits wait while it is shut.
+// gate is an engine on which the writer waits while it is shut, for what it reads and for what it commits. Others read
+// snapshots.
 type gate struct {
 	store.Engine
 	mu   sync.Mutex
@@ -257,14 +258,24 @@ func (g *gate) close() (open func()) {
 	})
 }
 
-// Commit implements store.Engine.
-func (g *gate) Commit(ctx context.Context, batch *store.Batch, expected store.Head) error {
+func (g *gate) pass() {
 	g.mu.Lock()
 	shut := g.shut
 	g.mu.Unlock()
 	if shut != nil {
 		<-shut
 	}
+}
+
+// Get implements store.Engine.
+func (g *gate) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
+	g.pass()
+	return g.Engine.Get(ctx, keys...)
+}
+
+// Commit implements store.Engine.
+func (g *gate) Commit(ctx context.Context, batch *store.Batch, expected store.Head) error {
+	g.pass()
 	return g.Engine.Commit(ctx, batch, expected)
 }
 

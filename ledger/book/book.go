@@ -32,14 +32,16 @@ type Rows interface {
 // became different. It is used by one goroutine.
 //
 // The changes of one entry, or of several, are kept or undone as a whole: [State.Keep] makes them part of the state,
-// [State.Undo] drops everything since the last Keep. Whoever has made [State.Changes] durable below says so with
-// [State.Committed] and goes on with the same state, which spares reading and decoding rows that are needed again soon.
+// [State.Undo] drops everything since the last Keep. Whoever makes [State.Changes] durable below says so with
+// [State.HandedOver], goes on with the same state, and says [State.Committed] when they are: rows that are needed again soon
+// are not read and decoded again, and what comes next need not wait for the disk.
 type State struct {
 	below Rows
 	// rows are those that were used lately, older those before them: what is not used for a generation is forgotten.
 	rows, older map[string]*row
 	touched     []*row // since the last Keep or Undo
-	changed     []*row // since the last Committed, in order
+	changed     []*row // kept since the last HandedOver, in order
+	flying      []*row // handed over, and not known to be committed
 }
 
 // maxRows is how many rows one generation holds: enough for the accounts of a busy hour, and some 100 MB at most.
@@ -117,8 +119,8 @@ func (s *State) Undo() {
 	s.touched = s.touched[:0]
 }
 
-// Changes yields the rows that are different from those below, each once; a nil value is a row that is gone. What was
-// not kept is not among them.
+// Changes yields the rows that became different since the last HandedOver, each once; a nil value is a row that is gone. What
+// was not kept is not among them.
 func (s *State) Changes(yield func(key, value []byte) bool) {
 	for _, r := range s.changed {
 		if !yield(r.key, r.kept) {
@@ -127,17 +129,25 @@ func (s *State) Changes(yield func(key, value []byte) bool) {
 	}
 }
 
-// Committed says that all changes are rows below now. The state forgets what has not been used for long, and statements:
-// they are looked for once.
-func (s *State) Committed() {
+// HandedOver says that somebody is making all changes durable below. They are no changes any more, but the state holds on to
+// them until it hears of Committed, of which there must be one before the next HandedOver.
+func (s *State) HandedOver() {
 	for _, r := range s.changed {
 		r.changed = false
+	}
+	s.changed, s.flying = s.flying[:0], s.changed
+}
+
+// Committed says that what was handed over are rows below now. The state forgets what has not been used for long, and
+// statements: they are looked for once. What is changed, or handed over next, has been used since the last time.
+func (s *State) Committed() {
+	for _, r := range s.flying {
 		if r.key[0] == TableStatements {
 			delete(s.rows, string(r.key))
 			delete(s.older, string(r.key))
 		}
 	}
-	s.changed = s.changed[:0]
+	s.flying = s.flying[:0]
 	if len(s.rows) > maxRows {
 		s.rows, s.older = make(map[string]*row), s.rows
 	}

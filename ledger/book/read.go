@@ -128,7 +128,7 @@ func (s *State) Months(id unit.AccountID, below [][]byte) []int32 {
 	for _, key := range below {
 		months = append(months, monthOfKey(key))
 	}
-	for _, rows := range [][]*row{s.changed, s.touched} { // all others are below
+	for _, rows := range [][]*row{s.flying, s.changed, s.touched} { // all others are below
 		for _, r := range rows {
 			if bytes.HasPrefix(r.key, prefix) {
 				months = append(months, monthOfKey(r.key))
