@@ -222,21 +222,21 @@ type entryReader struct {
 func (r entryReader) page(
 	ctx context.Context, id unit.AccountID, after entryPlace, size int, category string, reasons bool,
 ) (entries []PortfolioEntry, more *entryPlace, err error) {
-	months := store.Prefix(book.MonthsPrefix(id))
-	months.Reverse = true
+	weeks := store.Prefix(book.WeeksPrefix(id))
+	weeks.Reverse = true
 	if after != (entryPlace{}) {
-		months.End = book.MonthKey(id, book.MonthOf(after.Day)+1)
+		weeks.End = book.WeekKey(id, book.WeekOf(after.Day)+1)
 	}
 	var place entryPlace
-	for row, err := range r.view.Scan(ctx, months) {
+	for row, err := range r.view.Scan(ctx, weeks) {
 		if err != nil {
 			return nil, nil, err
 		}
-		month := new(ledgerv1.MonthRow)
-		if err := month.UnmarshalVT(row.Value); err != nil {
-			return nil, nil, fmt.Errorf("%w: month %x: %v", ledger.ErrDamaged, row.Key, err)
+		week := new(ledgerv1.WeekRow)
+		if err := week.UnmarshalVT(row.Value); err != nil {
+			return nil, nil, fmt.Errorf("%w: week %x: %v", ledger.ErrDamaged, row.Key, err)
 		}
-		items := month.GetItems()
+		items := week.GetItems()
 		slices.SortFunc(items, func(a, b *ledgerv1.CompletionItem) int {
 			return cmp.Or(cmp.Compare(b.GetEndDay(), a.GetEndDay()), cmp.Compare(b.GetIndex(), a.GetIndex()))
 		})

@@ -38,9 +38,9 @@ type standing struct {
 
 // standingKeys names the rows that a decision reads.
 func standingKeys(account unit.AccountID, judged *policy.Prepared) [][]byte {
-	keys := [][]byte{book.AccountKey(account), book.MonthKey(account, book.MonthOf(int32(judged.EndDay())))}
+	keys := [][]byte{book.AccountKey(account), book.WeekKey(account, book.WeekOf(int32(judged.EndDay())))}
 	for _, day := range judged.Days() {
-		key := book.MonthKey(account, book.MonthOf(int32(day)))
+		key := book.WeekKey(account, book.WeekOf(int32(day)))
 		if !slices.ContainsFunc(keys, func(k []byte) bool { return string(k) == string(key) }) {
 			keys = append(keys, key)
 		}
@@ -96,12 +96,12 @@ func (s *standing) Busy(day policy.Day) []policy.Busy {
 }
 
 func (s *standing) day(day policy.Day) *ledgerv1.DayItem {
-	month, err := s.tx.Month(s.id, book.MonthOf(int32(day)))
+	week, err := s.tx.Week(s.id, book.WeekOf(int32(day)))
 	if err != nil {
 		s.fail(err)
 		return nil
 	}
-	for _, item := range month.GetDays() {
+	for _, item := range week.GetDays() {
 		if item.GetDay() == int32(day) {
 			return item
 		}
@@ -360,16 +360,16 @@ func reverseLots(item *ledgerv1.CompletionItem) (changes []*ledgerv1.LotChange, 
 // remainderOwed is how many minutes of a course were spent by later completions before the ones that left them were taken
 // back: whoever gives minutes back now gives those back that there still were.
 func remainderOwed(tx *ledger.Tx, id unit.AccountID, but *ledgerv1.CompletionItem) (owed int64, err error) {
-	months, err := tx.Months(id)
+	weeks, err := tx.Weeks(id)
 	if err != nil {
 		return 0, err
 	}
-	for _, number := range months {
-		month, err := tx.Month(id, number)
+	for _, number := range weeks {
+		week, err := tx.Week(id, number)
 		if err != nil {
 			return 0, err
 		}
-		for _, item := range month.GetItems() {
+		for _, item := range week.GetItems() {
 			counts := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED || len(item.GetEffectsIn()) == 0
 			if counts || item.GetCourse() != but.GetCourse() || item.GetIndex() == but.GetIndex() {
 				continue

@@ -120,17 +120,17 @@ func shakenBy(
 	if !spent && !stood {
 		return nil, nil
 	}
-	months, err := tx.Months(id)
+	weeks, err := tx.Weeks(id)
 	if err != nil {
 		return nil, err
 	}
 	var duplicate, later *ledgerv1.CompletionItem
-	for _, number := range months {
-		month, err := tx.Month(id, number)
+	for _, number := range weeks {
+		week, err := tx.Week(id, number)
 		if err != nil {
 			return nil, err
 		}
-		for _, item := range month.GetItems() {
+		for _, item := range week.GetItems() {
 			if item.GetIndex() == gone.GetIndex() || item.GetCasePlusOne() != 0 {
 				continue
 			}

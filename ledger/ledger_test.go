@@ -524,14 +524,14 @@ func set(t *testing.T, engine store.Engine, key, value []byte) {
 	must(t, engine.Commit(t.Context(), &b, engine.Head()))
 }
 
-func TestMonthsSeesTheBatch(t *testing.T) {
+func TestWeeksSeesTheBatch(t *testing.T) {
 	w := newWorld(t)
 	l := w.open(t)
 	id := unit.AccountID{1}
 	_, err := l.Propose(t.Context(), nil, func(tx *ledger.Tx) error {
-		months, err := tx.Months(id)
-		if len(months) != 0 {
-			t.Errorf("a new account has months %v", months)
+		weeks, err := tx.Weeks(id)
+		if len(weeks) != 0 {
+			t.Errorf("a new account has weeks %v", weeks)
 		}
 		return err
 	})

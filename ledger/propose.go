@@ -151,16 +151,16 @@ func decodeEntry(index uint64, b []byte) (*ledgerv1.Entry, error) {
 	return e, nil
 }
 
-// Months answers the numbers of all months of an account, for the rare step that cannot name the rows it needs.
-func (tx *Tx) Months(id unit.AccountID) ([]int32, error) {
+// Weeks answers the numbers of all weeks of an account, for the rare step that cannot name the rows it needs.
+func (tx *Tx) Weeks(id unit.AccountID) ([]int32, error) {
 	var below [][]byte
-	for row, err := range tx.ledger.config.Engine.Scan(tx.ctx, store.Prefix(book.MonthsPrefix(id))) {
+	for row, err := range tx.ledger.config.Engine.Scan(tx.ctx, store.Prefix(book.WeeksPrefix(id))) {
 		if err != nil {
 			return nil, fmt.Errorf("ledger: read: %w", err)
 		}
 		below = append(below, slices.Clone(row.Key))
 	}
-	return tx.State.Months(id, below), nil
+	return tx.State.Weeks(id, below), nil
 }
 
 // rows reads single rows of an engine or a snapshot for the state.

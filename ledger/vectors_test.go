@@ -461,7 +461,7 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		return
 	}
 	m := map[string]proto.Message{
-		"TreeRow": new(ledgerv1.TreeRow), "AccountRow": new(ledgerv1.AccountRow), "MonthRow": new(ledgerv1.MonthRow),
+		"TreeRow": new(ledgerv1.TreeRow), "AccountRow": new(ledgerv1.AccountRow), "WeekRow": new(ledgerv1.WeekRow),
 		"OrganizationRow": new(ledgerv1.OrganizationRow), "KeyRow": new(ledgerv1.KeyRow),
 		"OfficerRow": new(ledgerv1.OfficerRow), "CourseRow": new(ledgerv1.CourseRow), "PolicyRow": new(ledgerv1.PolicyRow),
 		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow),
@@ -866,7 +866,7 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"tile 1 of level 2":                  book.TileKey(2, 1),
 		"statement of organization 3":        book.StatementKey(number, id),
 		"account":                            book.AccountKey(account),
-		"month 2026-03 of the account":       book.MonthKey(account, book.MonthOf(recorded.GetEndDay())),
+		"week of 2026-03-10 of the account":  book.WeekKey(account, book.WeekOf(recorded.GetEndDay())),
 		"organization":                       book.OrganizationKey(registered.GetOrganization()),
 		"key":                                book.SigningKeyKey(key.GetKeyId()),
 		"officer":                            book.OfficerKey("officer-1"),

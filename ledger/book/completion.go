@@ -18,7 +18,7 @@ func (s *State) completionRecorded(e *ledgerv1.Entry, fact *ledgerv1.CompletionR
 	if err != nil {
 		return err
 	}
-	month, err := edit[ledgerv1.MonthRow](s, MonthKey(id, MonthOf(fact.GetEndDay())))
+	week, err := edit[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(fact.GetEndDay())))
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (s *State) completionRecorded(e *ledgerv1.Entry, fact *ledgerv1.CompletionR
 		Category:     fact.GetCategory(),
 		EndDay:       fact.GetEndDay(),
 	}
-	month.Items = append(month.Items, item)
+	week.Items = append(week.Items, item)
 	account.Completions++
 	if fact.GetOutcome() == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
 		ref := &ledgerv1.CompletionRef{Index: e.GetIndex(), EndDay: fact.GetEndDay()}
@@ -221,18 +221,18 @@ func (s *State) account(b []byte) (unit.AccountID, *ledgerv1.AccountRow, error) 
 
 // completion answers a completion of an account to be changed.
 func (s *State) completion(id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
-	month, err := must[ledgerv1.MonthRow](s, MonthKey(id, MonthOf(ref.GetEndDay())), "such completion")
+	week, err := must[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(ref.GetEndDay())), "such completion")
 	if err != nil {
 		return nil, err
 	}
-	if item := find(month, ref.GetIndex()); item != nil {
+	if item := find(week, ref.GetIndex()); item != nil {
 		return item, nil
 	}
 	return nil, fmt.Errorf("%w: there is no completion %d on the account", ErrInconsistent, ref.GetIndex())
 }
 
-func find(month *ledgerv1.MonthRow, index uint64) *ledgerv1.CompletionItem {
-	items := month.GetItems()
+func find(week *ledgerv1.WeekRow, index uint64) *ledgerv1.CompletionItem {
+	items := week.GetItems()
 	i, ok := slices.BinarySearchFunc(items, index, func(item *ledgerv1.CompletionItem, index uint64) int {
 		return compare(item.GetIndex(), index)
 	})

@@ -335,16 +335,16 @@ func (s *State) addDayMinutes(id unit.AccountID, delta *ledgerv1.DayMinutes) err
 
 // day answers a day of an account to be changed.
 func (s *State) day(id unit.AccountID, day int32) (*ledgerv1.DayItem, error) {
-	month, err := edit[ledgerv1.MonthRow](s, MonthKey(id, MonthOf(day)))
+	week, err := edit[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(day)))
 	if err != nil {
 		return nil, err
 	}
-	for _, item := range month.GetDays() {
+	for _, item := range week.GetDays() {
 		if item.GetDay() == day {
 			return item, nil
 		}
 	}
 	item := &ledgerv1.DayItem{Day: day}
-	month.Days = append(month.Days, item)
+	week.Days = append(week.Days, item)
 	return item, nil
 }

@@ -2,7 +2,6 @@ package book
 
 import (
 	"encoding/binary"
-	"time"
 
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
@@ -14,7 +13,7 @@ const (
 	TableTiles         byte = 0x03
 	TableStatements    byte = 0x04
 	TableAccounts      byte = 0x05
-	TableMonths        byte = 0x06
+	TableWeeks         byte = 0x06
 	TableOrganizations byte = 0x07
 	TableKeys          byte = 0x08
 	TableOfficers      byte = 0x09
@@ -57,20 +56,26 @@ func StatementsPrefix(organization uint64) []byte { return uintKey(TableStatemen
 // AccountKey is where the standing of an account lies.
 func AccountKey(id unit.AccountID) []byte { return append([]byte{TableAccounts}, id[:]...) }
 
-// MonthKey is where a month of an account lies; its number is year × 12 + month − 1.
-func MonthKey(id unit.AccountID, month int32) []byte {
-	key := append(make([]byte, 0, 1+len(id)+4), TableMonths)
+// WeekKey is where a week of an account lies, by its number.
+func WeekKey(id unit.AccountID, week int32) []byte {
+	key := append(make([]byte, 0, 1+len(id)+4), TableWeeks)
 	key = append(key, id[:]...)
-	return binary.BigEndian.AppendUint32(key, uint32(month))
+	return binary.BigEndian.AppendUint32(key, uint32(week))
 }
 
-// MonthsPrefix is the range of all months of an account.
-func MonthsPrefix(id unit.AccountID) []byte { return append([]byte{TableMonths}, id[:]...) }
+// WeeksPrefix is the range of all weeks of an account.
+func WeeksPrefix(id unit.AccountID) []byte { return append([]byte{TableWeeks}, id[:]...) }
 
-// MonthOf is the number of the month in which a day lies.
-func MonthOf(day int32) int32 {
-	date := time.Unix(int64(day)*86_400, 0).UTC()
-	return int32(date.Year())*12 + int32(date.Month()) - 1
+// WeekOf is the number of the week, from Monday to Sunday, in which a day lies: weeks are counted from the first of January
+// of the year 1, which was a Monday.
+func WeekOf(day int32) int32 {
+	const first = 719_162 // days from then to 1970-01-01
+	n := int64(day) + first
+	week := n / 7
+	if n%7 < 0 {
+		week--
+	}
+	return int32(week)
 }
 
 // OrganizationKey is where an organization lies.

@@ -13,8 +13,8 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
 
-// A month's number is year × 12 + month − 1, also before 1970.
-func TestMonthOf(t *testing.T) {
+// A week begins on Monday, also before 1970, and the first is that of 0001-01-01.
+func TestWeekOf(t *testing.T) {
 	t.Parallel()
 	for _, date := range []string{"1950-01-01", "1969-12-31", "1970-01-01", "1999-12-31", "2000-02-29", "2026-06-30", "2026-07-01"} {
 		at, err := time.Parse(time.DateOnly, date)
@@ -25,26 +25,30 @@ func TestMonthOf(t *testing.T) {
 		if at.Unix()%86_400 != 0 {
 			t.Fatalf("%s is no day", date)
 		}
-		want := int32(at.Year()*12 + int(at.Month()) - 1)
-		if month := book.MonthOf(int32(day)); month != want {
-			t.Errorf("%s: month %d, not %d", date, month, want)
+		want := int32((day - time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()/86_400) / 7)
+		if week := book.WeekOf(int32(day)); week != want {
+			t.Errorf("%s: week %d, not %d", date, week, want)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		day := rapid.Int32Range(-30_000, 60_000).Draw(t, "day")
-		if step := book.MonthOf(day+1) - book.MonthOf(day); step != 0 && step != 1 {
-			t.Fatalf("from day %d to the next the month steps by %d", day, step)
+		want := int32(0)
+		if time.Unix(int64(day)*86_400, 0).UTC().Weekday() == time.Sunday {
+			want = 1
+		}
+		if step := book.WeekOf(day+1) - book.WeekOf(day); step != want {
+			t.Fatalf("from day %d to the next the week steps by %d, not %d", day, step, want)
 		}
 	})
 }
 
-// Months, entries and blocks of feeds lie in their order, each under its prefix.
+// Weeks, entries and blocks of feeds lie in their order, each under its prefix.
 func TestKeyOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		id := unit.AccountID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "account"))
 		a, b := rapid.Uint64().Draw(t, "a"), rapid.Uint64().Draw(t, "b")
-		months := [2]int32{rapid.Int32Range(0, 50_000).Draw(t, "month"), rapid.Int32Range(0, 50_000).Draw(t, "other month")}
+		weeks := [2]int32{rapid.Int32Range(0, 50_000).Draw(t, "week"), rapid.Int32Range(0, 50_000).Draw(t, "other week")}
 		for _, c := range []struct {
 			name   string
 			x, y   []byte
@@ -56,7 +60,7 @@ func TestKeyOrder(t *testing.T) {
 			{"case", book.CaseKey(a), book.CaseKey(b), compare(a, b), []byte{book.TableCases}},
 			{"feed", book.FeedKey(7, a), book.FeedKey(7, b), compare(a, b), book.FeedKey(7, 0)[:9]},
 			{"tile", book.TileKey(2, a), book.TileKey(2, b), compare(a, b), []byte{book.TableTiles, 2}},
-			{"month", book.MonthKey(id, months[0]), book.MonthKey(id, months[1]), int(months[0]) - int(months[1]), book.MonthsPrefix(id)},
+			{"week", book.WeekKey(id, weeks[0]), book.WeekKey(id, weeks[1]), int(weeks[0]) - int(weeks[1]), book.WeeksPrefix(id)},
 		} {
 			if order := bytes.Compare(c.x, c.y); sign(order) != sign(c.order) {
 				t.Fatalf("%s: keys compare %d, what they name %d", c.name, order, c.order)

@@ -140,7 +140,7 @@ func (m *machine) itemMisfits(item *naiveItem, all map[string]*ledgerv1.Entry) {
 	}
 	elsewhere := item.ref()
 	elsewhere.EndDay += 40
-	all["completion in another month"] = released(account, &ledgerv1.Effects{LotChanges: []*ledgerv1.LotChange{{Completion: elsewhere}}})
+	all["completion in another week"] = released(account, &ledgerv1.Effects{LotChanges: []*ledgerv1.LotChange{{Completion: elsewhere}}})
 	change := func(c *ledgerv1.LotChange) *ledgerv1.Entry {
 		c.Completion = item.ref()
 		return released(account, &ledgerv1.Effects{LotChanges: []*ledgerv1.LotChange{c}})

@@ -35,7 +35,7 @@ type machine struct {
 
 const (
 	platformA, platformB = "platform-a", "platform-b"
-	firstDay             = int32(20_440) // late in a month, so that sessions and completions lie in different months
+	firstDay             = int32(20_440) // late in a week, so that sessions and completions lie in different weeks
 )
 
 func categories() []string { return []string{"arts", "health", "science"} }
@@ -451,7 +451,7 @@ func (m *machine) checkAccount(t *rapid.T, id unit.AccountID, want *naiveAccount
 	m.checkItems(t, id, a, want)
 }
 
-// checkItems compares months, completions, lots and days.
+// checkItems compares weeks, completions, lots and days.
 func (m *machine) checkItems(t *rapid.T, id unit.AccountID, a *ledgerv1.AccountRow, want *naiveAccount) {
 	var pending, expiring []string
 	sums := make(map[string]amounts)
@@ -507,21 +507,21 @@ func lotNames(refs []*ledgerv1.LotRef) []string {
 func (m *machine) checkDays(t *rapid.T, id unit.AccountID, want *naiveAccount) {
 	var keys [][]byte
 	for key := range m.below {
-		if bytes.HasPrefix([]byte(key), book.MonthsPrefix(id)) {
+		if bytes.HasPrefix([]byte(key), book.WeeksPrefix(id)) {
 			keys = append(keys, []byte(key))
 		}
 	}
 	sessions, days, items := 0, make(map[naiveDay]int64), 0
-	months := m.state.Months(id, keys)
-	for _, number := range months {
-		month, err := m.state.Month(id, number)
+	weeks := m.state.Weeks(id, keys)
+	for _, number := range weeks {
+		week, err := m.state.Week(id, number)
 		if err != nil {
 			t.Fatal(err)
 		}
-		items += len(month.GetItems())
-		for _, day := range month.GetDays() {
-			if book.MonthOf(day.GetDay()) != number {
-				t.Fatalf("day %d lies in month %d", day.GetDay(), number)
+		items += len(week.GetItems())
+		for _, day := range week.GetDays() {
+			if book.WeekOf(day.GetDay()) != number {
+				t.Fatalf("day %d lies in week %d", day.GetDay(), number)
 			}
 			sessions += len(day.GetSessions())
 			for _, d := range day.GetMinutes() {
@@ -539,6 +539,6 @@ func (m *machine) checkDays(t *rapid.T, id unit.AccountID, want *naiveAccount) {
 		wanted += len(day)
 	}
 	if sessions != wanted || items != len(want.items) || !maps.Equal(days, want.days) {
-		t.Fatalf("months %v hold %d sessions, %d completions, days %v; not %d, %d, %v", months, sessions, items, days, wanted, len(want.items), want.days)
+		t.Fatalf("weeks %v hold %d sessions, %d completions, days %v; not %d, %d, %v", weeks, sessions, items, days, wanted, len(want.items), want.days)
 	}
 }

@@ -22,18 +22,18 @@ func (s *State) Account(id unit.AccountID) (*ledgerv1.AccountRow, error) {
 	return view[ledgerv1.AccountRow](s, AccountKey(id))
 }
 
-// Month answers a month of an account.
-func (s *State) Month(id unit.AccountID, month int32) (*ledgerv1.MonthRow, error) {
-	return view[ledgerv1.MonthRow](s, MonthKey(id, month))
+// Week answers a week of an account.
+func (s *State) Week(id unit.AccountID, week int32) (*ledgerv1.WeekRow, error) {
+	return view[ledgerv1.WeekRow](s, WeekKey(id, week))
 }
 
 // Completion answers a completion as it stands, nil when the account has none by this index.
 func (s *State) Completion(id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
-	month, err := s.Month(id, MonthOf(ref.GetEndDay()))
+	week, err := s.Week(id, WeekOf(ref.GetEndDay()))
 	if err != nil {
 		return nil, err
 	}
-	return find(month, ref.GetIndex()), nil
+	return find(week, ref.GetIndex()), nil
 }
 
 // Statement answers the entry of a statement.
@@ -120,26 +120,26 @@ func (s *State) Reject(organization uint64, row *ledgerv1.RejectRow) error {
 	return s.set(RejectCountKey(organization), Uint(count+1))
 }
 
-// Months answers the numbers of all months of an account in their order. Below are the keys of those that the state
-// stands on, as a scan of MonthsPrefix finds them.
-func (s *State) Months(id unit.AccountID, below [][]byte) []int32 {
-	prefix := MonthsPrefix(id)
-	var months []int32
+// Weeks answers the numbers of all weeks of an account in their order. Below are the keys of those that the state
+// stands on, as a scan of WeeksPrefix finds them.
+func (s *State) Weeks(id unit.AccountID, below [][]byte) []int32 {
+	prefix := WeeksPrefix(id)
+	var weeks []int32
 	for _, key := range below {
-		months = append(months, monthOfKey(key))
+		weeks = append(weeks, weekOfKey(key))
 	}
 	for _, rows := range [][]*row{s.flying, s.changed, s.touched} { // all others are below
 		for _, r := range rows {
 			if bytes.HasPrefix(r.key, prefix) {
-				months = append(months, monthOfKey(r.key))
+				weeks = append(weeks, weekOfKey(r.key))
 			}
 		}
 	}
-	slices.Sort(months)
-	return slices.Compact(months)
+	slices.Sort(weeks)
+	return slices.Compact(weeks)
 }
 
-func monthOfKey(key []byte) int32 {
+func weekOfKey(key []byte) int32 {
 	return int32(binary.BigEndian.Uint32(key[len(key)-4:]))
 }
 
@@ -152,8 +152,8 @@ func SameRow(table byte, a, b []byte) bool {
 	switch table {
 	case TableAccounts:
 		messages = func() proto.Message { return new(ledgerv1.AccountRow) }
-	case TableMonths:
-		messages = func() proto.Message { return new(ledgerv1.MonthRow) }
+	case TableWeeks:
+		messages = func() proto.Message { return new(ledgerv1.WeekRow) }
 	case TableOrganizations:
 		messages = func() proto.Message { return new(ledgerv1.OrganizationRow) }
 	case TableKeys:

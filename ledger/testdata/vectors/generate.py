@@ -187,7 +187,7 @@ MESSAGES = {
                    "reversed=8:i issued=9:i",
     "CourseRemainder": "course=1:u minutes=2:i",
     "LotRef": "entry=1:u position=2:w completion=3:CompletionRef expires_day=4:d",
-    "MonthRow": "items=1:*CompletionItem days=2:*DayItem",
+    "WeekRow": "items=1:*CompletionItem days=2:*DayItem",
     "CompletionItem": "index=1:u changed_index=2:u time=3:i organization=4:u course=5:u category=6:s outcome=7:Outcome "
                       "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
                       "effects_in=13:*u",
@@ -1071,9 +1071,8 @@ def table(number, *parts):
     return bytes([number]) + b"".join(parts)
 
 
-def month_of(day):
-    date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
-    return date.year * 12 + date.month - 1
+def week_of(day):
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day) - datetime.date(1, 1, 1)).days // 7
 
 
 AMOUNTS = ("pending", "available", "reserved", "transferred", "expired", "reversed")
@@ -1166,18 +1165,18 @@ class State:
         assert key not in self.rows
         self.rows[key] = u64(i)
 
-    def month(self, account, day):
-        return self.row(table(6, account, month_of(day).to_bytes(4, "big")), "MonthRow")
+    def week(self, account, day):
+        return self.row(table(6, account, week_of(day).to_bytes(4, "big")), "WeekRow")
 
     def item(self, account, ref):
-        return next(x for x in self.month(account, ref["end_day"])["items"] if x["index"] == ref["index"])
+        return next(x for x in self.week(account, ref["end_day"])["items"] if x["index"] == ref["index"])
 
     def completion_recorded(self, i, t, f):
         account, origin = f["account"], f["origin"]
         self.stated(i, origin)
         item = {"index": i, "time": t, "organization": self.organization_number(origin["organization"]),
                 "course": f["course"], "category": f["category"], "end_day": f["end_day"]}
-        self.month(account, f["end_day"]).setdefault("items", []).append(item)
+        self.week(account, f["end_day"]).setdefault("items", []).append(item)
         row = self.rows[table(5, account)][1]
         row["completions"] = row.get("completions", 0) + 1
         if f["outcome"] == "OUTCOME_IN_REVIEW":
@@ -1284,7 +1283,7 @@ class State:
             self.add(row.setdefault("remainders", []), {"course": item["course"]}, "minutes", delta, False)
 
     def day(self, account, day):
-        items = self.month(account, day).setdefault("days", [])
+        items = self.week(account, day).setdefault("days", [])
         found = next((x for x in items if x["day"] == day), None)
         if found is None:
             found = {"day": day, "sessions": [], "minutes": []}
@@ -1450,7 +1449,7 @@ def entry_vectors():
             {"entry": tea_1, "position": 1, "available": -100, "reversed": 100, "completion": tea_ref}]), "a lot that is there"),
         ("completion-unknown", "state", voided, fact(voided, completion={"index": tea_1 + 1, "end_day": tea_ref["end_day"]}),
          "a completion of the account"),
-        ("completion-in-another-month", "state", voided, fact(voided, completion={
+        ("completion-in-another-week", "state", voided, fact(voided, completion={
             "index": tea_1, "end_day": tea_ref["end_day"] + 31}), "a completion of the account"),
         ("session-unknown", "state", voided, effects(voided, sessions_removed=[
             {**LOG[tea_1][1]["completion_recorded"]["effects"]["sessions"][0], "start": 1}]), "a session that is there"),
@@ -1681,7 +1680,7 @@ def store_vectors():
         ("tile 1 of level 2", table(3, b"\x02", u64(1))),
         ("statement of organization 3", table(4, u64(3), statement_id)),
         ("account", table(5, ACCOUNT)),
-        ("month 2026-03 of the account", table(6, ACCOUNT, (2026 * 12 + 2).to_bytes(4, "big"))),
+        ("week of 2026-03-10 of the account", table(6, ACCOUNT, week_of(days("2026-03-10")).to_bytes(4, "big"))),
         ("organization", table(7, PLATFORM.encode())),
         ("key", table(8, PLATFORM_KEY.id)),
         ("officer", table(9, b"officer-1")),

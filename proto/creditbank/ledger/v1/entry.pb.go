@@ -2895,7 +2895,7 @@ type CompletionRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Entry that recorded it.
 	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	// Day on which its learning ended: it lies in that day's month.
+	// Day on which its learning ended: it lies in that day's week.
 	EndDay        int32 `protobuf:"varint,2,opt,name=end_day,json=endDay,proto3" json:"end_day,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -550,9 +550,9 @@ func (x *LotRef) GetExpiresDay() int32 {
 	return 0
 }
 
-// MonthRow is what an account has in one month: completions by the day on which they ended, sessions by the day on
+// WeekRow is what an account has in one week: completions by the day on which they ended, sessions by the day on
 // which they began.
-type MonthRow struct {
+type WeekRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The completions, by entry.
 	Items []*CompletionItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
@@ -562,20 +562,20 @@ type MonthRow struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *MonthRow) Reset() {
-	*x = MonthRow{}
+func (x *WeekRow) Reset() {
+	*x = WeekRow{}
 	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *MonthRow) String() string {
+func (x *WeekRow) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*MonthRow) ProtoMessage() {}
+func (*WeekRow) ProtoMessage() {}
 
-func (x *MonthRow) ProtoReflect() protoreflect.Message {
+func (x *WeekRow) ProtoReflect() protoreflect.Message {
 	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -587,19 +587,19 @@ func (x *MonthRow) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use MonthRow.ProtoReflect.Descriptor instead.
-func (*MonthRow) Descriptor() ([]byte, []int) {
+// Deprecated: Use WeekRow.ProtoReflect.Descriptor instead.
+func (*WeekRow) Descriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *MonthRow) GetItems() []*CompletionItem {
+func (x *WeekRow) GetItems() []*CompletionItem {
 	if x != nil {
 		return x.Items
 	}
 	return nil
 }
 
-func (x *MonthRow) GetDays() []*DayItem {
+func (x *WeekRow) GetDays() []*DayItem {
 	if x != nil {
 		return x.Days
 	}
@@ -1683,8 +1683,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"completion\x18\x03 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\n" +
 	"completion\x12\x1f\n" +
 	"\vexpires_day\x18\x04 \x01(\x05R\n" +
-	"expiresDay\"y\n" +
-	"\bMonthRow\x12:\n" +
+	"expiresDay\"x\n" +
+	"\aWeekRow\x12:\n" +
 	"\x05items\x18\x01 \x03(\v2$.creditbank.ledger.v1.CompletionItemR\x05items\x121\n" +
 	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xc4\x03\n" +
 	"\x0eCompletionItem\x12\x14\n" +
@@ -1803,7 +1803,7 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*CategorySum)(nil),            // 3: creditbank.ledger.v1.CategorySum
 	(*CourseRemainder)(nil),        // 4: creditbank.ledger.v1.CourseRemainder
 	(*LotRef)(nil),                 // 5: creditbank.ledger.v1.LotRef
-	(*MonthRow)(nil),               // 6: creditbank.ledger.v1.MonthRow
+	(*WeekRow)(nil),                // 6: creditbank.ledger.v1.WeekRow
 	(*CompletionItem)(nil),         // 7: creditbank.ledger.v1.CompletionItem
 	(*LotState)(nil),               // 8: creditbank.ledger.v1.LotState
 	(*DayItem)(nil),                // 9: creditbank.ledger.v1.DayItem
@@ -1840,8 +1840,8 @@ var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
 	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
 	23, // 8: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,  // 9: creditbank.ledger.v1.MonthRow.items:type_name -> creditbank.ledger.v1.CompletionItem
-	9,  // 10: creditbank.ledger.v1.MonthRow.days:type_name -> creditbank.ledger.v1.DayItem
+	7,  // 9: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
+	9,  // 10: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
 	24, // 11: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	8,  // 12: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	10, // 13: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession

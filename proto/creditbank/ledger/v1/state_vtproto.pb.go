@@ -400,7 +400,7 @@ func (m *LotRef) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
-func (m *MonthRow) MarshalVT() (dAtA []byte, err error) {
+func (m *WeekRow) MarshalVT() (dAtA []byte, err error) {
 	if m == nil {
 		return nil, nil
 	}
@@ -413,12 +413,12 @@ func (m *MonthRow) MarshalVT() (dAtA []byte, err error) {
 	return dAtA[:n], nil
 }
 
-func (m *MonthRow) MarshalToVT(dAtA []byte) (int, error) {
+func (m *WeekRow) MarshalToVT(dAtA []byte) (int, error) {
 	size := m.SizeVT()
 	return m.MarshalToSizedBufferVT(dAtA[:size])
 }
 
-func (m *MonthRow) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
+func (m *WeekRow) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m == nil {
 		return 0, nil
 	}
@@ -1435,7 +1435,7 @@ func (m *LotRef) SizeVT() (n int) {
 	return n
 }
 
-func (m *MonthRow) SizeVT() (n int) {
+func (m *WeekRow) SizeVT() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -2825,7 +2825,7 @@ func (m *LotRef) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-func (m *MonthRow) UnmarshalVT(dAtA []byte) error {
+func (m *WeekRow) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
 	for iNdEx < l {
@@ -2848,10 +2848,10 @@ func (m *MonthRow) UnmarshalVT(dAtA []byte) error {
 		fieldNum := int32(wire >> 3)
 		wireType := int(wire & 0x7)
 		if wireType == 4 {
-			return fmt.Errorf("proto: MonthRow: wiretype end group for non-group")
+			return fmt.Errorf("proto: WeekRow: wiretype end group for non-group")
 		}
 		if fieldNum <= 0 {
-			return fmt.Errorf("proto: MonthRow: illegal tag %d (wire type %d)", fieldNum, wire)
+			return fmt.Errorf("proto: WeekRow: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		case 1:
