@@ -53,6 +53,8 @@ type row struct {
 	key     []byte
 	kept    []byte  // value as of the last Keep; nil: no row
 	message message // decoded value, nil if not decoded
+	tail    message // what message has more than kept has, unless it was edited
+	edited  bool    // message has changed elsewhere than at the end of its lists
 	value   []byte  // value since the last Keep, for rows that are no message
 	isValue bool
 	touched bool
@@ -95,11 +97,11 @@ func (s *State) Keep() error {
 		if r.isValue {
 			r.kept, r.value, r.isValue = r.value, nil, false
 		} else {
-			value, err := r.message.MarshalVT()
+			value, err := r.encode()
 			if err != nil {
 				return fmt.Errorf("book: row %x: %v", r.key, err)
 			}
-			r.kept = value
+			r.kept, r.tail, r.edited = value, nil, false
 		}
 		r.touched = false
 		if !r.changed {
@@ -111,10 +113,21 @@ func (s *State) Keep() error {
 	return nil
 }
 
+// encode answers the bytes of a row's message. In protobuf, lists are joined by joining bytes: a row that only grew is not
+// marshalled anew.
+func (r *row) encode() ([]byte, error) {
+	if r.edited || r.tail == nil {
+		return r.message.MarshalVT()
+	}
+	tail, err := r.tail.MarshalVT()
+	return append(r.kept[:len(r.kept):len(r.kept)], tail...), err
+}
+
 // Undo drops everything since the last Keep or Undo.
 func (s *State) Undo() {
 	for _, r := range s.touched {
-		r.message, r.value, r.isValue, r.touched = nil, nil, false, false
+		r.message, r.tail, r.edited = nil, nil, false
+		r.value, r.isValue, r.touched = nil, false, false
 	}
 	s.touched = s.touched[:0]
 }
@@ -240,7 +253,27 @@ func edit[T any, M messageOf[T]](s *State, key []byte) (M, error) {
 		r.message = decoded
 	}
 	s.touch(r)
+	r.edited = true
 	return decoded, nil
+}
+
+// extend answers a decoded row, a new one when there is none, to be changed at the end of its lists alone: whatever is appended
+// to it is appended to tail too. Only what tail holds may still be changed.
+func extend[T any, M messageOf[T]](s *State, key []byte) (whole, tail M, err error) {
+	whole, err = view[T, M](s, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, _ := s.known(key)
+	if whole == nil {
+		whole = M(new(T))
+		r.message = whole
+	}
+	if r.tail == nil {
+		r.tail = M(new(T))
+	}
+	s.touch(r)
+	return whole, r.tail.(M), nil
 }
 
 // create answers a new row, which must not be there yet.

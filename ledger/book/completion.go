@@ -18,7 +18,7 @@ func (s *State) completionRecorded(e *ledgerv1.Entry, fact *ledgerv1.CompletionR
 	if err != nil {
 		return err
 	}
-	week, err := edit[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(fact.GetEndDay())))
+	week, tail, err := extend[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(fact.GetEndDay())))
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (s *State) completionRecorded(e *ledgerv1.Entry, fact *ledgerv1.CompletionR
 		Category:     fact.GetCategory(),
 		EndDay:       fact.GetEndDay(),
 	}
-	week.Items = append(week.Items, item)
+	week.Items, tail.Items = append(week.Items, item), append(tail.Items, item)
 	account.Completions++
 	if fact.GetOutcome() == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
 		ref := &ledgerv1.CompletionRef{Index: e.GetIndex(), EndDay: fact.GetEndDay()}

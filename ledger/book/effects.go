@@ -335,16 +335,20 @@ func (s *State) addDayMinutes(id unit.AccountID, delta *ledgerv1.DayMinutes) err
 
 // day answers a day of an account to be changed.
 func (s *State) day(id unit.AccountID, day int32) (*ledgerv1.DayItem, error) {
-	week, err := edit[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(day)))
+	key := WeekKey(id, WeekOf(day))
+	week, tail, err := extend[ledgerv1.WeekRow](s, key)
 	if err != nil {
 		return nil, err
 	}
-	for _, item := range week.GetDays() {
-		if item.GetDay() == day {
-			return item, nil
-		}
+	is := func(item *ledgerv1.DayItem) bool { return item.GetDay() == day }
+	if i := slices.IndexFunc(tail.GetDays(), is); i >= 0 {
+		return tail.GetDays()[i], nil
+	}
+	if i := slices.IndexFunc(week.GetDays(), is); i >= 0 {
+		_, err := edit[ledgerv1.WeekRow](s, key)
+		return week.GetDays()[i], err
 	}
 	item := &ledgerv1.DayItem{Day: day}
-	week.Days = append(week.Days, item)
+	week.Days, tail.Days = append(week.Days, item), append(tail.Days, item)
 	return item, nil
 }

@@ -149,9 +149,13 @@ func (e *Engine) Close() error {
 // recordBytes is the most that Pebble's batch adds to a key and its value: a kind and two lengths.
 const recordBytes = 1 + 2*binary.MaxVarintLen32
 
+// retainedBytes is the size up to which the memory of a batch is used again: fresh memory for the batches of a busy ledger
+// costs more than filling it.
+const retainedBytes = 16 << 20
+
 // write makes the batch and its head durable, or halts the engine.
 func (e *Engine) write(batch *store.Batch, head store.Head) (err error) {
-	b := e.db.NewBatchWithSize(64 + batch.Bytes() + batch.Len()*recordBytes)
+	b := e.db.NewBatchWithSize(64+batch.Bytes()+batch.Len()*recordBytes, pebble.WithMaxRetainedSizeBytes(retainedBytes))
 	defer func() {
 		// Pebble panics, with its own locks held, when it can't write its log.
 		switch p := recover().(type) {
