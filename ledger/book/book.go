@@ -12,6 +12,7 @@ package book
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -120,7 +121,7 @@ func (r *row) encode() ([]byte, error) {
 		return r.message.MarshalVT()
 	}
 	tail, err := r.tail.MarshalVT()
-	return append(r.kept[:len(r.kept):len(r.kept)], tail...), err
+	return append(slices.Clip(r.kept), tail...), err
 }
 
 // Undo drops everything since the last Keep or Undo.
