@@ -40,8 +40,11 @@ const (
 	// many stay within store.MaxBatchBytes.
 	maxBatchEntries = 2048
 	// gatherTime is how long the writer waits for more proposals when the newest batch had at least as many as crowded.
-	gatherTime = 700 * time.Microsecond
+	gatherTime = 2 * time.Millisecond
 	crowded    = 8
+	// worthwhile is how many steps must wait to be run while a batch is being committed: fewer are left to gather, since what
+	// they read is fetched together.
+	worthwhile = 64
 	// maxClockStep is how far the wall clock may leave the monotonic one.
 	maxClockStep = 5 * time.Second
 	// maxClockGap is how long after its newest entry a ledger is opened without asking.

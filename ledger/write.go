@@ -17,6 +17,9 @@ import (
 // both are durable. At most one batch is being committed. When that fails, the open one goes with it.
 type writer struct {
 	*Ledger
+	// waiting was taken off the queue to be run next, with so many steps.
+	waiting []*proposal
+	steps   int
 	// open takes proposals; nil while there are none.
 	open *batch
 	// flying is being committed, until it comes back on landed.
@@ -26,8 +29,8 @@ type writer struct {
 	size uint64
 	time int64
 
-	// crowd is how many proposals the newest batch had. While many callers post, an open batch waits a moment for those who are
-	// about to, since a commit costs the same for few as for many: until patience ends, or as many are there again.
+	// crowd is how many proposals the newest batch had. While many callers post, a batch waits a moment for those who are about
+	// to, since a commit costs the same for few as for many: until patience ends, or as many are there again.
 	crowd    int
 	patience *time.Timer
 	waited   bool
@@ -53,15 +56,16 @@ func (l *Ledger) write() {
 	defer w.patience.Stop()
 	closing := l.closing
 	for {
-		if waiting := w.waiting(); len(waiting) > 0 {
-			w.take(waiting)
-			continue
-		}
-		if w.isDue() || w.open != nil && closing == nil && w.flying == nil {
+		w.drain()
+		switch {
+		case w.isDue() || closing == nil && w.flying == nil && w.proposals() > 0:
+			w.run()
 			w.handOver()
 			continue
-		}
-		if w.open == nil && w.flying == nil && closing == nil {
+		case w.steps >= worthwhile:
+			w.run()
+			continue
+		case closing == nil && w.flying == nil:
 			return
 		}
 		queue := w.queue
@@ -70,7 +74,7 @@ func (l *Ledger) write() {
 		}
 		select {
 		case p := <-queue:
-			w.take(append([]*proposal{p}, w.waiting()...))
+			w.wait(p)
 		case b := <-w.landed:
 			w.land(b)
 		case <-w.patience.C:
@@ -81,38 +85,59 @@ func (l *Ledger) write() {
 	}
 }
 
-// waiting answers the proposals that wait, as far as the open batch has room for them.
-func (w *writer) waiting() (waiting []*proposal) {
-	for steps := w.steps(); steps < maxBatchEntries; {
+// drain takes what is in the queue, as far as there is room for it.
+func (w *writer) drain() {
+	for !w.isFull() {
 		select {
 		case p := <-w.queue:
-			waiting, steps = append(waiting, p), steps+p.count
+			w.wait(p)
 		default:
-			return waiting
+			return
 		}
 	}
-	return waiting
 }
 
-func (w *writer) steps() int {
-	if w.open == nil {
-		return 0
+// wait makes a proposal wait for its turn in the batch.
+func (w *writer) wait(p *proposal) {
+	if w.proposals() == 0 {
+		if w.waited = w.crowd < crowded; !w.waited {
+			w.patience.Reset(gatherTime)
+		}
 	}
-	return w.open.steps
+	w.waiting, w.steps = append(w.waiting, p), w.steps+p.count
 }
 
-func (w *writer) isFull() bool { return w.steps() >= maxBatchEntries }
+// proposals is how many there are for the next commit.
+func (w *writer) proposals() int {
+	if w.open == nil {
+		return len(w.waiting)
+	}
+	return len(w.open.proposals) + len(w.waiting)
+}
 
-// isDue says whether the open batch should be committed now.
+func (w *writer) isFull() bool {
+	steps := w.steps
+	if w.open != nil {
+		steps += w.open.steps
+	}
+	return steps >= maxBatchEntries
+}
+
+// isDue says whether the next batch should be committed now.
 func (w *writer) isDue() bool {
-	if w.open == nil || w.flying != nil {
+	if w.flying != nil || w.proposals() == 0 {
 		return false
 	}
-	return w.waited || w.isFull() || len(w.open.proposals) >= 2*w.crowd
+	return w.waited || w.isFull() || w.proposals() >= 2*w.crowd
 }
 
-// take fetches what proposals are going to read, all at once, and runs their steps in the open batch.
-func (w *writer) take(waiting []*proposal) {
+// run fetches what those who wait are going to read, all at once, and runs their steps in the open batch.
+func (w *writer) run() {
+	waiting := w.waiting
+	w.waiting, w.steps = nil, 0
+	if len(waiting) == 0 {
+		return
+	}
 	tx, err := w.begin(waiting)
 	if err != nil {
 		for _, p := range waiting {
@@ -127,9 +152,6 @@ func (w *writer) take(waiting []*proposal) {
 		}
 		if w.open == nil {
 			w.open = &batch{Tx: tx}
-			if w.waited = w.crowd < crowded; !w.waited {
-				w.patience.Reset(gatherTime)
-			}
 		}
 		tx.run(p)
 		w.open.proposals, w.open.steps = append(w.open.proposals, p), w.open.steps+p.count
@@ -200,6 +222,9 @@ func (tx *Tx) try(p *proposal, i int) (err error) {
 // handOver lets the open batch be committed.
 func (w *writer) handOver() {
 	b := w.open
+	if b == nil {
+		return // nobody who waited was still there
+	}
 	w.open, w.flying, w.crowd = nil, b, len(b.proposals)
 	b.before = nil // it has landed
 	if b.err = b.seal(); b.err != nil {
@@ -219,6 +244,7 @@ func (w *writer) handOver() {
 
 // seal fixes what the batch changes in the state, which goes on without it.
 func (b *batch) seal() (err error) {
+	b.rows.Grow(b.Changed() + len(b.entries) + len(b.entries)/128 + 8) // state, entries, tiles, the tree's own
 	for key, value := range b.Changes {
 		if value == nil {
 			b.rows.Delete(key)

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // Errors that callers branch on. Anything else that Commit returns leaves it unknown whether the batch is durable.
@@ -140,6 +141,9 @@ func (b *Batch) add(key, value []byte) {
 	b.changes = append(b.changes, Change{Key: key, Value: value})
 	b.bytes += len(key) + len(value)
 }
+
+// Grow makes room for n more changes.
+func (b *Batch) Grow(n int) { b.changes = slices.Grow(b.changes, n) }
 
 // Changes are the batch's changes in the order they were made. The slice must not be modified.
 func (b *Batch) Changes() []Change { return b.changes }

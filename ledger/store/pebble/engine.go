@@ -43,6 +43,8 @@ type Engine struct {
 
 	// writer serialises commits. It is held across a sync, so no reader ever takes it.
 	writer sync.Mutex
+	// batch is the one that every commit fills anew, under writer: fresh memory costs more than filling it.
+	batch *pebble.Batch
 	// wedged is set, under writer, when Pebble panicked in a commit: its locks are held for good.
 	wedged bool
 
@@ -149,13 +151,16 @@ func (e *Engine) Close() error {
 // recordBytes is the most that Pebble's batch adds to a key and its value: a kind and two lengths.
 const recordBytes = 1 + 2*binary.MaxVarintLen32
 
-// retainedBytes is the size up to which the memory of a batch is used again: fresh memory for the batches of a busy ledger
-// costs more than filling it.
+// retainedBytes is the size up to which the memory of a batch is used again.
 const retainedBytes = 16 << 20
 
 // write makes the batch and its head durable, or halts the engine.
 func (e *Engine) write(batch *store.Batch, head store.Head) (err error) {
-	b := e.db.NewBatchWithSize(64+batch.Bytes()+batch.Len()*recordBytes, pebble.WithMaxRetainedSizeBytes(retainedBytes))
+	b := e.batch
+	if b == nil {
+		b = e.db.NewBatchWithSize(64+batch.Bytes()+batch.Len()*recordBytes, pebble.WithMaxRetainedSizeBytes(retainedBytes))
+		e.batch = b
+	}
 	defer func() {
 		// Pebble panics, with its own locks held, when it can't write its log.
 		switch p := recover().(type) {
@@ -190,7 +195,7 @@ func (e *Engine) write(batch *store.Batch, head store.Head) (err error) {
 	if err := e.watch.failure(); err != nil {
 		return err
 	}
-	_ = b.Close() // only gives its memory back
+	b.Reset()
 	return nil
 }
 
