@@ -356,34 +356,35 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if standing.err != nil {
 		return standing.err
 	}
-	origin, err := r.origin(tx, i)
-	if err != nil {
+	// One piece of memory for the messages of the entry: this is on the path of every completion.
+	var made struct {
+		entry    ledgerv1.Entry
+		fact     ledgerv1.Entry_CompletionRecorded
+		recorded ledgerv1.CompletionRecorded
+		origin   ledgerv1.Origin
+		effects  ledgerv1.Effects
+		sealed   ledgerv1.SealedCompletion
+	}
+	if err := r.origin(tx, i, &made.origin); err != nil {
 		return err
 	}
 	index := tx.Next()
-	effects, err := standing.effects(assessment, p.judged, index)
-	if err != nil {
+	if err := standing.effects(assessment, p.judged, index, &made.effects); err != nil {
 		return err
 	}
-	for _, session := range p.judged.Sessions() {
-		effects.Sessions = append(effects.Sessions, &ledgerv1.SessionTime{
-			Day: int32(session.Day), Start: session.Start, Length: session.Length,
-		})
-	}
-	hash := p.policy.Hash()
-	recorded := &ledgerv1.CompletionRecorded{
-		Origin: origin, Account: p.account[:], Course: p.course.GetIndex(), Category: p.course.fact.GetCategory(),
-		Outcome: assessment.Outcome, PolicyHash: hash[:], Effects: effects, Minutes: p.minutes(),
-		Causes: assessment.Causes, Risk: uint32(assessment.Risk),
-		EndDay: int32(p.judged.EndDay()),
-	}
-	recorded.Sealed, err = seal(p.sealer, "CompletionRecorded", p.id, &ledgerv1.SealedCompletion{
-		Statement: p.bytes, Reasons: reasonsProto(assessment.Reasons), PostedAt: r.posted.UnixMicro(),
-	})
-	if err != nil {
+	made.effects.Sessions = sessionsProto(p.judged.Sessions())
+	recorded := &made.recorded
+	recorded.Origin, recorded.Effects = &made.origin, &made.effects
+	recorded.Account, recorded.Course, recorded.Category = p.account[:], p.course.GetIndex(), p.course.fact.GetCategory()
+	recorded.Outcome, recorded.Causes, recorded.Risk = assessment.Outcome, assessment.Causes, uint32(assessment.Risk)
+	recorded.PolicyHash = p.policy.row.GetFact().GetPolicyHash()
+	recorded.Minutes, recorded.EndDay = p.minutes(), int32(p.judged.EndDay())
+	made.sealed.Statement, made.sealed.Reasons, made.sealed.PostedAt = p.bytes, reasonsProto(assessment.Reasons), r.posted.UnixMicro()
+	if recorded.Sealed, err = seal(p.sealer, "CompletionRecorded", p.id, &made.sealed); err != nil {
 		return err
 	}
-	if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionRecorded{CompletionRecorded: recorded}}); err != nil {
+	made.fact.CompletionRecorded, made.entry.Fact = recorded, &made.fact
+	if _, err := tx.Append(&made.entry); err != nil {
 		return err
 	}
 	decision := recordedDecision(recorded)
@@ -394,14 +395,12 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 
 // origin says where a statement came from. The first recorded statement of a larger submission writes the submission
 // down before itself.
-func (r *recording) origin(tx *ledger.Tx, i int) (*ledgerv1.Origin, error) {
+func (r *recording) origin(tx *ledger.Tx, i int, origin *ledgerv1.Origin) error {
 	p := &r.statements[i]
-	origin := &ledgerv1.Origin{
-		Organization: r.submission.Organization, StatementId: p.id[:], StatementHash: p.hash[:],
-	}
+	origin.Organization, origin.StatementId, origin.StatementHash = r.submission.Organization, p.id[:], p.hash[:]
 	if len(r.statements) == 1 {
 		origin.KeyId, origin.Signature = r.key[:], r.submission.Signature
-		return origin, nil
+		return nil
 	}
 	if r.received == 0 {
 		hashes := make([]byte, 0, len(r.hashes)*merkle.HashSize)
@@ -412,12 +411,22 @@ func (r *recording) origin(tx *ledger.Tx, i int) (*ledgerv1.Origin, error) {
 			Organization: r.submission.Organization, KeyId: r.key[:], Signature: r.submission.Signature, StatementHashes: hashes,
 		}}})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r.received = index + 1
 	}
 	origin.Submission, origin.Position = r.received-1, uint32(i)
-	return origin, nil
+	return nil
+}
+
+func sessionsProto(sessions []policy.SessionTime) []*ledgerv1.SessionTime {
+	values, pointers := make([]ledgerv1.SessionTime, len(sessions)), make([]*ledgerv1.SessionTime, len(sessions))
+	for i, s := range sessions {
+		v := &values[i]
+		v.Day, v.Start, v.Length = int32(s.Day), s.Start, s.Length
+		pointers[i] = v
+	}
+	return pointers
 }
 
 // answer completes the results when everything is durable.

@@ -446,8 +446,8 @@ func (j *judgement) judgeAgain(verdict Verdict) error {
 		return standing.err
 	}
 	j.outcome, j.reasons = assessment.Outcome, assessment.Reasons
-	j.effects, err = standing.effects(assessment, judged, j.ref.GetIndex())
-	return err
+	j.effects = new(ledgerv1.Effects)
+	return standing.effects(assessment, judged, j.ref.GetIndex(), j.effects)
 }
 
 // append writes the decision down.

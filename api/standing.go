@@ -198,8 +198,8 @@ func completionItem(tx *ledger.Tx, id unit.AccountID, ref *ledgerv1.CompletionRe
 }
 
 // effects writes an assessment as what it changes. Index is the completion's.
-func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index uint64) (*ledgerv1.Effects, error) {
-	effects := &ledgerv1.Effects{Remainder: int64(a.Remainder)}
+func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index uint64, effects *ledgerv1.Effects) error {
+	effects.Remainder = int64(a.Remainder)
 	category := s.course.fact.GetCategory()
 	for _, h := range a.Hours {
 		effects.Hours = append(effects.Hours, &ledgerv1.YearMinutes{
@@ -209,8 +209,11 @@ func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index u
 	for _, d := range a.Days {
 		effects.Days = append(effects.Days, &ledgerv1.DayMinutes{Day: int32(d.Day), Rule: d.Rule, Minutes: int64(d.Minutes)})
 	}
-	for _, u := range a.Usage {
-		effects.Usage = append(effects.Usage, &ledgerv1.CapUsage{Key: u.Key, MilliCredits: int64(u.Credits)})
+	usage := make([]ledgerv1.CapUsage, len(a.Usage))
+	effects.Usage = make([]*ledgerv1.CapUsage, len(a.Usage))
+	for i, u := range a.Usage {
+		usage[i].Key, usage[i].MilliCredits = u.Key, int64(u.Credits)
+		effects.Usage[i] = &usage[i]
 	}
 	if a.Available+a.Pending > 0 {
 		effects.Lots = append(effects.Lots, &ledgerv1.Lot{
@@ -225,11 +228,9 @@ func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index u
 		}
 	}
 	if a.Replaces {
-		if err := s.replace(effects); err != nil {
-			return nil, err
-		}
+		return s.replace(effects)
 	}
-	return effects, nil
+	return nil
 }
 
 // replace takes everything that the prior completion contributes from the account.

@@ -71,8 +71,8 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 	if err != nil {
 		return err
 	}
-	origin, err := r.origin(tx, i)
-	if err != nil {
+	origin := new(ledgerv1.Origin)
+	if err := r.origin(tx, i, origin); err != nil {
 		return err
 	}
 	voided := &ledgerv1.CompletionVoided{

@@ -10,6 +10,7 @@
 package book
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -188,12 +189,13 @@ func (s *State) row(key []byte) (*row, error) {
 	if r, ok := s.known(key); ok {
 		return r, nil
 	}
-	value, err := s.below.Row(key)
+	own := bytes.Clone(key) // here alone: most rows are known, and their keys need not leave the stack
+	value, err := s.below.Row(own)
 	if err != nil {
 		return nil, err
 	}
-	r := &row{key: key, kept: value}
-	s.rows[string(key)] = r
+	r := &row{key: own, kept: value}
+	s.rows[string(own)] = r
 	return r, nil
 }
 
@@ -240,7 +242,7 @@ func view[T any, M messageOf[T]](s *State, key []byte) (M, error) {
 		}
 		decoded := M(new(T))
 		if err := decoded.UnmarshalVT(r.kept); err != nil {
-			return nil, fmt.Errorf("%w: row %x is damaged: %v", ErrInconsistent, key, err)
+			return nil, fmt.Errorf("%w: row %x is damaged: %v", ErrInconsistent, r.key, err)
 		}
 		r.message = decoded
 	}

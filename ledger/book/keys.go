@@ -31,7 +31,7 @@ const (
 func Derived(table byte) bool { return table >= TableStatements && table <= TableRequests }
 
 // MetaKey names a row of the meta table.
-func MetaKey(name string) []byte { return append([]byte{TableMeta}, name...) }
+func MetaKey(name string) []byte { return append(append(make([]byte, 0, 16), TableMeta), name...) }
 
 // DirectoryKey is the row that holds the index of the newest entry about organizations, keys, officers, courses or
 // policies, plus one.
@@ -54,7 +54,9 @@ func StatementKey(organization uint64, id unit.StatementID) []byte {
 func StatementsPrefix(organization uint64) []byte { return uintKey(TableStatements, organization) }
 
 // AccountKey is where the standing of an account lies.
-func AccountKey(id unit.AccountID) []byte { return append([]byte{TableAccounts}, id[:]...) }
+func AccountKey(id unit.AccountID) []byte {
+	return append(append(make([]byte, 0, 1+len(id)), TableAccounts), id[:]...)
+}
 
 // WeekKey is where a week of an account lies, by its number.
 func WeekKey(id unit.AccountID, week int32) []byte {
@@ -79,7 +81,9 @@ func WeekOf(day int32) int32 {
 }
 
 // OrganizationKey is where an organization lies.
-func OrganizationKey(id string) []byte { return append([]byte{TableOrganizations}, id...) }
+func OrganizationKey(id string) []byte {
+	return append(append(make([]byte, 0, 64), TableOrganizations), id...)
+}
 
 // SigningKeyKey is where a key of an organization lies.
 func SigningKeyKey(id []byte) []byte { return append([]byte{TableKeys}, id...) }

@@ -95,7 +95,7 @@ func (s *State) number(key []byte) (uint64, bool, error) {
 	}
 	n, ok := ParseUint(value)
 	if !ok {
-		return 0, false, fmt.Errorf("%w: row %x is damaged", ErrInconsistent, key)
+		return 0, false, fmt.Errorf("%w: row %x is damaged", ErrInconsistent, bytes.Clone(key))
 	}
 	return n, true, nil
 }
