@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/protobuf/proto"
@@ -51,7 +52,7 @@ type FsckConfig struct {
 	// Anchor keeps the newest checkpoint, which Verifier checks; nil: the anchor is not compared.
 	Anchor   Anchor
 	Verifier note.Verifier
-	// BankID and Origin are what entry 0 should say; empty: whatever it says.
+	// BankID is what entry 0 should say, and Origin what it or the newest LogContinued should say; empty: whatever they say.
 	BankID, Origin string
 	// Author answers nil when the key, as registered by then, made the signature. It is called by one goroutine.
 	Author func(s Signed, key *ledgerv1.KeyRow) error
@@ -115,6 +116,8 @@ type fsck struct {
 	mismatched   []uint64
 	time         int64
 	bankID       string
+	// origins are those that the log had, in their order.
+	origins []string
 
 	replay *store.Memory
 	state  *book.State
@@ -307,6 +310,8 @@ func (f *fsck) checkEntry(ctx context.Context, index uint64, raw []byte) error {
 		err = f.at(index, "bytes", "they hold a field that is not known")
 	case index == 0 && !f.founds(e.GetBankFounded()):
 		err = f.at(index, "fact", "it does not found the bank that the configuration names")
+	case e.GetLogContinued() != nil:
+		err = f.checkContinued(index, e.GetLogContinued())
 	}
 	if err != nil {
 		return err
@@ -325,7 +330,24 @@ func (f *fsck) checkEntry(ctx context.Context, index uint64, raw []byte) error {
 
 func (f *fsck) founds(founded *ledgerv1.BankFounded) bool {
 	f.bankID = founded.GetBankId()
-	return founded != nil && (f.BankID == "" || f.BankID == founded.GetBankId()) && (f.Origin == "" || f.Origin == founded.GetOrigin())
+	f.origins = []string{founded.GetOrigin()}
+	return founded != nil && (f.BankID == "" || f.BankID == founded.GetBankId())
+}
+
+// checkContinued checks that a log goes on under an origin of its own, and that what is said of the log before it was signed.
+func (f *fsck) checkContinued(index uint64, c *ledgerv1.LogContinued) error {
+	if slices.Contains(f.origins, c.GetOrigin()) {
+		return f.at(index, "origin", "%q names a log before it", c.GetOrigin())
+	}
+	f.origins = append(f.origins, c.GetOrigin())
+	former, err := formerLog(c)
+	switch {
+	case err != nil:
+		return f.at(index, "last_checkpoint", "%v", err)
+	case former.Verifier.Name() == c.GetOrigin():
+		return f.at(index, "origin", "%q names the log before it too", c.GetOrigin())
+	}
+	return nil
 }
 
 // checkFact checks authorship and what is sealed.
@@ -508,6 +530,9 @@ func (f *fsck) checkTree(ctx context.Context) error {
 			return err
 		}
 	}
+	if n := len(f.origins); f.Origin != "" && n > 0 && f.origins[n-1] != f.Origin {
+		return f.whole("origin", "the log is %q, the configuration says %q", f.origins[n-1], f.Origin)
+	}
 	if f.Anchor == nil {
 		return nil
 	}
@@ -572,8 +597,10 @@ func (f *fsck) settleLeaves() error {
 
 // checkTables compares the derived tables with the replay, row by row.
 func (f *fsck) checkTables(ctx context.Context) error {
-	if err := f.compare(ctx, store.Prefix(book.DirectoryKey())); err != nil {
-		return err
+	for _, row := range [][]byte{book.DirectoryKey(), book.OriginsKey()} {
+		if err := f.compare(ctx, store.Prefix(row)); err != nil {
+			return err
+		}
 	}
 	return f.compare(ctx, store.Range{Start: []byte{book.TableStatements}, End: []byte{book.TableRequests + 1}})
 }

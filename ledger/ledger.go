@@ -94,7 +94,8 @@ type Config struct {
 	Engine store.Engine
 	// Anchor keeps the newest checkpoint.
 	Anchor Anchor
-	// BankID is the stable name of the bank; Origin that of the log. Both are written into entry 0 and compared with it.
+	// BankID is the stable name of the bank; Origin that of the log. Both are written into entry 0 and compared with it, Origin
+	// with the newest LogContinued where there is one.
 	BankID, Origin string
 	// Signer signs checkpoints and Verifier checks them; both are named by Origin.
 	Signer   note.Signer

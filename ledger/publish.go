@@ -67,7 +67,7 @@ func (l *Ledger) recover(ctx context.Context) error {
 	if loaded.directory, err = l.state.Directory(); err != nil {
 		return err
 	}
-	if err := l.checkFounding(ctx); err != nil {
+	if err := l.checkIdentity(ctx); err != nil {
 		return err
 	}
 	// A founding that was interrupted leaves one entry and no anchor: it was never published.
@@ -92,8 +92,8 @@ func (l *Ledger) anchored() (merkle.Checkpoint, error) {
 	}
 	checkpoint, err := merkle.OpenCheckpoint(signed, l.config.Origin, l.config.Verifier)
 	if err != nil {
-		return merkle.Checkpoint{}, fmt.Errorf("%w: the anchor holds no checkpoint of origin %q under this log key: %w",
-			ErrForeign, l.config.Origin, err)
+		return merkle.Checkpoint{}, fmt.Errorf("%w: the anchor holds a checkpoint of %q, and none of %q under this log key: %w",
+			ErrForeign, originOf(signed), l.config.Origin, err)
 	}
 	return checkpoint, nil
 }
@@ -121,15 +121,15 @@ func (l *Ledger) found(ctx context.Context, head store.Head) error {
 	return nil
 }
 
-// checkFounding compares entry 0 with the configuration.
-func (l *Ledger) checkFounding(ctx context.Context) error {
-	founding, err := founding(ctx, l.config.Engine)
+// checkIdentity compares what the entries say of the bank and the log with the configuration.
+func (l *Ledger) checkIdentity(ctx context.Context) error {
+	id, err := identify(ctx, l.config.Engine)
 	if err != nil {
 		return err
 	}
-	if founding.GetBankId() != l.config.BankID || founding.GetOrigin() != l.config.Origin {
-		return fmt.Errorf("%w: it was founded as bank %q with origin %q, the configuration says %q and %q",
-			ErrForeign, founding.GetBankId(), founding.GetOrigin(), l.config.BankID, l.config.Origin)
+	if id.founded.GetBankId() != l.config.BankID || id.origin() != l.config.Origin {
+		return fmt.Errorf("%w: it is the log %q of bank %q, the configuration says %q and %q",
+			ErrForeign, id.origin(), id.founded.GetBankId(), l.config.Origin, l.config.BankID)
 	}
 	return nil
 }

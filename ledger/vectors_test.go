@@ -644,11 +644,10 @@ type goldenTree struct {
 		Old, New uint64
 		Proof    []goldenBytes
 	}
-	Checkpoints []struct {
-		Size         uint64
-		Text, Signed string
-	}
-	Refused struct {
+	Checkpoints []goldenCheckpoint
+	// Continued is the log that the last entry begins.
+	Continued goldenTreeOf
+	Refused   struct {
 		Inclusion []struct {
 			Name, Rule  string
 			LeafHash    goldenBytes `json:"leaf_hash"`
@@ -665,6 +664,19 @@ type goldenTree struct {
 		}
 		Checkpoints []struct{ Name, By, Signed string }
 	}
+}
+
+type goldenCheckpoint struct {
+	Size         uint64
+	Text, Signed string
+}
+
+// goldenTreeOf is a log of its own over the same tree.
+type goldenTreeOf struct {
+	Origin      string
+	LogKey      goldenBytes `json:"log_key"`
+	VKey        string
+	Checkpoints []goldenCheckpoint
 }
 
 type goldenTile struct {
@@ -764,27 +776,26 @@ func TestGoldenTreeRefuses(t *testing.T) {
 func TestGoldenCheckpoints(t *testing.T) {
 	v := readGolden[goldenTree](t, "tree.json")
 	leaves := readGolden[goldenLog](t, "entries.json").leaves()
-	verifier, err := note.NewVerifier(v.VKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer := goldenSigner(t, v)
-	if got := merkle.VerifierKey(v.Origin, ed25519.NewKeyFromSeed(v.LogKey).Public().(ed25519.PublicKey)); got != v.VKey {
-		t.Errorf("vkey is %s, want %s", got, v.VKey)
-	}
-	for _, c := range v.Checkpoints {
-		opened, err := note.Open([]byte(c.Signed), note.VerifierList(verifier))
-		if err != nil || opened.Text != c.Text {
-			t.Errorf("checkpoint of %d: %v", c.Size, err)
+	for _, log := range []goldenTreeOf{v.first(), v.Continued} {
+		signer, verifier := log.key(t)
+		if got := merkle.VerifierKey(log.Origin, ed25519.NewKeyFromSeed(log.LogKey).Public().(ed25519.PublicKey)); got != log.VKey {
+			t.Errorf("vkey is %s, want %s", got, log.VKey)
 		}
-		want := merkle.Checkpoint{Origin: v.Origin, Size: c.Size, Root: merkle.RootOf(leaves[:c.Size])}
-		if got, err := merkle.OpenCheckpoint([]byte(c.Signed), v.Origin, verifier); err != nil || got != want {
-			t.Errorf("checkpoint of %d is %+v, %v", c.Size, got, err)
-		}
-		if signed, err := merkle.Sign(want, signer); err != nil || string(signed) != c.Signed {
-			t.Errorf("checkpoint of %d is signed as\n%s, %v", c.Size, signed, err)
+		for _, c := range log.Checkpoints {
+			opened, err := note.Open([]byte(c.Signed), note.VerifierList(verifier))
+			if err != nil || opened.Text != c.Text {
+				t.Errorf("checkpoint of %d: %v", c.Size, err)
+			}
+			want := merkle.Checkpoint{Origin: log.Origin, Size: c.Size, Root: merkle.RootOf(leaves[:c.Size])}
+			if got, err := merkle.OpenCheckpoint([]byte(c.Signed), log.Origin, verifier); err != nil || got != want {
+				t.Errorf("checkpoint of %d is %+v, %v", c.Size, got, err)
+			}
+			if signed, err := merkle.Sign(want, signer); err != nil || string(signed) != c.Signed {
+				t.Errorf("checkpoint of %d is signed as\n%s, %v", c.Size, signed, err)
+			}
 		}
 	}
+	_, verifier := v.first().key(t)
 	answers := map[string]error{
 		"text": merkle.ErrCheckpoint, "signature": merkle.ErrSignature, "origin": merkle.ErrOrigin,
 	}
@@ -802,13 +813,22 @@ func TestGoldenCheckpoints(t *testing.T) {
 	}
 }
 
-func goldenSigner(t *testing.T, v goldenTree) note.Signer {
+// first is the log with which the entries begin.
+func (v goldenTree) first() goldenTreeOf {
+	return goldenTreeOf{Origin: v.Origin, LogKey: v.LogKey, VKey: v.VKey, Checkpoints: v.Checkpoints}
+}
+
+func (l goldenTreeOf) key(t *testing.T) (note.Signer, note.Verifier) {
 	t.Helper()
-	signer, err := note.NewSigner(merkle.SignerKey(v.Origin, ed25519.NewKeyFromSeed(v.LogKey)))
+	signer, err := note.NewSigner(merkle.SignerKey(l.Origin, ed25519.NewKeyFromSeed(l.LogKey)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signer
+	verifier, err := note.NewVerifier(l.VKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer, verifier
 }
 
 type goldenStore struct {
@@ -862,6 +882,7 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"meta format":                        book.MetaKey("format"),
 		"meta tree":                          book.MetaKey("tree"),
 		"meta directory":                     book.DirectoryKey(),
+		"meta origins":                       book.OriginsKey(),
 		"entry 259":                          book.EntryKey(259),
 		"tile 1 of level 2":                  book.TileKey(2, 1),
 		"statement of organization 3":        book.StatementKey(number, id),
@@ -918,10 +939,6 @@ func (g *goldenMemory) Save(checkpoint []byte) error {
 func TestGoldenWriter(t *testing.T) {
 	log, v := readGolden[goldenLog](t, "entries.json"), readGolden[goldenTree](t, "tree.json")
 	rows := readGolden[goldenStore](t, "store.json")
-	verifier, err := note.NewVerifier(v.VKey)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var (
 		entries []*ledgerv1.Entry
 		source  goldenSource
@@ -934,10 +951,14 @@ func TestGoldenWriter(t *testing.T) {
 	}
 	now = time.UnixMicro(entries[0].GetTime())
 	engine, anchor := store.NewMemory(), new(goldenMemory)
-	l, err := ledger.Open(t.Context(), ledger.Config{
-		Engine: engine, Anchor: anchor, BankID: log.BankID, Origin: log.Origin, Signer: goldenSigner(t, v), Verifier: verifier,
-		Now: func() time.Time { return now }, Rand: &source, Log: slog.New(slog.DiscardHandler),
-	})
+	configured := func(of goldenTreeOf) ledger.Config {
+		signer, verifier := of.key(t)
+		return ledger.Config{
+			Engine: engine, Anchor: anchor, BankID: log.BankID, Origin: of.Origin, Signer: signer, Verifier: verifier,
+			Now: func() time.Time { return now }, Rand: &source, Log: slog.New(slog.DiscardHandler),
+		}
+	}
+	l, err := ledger.Open(t.Context(), configured(v.first()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -947,7 +968,7 @@ func TestGoldenWriter(t *testing.T) {
 		}
 	}()
 	checkpoints := make(map[uint64]string)
-	for _, c := range v.Checkpoints {
+	for _, c := range append(v.Checkpoints, v.Continued.Checkpoints...) {
 		checkpoints[c.Size] = c.Signed
 	}
 	checked := 0
@@ -971,6 +992,16 @@ func TestGoldenWriter(t *testing.T) {
 			break
 		}
 		now = time.UnixMicro(entries[size].GetTime())
+		if c := entries[size].GetLogContinued(); c != nil { // the last one: what is left of a lost log goes on
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			anchor.checkpoint = c.GetLastCheckpoint()
+			if _, err := ledger.Recover(t.Context(), configured(v.Continued), ledger.Lost{VerifierKey: v.VKey}); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
 		if _, err := l.Propose(t.Context(), nil, func(tx *ledger.Tx) error {
 			_, err := tx.Append(entries[size])
 			return err

@@ -57,6 +57,7 @@ func mappings() map[string]map[string]mapping {
 			"ErrFormat":       internal(ledger.ErrFormat),
 			"ErrDamaged":      internal(ledger.ErrDamaged),
 			"ErrPanicked":     internal(ledger.ErrPanicked),
+			"ErrRecover":      internal(ledger.ErrRecover),
 		},
 		"certify/keyring": {
 			"ErrSignature":       {keyring.ErrSignature, codes.Unauthenticated, api.ReasonWrongSignature},

@@ -1,7 +1,9 @@
 package book
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 
@@ -48,7 +50,8 @@ func (s *State) apply(e *ledgerv1.Entry) error {
 	}
 }
 
-// directoryChanged applies what concerns nobody's account: organizations, keys, officers, policies and courses.
+// directoryChanged applies what concerns nobody's account: the log itself, organizations, keys, officers, policies and
+// courses.
 func (s *State) directoryChanged(e *ledgerv1.Entry) error {
 	switch fact := e.GetFact().(type) {
 	case *ledgerv1.Entry_BankFounded:
@@ -56,6 +59,8 @@ func (s *State) directoryChanged(e *ledgerv1.Entry) error {
 			return fmt.Errorf("%w: a bank is founded by entry 0 alone", ErrInconsistent)
 		}
 		return nil
+	case *ledgerv1.Entry_LogContinued:
+		return s.logContinued(e)
 	case *ledgerv1.Entry_OrganizationRegistered:
 		return s.organizationRegistered(e, fact.OrganizationRegistered)
 	case *ledgerv1.Entry_KeyAdded:
@@ -77,6 +82,18 @@ func (s *State) directoryChanged(e *ledgerv1.Entry) error {
 	default:
 		return fmt.Errorf("%w: no rule applies to this fact", ErrInconsistent)
 	}
+}
+
+// logContinued notes which entry names the log from now on.
+func (s *State) logContinued(e *ledgerv1.Entry) error {
+	if e.GetIndex() == 0 {
+		return fmt.Errorf("%w: entry 0 founds the bank, there is no log before it", ErrInconsistent)
+	}
+	known, err := s.Row(OriginsKey())
+	if err != nil {
+		return err
+	}
+	return s.set(OriginsKey(), binary.BigEndian.AppendUint64(slices.Clone(known), e.GetIndex()))
 }
 
 // requested remembers the call that led to an entry, so that it is answered once.

@@ -37,6 +37,9 @@ func MetaKey(name string) []byte { return append(append(make([]byte, 0, 16), Tab
 // policies, plus one.
 func DirectoryKey() []byte { return MetaKey("directory") }
 
+// OriginsKey is the row that holds the indexes of the entries by which the log got another origin, in their order.
+func OriginsKey() []byte { return MetaKey("origins") }
+
 // EntryKey is where an entry lies.
 func EntryKey(index uint64) []byte { return uintKey(TableEntries, index) }
 

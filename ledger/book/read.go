@@ -88,6 +88,22 @@ func (s *State) Directory() (uint64, error) {
 	return version, err
 }
 
+// Origins answers the indexes of the entries by which the log got another origin, in their order.
+func (s *State) Origins() ([]uint64, error) {
+	value, err := s.Row(OriginsKey())
+	if err != nil {
+		return nil, err
+	}
+	if len(value)%8 != 0 {
+		return nil, fmt.Errorf("%w: row %x is damaged", ErrInconsistent, OriginsKey())
+	}
+	indexes := make([]uint64, len(value)/8)
+	for i := range indexes {
+		indexes[i] = binary.BigEndian.Uint64(value[8*i:])
+	}
+	return indexes, nil
+}
+
 func (s *State) number(key []byte) (uint64, bool, error) {
 	value, err := s.Row(key)
 	if err != nil || value == nil {

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 BANK = "xihu.creditbank.example"
 ORIGIN = "xihu.creditbank.example/log/2026"
+NEXT_ORIGIN = "xihu.creditbank.example/log/2027"
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Small things
@@ -130,8 +131,10 @@ MESSAGES = {
              "organization_registered=16:OrganizationRegistered key_added=17:KeyAdded key_revoked=18:KeyRevoked "
              "officer_appointed=19:OfficerAppointed officer_removed=20:OfficerRemoved "
              "policy_proposed=21:PolicyProposed policy_published=22:PolicyPublished course_proposed=23:CourseProposed "
-             "course_decided=24:CourseDecided bank_founded=25:BankFounded case_opened=26:CaseOpened",
+             "course_decided=24:CourseDecided bank_founded=25:BankFounded case_opened=26:CaseOpened "
+             "log_continued=27:LogContinued",
     "BankFounded": "bank_id=1:s origin=2:s format=3:w",
+    "LogContinued": "origin=1:s last_verifier_key=2:s last_checkpoint=3:b",
     "Actor": "organization=1:s officer=2:s key_id=3:b",
     "Request": "method=1:s request_id=2:b hash=3:b",
     "OrganizationRegistered": "actor=1:Actor request=2:Request organization=3:s name=4:s code=5:s "
@@ -377,8 +380,8 @@ def signed_note(text, name, key, signature=None):
     return f"{text}\n— {name} {b64(key_id + signature)}\n"
 
 
-def checkpoint_text(size, root):
-    return f"{ORIGIN}\n{size}\n{b64(root)}\n"
+def checkpoint_text(size, root, origin=ORIGIN):
+    return f"{origin}\n{size}\n{b64(root)}\n"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -424,6 +427,7 @@ PLATFORM_P256 = Key("platform sign p-256", "ecdsa-p256-sha256")
 PLATFORM_TOKEN = Key("platform authenticate", "ed25519")
 OTHER_KEY = Key("somebody else", "ed25519")
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key log"))
+NEXT_LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key next log"))
 OTHER_LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key other log"))
 
 NUMBER = "314159265358979"
@@ -1045,10 +1049,14 @@ def build_log():
     append(t, "course_decided", **call("DecideCourse", t, "officer-2"), course=tea, decision="COURSE_DECISION_RETIRED",
            last_day=days("2026-12-31"), reason="replaced by the edition of 2027")
     story = len(LOG)
-    while len(LOG) < 260:
+    while len(LOG) < 259:
         t += 1_000_000
         append(t, "account_opened", **call("OpenAccount", t), account=derived(f"account {len(LOG)}", 16), home=SCHOOL,
                status="ACCOUNT_STATUS_PROVISIONAL")
+    # Three more had been published. They were lost, and the 259 that are left go on under another origin.
+    t += 86_400_000_000
+    append(t, "log_continued", origin=NEXT_ORIGIN, last_verifier_key=note_key(ORIGIN, LOG_KEY)[1],
+           last_checkpoint=signed_note(checkpoint_text(262, derived("root of what was lost")), ORIGIN, LOG_KEY).encode())
     return story
 
 
@@ -1098,7 +1106,7 @@ class State:
         f = copy.deepcopy(entry[name])
         i, t = entry["index"], entry["time"]
         if fact in ("BankFounded", "OrganizationRegistered", "KeyAdded", "KeyRevoked", "OfficerAppointed", "OfficerRemoved",
-                    "PolicyProposed", "PolicyPublished", "CourseProposed", "CourseDecided"):
+                    "PolicyProposed", "PolicyPublished", "CourseProposed", "CourseDecided", "LogContinued"):
             self.rows[table(1, b"directory")] = u64(i + 1)
         getattr(self, name)(i, t, f)
         if "request" in f:
@@ -1111,6 +1119,10 @@ class State:
 
     def bank_founded(self, i, t, f):
         pass
+
+    def log_continued(self, i, t, f):
+        assert i
+        self.rows[table(1, b"origins")] = self.rows.get(table(1, b"origins"), b"") + u64(i)
 
     def organization_registered(self, i, t, f):
         self.new(table(7, f["organization"].encode()), "OrganizationRow", index=i, fact=f)
@@ -1410,6 +1422,8 @@ def entry_vectors():
         ("time-goes-back", "log", tea_1, change(tea_1, time=LOG[tea_1 - 1][1]["time"] - 1),
          "time: not before the entry before it"),
         ("founded-twice", "state", 1, at(1, "bank_founded", bank_id=BANK, origin=ORIGIN, format=1), "only entry 0 founds"),
+        ("continued-at-once", "state", 0, encode("Entry", {
+            "time": LOG[0][1]["time"], "salt": bytes(16), "log_continued": {"origin": NEXT_ORIGIN}}), "entry 0 founds the bank"),
         ("organization-twice", "state", 4, at(4, "organization_registered", organization=PLATFORM), "a new organization"),
         ("parent-unknown", "state", 4, at(4, "organization_registered", organization="new", parent="nobody"),
          "a registered parent"),
@@ -1558,9 +1572,9 @@ def tree_vectors():
     def hexes(list_of_hashes):
         return [h.hex() for h in list_of_hashes]
 
-    def checkpoint(n):
-        text = checkpoint_text(n, TREE.root(0, n))
-        return {"size": n, "text": text, "signed": signed_note(text, ORIGIN, LOG_KEY)}
+    def checkpoint(n, origin=ORIGIN, key=LOG_KEY):
+        text = checkpoint_text(n, TREE.root(0, n), origin)
+        return {"size": n, "text": text, "signed": signed_note(text, origin, key)}
 
     inclusion = [{"index": i, "size": n, "proof": hexes(TREE.path(i, n))} for i, n in (
         (0, 1), (0, 5), (1, 5), (3, 5), (4, 5), (0, 256), (255, 256), (0, 257), (256, 257), (17, 260), (255, 260), (256, 260),
@@ -1658,7 +1672,13 @@ def tree_vectors():
             (63, 1000, 255, "tile/63/x001/000.p/255"))],
         "inclusion": inclusion,
         "consistency": consistency,
-        "checkpoints": [checkpoint(1), checkpoint(5), checkpoint(256), checkpoint(size)],
+        "checkpoints": [checkpoint(1), checkpoint(5), checkpoint(256), checkpoint(size - 1)],
+        "continued": {
+            "origin": NEXT_ORIGIN,
+            "log_key": derived("key next log").hex(),
+            "vkey": note_key(NEXT_ORIGIN, NEXT_LOG_KEY)[1],
+            "checkpoints": [checkpoint(size, NEXT_ORIGIN, NEXT_LOG_KEY)],
+        },
         "refused": {"inclusion": bad_inclusion, "consistency": bad_consistency, "checkpoints": bad_checkpoints},
     }
 
@@ -1676,6 +1696,7 @@ def store_vectors():
         ("meta format", table(1, b"format")),
         ("meta tree", table(1, b"tree")),
         ("meta directory", table(1, b"directory")),
+        ("meta origins", table(1, b"origins")),
         ("entry 259", table(2, u64(259))),
         ("tile 1 of level 2", table(3, b"\x02", u64(1))),
         ("statement of organization 3", table(4, u64(3), statement_id)),
@@ -1703,7 +1724,7 @@ def store_vectors():
         return [{"offset": offset, "bytes": b.hex()} for offset, b in ((0, even), (16384, odd)) if b is not None]
 
     first = signed_note(checkpoint_text(5, TREE.root(0, 5)), ORIGIN, LOG_KEY).encode()
-    second = signed_note(checkpoint_text(260, TREE.root()), ORIGIN, LOG_KEY).encode()
+    second = signed_note(checkpoint_text(260, TREE.root(), NEXT_ORIGIN), NEXT_ORIGIN, NEXT_LOG_KEY).encode()
     anchors = [
         ("first save", anchor_file(None, slot(1, first)), first),
         ("second save", anchor_file(slot(2, second), slot(1, first)), second),
@@ -1725,6 +1746,7 @@ def store_vectors():
             {"size": 5, "key": table(1, b"format").hex(), "value": u64(1).hex()},
             {"size": 5, "key": table(1, b"tree").hex(), "type": "TreeRow", "message": to_json("TreeRow", tree_5)},
             {"size": 260, "key": table(1, b"tree").hex(), "type": "TreeRow", "message": to_json("TreeRow", tree_260)},
+            {"size": 260, "key": table(1, b"origins").hex(), "value": u64(259).hex()},
             {"size": 260, "key": table(2, u64(0)).hex(), "value": ENTRY_BYTES[0].hex()},
             {"size": 260, "key": table(2, u64(259)).hex(), "value": ENTRY_BYTES[259].hex()},
             {"size": 260, "key": table(3, b"\0", u64(0)).hex(), "value": TREE.tile(0, 0, 256).hex()},

@@ -679,6 +679,7 @@ type Entry struct {
 	//	*Entry_CourseDecided
 	//	*Entry_BankFounded
 	//	*Entry_CaseOpened
+	//	*Entry_LogContinued
 	Fact          isEntry_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -913,6 +914,15 @@ func (x *Entry) GetCaseOpened() *CaseOpened {
 	return nil
 }
 
+func (x *Entry) GetLogContinued() *LogContinued {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_LogContinued); ok {
+			return x.LogContinued
+		}
+	}
+	return nil
+}
+
 type isEntry_Fact interface {
 	isEntry_Fact()
 }
@@ -1012,6 +1022,11 @@ type Entry_CaseOpened struct {
 	CaseOpened *CaseOpened `protobuf:"bytes,26,opt,name=case_opened,json=caseOpened,proto3,oneof"`
 }
 
+type Entry_LogContinued struct {
+	// A log that was lost, or whose key was, went on as a log of another origin.
+	LogContinued *LogContinued `protobuf:"bytes,27,opt,name=log_continued,json=logContinued,proto3,oneof"`
+}
+
 func (*Entry_CompletionRecorded) isEntry_Fact() {}
 
 func (*Entry_SubmissionReceived) isEntry_Fact() {}
@@ -1049,6 +1064,8 @@ func (*Entry_CourseDecided) isEntry_Fact() {}
 func (*Entry_BankFounded) isEntry_Fact() {}
 
 func (*Entry_CaseOpened) isEntry_Fact() {}
+
+func (*Entry_LogContinued) isEntry_Fact() {}
 
 // BankFounded is entry 0 of every log.
 type BankFounded struct {
@@ -1114,6 +1131,71 @@ func (x *BankFounded) GetFormat() uint32 {
 	return 0
 }
 
+// LogContinued says that the entries before it, which are what is left of a log, go on as another log: under another
+// origin and another key, since the old log may have signed what is not among them.
+type LogContinued struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin of the log from here on, which its checkpoints name. No log of the bank had it before.
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Verifier key of the log before it: <origin>+<key id>+<key>.
+	LastVerifierKey string `protobuf:"bytes,2,opt,name=last_verifier_key,json=lastVerifierKey,proto3" json:"last_verifier_key,omitempty"`
+	// Newest checkpoint of the log before it that is known: a signed note. Empty where none is.
+	LastCheckpoint []byte `protobuf:"bytes,3,opt,name=last_checkpoint,json=lastCheckpoint,proto3" json:"last_checkpoint,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LogContinued) Reset() {
+	*x = LogContinued{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogContinued) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogContinued) ProtoMessage() {}
+
+func (x *LogContinued) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogContinued.ProtoReflect.Descriptor instead.
+func (*LogContinued) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LogContinued) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *LogContinued) GetLastVerifierKey() string {
+	if x != nil {
+		return x.LastVerifierKey
+	}
+	return ""
+}
+
+func (x *LogContinued) GetLastCheckpoint() []byte {
+	if x != nil {
+		return x.LastCheckpoint
+	}
+	return nil
+}
+
 // Actor is who caused an entry.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1129,7 +1211,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[2]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1223,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[2]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1236,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{2}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Actor) GetOrganization() string {
@@ -1193,7 +1275,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[3]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1287,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[3]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1300,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{3}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Request) GetMethod() string {
@@ -1269,7 +1351,7 @@ type OrganizationRegistered struct {
 
 func (x *OrganizationRegistered) Reset() {
 	*x = OrganizationRegistered{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[4]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +1363,7 @@ func (x *OrganizationRegistered) String() string {
 func (*OrganizationRegistered) ProtoMessage() {}
 
 func (x *OrganizationRegistered) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[4]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +1376,7 @@ func (x *OrganizationRegistered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRegistered.ProtoReflect.Descriptor instead.
 func (*OrganizationRegistered) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OrganizationRegistered) GetActor() *Actor {
@@ -1389,7 +1471,7 @@ type KeyAdded struct {
 
 func (x *KeyAdded) Reset() {
 	*x = KeyAdded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[5]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1483,7 @@ func (x *KeyAdded) String() string {
 func (*KeyAdded) ProtoMessage() {}
 
 func (x *KeyAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[5]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1496,7 @@ func (x *KeyAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyAdded.ProtoReflect.Descriptor instead.
 func (*KeyAdded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{5}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *KeyAdded) GetActor() *Actor {
@@ -1506,7 +1588,7 @@ type KeyRevoked struct {
 
 func (x *KeyRevoked) Reset() {
 	*x = KeyRevoked{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[6]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1600,7 @@ func (x *KeyRevoked) String() string {
 func (*KeyRevoked) ProtoMessage() {}
 
 func (x *KeyRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[6]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1613,7 @@ func (x *KeyRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRevoked.ProtoReflect.Descriptor instead.
 func (*KeyRevoked) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *KeyRevoked) GetActor() *Actor {
@@ -1588,7 +1670,7 @@ type OfficerAppointed struct {
 
 func (x *OfficerAppointed) Reset() {
 	*x = OfficerAppointed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[7]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1682,7 @@ func (x *OfficerAppointed) String() string {
 func (*OfficerAppointed) ProtoMessage() {}
 
 func (x *OfficerAppointed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[7]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1695,7 @@ func (x *OfficerAppointed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficerAppointed.ProtoReflect.Descriptor instead.
 func (*OfficerAppointed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OfficerAppointed) GetActor() *Actor {
@@ -1668,7 +1750,7 @@ type OfficerRemoved struct {
 
 func (x *OfficerRemoved) Reset() {
 	*x = OfficerRemoved{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[8]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1762,7 @@ func (x *OfficerRemoved) String() string {
 func (*OfficerRemoved) ProtoMessage() {}
 
 func (x *OfficerRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[8]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1775,7 @@ func (x *OfficerRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficerRemoved.ProtoReflect.Descriptor instead.
 func (*OfficerRemoved) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OfficerRemoved) GetActor() *Actor {
@@ -1751,7 +1833,7 @@ type PolicyProposed struct {
 
 func (x *PolicyProposed) Reset() {
 	*x = PolicyProposed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[9]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1845,7 @@ func (x *PolicyProposed) String() string {
 func (*PolicyProposed) ProtoMessage() {}
 
 func (x *PolicyProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[9]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1858,7 @@ func (x *PolicyProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyProposed.ProtoReflect.Descriptor instead.
 func (*PolicyProposed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PolicyProposed) GetActor() *Actor {
@@ -1859,7 +1941,7 @@ type PolicyPublished struct {
 
 func (x *PolicyPublished) Reset() {
 	*x = PolicyPublished{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[10]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1953,7 @@ func (x *PolicyPublished) String() string {
 func (*PolicyPublished) ProtoMessage() {}
 
 func (x *PolicyPublished) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[10]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +1966,7 @@ func (x *PolicyPublished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyPublished.ProtoReflect.Descriptor instead.
 func (*PolicyPublished) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{10}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PolicyPublished) GetActor() *Actor {
@@ -1950,7 +2032,7 @@ type CourseProposed struct {
 
 func (x *CourseProposed) Reset() {
 	*x = CourseProposed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[11]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2044,7 @@ func (x *CourseProposed) String() string {
 func (*CourseProposed) ProtoMessage() {}
 
 func (x *CourseProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[11]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2057,7 @@ func (x *CourseProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CourseProposed.ProtoReflect.Descriptor instead.
 func (*CourseProposed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CourseProposed) GetActor() *Actor {
@@ -2090,7 +2172,7 @@ type CourseDecided struct {
 
 func (x *CourseDecided) Reset() {
 	*x = CourseDecided{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[12]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2184,7 @@ func (x *CourseDecided) String() string {
 func (*CourseDecided) ProtoMessage() {}
 
 func (x *CourseDecided) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[12]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2197,7 @@ func (x *CourseDecided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CourseDecided.ProtoReflect.Descriptor instead.
 func (*CourseDecided) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CourseDecided) GetActor() *Actor {
@@ -2179,7 +2261,7 @@ type AccountOpened struct {
 
 func (x *AccountOpened) Reset() {
 	*x = AccountOpened{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[13]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2273,7 @@ func (x *AccountOpened) String() string {
 func (*AccountOpened) ProtoMessage() {}
 
 func (x *AccountOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[13]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2286,7 @@ func (x *AccountOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountOpened.ProtoReflect.Descriptor instead.
 func (*AccountOpened) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{13}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AccountOpened) GetActor() *Actor {
@@ -2260,7 +2342,7 @@ type SubmissionReceived struct {
 
 func (x *SubmissionReceived) Reset() {
 	*x = SubmissionReceived{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2354,7 @@ func (x *SubmissionReceived) String() string {
 func (*SubmissionReceived) ProtoMessage() {}
 
 func (x *SubmissionReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2367,7 @@ func (x *SubmissionReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmissionReceived.ProtoReflect.Descriptor instead.
 func (*SubmissionReceived) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SubmissionReceived) GetOrganization() string {
@@ -2339,7 +2421,7 @@ type Origin struct {
 
 func (x *Origin) Reset() {
 	*x = Origin{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2433,7 @@ func (x *Origin) String() string {
 func (*Origin) ProtoMessage() {}
 
 func (x *Origin) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2446,7 @@ func (x *Origin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Origin.ProtoReflect.Descriptor instead.
 func (*Origin) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Origin) GetOrganization() string {
@@ -2449,7 +2531,7 @@ type CompletionRecorded struct {
 
 func (x *CompletionRecorded) Reset() {
 	*x = CompletionRecorded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2461,7 +2543,7 @@ func (x *CompletionRecorded) String() string {
 func (*CompletionRecorded) ProtoMessage() {}
 
 func (x *CompletionRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2474,7 +2556,7 @@ func (x *CompletionRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionRecorded.ProtoReflect.Descriptor instead.
 func (*CompletionRecorded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CompletionRecorded) GetOrigin() *Origin {
@@ -2576,7 +2658,7 @@ type SessionTime struct {
 
 func (x *SessionTime) Reset() {
 	*x = SessionTime{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2588,7 +2670,7 @@ func (x *SessionTime) String() string {
 func (*SessionTime) ProtoMessage() {}
 
 func (x *SessionTime) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2601,7 +2683,7 @@ func (x *SessionTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionTime.ProtoReflect.Descriptor instead.
 func (*SessionTime) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SessionTime) GetDay() int32 {
@@ -2654,7 +2736,7 @@ type Effects struct {
 
 func (x *Effects) Reset() {
 	*x = Effects{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2666,7 +2748,7 @@ func (x *Effects) String() string {
 func (*Effects) ProtoMessage() {}
 
 func (x *Effects) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2679,7 +2761,7 @@ func (x *Effects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effects.ProtoReflect.Descriptor instead.
 func (*Effects) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{18}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Effects) GetHours() []*YearMinutes {
@@ -2772,7 +2854,7 @@ type Reversal struct {
 
 func (x *Reversal) Reset() {
 	*x = Reversal{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2784,7 +2866,7 @@ func (x *Reversal) String() string {
 func (*Reversal) ProtoMessage() {}
 
 func (x *Reversal) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2797,7 +2879,7 @@ func (x *Reversal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reversal.ProtoReflect.Descriptor instead.
 func (*Reversal) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{19}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Reversal) GetCompletion() *CompletionRef {
@@ -2848,7 +2930,7 @@ type GroupChange struct {
 
 func (x *GroupChange) Reset() {
 	*x = GroupChange{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2860,7 +2942,7 @@ func (x *GroupChange) String() string {
 func (*GroupChange) ProtoMessage() {}
 
 func (x *GroupChange) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2873,7 +2955,7 @@ func (x *GroupChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupChange.ProtoReflect.Descriptor instead.
 func (*GroupChange) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{20}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GroupChange) GetGroup() string {
@@ -2903,7 +2985,7 @@ type CompletionRef struct {
 
 func (x *CompletionRef) Reset() {
 	*x = CompletionRef{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +2997,7 @@ func (x *CompletionRef) String() string {
 func (*CompletionRef) ProtoMessage() {}
 
 func (x *CompletionRef) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3010,7 @@ func (x *CompletionRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionRef.ProtoReflect.Descriptor instead.
 func (*CompletionRef) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CompletionRef) GetIndex() uint64 {
@@ -2960,7 +3042,7 @@ type YearMinutes struct {
 
 func (x *YearMinutes) Reset() {
 	*x = YearMinutes{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3054,7 @@ func (x *YearMinutes) String() string {
 func (*YearMinutes) ProtoMessage() {}
 
 func (x *YearMinutes) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3067,7 @@ func (x *YearMinutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use YearMinutes.ProtoReflect.Descriptor instead.
 func (*YearMinutes) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{22}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *YearMinutes) GetYear() int32 {
@@ -3031,7 +3113,7 @@ type Lot struct {
 
 func (x *Lot) Reset() {
 	*x = Lot{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3043,7 +3125,7 @@ func (x *Lot) String() string {
 func (*Lot) ProtoMessage() {}
 
 func (x *Lot) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3056,7 +3138,7 @@ func (x *Lot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lot.ProtoReflect.Descriptor instead.
 func (*Lot) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{23}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Lot) GetCategory() string {
@@ -3129,7 +3211,7 @@ type LotChange struct {
 
 func (x *LotChange) Reset() {
 	*x = LotChange{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3141,7 +3223,7 @@ func (x *LotChange) String() string {
 func (*LotChange) ProtoMessage() {}
 
 func (x *LotChange) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3154,7 +3236,7 @@ func (x *LotChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LotChange.ProtoReflect.Descriptor instead.
 func (*LotChange) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{24}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LotChange) GetEntry() uint64 {
@@ -3233,7 +3315,7 @@ type CapUsage struct {
 
 func (x *CapUsage) Reset() {
 	*x = CapUsage{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3245,7 +3327,7 @@ func (x *CapUsage) String() string {
 func (*CapUsage) ProtoMessage() {}
 
 func (x *CapUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3258,7 +3340,7 @@ func (x *CapUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapUsage.ProtoReflect.Descriptor instead.
 func (*CapUsage) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{25}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CapUsage) GetKey() string {
@@ -3290,7 +3372,7 @@ type DayMinutes struct {
 
 func (x *DayMinutes) Reset() {
 	*x = DayMinutes{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3302,7 +3384,7 @@ func (x *DayMinutes) String() string {
 func (*DayMinutes) ProtoMessage() {}
 
 func (x *DayMinutes) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3315,7 +3397,7 @@ func (x *DayMinutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayMinutes.ProtoReflect.Descriptor instead.
 func (*DayMinutes) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{26}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DayMinutes) GetDay() int32 {
@@ -3354,7 +3436,7 @@ type SealedCompletion struct {
 
 func (x *SealedCompletion) Reset() {
 	*x = SealedCompletion{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3366,7 +3448,7 @@ func (x *SealedCompletion) String() string {
 func (*SealedCompletion) ProtoMessage() {}
 
 func (x *SealedCompletion) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3379,7 +3461,7 @@ func (x *SealedCompletion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedCompletion.ProtoReflect.Descriptor instead.
 func (*SealedCompletion) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{27}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SealedCompletion) GetStatement() []byte {
@@ -3425,7 +3507,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3437,7 +3519,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3450,7 +3532,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{28}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Reason) GetStage() Stage {
@@ -3516,7 +3598,7 @@ type CompletionVoided struct {
 
 func (x *CompletionVoided) Reset() {
 	*x = CompletionVoided{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3528,7 +3610,7 @@ func (x *CompletionVoided) String() string {
 func (*CompletionVoided) ProtoMessage() {}
 
 func (x *CompletionVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3541,7 +3623,7 @@ func (x *CompletionVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionVoided.ProtoReflect.Descriptor instead.
 func (*CompletionVoided) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{29}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CompletionVoided) GetOrigin() *Origin {
@@ -3597,7 +3679,7 @@ type SealedVoid struct {
 
 func (x *SealedVoid) Reset() {
 	*x = SealedVoid{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3609,7 +3691,7 @@ func (x *SealedVoid) String() string {
 func (*SealedVoid) ProtoMessage() {}
 
 func (x *SealedVoid) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3622,7 +3704,7 @@ func (x *SealedVoid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedVoid.ProtoReflect.Descriptor instead.
 func (*SealedVoid) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{30}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SealedVoid) GetStatement() []byte {
@@ -3657,7 +3739,7 @@ type CreditsAwarded struct {
 
 func (x *CreditsAwarded) Reset() {
 	*x = CreditsAwarded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3669,7 +3751,7 @@ func (x *CreditsAwarded) String() string {
 func (*CreditsAwarded) ProtoMessage() {}
 
 func (x *CreditsAwarded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3682,7 +3764,7 @@ func (x *CreditsAwarded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsAwarded.ProtoReflect.Descriptor instead.
 func (*CreditsAwarded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{31}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CreditsAwarded) GetActor() *Actor {
@@ -3768,7 +3850,7 @@ type CaseStepTaken struct {
 
 func (x *CaseStepTaken) Reset() {
 	*x = CaseStepTaken{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3780,7 +3862,7 @@ func (x *CaseStepTaken) String() string {
 func (*CaseStepTaken) ProtoMessage() {}
 
 func (x *CaseStepTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3793,7 +3875,7 @@ func (x *CaseStepTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseStepTaken.ProtoReflect.Descriptor instead.
 func (*CaseStepTaken) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{32}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CaseStepTaken) GetActor() *Actor {
@@ -3874,7 +3956,7 @@ type SealedDecision struct {
 
 func (x *SealedDecision) Reset() {
 	*x = SealedDecision{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3886,7 +3968,7 @@ func (x *SealedDecision) String() string {
 func (*SealedDecision) ProtoMessage() {}
 
 func (x *SealedDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3899,7 +3981,7 @@ func (x *SealedDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedDecision.ProtoReflect.Descriptor instead.
 func (*SealedDecision) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{33}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SealedDecision) GetReasonCode() string {
@@ -3940,7 +4022,7 @@ type CaseOpened struct {
 
 func (x *CaseOpened) Reset() {
 	*x = CaseOpened{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3952,7 +4034,7 @@ func (x *CaseOpened) String() string {
 func (*CaseOpened) ProtoMessage() {}
 
 func (x *CaseOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3965,7 +4047,7 @@ func (x *CaseOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseOpened.ProtoReflect.Descriptor instead.
 func (*CaseOpened) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{34}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CaseOpened) GetAccount() []byte {
@@ -4009,7 +4091,7 @@ type CreditsReleased struct {
 
 func (x *CreditsReleased) Reset() {
 	*x = CreditsReleased{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4021,7 +4103,7 @@ func (x *CreditsReleased) String() string {
 func (*CreditsReleased) ProtoMessage() {}
 
 func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4034,7 +4116,7 @@ func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsReleased.ProtoReflect.Descriptor instead.
 func (*CreditsReleased) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{35}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreditsReleased) GetAccount() []byte {
@@ -4064,7 +4146,7 @@ type CreditsExpired struct {
 
 func (x *CreditsExpired) Reset() {
 	*x = CreditsExpired{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4076,7 +4158,7 @@ func (x *CreditsExpired) String() string {
 func (*CreditsExpired) ProtoMessage() {}
 
 func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4089,7 +4171,7 @@ func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsExpired.ProtoReflect.Descriptor instead.
 func (*CreditsExpired) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreditsExpired) GetAccount() []byte {
@@ -4110,7 +4192,7 @@ var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\xd7\f\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\xa2\r\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -4136,12 +4218,17 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x0ecourse_decided\x18\x18 \x01(\v2#.creditbank.ledger.v1.CourseDecidedH\x00R\rcourseDecided\x12F\n" +
 	"\fbank_founded\x18\x19 \x01(\v2!.creditbank.ledger.v1.BankFoundedH\x00R\vbankFounded\x12C\n" +
 	"\vcase_opened\x18\x1a \x01(\v2 .creditbank.ledger.v1.CaseOpenedH\x00R\n" +
-	"caseOpenedB\x06\n" +
+	"caseOpened\x12I\n" +
+	"\rlog_continued\x18\x1b \x01(\v2\".creditbank.ledger.v1.LogContinuedH\x00R\flogContinuedB\x06\n" +
 	"\x04fact\"V\n" +
 	"\vBankFounded\x12\x17\n" +
 	"\abank_id\x18\x01 \x01(\tR\x06bankId\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x16\n" +
-	"\x06format\x18\x03 \x01(\rR\x06format\"\\\n" +
+	"\x06format\x18\x03 \x01(\rR\x06format\"{\n" +
+	"\fLogContinued\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12*\n" +
+	"\x11last_verifier_key\x18\x02 \x01(\tR\x0flastVerifierKey\x12'\n" +
+	"\x0flast_checkpoint\x18\x03 \x01(\fR\x0elastCheckpoint\"\\\n" +
 	"\x05Actor\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12\x18\n" +
 	"\aofficer\x18\x02 \x01(\tR\aofficer\x12\x15\n" +
@@ -4479,7 +4566,7 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                      // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),         // 1: creditbank.ledger.v1.OrganizationLevel
@@ -4493,132 +4580,134 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(CaseStep)(0),                  // 9: creditbank.ledger.v1.CaseStep
 	(*Entry)(nil),                  // 10: creditbank.ledger.v1.Entry
 	(*BankFounded)(nil),            // 11: creditbank.ledger.v1.BankFounded
-	(*Actor)(nil),                  // 12: creditbank.ledger.v1.Actor
-	(*Request)(nil),                // 13: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil), // 14: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),               // 15: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),             // 16: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),       // 17: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),         // 18: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),         // 19: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),        // 20: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),         // 21: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),          // 22: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),          // 23: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),     // 24: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                 // 25: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),     // 26: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),            // 27: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                // 28: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),               // 29: creditbank.ledger.v1.Reversal
-	(*GroupChange)(nil),            // 30: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),          // 31: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),            // 32: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                    // 33: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),              // 34: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),               // 35: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),             // 36: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),       // 37: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                 // 38: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),       // 39: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),             // 40: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),         // 41: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),          // 42: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),         // 43: creditbank.ledger.v1.SealedDecision
-	(*CaseOpened)(nil),             // 44: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),        // 45: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),         // 46: creditbank.ledger.v1.CreditsExpired
+	(*LogContinued)(nil),           // 12: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                  // 13: creditbank.ledger.v1.Actor
+	(*Request)(nil),                // 14: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil), // 15: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),               // 16: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),             // 17: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),       // 18: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),         // 19: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),         // 20: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),        // 21: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),         // 22: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),          // 23: creditbank.ledger.v1.CourseDecided
+	(*AccountOpened)(nil),          // 24: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),     // 25: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                 // 26: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),     // 27: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),            // 28: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                // 29: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),               // 30: creditbank.ledger.v1.Reversal
+	(*GroupChange)(nil),            // 31: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),          // 32: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),            // 33: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                    // 34: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),              // 35: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),               // 36: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),             // 37: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),       // 38: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                 // 39: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),       // 40: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),             // 41: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),         // 42: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),          // 43: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),         // 44: creditbank.ledger.v1.SealedDecision
+	(*CaseOpened)(nil),             // 45: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),        // 46: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),         // 47: creditbank.ledger.v1.CreditsExpired
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	26, // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	24, // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	39, // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	41, // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	42, // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	45, // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	46, // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	23, // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	14, // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	15, // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	16, // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	17, // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	18, // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	19, // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	20, // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	21, // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	22, // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	27, // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	25, // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	40, // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	42, // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	43, // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	46, // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	47, // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	24, // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	15, // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	16, // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	17, // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	18, // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	19, // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	20, // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	21, // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	22, // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	23, // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
 	11, // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	44, // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	12, // 19: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 20: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,  // 21: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,  // 22: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	12, // 23: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 24: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,  // 25: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,  // 26: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	12, // 27: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 28: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	12, // 29: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 30: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,  // 31: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	12, // 32: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 33: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	12, // 34: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 35: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	12, // 36: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 37: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	12, // 38: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 39: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	12, // 40: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 41: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,  // 42: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	12, // 43: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 44: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,  // 45: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	25, // 46: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,  // 47: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	28, // 48: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	32, // 49: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	33, // 50: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	34, // 51: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	35, // 52: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	36, // 53: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	30, // 54: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	27, // 55: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	27, // 56: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	29, // 57: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	31, // 58: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32, // 59: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	35, // 60: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	36, // 61: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	31, // 62: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	31, // 63: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	38, // 64: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,  // 65: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	25, // 66: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	31, // 67: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	28, // 68: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	12, // 69: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 70: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	31, // 71: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,  // 72: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	28, // 73: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	12, // 74: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	13, // 75: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	31, // 76: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	9,  // 77: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,  // 78: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	28, // 79: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	38, // 80: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	31, // 81: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	28, // 82: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	28, // 83: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	84, // [84:84] is the sub-list for method output_type
-	84, // [84:84] is the sub-list for method input_type
-	84, // [84:84] is the sub-list for extension type_name
-	84, // [84:84] is the sub-list for extension extendee
-	0,  // [0:84] is the sub-list for field type_name
+	45, // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	12, // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	13, // 20: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 21: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,  // 22: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,  // 23: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	13, // 24: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 25: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,  // 26: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,  // 27: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	13, // 28: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 29: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	13, // 30: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 31: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,  // 32: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	13, // 33: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 34: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	13, // 35: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 36: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	13, // 37: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 38: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	13, // 39: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 40: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	13, // 41: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 42: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,  // 43: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	13, // 44: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 45: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	6,  // 46: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	26, // 47: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	7,  // 48: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	29, // 49: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	33, // 50: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	34, // 51: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	35, // 52: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	36, // 53: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	37, // 54: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	31, // 55: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	28, // 56: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	28, // 57: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	30, // 58: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	32, // 59: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33, // 60: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	36, // 61: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	37, // 62: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	32, // 63: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	32, // 64: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	39, // 65: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,  // 66: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	26, // 67: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	32, // 68: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	29, // 69: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	13, // 70: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 71: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	32, // 72: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,  // 73: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	29, // 74: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	13, // 75: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 76: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	32, // 77: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	9,  // 78: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,  // 79: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	29, // 80: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	39, // 81: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	32, // 82: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	29, // 83: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	29, // 84: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	85, // [85:85] is the sub-list for method output_type
+	85, // [85:85] is the sub-list for method input_type
+	85, // [85:85] is the sub-list for extension type_name
+	85, // [85:85] is the sub-list for extension extendee
+	0,  // [0:85] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -4646,6 +4735,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_CourseDecided)(nil),
 		(*Entry_BankFounded)(nil),
 		(*Entry_CaseOpened)(nil),
+		(*Entry_LogContinued)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4653,7 +4743,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
