@@ -57,6 +57,16 @@ func (b *Bank) Tile(ctx context.Context, tile merkle.Tile) ([]byte, error) {
 	return view.Tile(ctx, tile)
 }
 
+// FormerLogs answers the logs that ended before this one, the oldest first. They are anyone's.
+func (b *Bank) FormerLogs(ctx context.Context) ([]ledger.FormerLog, error) {
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	return view.FormerLogs(ctx)
+}
+
 // GetEntry answers an entry to those who may read it and, if asked, its proof.
 func (b *Bank) GetEntry(ctx context.Context, caller access.Caller, index uint64, withProof bool) (LogEntry, *Proof, error) {
 	view, err := b.ledger.View()

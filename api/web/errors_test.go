@@ -29,6 +29,7 @@ type fake struct {
 	account func(context.Context) (api.Account, error)
 	tile    func(merkle.Tile) ([]byte, error)
 	ready   func(context.Context) error
+	former  func() ([]ledger.FormerLog, error)
 }
 
 func (f *fake) Authenticate(context.Context, string) (access.Caller, error) {
@@ -40,6 +41,7 @@ func (f *fake) GetAccount(ctx context.Context, _ access.Caller, _ unit.AccountID
 }
 
 func (f *fake) Tile(_ context.Context, tile merkle.Tile) ([]byte, error) { return f.tile(tile) }
+func (f *fake) FormerLogs(context.Context) ([]ledger.FormerLog, error)   { return f.former() }
 func (f *fake) Ready(ctx context.Context) error                          { return f.ready(ctx) }
 
 // Every kind of fault that the bank knows has a status and words in both languages.

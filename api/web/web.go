@@ -25,6 +25,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
@@ -69,6 +70,8 @@ type Record interface {
 type Log interface {
 	Checkpoint() ([]byte, error)
 	Tile(ctx context.Context, tile merkle.Tile) ([]byte, error)
+	// FormerLogs answers the logs that ended before this one, the oldest first.
+	FormerLogs(ctx context.Context) ([]ledger.FormerLog, error)
 }
 
 // Config is what the pages stand on.
@@ -176,6 +179,8 @@ func (s *site) route() {
 	s.routes.HandleFunc("GET /log/checkpoint", s.checkpoint)
 	s.routes.HandleFunc("GET /log/key", s.key)
 	s.routes.HandleFunc("GET /log/tile/{path...}", s.tile)
+	s.routes.HandleFunc("GET /log/former", s.formerLogs)
+	s.routes.HandleFunc("GET /log/former/{key}", s.formerLog)
 	s.routes.HandleFunc("GET "+alivePath, s.alive)
 	s.routes.HandleFunc("GET /readyz", s.ready)
 }

@@ -48,6 +48,9 @@ func (k *logKey) verifier() (note.Verifier, string, error) {
 	return verifier, origin, nil
 }
 
+// servedCheckpoint is what the newest checkpoint of the bank is called.
+const servedCheckpoint = "the checkpoint that the bank serves"
+
 // open verifies a signed checkpoint. What does not hold is refused.
 func (k *logKey) open(signed []byte, what string) (merkle.Checkpoint, error) {
 	verifier, origin, err := k.verifier()
@@ -55,6 +58,14 @@ func (k *logKey) open(signed []byte, what string) (merkle.Checkpoint, error) {
 		return merkle.Checkpoint{}, err
 	}
 	checkpoint, err := merkle.OpenCheckpoint(signed, origin, verifier)
+	if shown, _, _ := strings.Cut(string(signed), "\n"); err != nil && shown != origin {
+		advice := ""
+		if what == servedCheckpoint {
+			advice = ".\nEither it is another bank, or the log ended and what was left goes on under another origin: the bank's /log/former lists\n" +
+				"where logs ended. Take the new key from where you had the old one"
+		}
+		return merkle.Checkpoint{}, refusef("%s is of another log: %q, not %q%s", what, clean(shown), origin, advice)
+	}
 	if err != nil {
 		return merkle.Checkpoint{}, refusef("%s does not hold: %v", what, err)
 	}
@@ -144,7 +155,7 @@ func (a *audit) look(ctx context.Context) error {
 	if a.signed, err = a.remote.checkpoint(ctx); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	if a.now, err = a.command.open(a.signed, "the checkpoint that the bank serves"); err != nil {
+	if a.now, err = a.command.open(a.signed, servedCheckpoint); err != nil {
 		return err
 	}
 	a.remote.size = a.now.Size

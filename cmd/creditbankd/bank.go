@@ -134,13 +134,14 @@ func vaultError(c *config, err error) error {
 func ledgerError(c *config, err error) error {
 	switch {
 	case errors.Is(err, ledger.ErrBehindAnchor):
-		return fmt.Errorf("%w: %s is an older copy of the bank than %s knows; find the newer one, see \"Backup and restore\" in OPERATIONS.md",
-			err, c.data.dir, c.data.anchorFile)
+		return fmt.Errorf("%w: %s is an older copy of the bank than %s knows; find the newer one. If there is none, see \"When entries are lost\" "+
+			"in OPERATIONS.md (creditbankd recover)", err, c.data.dir, c.data.anchorFile)
 	case errors.Is(err, ledger.ErrNoAnchor):
 		return fmt.Errorf("%w: there is nothing at %s, but the log was published; correct data.anchor_file, or, if the anchor was lost and the data is the newest there is, start once with --accept-anchor",
 			err, c.data.anchorFile)
 	case errors.Is(err, ledger.ErrForeign):
-		return fmt.Errorf("%w: correct bank.id, bank.origin, keys.log_signer_file or data.dir", err)
+		return fmt.Errorf("%w: correct bank.id, bank.origin, keys.log_signer_file, data.anchor_file or data.dir; if \"creditbankd recover\" was "+
+			"interrupted, run it again", err)
 	case errors.Is(err, ledger.ErrFormat):
 		return fmt.Errorf("%w: install the version that wrote it, or a newer one", err)
 	case errors.Is(err, ledger.ErrDamaged):

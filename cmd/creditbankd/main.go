@@ -69,6 +69,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the bank, until SIGTERM."`
 	Init    initCommand    `cmd:"" help:"Found a bank: make its keys, its places and its first administrators."`
 	Demo    demoCommand    `cmd:"" help:"Try a bank with a made-up district: nothing to install, nothing to configure."`
+	Recover recoverCommand `cmd:"" help:"Go on with what is left of a log that was lost, or whose key was, as another log."`
 	Fsck    fsckCommand    `cmd:"" help:"Check a store that is not being served: tree, state, and who signed what."`
 	Token   tokenCommand   `cmd:"" help:"Sign an officer or a resident in on this machine."`
 	Version versionCommand `cmd:"" help:"Print the version."`

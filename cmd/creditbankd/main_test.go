@@ -118,6 +118,7 @@ func TestCommandLine(t *testing.T) {
 		{"serve", "--help"},
 		{"init", "--help"},
 		{"demo", "--help"},
+		{"recover", "--help"},
 		{"fsck", "--help"},
 		{"token", "--help"},
 		{"version"},

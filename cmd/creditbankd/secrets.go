@@ -175,22 +175,27 @@ type secrets struct {
 
 // secrets reads the bank's own keys, and adds what is wrong with them to the faults.
 func (l *loading) secrets() secrets {
-	var (
-		s   secrets
-		err error
-		c   = l.config
-	)
-	if file := c.keys.logSignerFile; file != "" && c.bank.origin != "" {
-		if s.log, err = readLogKey(file, c.bank.origin); err != nil {
-			l.fault("keys.log_signer_file", "%v", err)
-		}
-	}
-	if file := c.keys.vaultKeysetFile; file != "" {
+	s := secrets{log: l.logKey()}
+	if file := l.config.keys.vaultKeysetFile; file != "" {
+		var err error
 		if s.vault, err = readKeyset(file); err != nil {
 			l.fault("keys.vault_keyset_file", "%v", err)
 		}
 	}
 	return s
+}
+
+// logKey reads the key that signs checkpoints, and adds what is wrong with it to the faults.
+func (l *loading) logKey() *logKey {
+	file, origin := l.config.keys.logSignerFile, l.config.bank.origin
+	if file == "" || origin == "" {
+		return nil
+	}
+	key, err := readLogKey(file, origin)
+	if err != nil {
+		l.fault("keys.log_signer_file", "%v", err)
+	}
+	return key
 }
 
 // issuers reads the keys of those who sign people in, and adds what is wrong with them to the faults.

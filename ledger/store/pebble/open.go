@@ -39,6 +39,8 @@ type Options struct {
 	CacheBytes int64
 	// ReadOnly opens an existing directory without changing its rows. The directory is locked all the same.
 	ReadOnly bool
+	// Existing opens an existing directory only; it is never made.
+	Existing bool
 }
 
 const (
@@ -53,7 +55,7 @@ const (
 )
 
 // Open opens the store in dir, which it creates, with its parents, if need be. It answers [ErrLocked] when the
-// directory is in use, and an error that wraps [fs.ErrNotExist] when it should only be read and isn't there.
+// directory is in use, and an error that wraps [fs.ErrNotExist] when it isn't there and must not be made.
 func Open(dir string, options Options) (_ *Engine, err error) {
 	log := options.Log
 	if log == nil {
@@ -83,7 +85,7 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 		health, closer := vfs.WithDiskHealthChecks(vfs.Default, slowDisk, nil, watch.events().DiskSlow)
 		disk, closers = health, append(closers, closer)
 	}
-	lock, err := lockDirectory(disk, dir, options.ReadOnly)
+	lock, err := lockDirectory(disk, dir, options.ReadOnly || options.Existing)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +131,7 @@ func tune(options Options, watch *watch) *pebble.Options {
 		Comparer:           &comparer,
 		FormatMajorVersion: format,
 		ReadOnly:           options.ReadOnly,
+		ErrorIfNotExists:   options.Existing,
 		CacheSize:          options.CacheBytes,
 		Logger:             watch,
 		EventListener:      watch.events(),
@@ -202,9 +205,9 @@ func readHead(db *pebble.DB) (store.Head, error) {
 	return store.Head(binary.BigEndian.Uint64(value)), nil
 }
 
-// lockDirectory makes dir if it may, and claims it for this process.
-func lockDirectory(disk vfs.FS, dir string, readOnly bool) (*pebble.Lock, error) {
-	if readOnly {
+// lockDirectory makes dir unless it has to exist, and claims it for this process.
+func lockDirectory(disk vfs.FS, dir string, existing bool) (*pebble.Lock, error) {
+	if existing {
 		if _, err := disk.Stat(dir); err != nil {
 			return nil, fmt.Errorf("pebble: open: %w", err)
 		}
