@@ -29,6 +29,10 @@ const (
 	cachedTokens = 4096
 )
 
+// LocalIssuer is the "iss" of the tokens that are made on the bank's own machine ("creditbankd token"). No sign-in service
+// may have the same.
+const LocalIssuer = "local"
+
 // Prefixes of the subject of a token of a sign-in service.
 const (
 	officerSubject  = "officer:"

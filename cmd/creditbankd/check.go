@@ -10,12 +10,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 )
-
-// localIssuer is the "iss" of the tokens that are made on this machine. No sign-in service may have the same.
-const localIssuer = "local"
 
 // maxBankIDBytes is the longest bank id that the vault takes.
 const maxBankIDBytes = 128
@@ -165,7 +163,7 @@ func (l *loading) checkIssuers() {
 		l.fault("sign_in.local.public_key_file",
 			"is missing: without it the bank does not accept what sign_in.local.private_key_file signs")
 	}
-	names := map[string]bool{localIssuer: true}
+	names := map[string]bool{access.LocalIssuer: true}
 	for i, issuer := range l.config.signIn.issuers {
 		at := fmt.Sprintf("%s[%d].", issuersKey, i)
 		fault := func(field, format string, args ...any) {
@@ -177,8 +175,8 @@ func (l *loading) checkIssuers() {
 		switch {
 		case issuer.name == "":
 			fault("name", "is missing: give what its tokens say in \"iss\"")
-		case issuer.name == localIssuer:
-			fault("name", "%q is the name of the tokens that are made on this machine: the service must have another", localIssuer)
+		case issuer.name == access.LocalIssuer:
+			fault("name", "%q is the name of the tokens that are made on this machine: the service must have another", access.LocalIssuer)
 		case names[issuer.name]:
 			fault("name", "%q is there twice: give each issuer once", issuer.name)
 		}

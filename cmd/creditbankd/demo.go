@@ -256,9 +256,9 @@ func (s *show) token(of *person) (string, error) {
 		now   = s.process.now()
 	)
 	if of.officer != "" {
-		token, err = access.OfficerToken(demoBankID, localIssuer, of.officer, s.issuer, now, access.MaxPersonToken)
+		token, err = access.OfficerToken(demoBankID, access.LocalIssuer, of.officer, s.issuer, now, access.MaxPersonToken)
 	} else {
-		token, err = access.ResidentToken(demoBankID, localIssuer, of.account, s.issuer, now, access.MaxPersonToken)
+		token, err = access.ResidentToken(demoBankID, access.LocalIssuer, of.account, s.issuer, now, access.MaxPersonToken)
 	}
 	if err != nil {
 		return "", err
@@ -291,7 +291,7 @@ func (c *demoCommand) newShow(p *process, d *district.District, directory string
 	}
 	s := &show{
 		process: p, district: d, directory: directory, readyFile: c.ReadyFile, temporary: c.Data == "",
-		issuer: issuer, vkey: o.secrets.log.vkey, peopled: make(chan struct{}),
+		issuer: issuer, issuerFile: o.config.signIn.local.privateKeyFile, vkey: o.secrets.log.vkey, peopled: make(chan struct{}),
 	}
 	if s.residents, err = d.People(); err != nil {
 		return nil, err

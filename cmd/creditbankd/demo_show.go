@@ -47,8 +47,10 @@ type show struct {
 	directory string
 	readyFile string
 	temporary bool
-	issuer    *keyring.PrivateKey
 	vkey      string
+	// issuer signs the tokens of people; issuerFile has it.
+	issuer     *keyring.PrivateKey
+	issuerFile string
 
 	residents []district.Person
 	platforms []platform
@@ -126,7 +128,7 @@ func (bearer) RequireTransportSecurity() bool { return false }
 
 // as makes a call an officer's.
 func (s *show) as(officer string) grpc.CallOption {
-	token, err := access.OfficerToken(demoBankID, localIssuer, officer, s.issuer, s.process.now(), access.MaxPersonToken)
+	token, err := access.OfficerToken(demoBankID, access.LocalIssuer, officer, s.issuer, s.process.now(), access.MaxPersonToken)
 	if err != nil {
 		token = "" // the bank says what is wrong with it
 	}

@@ -33,6 +33,7 @@ type ready struct {
 	Origin         string          `json:"origin"`
 	LogVerifierKey string          `json:"log_verifier_key"`
 	Data           string          `json:"data"`
+	TokenKeyFile   string          `json:"token_key_file"` // signs the tokens of people
 	Platforms      []readyPlatform `json:"platforms"`
 	Officers       []readyPerson   `json:"officers"`
 	Residents      []readyPerson   `json:"residents"`
@@ -62,7 +63,7 @@ func (s *show) writeReady(at addresses) error {
 	}
 	r := ready{
 		GRPC: at.grpc, HTTP: at.http, Admin: at.admin, BankID: demoBankID, Origin: demoOrigin,
-		LogVerifierKey: s.vkey, Data: s.directory,
+		LogVerifierKey: s.vkey, Data: s.directory, TokenKeyFile: s.issuerFile,
 	}
 	for _, p := range s.platforms {
 		r.Platforms = append(r.Platforms, readyPlatform{ID: p.ID, KeyFile: p.sign.file, AuthKeyFile: p.authenticate.file})

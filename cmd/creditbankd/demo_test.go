@@ -63,6 +63,9 @@ func TestDemo(t *testing.T) {
 			}
 		}
 	}
+	if key, err := readPrivateKey(r.TokenKeyFile); err != nil || key == nil {
+		t.Errorf("the key that signs people in: %v", err)
+	}
 	checkResidents(t, at, r)
 	checkOfficers(t, at, r)
 	if code := c.finish(); code != exitOK {

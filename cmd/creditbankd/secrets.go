@@ -218,7 +218,7 @@ func (l *loading) issuers() (trusted []access.Issuer) {
 		issuers[key.ID()] = name
 		trusted = append(trusted, access.Issuer{Name: name, Key: key, Officers: officers, Residents: residents})
 	}
-	add("sign_in.local.public_key_file", localIssuer, c.signIn.local.publicKeyFile, true, true)
+	add("sign_in.local.public_key_file", access.LocalIssuer, c.signIn.local.publicKeyFile, true, true)
 	for i, issuer := range c.signIn.issuers {
 		at := fmt.Sprintf("%s[%d].public_key_file", issuersKey, i)
 		l.from[at] = l.from[issuersKey]

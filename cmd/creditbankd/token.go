@@ -56,13 +56,13 @@ func (c *tokenCommand) Run(p *process) error {
 		if _, err := unit.ParseOrganizationID(c.Officer); err != nil {
 			return usagef("--officer: an officer's id has 2 to 63 lower-case letters, digits and hyphens")
 		}
-		token, err = access.OfficerToken(l.config.bank.id, localIssuer, c.Officer, key, p.now(), c.Lifetime)
+		token, err = access.OfficerToken(l.config.bank.id, access.LocalIssuer, c.Officer, key, p.now(), c.Lifetime)
 	} else {
 		account, parseErr := unit.ParseAccountID(c.Resident)
 		if parseErr != nil {
 			return usagef("--resident: %v", parseErr)
 		}
-		token, err = access.ResidentToken(l.config.bank.id, localIssuer, account, key, p.now(), c.Lifetime)
+		token, err = access.ResidentToken(l.config.bank.id, access.LocalIssuer, account, key, p.now(), c.Lifetime)
 	}
 	if err != nil {
 		return err
