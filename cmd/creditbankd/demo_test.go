@@ -164,6 +164,7 @@ func TestDemoGoesOn(t *testing.T) {
 		t.Fatalf("it ended with %d\n%s", code, c.stderr.String())
 	}
 	report := once(t, "fsck", "--data", directory).must().stdout.String()
+	checkCompacting(t, directory)
 	c, _, after := demo(t, "--data", directory)
 	if code := c.finish(); code != exitOK {
 		t.Fatalf("it ended with %d\n%s", code, c.stderr.String())
@@ -180,6 +181,26 @@ func TestDemoGoesOn(t *testing.T) {
 	start := []string{"demo", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"}
 	once(t, append(start, directory, "--seed", "2")...).refused(exitUsage, "--seed 1 --accounts 20 --completions 200")
 	once(t, append(start, filepath.Dir(exampleFile))...).refused(exitUsage, "neither empty nor the directory of a demo")
+}
+
+// checkCompacting compacts the stores of a demo that has ended.
+func checkCompacting(t *testing.T, directory string) {
+	t.Helper()
+	var stores []compacted
+	if err := json.Unmarshal([]byte(once(t, "compact", "--data", directory, "--json").must().stdout.String()), &stores); err != nil {
+		t.Fatal(err)
+	}
+	if len(stores) != 2 || stores[0].Store != "ledger" || stores[1].Store != "vault" {
+		t.Fatalf("it compacted %+v", stores)
+	}
+	for _, one := range stores {
+		if one.After <= 0 || one.After > one.Before+one.Before/10+4096 {
+			t.Errorf("the %s has %d bytes now, and had %d", one.Store, one.After, one.Before)
+		}
+	}
+	if text := once(t, "compact", "--data", directory).must().stdout.String(); !strings.HasPrefix(text, "ledger  ") {
+		t.Errorf("it says\n%s", text)
+	}
 }
 
 func TestDemoRefuses(t *testing.T) {

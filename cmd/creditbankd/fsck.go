@@ -66,23 +66,24 @@ func (c *fsckCommand) Run(ctx context.Context, p *process) (err error) {
 
 // open reads the configuration, or makes up the one of a demo's directory, and the keys.
 func (c *fsckCommand) open(p *process) (*config, secrets, error) {
-	var (
-		l   *loading
-		err error
-	)
-	switch {
-	case c.Data == "":
-		l, err = c.load(p.environ)
-	case c.Config != "" || len(c.set()) > 0:
-		err = usagef("--data names the directory of a demo, which needs no configuration: leave the other flags out")
-	default:
-		l, err = demoConfiguration(c.Data)
-	}
+	l, err := c.loadOrDemo(c.Data, p.environ)
 	if err != nil {
 		return nil, secrets{}, err
 	}
 	s := l.secrets()
 	return l.config, s, l.err()
+}
+
+// loadOrDemo reads the configuration, or makes up the one of a demo's directory where that is named.
+func (c configured) loadOrDemo(demo string, environ []string) (*loading, error) {
+	switch {
+	case demo == "":
+		return c.load(environ)
+	case c.Config != "" || len(c.set()) > 0:
+		return nil, usagef("--data names the directory of a demo, which needs no configuration: leave the other flags out")
+	default:
+		return demoConfiguration(demo)
+	}
 }
 
 // unsealer opens the vault, so that what is sealed is checked against what was signed. Nothing is written to it.

@@ -1,5 +1,5 @@
-// Command creditbankd is the server of a learning credit bank: it founds a bank, serves it, checks its store, and shows a
-// made-up one to whoever wants to try it.
+// Command creditbankd is the server of a learning credit bank: it founds a bank, serves it, checks and compacts its store, and
+// shows a made-up one to whoever wants to try it.
 //
 // It wires rooms together and decides nothing that they decide: what is right stands in api, certify and ledger. It never
 // serves anybody but this machine without TLS, and never writes over a key.
@@ -71,6 +71,7 @@ type commands struct {
 	Demo    demoCommand    `cmd:"" help:"Try a bank with a made-up district: nothing to install, nothing to configure."`
 	Recover recoverCommand `cmd:"" help:"Go on with what is left of a log that was lost, or whose key was, as another log."`
 	Fsck    fsckCommand    `cmd:"" help:"Check a store that is not being served: tree, state, and who signed what."`
+	Compact compactCommand `cmd:"" help:"Make the stores of a bank that is not being served as small as they can be."`
 	Token   tokenCommand   `cmd:"" help:"Sign an officer or a resident in on this machine."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

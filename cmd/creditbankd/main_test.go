@@ -120,6 +120,7 @@ func TestCommandLine(t *testing.T) {
 		{"demo", "--help"},
 		{"recover", "--help"},
 		{"fsck", "--help"},
+		{"compact", "--help"},
 		{"token", "--help"},
 		{"version"},
 	} {

@@ -153,6 +153,7 @@ func TestBankFromInitToStop(t *testing.T) {
 		t.Errorf("profiles answer %d without being asked for", code)
 	}
 	once(t, "fsck", "--config", configuration).refused(exitFailed, "is in use")
+	once(t, "compact", "--config", configuration).refused(exitFailed, "is in use")
 	once(t, "serve", "--config", configuration).refused(exitFailed, "is in use")
 	if code := server.finish(); code != exitOK {
 		t.Fatalf("it ended with %d\n%s", code, server.stderr.String())
@@ -493,4 +494,14 @@ func TestFsckNamesWhatIsWrong(t *testing.T) {
 	once(t, "fsck", "--data", directory).refused(exitUsage, "not the directory of a demo")
 	once(t, "fsck", "--data", directory, "--config", configuration).refused(exitUsage, "leave the other flags out")
 	once(t, "fsck", "--config", configuration, "--data.dir", filepath.Join(directory, "none")).refused(exitFailed, "does not open")
+}
+
+func TestCompactRefuses(t *testing.T) {
+	directory, configuration := founded(t)
+	once(t, "compact", "--data", directory).refused(exitUsage, "not the directory of a demo")
+	none := filepath.Join(directory, "none")
+	once(t, "compact", "--config", configuration, "--data.dir", none).refused(exitFailed, "does not open", "there is none")
+	if _, err := os.Stat(none); !os.IsNotExist(err) {
+		t.Errorf("it made %s (%v)", none, err)
+	}
 }
