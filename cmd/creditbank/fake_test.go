@@ -19,6 +19,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -41,7 +43,7 @@ const (
 	unknownAccount = "9771638143226350"
 	officerID      = "officer-1"
 	residentID     = "00112233445566778899aabbccddeeff"
-	issuer         = "https://sign-in.test"
+	issuer         = access.LocalIssuer
 )
 
 // fakeBank is a bank of a few hundred lines: real keys, signatures, tokens, tree and tiles over a list of entries, and
@@ -80,6 +82,10 @@ type recorded struct {
 
 // newFakeBank starts a bank on loopback; options are for its gRPC server.
 func newFakeBank(options ...grpc.ServerOption) (*fakeBank, error) {
+	return newFakeBankAt("127.0.0.1:0", options...)
+}
+
+func newFakeBankAt(address string, options ...grpc.ServerOption) (*fakeBank, error) {
 	b := &fakeBank{now: time.Now, known: make(map[string]recorded), tamper: make(map[string][]byte)}
 	for _, key := range []**keyring.PrivateKey{&b.signKey, &b.authKey, &b.issuerKey} {
 		var err error
@@ -102,7 +108,7 @@ func newFakeBank(options ...grpc.ServerOption) (*fakeBank, error) {
 	}
 	b.append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_BankFounded{BankFounded: &ledgerv1.BankFounded{BankId: bankID, Origin: logName}}})
 
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +120,7 @@ func newFakeBank(options ...grpc.ServerOption) (*fakeBank, error) {
 	creditbankv1.RegisterPortfolioServiceServer(b.server, fakePortfolio{bank: b})
 	creditbankv1.RegisterReviewServiceServer(b.server, &fakeReview{bank: b})
 	creditbankv1.RegisterAccreditationServiceServer(b.server, fakeCourses{})
+	healthpb.RegisterHealthServer(b.server, health.NewServer())
 	go func() { _ = b.server.Serve(listener) }()
 	b.web = httptest.NewServer(http.HandlerFunc(b.serveHTTP))
 	b.HTTP = b.web.URL
@@ -378,12 +385,15 @@ type fakeAccounts struct {
 	bank *fakeBank
 }
 
-// OpenAccount implements creditbankv1.AccountServiceServer. Every third person has an account already.
+// OpenAccount implements creditbankv1.AccountServiceServer. Every fiftieth person has an account already.
 func (a fakeAccounts) OpenAccount(ctx context.Context, r *creditbankv1.OpenAccountRequest) (*creditbankv1.OpenAccountResponse, error) {
 	if err := a.bank.caller(ctx, access.Organization); err != nil {
 		return nil, err
 	}
-	if _, err := unit.ParseDocument(unit.ResidentIdentity, r.GetDocument().GetNumber(), time.Now()); err != nil {
+	if kind := r.GetDocument().GetKind(); kind != creditbankv1.DocumentKind_DOCUMENT_KIND_PASSPORT {
+		return nil, refuse(codes.InvalidArgument, "DOCUMENT_INVALID", "document.kind", kind.String())
+	}
+	if _, err := unit.ParseDocument(unit.Passport, r.GetDocument().GetNumber(), time.Now()); err != nil {
 		return nil, refuse(codes.InvalidArgument, "DOCUMENT_INVALID", "document.number", err.Error())
 	}
 	if r.GetHome() == "" || r.GetName() == "" || len(r.GetRequestId()) != 36 {
@@ -397,7 +407,7 @@ func (a fakeAccounts) OpenAccount(ctx context.Context, r *creditbankv1.OpenAccou
 	defer a.bank.mu.Unlock()
 	a.bank.opened++
 	return &creditbankv1.OpenAccountResponse{
-		Account: &creditbankv1.Account{AccountNumber: string(number)}, Existed: a.bank.opened%3 == 0,
+		Account: &creditbankv1.Account{AccountNumber: string(number), AccountId: residentID}, Existed: a.bank.opened%50 == 0,
 	}, nil
 }
 
@@ -416,7 +426,7 @@ func (f fakePortfolio) GetPortfolio(ctx context.Context, r *creditbankv1.GetPort
 	}
 	totals := &creditbankv1.Totals{Minutes: 270, IssuedMilliCredits: 300, AvailableMilliCredits: 200, PendingMilliCredits: 100}
 	return &creditbankv1.GetPortfolioResponse{Portfolio: &creditbankv1.Portfolio{
-		AccountId: residentID, Totals: totals, EntryCount: 3, LogSize: 9,
+		Entries: make([]*creditbankv1.PortfolioEntry, r.GetEntryLimit()), AccountId: residentID, Totals: totals, EntryCount: 3, LogSize: 9,
 		Categories: []*creditbankv1.CategoryTotals{
 			{Category: "arts", Name: &creditbankv1.Text{Zh: "人文艺术", En: "humanities and arts"}, Totals: totals},
 		},
@@ -565,8 +575,12 @@ func (b *fakeBank) files(write func(name string, content []byte) error) ([]strin
 	if err != nil {
 		return nil, err
 	}
+	issuerKey, err := b.issuerKey.MarshalPEM()
+	if err != nil {
+		return nil, err
+	}
 	for name, content := range map[string][]byte{
-		"officer.token": []byte(officer + "\n"), "resident.token": []byte(resident), "sign.pem": signKey, "auth.pem": authKey,
+		"officer.token": []byte(officer + "\n"), "resident.token": []byte(resident), "sign.pem": signKey, "auth.pem": authKey, "token.pem": issuerKey,
 		"log.vkey": []byte(b.VKey + "\n"),
 	} {
 		if err := write(name, content); err != nil {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -69,5 +71,54 @@ func (p *progress) clear() {
 func (p *progress) finish() {
 	if p.bar != nil {
 		_ = p.bar.Finish()
+	}
+}
+
+// counter shows how many of a known number are done: a bar to people, and elsewhere a line after each tenth, with how fast
+// the last tenth was.
+type counter struct {
+	p     *process
+	what  string
+	total int
+	bar   *progressbar.ProgressBar // nil: standard error is no terminal
+
+	mu         sync.Mutex
+	done, told int
+	since      time.Time
+}
+
+func newCounter(p *process, what string, total int) *counter {
+	c := &counter{p: p, what: what, total: total, since: p.now()}
+	if terminal, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(terminal.Fd())) {
+		c.bar = progressbar.NewOptions(total,
+			progressbar.OptionSetWriter(p.stderr), progressbar.OptionSetDescription(what), progressbar.OptionSetWidth(30),
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionClearOnFinish(),
+		)
+	}
+	return c
+}
+
+// add says that so many more are done. Several goroutines may call it.
+func (c *counter) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done += n
+	if c.bar != nil {
+		_ = c.bar.Set(c.done)
+		return
+	}
+	if c.done*10/c.total == c.told*10/c.total {
+		return
+	}
+	now := c.p.now()
+	fmt.Fprintf(c.p.stderr, "%s: %d of %d, %.0f a second\n", c.what, c.done, c.total,
+		float64(c.done-c.told)/max(now.Sub(c.since), time.Millisecond).Seconds())
+	c.told, c.since = c.done, now
+}
+
+func (c *counter) finish() {
+	if c.bar != nil {
+		_ = c.bar.Clear()
 	}
 }

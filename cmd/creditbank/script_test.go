@@ -41,37 +41,50 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// fakeDaemon stands in for "creditbankd demo": it writes its ready file, and ends when it is told to.
+// fakeDaemon stands in for "creditbankd demo": it writes its ready file, and ends when it is told to. It forgets everything.
+// And for "creditbankd compact".
 func fakeDaemon() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	ready := ""
-	for i, arg := range os.Args {
-		if arg == "--ready-file" {
-			ready = os.Args[i+1]
-		}
+	diary(strings.Join(os.Args[1:2], " "))
+	if os.Args[1] == "compact" {
+		fmt.Println(`[{"store": "ledger", "bytes_before": 900000, "bytes_after": 500000}, {"store": "vault", "bytes_after": 1}]`)
+		return
+	}
+	flags := make(map[string]string)
+	for i, arg := range os.Args[:len(os.Args)-1] {
+		flags[arg] = os.Args[i+1]
 	}
 	if os.Getenv("FAKE_DAEMON_FAILS") != "" {
 		fmt.Println("no room on this disk")
 		return
 	}
-	b, err := newFakeBank()
+	b, err := newFakeBankAt(flags["--grpc"])
 	check(err)
 	defer b.close()
+	ready := flags["--ready-file"]
 	_, err = b.files(func(name string, content []byte) error {
 		return os.WriteFile(filepath.Join(filepath.Dir(ready), name), content, 0o600)
 	})
 	check(err)
 	content, err := json.Marshal(map[string]any{
-		"grpc": b.GRPC, "http": b.HTTP, "bank_id": bankID,
-		"platforms": []map[string]string{{"id": "xihu-cc", "key_file": "sign.pem", "auth_key_file": "auth.pem"}},
+		"grpc": b.GRPC, "http": b.HTTP, "bank_id": bankID, "token_key_file": "token.pem",
+		"platforms": []map[string]string{
+			{"id": "xihu-cc", "key_file": "sign.pem", "auth_key_file": "auth.pem"},
+		},
 	})
 	check(err)
 	check(os.WriteFile(ready, content, 0o600))
 	<-ctx.Done()
-	if where := os.Getenv("FAKE_DAEMON_ENDED"); where != "" {
-		check(os.WriteFile(where, nil, 0o600))
-	}
+	diary("ended")
+}
+
+// diary adds a line to the diary of fake daemons.
+func diary(line string) {
+	file, err := os.OpenFile(os.Getenv("FAKE_DAEMON_DIARY"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	check(err)
+	_, err = fmt.Fprintln(file, line)
+	check(errors.Join(err, file.Close()))
 }
 
 func check(err error) {
@@ -99,7 +112,7 @@ func TestScripts(t *testing.T) {
 				return os.WriteFile(filepath.Join(env.WorkDir, name), content, 0o600)
 			})
 			env.Vars = append(env.Vars, vars...)
-			env.Vars = append(env.Vars, "EXAMPLES="+examples, "OTHER_VKEY="+merkle.VerifierKey(logName, make([]byte, ed25519.PublicKeySize)))
+			env.Vars = append(env.Vars, "EXAMPLES="+examples, "FAKE_DAEMON_DIARY="+filepath.Join(env.WorkDir, "diary"), "OTHER_VKEY="+merkle.VerifierKey(logName, make([]byte, ed25519.PublicKeySize)))
 			env.Values[bankKey{}] = b
 			return err
 		},
