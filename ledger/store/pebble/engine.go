@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 )
@@ -40,6 +41,10 @@ type Engine struct {
 	metrics  *metrics
 	release  func() error // lets go of the directory's lock, the disk watchdog and the registered metrics
 	readOnly bool
+
+	disk        vfs.FS
+	checkpoint  string     // the directory that Checkpoint makes
+	checkpoints sync.Mutex // held while there is one
 
 	// writer serialises commits. It is held across a sync, so no reader ever takes it.
 	writer sync.Mutex

@@ -90,16 +90,23 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	closers = append(closers, lock)
+	checkpoint := disk.PathJoin(dir, checkpointName)
+	if _, err := disk.Stat(checkpoint); err == nil && !options.ReadOnly {
+		if err := disk.RemoveAll(checkpoint); err != nil { // of a process that was ended while it made a backup
+			return nil, fmt.Errorf("pebble: open %s: %v", dir, err)
+		}
+	}
 
 	settings := tune(options, watch)
-	settings.FS = watchedFS{FS: disk, watch: watch}
+	settings.FS = watchedFS{FS: disk, watch: watch, checkpoint: checkpoint}
 	settings.Lock = lock
 	db, err := openDatabase(dir, settings)
 	if err != nil {
 		return nil, fmt.Errorf("pebble: open %s: %v", dir, err)
 	}
 	e := &Engine{
-		db: db, watch: watch, metrics: metrics, readOnly: options.ReadOnly, views: make(map[*view]struct{}),
+		db: db, disk: disk, checkpoint: checkpoint, watch: watch, metrics: metrics, readOnly: options.ReadOnly,
+		views: make(map[*view]struct{}),
 	}
 	head, err := readHead(db)
 	if err != nil {

@@ -100,10 +100,12 @@ func (w *watch) backgroundError(err error) {
 	}
 }
 
-// watchedFS reports failures to write the log and the manifest, the two files that say what is durable.
+// watchedFS reports failures to write the log and the manifest, the two files that say what is durable. Those of a checkpoint
+// are copies: the store is none the worse when they fail.
 type watchedFS struct {
 	vfs.FS
-	watch *watch
+	watch      *watch
+	checkpoint string
 }
 
 // Unwrap implements [vfs.FS].
@@ -130,7 +132,7 @@ func (f watchedFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategor
 
 func (f watchedFS) watched(name, operation string, file vfs.File, err error) (vfs.File, error) {
 	base := f.PathBase(name)
-	if !strings.HasSuffix(base, ".log") && !isManifest(base) {
+	if !strings.HasSuffix(base, ".log") && !isManifest(base) || f.PathDir(name) == f.checkpoint {
 		return file, err
 	}
 	watched := watchedFile{File: file, name: base, watch: f.watch}
