@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// adminServer answers what only the operator should see: metrics and, where that is wanted, profiles.
-func adminServer(registry *prometheus.Registry, profiles bool, log *slog.Logger) *http.Server {
+// adminServer answers what only the operator should see and do: metrics and, where that is wanted, profiles and backups.
+func adminServer(registry *prometheus.Registry, profiles bool, backups http.Handler, log *slog.Logger) *http.Server {
 	failures := slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 	routes := http.NewServeMux()
 	routes.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: failures, Registry: registry}))
@@ -24,6 +24,9 @@ func adminServer(registry *prometheus.Registry, profiles bool, log *slog.Logger)
 		routes.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		routes.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		routes.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	if backups != nil {
+		routes.Handle("POST "+backupPath, http.NewCrossOriginProtection().Handler(backups))
 	}
 	return &http.Server{
 		Handler:           routes,

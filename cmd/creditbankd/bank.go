@@ -40,6 +40,7 @@ type bank struct {
 	*api.Bank
 	ledger  *ledger.Ledger
 	vault   *vault.Vault
+	stores  struct{ ledger, vault *pebble.Engine }
 	closers []io.Closer
 }
 
@@ -72,24 +73,24 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 		b.closers = append(b.closers, engine)
 		return engine, nil
 	}
-	vaultStore, err := store(o.config.data.vaultDir, "vault")
+	b.stores.vault, err = store(o.config.data.vaultDir, "vault")
 	if err != nil {
 		return nil, err
 	}
 	b.vault, err = vault.Open(ctx, vault.Config{
-		Engine: vaultStore, BankID: o.config.bank.id, Keys: o.secrets.vault, Rand: p.random, Now: p.now,
+		Engine: b.stores.vault, BankID: o.config.bank.id, Keys: o.secrets.vault, Rand: p.random, Now: p.now,
 	})
 	if err != nil {
 		return nil, vaultError(o.config, err)
 	}
-	ledgerStore, err := store(o.config.data.dir, "ledger")
+	b.stores.ledger, err = store(o.config.data.dir, "ledger")
 	if err != nil {
 		return nil, err
 	}
 	anchor := pebble.NewAnchorFile(nil, o.config.data.anchorFile)
 	b.closers = append(b.closers, anchor)
 	b.ledger, err = ledger.Open(ctx, ledger.Config{
-		Engine: ledgerStore, Anchor: anchor, BankID: o.config.bank.id, Origin: o.config.bank.origin,
+		Engine: b.stores.ledger, Anchor: anchor, BankID: o.config.bank.id, Origin: o.config.bank.origin,
 		Signer: o.secrets.log.signer, Verifier: o.secrets.log.verifier,
 		Now: p.now, Rand: p.random, Log: o.log, Metrics: o.metrics, Queue: o.config.limits.queue,
 		AcceptTime: o.acceptTime, AcceptAnchor: o.acceptAnchor,

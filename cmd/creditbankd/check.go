@@ -81,6 +81,7 @@ func (l *loading) checkPlaces() {
 	if !within(c.data.vaultDir, c.data.dir) {
 		apart("data.dir", c.data.dir, "data.vault_dir", c.data.vaultDir, erased)
 	}
+	l.checkBackupPlaces(apart)
 	for _, store := range []struct{ key, dir string }{{"data.dir", c.data.dir}, {"data.vault_dir", c.data.vaultDir}} {
 		apart("data.anchor_file", c.data.anchorFile, store.key, store.dir,
 			"the anchor tells a restored old copy from the bank, so it is no part of a copy")
@@ -90,6 +91,34 @@ func (l *loading) checkPlaces() {
 			{"sign_in.local.private_key_file", c.signIn.local.privateKeyFile},
 		} {
 			apart(key.key, key.file, store.key, store.dir, "a key protects nothing that it lies with")
+		}
+	}
+}
+
+// checkBackupPlaces keeps backups apart from what they are of, and from each other.
+func (l *loading) checkBackupPlaces(apart func(key, path, otherKey, other, why string)) {
+	c := l.config
+	switch {
+	case c.backup.dir != "" && c.backup.vaultDir == "" && !l.has("backup.vault_dir"):
+		l.fault("backup.vault_dir", "is missing: a ledger without its vault names nobody; name both directories, or none")
+	case c.backup.dir == "" && c.backup.vaultDir != "" && !l.has("backup.dir"):
+		l.fault("backup.dir", "is missing: name both directories, or none")
+	}
+	const erased = "people are erased from the vault and never from the ledger, so their backups have different lifetimes"
+	apart("backup.vault_dir", c.backup.vaultDir, "backup.dir", c.backup.dir, erased)
+	if !within(c.backup.vaultDir, c.backup.dir) {
+		apart("backup.dir", c.backup.dir, "backup.vault_dir", c.backup.vaultDir, erased)
+	}
+	for _, kept := range []struct{ key, dir string }{{"backup.dir", c.backup.dir}, {"backup.vault_dir", c.backup.vaultDir}} {
+		for _, store := range []struct{ key, dir string }{{"data.dir", c.data.dir}, {"data.vault_dir", c.data.vaultDir}} {
+			apart(kept.key, kept.dir, store.key, store.dir, "what takes the store takes the backup too")
+		}
+		for _, key := range []struct{ key, file string }{
+			{"keys.log_signer_file", c.keys.logSignerFile},
+			{"keys.vault_keyset_file", c.keys.vaultKeysetFile},
+			{"sign_in.local.private_key_file", c.signIn.local.privateKeyFile},
+		} {
+			apart(key.key, key.file, kept.key, kept.dir, "a key protects nothing that it lies with")
 		}
 	}
 }

@@ -45,6 +45,10 @@ type config struct {
 		}
 		issuers []issuerConfig
 	}
+	backup struct {
+		dir, vaultDir string
+		vaultKeep     time.Duration
+	}
 	shutdown struct {
 		grace time.Duration
 	}
@@ -70,6 +74,7 @@ func defaults() *config {
 	c.limits.bytesInFlight = 256 << 20
 	c.limits.queue = 4096
 	c.limits.resolvePerMinute = 60
+	c.backup.vaultKeep = 30 * 24 * time.Hour
 	c.shutdown.grace = 30 * time.Second
 	c.log.level, c.log.format = "info", "json"
 	return c
@@ -108,6 +113,9 @@ func (c *config) settings() []setting {
 		{"limits.resolve_per_minute", number(&c.limits.resolvePerMinute, 1, 100_000)},
 		{"sign_in.local.private_key_file", text(&c.signIn.local.privateKeyFile)},
 		{"sign_in.local.public_key_file", text(&c.signIn.local.publicKeyFile)},
+		{"backup.dir", text(&c.backup.dir)},
+		{"backup.vault_dir", text(&c.backup.vaultDir)},
+		{"backup.vault_keep", duration(&c.backup.vaultKeep, 24*time.Hour, 10*366*24*time.Hour)},
 		{"shutdown.grace", duration(&c.shutdown.grace, time.Second, time.Hour)},
 		{"log.level", oneOf(&c.log.level, "debug", "info", "warn", "error")},
 		{"log.format", oneOf(&c.log.format, "text", "json")},
@@ -203,6 +211,9 @@ type overrides struct {
 	LimitsResolve   *string `name:"limits.resolve_per_minute" placeholder:"N" group:"configuration" help:"Questions for an account by document, per caller (60)."`
 	LocalPrivateKey *string `name:"sign_in.local.private_key_file" placeholder:"FILE" group:"configuration" help:"Key with which \"token\" signs (PEM)."`
 	LocalPublicKey  *string `name:"sign_in.local.public_key_file" placeholder:"FILE" group:"configuration" help:"Key that verifies these tokens (PEM)."`
+	BackupDir       *string `name:"backup.dir" placeholder:"DIR" group:"configuration" help:"Backups of the ledger."`
+	BackupVaultDir  *string `name:"backup.vault_dir" placeholder:"DIR" group:"configuration" help:"Backups of the vault."`
+	BackupVaultKeep *string `name:"backup.vault_keep" placeholder:"TIME" group:"configuration" help:"How long a backup of the vault is kept (720h)."`
 	ShutdownGrace   *string `name:"shutdown.grace" placeholder:"TIME" group:"configuration" help:"Time for requests in flight to finish (30s)."`
 	LogLevel        *string `name:"log.level" placeholder:"LEVEL" group:"configuration" help:"debug, info, warn or error (info)."`
 	LogFormat       *string `name:"log.format" placeholder:"FORMAT" group:"configuration" help:"text or json (json)."`

@@ -1,5 +1,5 @@
-// Command creditbankd is the server of a learning credit bank: it founds a bank, serves it, checks and compacts its store, and
-// shows a made-up one to whoever wants to try it.
+// Command creditbankd is the server of a learning credit bank: it founds a bank, serves it, checks and compacts its store,
+// backs it up and restores it, and shows a made-up one to whoever wants to try it.
 //
 // It wires rooms together and decides nothing that they decide: what is right stands in api, certify and ledger. It never
 // serves anybody but this machine without TLS, and never writes over a key.
@@ -69,6 +69,8 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the bank, until SIGTERM."`
 	Init    initCommand    `cmd:"" help:"Found a bank: make its keys, its places and its first administrators."`
 	Demo    demoCommand    `cmd:"" help:"Try a bank with a made-up district: nothing to install, nothing to configure."`
+	Backup  backupCommand  `cmd:"" help:"Copy ledger and vault to where backups lie, also while the bank is served."`
+	Restore restoreCommand `cmd:"" help:"Put a backup where the ledger or the vault was."`
 	Recover recoverCommand `cmd:"" help:"Go on with what is left of a log that was lost, or whose key was, as another log."`
 	Fsck    fsckCommand    `cmd:"" help:"Check a store that is not being served: tree, state, and who signed what."`
 	Compact compactCommand `cmd:"" help:"Make the stores of a bank that is not being served as small as they can be."`

@@ -118,6 +118,8 @@ func TestCommandLine(t *testing.T) {
 		{"serve", "--help"},
 		{"init", "--help"},
 		{"demo", "--help"},
+		{"backup", "--help"},
+		{"restore", "--help"},
 		{"recover", "--help"},
 		{"fsck", "--help"},
 		{"compact", "--help"},

@@ -184,7 +184,11 @@ func (p *process) servers(s service, b *bank, shown *certificate.Certificate, re
 		stop()
 		return nil, err
 	}
-	out.admin = adminServer(registry, s.config.listen.pprof, s.log)
+	var onRequest http.Handler
+	if s.config.backup.dir != "" {
+		onRequest = &backups{bank: b, config: s.config, now: p.now, log: s.log, stopping: stopping}
+	}
+	out.admin = adminServer(registry, s.config.listen.pprof, onRequest, s.log)
 	if shown != nil {
 		out.http.TLSConfig, out.admin.TLSConfig = shown.TLS(), shown.TLS()
 	}
