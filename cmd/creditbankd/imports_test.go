@@ -99,15 +99,24 @@ func importRules() []importRule {
 			never: []string{"google.golang.org/grpc", "github.com/grpc-ecosystem"},
 		},
 		{
-			name: "the bank has no transport in it", from: []string{"./api"}, except: []string{"./api/rpc", "./api/web", "./api/certificate"},
-			never: slices.Concat(transports, services, commands),
+			name: "the bank has no transport in it", from: []string{"./api"},
+			except: []string{"./api/rpc", "./api/web", "./api/certificate", "./api/witness"},
+			never:  slices.Concat(transports, services, commands),
+		},
+		{
+			name: "who asks witnesses knows the tree, and not the bank", from: []string{"./api/witness"},
+			never:      slices.Concat([]string{"./api", "./certify", "./ledger", "google.golang.org/grpc"}, services, commands),
+			notToCount: []string{"./api/cosignature", "./ledger/merkle"},
 		},
 		{name: "gRPC and pages stand side by side", from: []string{"./api/rpc"}, never: slices.Concat([]string{"./api/web"}, commands)},
 		{name: "pages and gRPC stand side by side", from: []string{"./api/web"}, never: slices.Concat([]string{"./api/rpc"}, commands)},
 		{
 			name: "tests' packages are for tests", from: []string{"./api", "./certify", "./cmd", "./ledger", "./proto", "./deploy"},
-			except: []string{"./api/apitest", "./ledger/ledgertest"},
-			never:  []string{"./api/apitest", "./ledger/ledgertest", "testing"},
+			except: []string{"./api/apitest", "./api/witness/witnesstest", "./ledger/ledgertest"},
+			never: []string{
+				"./api/apitest", "./api/witness/witnesstest", "./ledger/ledgertest", "testing",
+				"github.com/transparency-dev", "go.uber.org/goleak", "pgregory.net/rapid",
+			},
 		},
 	}
 }
