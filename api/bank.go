@@ -5,7 +5,8 @@
 // what a caller did wrong is answered, what the bank did wrong is answered as an internal fault with its cause, and only
 // the transports write logs.
 //
-// Its one invariant: nothing is answered as done before it is durable and covered by a published checkpoint.
+// Its one invariant: nothing is answered as done before it is durable and covered by a checkpoint that the log has signed
+// and anchored. (Where the log has witnesses, everyone is shown that checkpoint, or a newer one, a little later.)
 package api
 
 import (
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/api/cosignature"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
@@ -36,6 +38,9 @@ type Config struct {
 	Rand io.Reader
 	// ResolvePerMinute is how many identity documents one caller may resolve in a minute; 0: 600.
 	ResolvePerMinute int
+	// Published answers the checkpoint that everyone is shown, which may be older than the newest; nil: the newest, without
+	// cosignatures.
+	Published func() *cosignature.Checkpoint
 	// Metrics registers creditbank_api_… and creditbank_review_…; nil for none.
 	Metrics prometheus.Registerer
 }

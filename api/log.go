@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/api/cosignature"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
@@ -37,14 +38,18 @@ type Proof struct {
 	Checkpoint []byte
 }
 
-// Checkpoint answers the newest signed checkpoint.
-func (b *Bank) Checkpoint() ([]byte, error) {
+// Checkpoint answers the signed checkpoint that everyone is shown: the newest, or, where the log has witnesses, the newest
+// that they were asked to cosign, with the cosignatures that it got. Receipts and proofs carry the newest. It is only read.
+func (b *Bank) Checkpoint() (*cosignature.Checkpoint, error) {
 	view, err := b.ledger.View()
 	if err != nil {
 		return nil, err
 	}
 	defer view.Close()
-	return view.Checkpoint(), nil
+	if b.config.Published != nil {
+		return b.config.Published(), nil
+	}
+	return &cosignature.Checkpoint{Signed: view.Checkpoint()}, nil
 }
 
 // Tile answers the bytes of a tile of hashes. Tiles are anyone's.

@@ -21,7 +21,13 @@ func (e *entries) GetCheckpoint(
 	if err != nil {
 		return nil, err
 	}
-	return &creditbankv1.GetCheckpointResponse{Checkpoint: string(checkpoint)}, nil
+	answer := &creditbankv1.GetCheckpointResponse{
+		Checkpoint: string(checkpoint.Signed), Witnessed: checkpoint.Witnessed(), Quorum: uint32(checkpoint.Quorum),
+	}
+	for _, c := range checkpoint.Cosignatures {
+		answer.Cosignatures = append(answer.Cosignatures, &creditbankv1.Cosignature{Witness: c.Witness, CosignTime: timestamp(c.Time)})
+	}
+	return answer, nil
 }
 
 // GetEntry implements LedgerService.

@@ -25,7 +25,7 @@ func public(h http.Header) {
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 }
 
-// checkpoint answers the newest signed checkpoint (C2SP tlog-checkpoint).
+// checkpoint answers the signed checkpoint that everyone is shown (C2SP tlog-checkpoint), with its cosignatures.
 func (s *site) checkpoint(w http.ResponseWriter, _ *http.Request) {
 	public(w.Header())
 	checkpoint, err := s.config.Bank.Checkpoint()
@@ -33,7 +33,7 @@ func (s *site) checkpoint(w http.ResponseWriter, _ *http.Request) {
 		s.failPlainly(w, err)
 		return
 	}
-	send(w, plainText, "no-store", checkpoint)
+	send(w, plainText, "no-store", checkpoint.Signed)
 }
 
 // key answers the log's verifier key. It is here for convenience: whoever does not trust the bank has it from elsewhere.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/api/cosignature"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
@@ -68,7 +69,7 @@ type Record interface {
 
 // Log is what anybody reads of the log. The answers are only read.
 type Log interface {
-	Checkpoint() ([]byte, error)
+	Checkpoint() (*cosignature.Checkpoint, error)
 	Tile(ctx context.Context, tile merkle.Tile) ([]byte, error)
 	// FormerLogs answers the logs that ended before this one, the oldest first.
 	FormerLogs(ctx context.Context) ([]ledger.FormerLog, error)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/api/witness"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
@@ -31,6 +32,9 @@ type opening struct {
 	metrics prometheus.Registerer
 	// accounts is where the ids and numbers of accounts come from; nil: where everything random does.
 	accounts io.Reader
+	// witnesses says that the checkpoint which everyone is shown goes to the configured witnesses first, if there are any: for
+	// whoever then runs them.
+	witnesses bool
 	// acceptTime and acceptAnchor are the operator's word that clock and store are right.
 	acceptTime, acceptAnchor bool
 }
@@ -38,10 +42,12 @@ type opening struct {
 // bank is an open bank, and what has to be closed after it.
 type bank struct {
 	*api.Bank
-	ledger  *ledger.Ledger
-	vault   *vault.Vault
-	stores  struct{ ledger, vault *pebble.Engine }
-	closers []io.Closer
+	ledger *ledger.Ledger
+	vault  *vault.Vault
+	stores struct{ ledger, vault *pebble.Engine }
+	// witnesses cosign checkpoints while somebody runs them; nil: there are none.
+	witnesses *witness.Witnesses
+	closers   []io.Closer
 }
 
 // Close closes the bank: what waits for the writer is committed first.
@@ -103,10 +109,17 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 	if accounts == nil {
 		accounts = p.random
 	}
-	b.Bank, err = api.New(api.Config{
+	cfg := api.Config{
 		Ledger: b.ledger, Vault: b.vault, Issuers: o.issuers, Now: p.now, Rand: accounts,
 		ResolvePerMinute: o.config.limits.resolvePerMinute, Metrics: o.metrics,
-	})
+	}
+	if o.witnesses && len(o.config.witness.witnesses) > 0 {
+		if b.witnesses, err = p.witnesses(o, b.ledger); err != nil {
+			return nil, err
+		}
+		cfg.Published = b.witnesses.Published
+	}
+	b.Bank, err = api.New(cfg)
 	return b, err
 }
 

@@ -42,6 +42,7 @@ func (l *loading) check() {
 	l.checkPlaces()
 	l.checkListen()
 	l.checkIssuers()
+	l.checkWitnesses()
 }
 
 // has says whether a key has a fault already.

@@ -15,6 +15,9 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
+
+	"github.com/learning-credit-bank/creditbank/api/cosignature"
+	"github.com/learning-credit-bank/creditbank/api/witness"
 )
 
 // config is the configuration of a bank. Every key is described in deploy/creditbank.example.yaml; a test holds the two
@@ -49,6 +52,11 @@ type config struct {
 		dir, vaultDir string
 		vaultKeep     time.Duration
 	}
+	witness struct {
+		quorum            int // 0: more than half of the witnesses
+		interval, timeout time.Duration
+		witnesses         []witnessConfig
+	}
 	shutdown struct {
 		grace time.Duration
 	}
@@ -75,6 +83,7 @@ func defaults() *config {
 	c.limits.queue = 4096
 	c.limits.resolvePerMinute = 60
 	c.backup.vaultKeep = 30 * 24 * time.Hour
+	c.witness.interval, c.witness.timeout = witness.DefaultInterval, witness.DefaultTimeout
 	c.shutdown.grace = 30 * time.Second
 	c.log.level, c.log.format = "info", "json"
 	return c
@@ -87,8 +96,13 @@ type setting struct {
 	read func(value any) error
 }
 
-// issuersKey is the one key that holds a list, and so stands in files only.
-const issuersKey = "sign_in.issuers"
+// The keys that hold lists, and so stand in files only.
+const (
+	issuersKey   = "sign_in.issuers"
+	witnessesKey = "witness.witnesses"
+)
+
+func listKeys() []string { return []string{issuersKey, witnessesKey} }
 
 // settings is the table of all keys, bound to c.
 func (c *config) settings() []setting {
@@ -116,6 +130,9 @@ func (c *config) settings() []setting {
 		{"backup.dir", text(&c.backup.dir)},
 		{"backup.vault_dir", text(&c.backup.vaultDir)},
 		{"backup.vault_keep", duration(&c.backup.vaultKeep, 24*time.Hour, 10*366*24*time.Hour)},
+		{"witness.quorum", number(&c.witness.quorum, 1, cosignature.MaxWitnesses)},
+		{"witness.interval", duration(&c.witness.interval, 100*time.Millisecond, time.Hour)},
+		{"witness.timeout", duration(&c.witness.timeout, 100*time.Millisecond, time.Minute)},
 		{"shutdown.grace", duration(&c.shutdown.grace, time.Second, time.Hour)},
 		{"log.level", oneOf(&c.log.level, "debug", "info", "warn", "error")},
 		{"log.format", oneOf(&c.log.format, "text", "json")},
@@ -214,6 +231,9 @@ type overrides struct {
 	BackupDir       *string `name:"backup.dir" placeholder:"DIR" group:"configuration" help:"Backups of the ledger."`
 	BackupVaultDir  *string `name:"backup.vault_dir" placeholder:"DIR" group:"configuration" help:"Backups of the vault."`
 	BackupVaultKeep *string `name:"backup.vault_keep" placeholder:"TIME" group:"configuration" help:"How long a backup of the vault is kept (720h)."`
+	WitnessQuorum   *string `name:"witness.quorum" placeholder:"N" group:"configuration" help:"Cosignatures that make a checkpoint witnessed (more than half of the witnesses)."`
+	WitnessInterval *string `name:"witness.interval" placeholder:"TIME" group:"configuration" help:"Time from one checkpoint for the witnesses to the next (1s)."`
+	WitnessTimeout  *string `name:"witness.timeout" placeholder:"TIME" group:"configuration" help:"Time for a witness to answer (3s)."`
 	ShutdownGrace   *string `name:"shutdown.grace" placeholder:"TIME" group:"configuration" help:"Time for requests in flight to finish (30s)."`
 	LogLevel        *string `name:"log.level" placeholder:"LEVEL" group:"configuration" help:"debug, info, warn or error (info)."`
 	LogFormat       *string `name:"log.format" placeholder:"FORMAT" group:"configuration" help:"text or json (json)."`
@@ -384,7 +404,9 @@ func (l *loading) read(values *koanf.Koanf) {
 		s, ok := known[key]
 		switch {
 		case key == issuersKey:
-			l.readIssuers(value)
+			readList(l, key, "issuer: give name, public_key_file and kinds", value, &l.config.signIn.issuers, (*issuerConfig).read)
+		case key == witnessesKey:
+			readList(l, key, "witness: give url and vkey", value, &l.config.witness.witnesses, (*witnessConfig).read)
 		case sections[key] && isEmpty(value): // a section of which everything is commented out
 		case sections[key]:
 			l.fault(key, "is a section, not a value; %s", l.known(section(key)))
@@ -415,8 +437,10 @@ func (l *loading) known(of string) string {
 			sections = append(sections, first)
 		}
 	}
-	if of == section(issuersKey) {
-		keys = append(keys, issuersKey)
+	for _, key := range listKeys() {
+		if section(key) == of {
+			keys = append(keys, key)
+		}
 	}
 	if len(keys) > 0 {
 		return "its section has " + strings.Join(keys, ", ")
@@ -424,29 +448,30 @@ func (l *loading) known(of string) string {
 	return "the sections are " + strings.Join(sections, ", ")
 }
 
-// readIssuers reads the list of sign-in services.
-func (l *loading) readIssuers(value any) {
-	list, ok := value.([]any)
+// readList reads a list of things with fields. What is one of them, and which fields it has.
+func readList[T any](l *loading, list, what string, value any, into *[]T, read func(*T, string, any) error) {
+	elements, ok := value.([]any)
 	if !ok && value != nil {
-		l.fault(issuersKey, "is no list: begin each issuer with a hyphen")
+		one, _, _ := strings.Cut(what, ":")
+		l.fault(list, "is no list: begin each %s with a hyphen", one)
 		return
 	}
-	for i, element := range list {
-		at := fmt.Sprintf("%s[%d]", issuersKey, i)
-		l.from[at] = l.from[issuersKey]
+	for i, element := range elements {
+		at := fmt.Sprintf("%s[%d]", list, i)
+		l.from[at] = l.from[list]
 		fields, ok := element.(map[string]any)
 		if !ok {
-			l.fault(at, "is no issuer: give name, public_key_file and kinds")
+			l.fault(at, "is no %s", what)
 			continue
 		}
-		var issuer issuerConfig
+		var one T
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
-			if err := issuer.read(key, fields[key]); err != nil {
-				l.from[at+"."+key] = l.from[issuersKey]
+			if err := read(&one, key, fields[key]); err != nil {
+				l.from[at+"."+key] = l.from[list]
 				l.fault(at+"."+key, "%v", err)
 			}
 		}
-		l.config.signIn.issuers = append(l.config.signIn.issuers, issuer)
+		*into = append(*into, one)
 	}
 }
 

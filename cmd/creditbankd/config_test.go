@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/learning-credit-bank/creditbank/api/witness/witnesstest"
 )
 
 const exampleFile = "../../deploy/creditbank.example.yaml"
@@ -28,6 +31,29 @@ keys:
   log_signer_file: /srv/keys/log-signer
   vault_keyset_file: /srv/keys/vault-keyset
 `
+
+// Keys of a witness, and of a log, which is none.
+const (
+	vkeyA   = "a.test+8b563730+BMqTrBcFGHBx1nuDx/8O/oEI6OxFMFdddyaHkzPb2r58"
+	vkeyLog = "xihu.demo.creditbank.example/log+924d3431+AQaK2zh97Yp+zeykpGKH5V/ghgohjAQKA3EfSdvN+KuC"
+)
+
+// withWitnesses is a sound configuration but for its witnesses.
+func withWitnesses(witnesses string) string { return sound + "witness: {witnesses: " + witnesses + "}" }
+
+// manyWitnesses is a list of different witnesses.
+func manyWitnesses(t *testing.T, count int) string {
+	t.Helper()
+	list := make([]string, count)
+	for i := range list {
+		w, err := witnesstest.New(fmt.Sprintf("w%d.test", i), byte(i), vkeyLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list[i] = fmt.Sprintf("{url: https://%s, vkey: %s}", w.Name(), w.VKey())
+	}
+	return "[" + strings.Join(list, ", ") + "]"
+}
 
 func write(t *testing.T, content string) string {
 	t.Helper()
@@ -128,6 +154,23 @@ func TestEachFault(t *testing.T) {
 		"issuer with more":      {sound + "sign_in: {issuers: [{name: a, public_key_file: /p, kinds: [officer], url: x}]}", nil, "sign_in.issuers[0].url", "is not known"},
 		"issuer twice":          {sound + "sign_in: {issuers: [{name: a, public_key_file: /p, kinds: [officer]}, {name: a, public_key_file: /q, kinds: [officer]}]}", nil, "sign_in.issuers[1].name", "there twice"},
 		"issuer called local":   {sound + "sign_in: {issuers: [{name: local, public_key_file: /p, kinds: [officer]}]}", nil, "sign_in.issuers[0].name", "must have another"},
+		"witnesses no list":     {withWitnesses("x"), nil, "witness.witnesses", "is no list: begin each witness"},
+		"witness no map":        {withWitnesses("[x]"), nil, "witness.witnesses[0]", "is no witness: give url and vkey"},
+		"witness nowhere":       {withWitnesses("[{vkey: " + vkeyA + "}]"), nil, "witness.witnesses[0].url", "is missing"},
+		"witness without key":   {withWitnesses("[{url: https://a.test}]"), nil, "witness.witnesses[0].vkey", "is missing"},
+		"witness elsewhere":     {withWitnesses("[{url: a.test, vkey: " + vkeyA + "}]"), nil, "witness.witnesses[0].url", "submission prefix"},
+		"witness with a number": {withWitnesses("[{url: 1, vkey: " + vkeyA + "}]"), nil, "witness.witnesses[0].url", "put it in quotes"},
+		"witness with log key":  {withWitnesses("[{url: https://a.test, vkey: " + vkeyLog + "}]"), nil, "witness.witnesses[0].vkey", "no key of a witness"},
+		"witness without text":  {withWitnesses("[{url: https://a.test, vkey: ''}]"), nil, "witness.witnesses[0].vkey", "is empty"},
+		"witness with more":     {withWitnesses("[{url: https://a.test, vkey: " + vkeyA + ", name: a}]"), nil, "witness.witnesses[0].name", "is not known"},
+		"witness twice":         {withWitnesses("[{url: https://a.test, vkey: " + vkeyA + "}, {url: https://b.test, vkey: " + vkeyA + "}]"), nil, "witness.witnesses[1].vkey", "each counts once"},
+		"quorum of nobody":      {sound + "witness: {quorum: 1}", nil, "witness.quorum", "there are 0 witnesses"},
+		"quorum too large":      {withWitnesses("[{url: https://a.test, vkey: " + vkeyA + "}], quorum: 2"), nil, "witness.quorum", "could ever have so many"},
+		"quorum of none":        {withWitnesses("[{url: https://a.test, vkey: " + vkeyA + "}], quorum: 0"), nil, "witness.quorum", "from 1"},
+		"too many witnesses":    {withWitnesses(manyWitnesses(t, 16)), nil, "witness.witnesses", "give at most 15"},
+		"witness interval":      {sound + "witness: {interval: 1ms}", nil, "witness.interval", "from 100ms"},
+		"witness timeout":       {sound + "witness: {timeout: 2m}", nil, "witness.timeout", "to 1m0s"},
+		"witnesses as variable": {sound, []string{"CREDITBANK_WITNESS_WITNESSES=x"}, "witness", "CREDITBANK_WITNESS_WITNESSES"},
 		"unknown variable":      {sound, []string{"CREDITBANK_LISTEN_GRCP=127.0.0.1:1"}, "listen", "CREDITBANK_LISTEN_GRCP"},
 		"bad variable":          {sound, []string{"CREDITBANK_LIMITS_QUEUE=x"}, "limits.queue", "whole number"},
 		"variable with no text": {sound, []string{"CREDITBANK_BANK_ID="}, "bank.id", "is empty"},
@@ -148,11 +191,22 @@ func TestSoundConfigurations(t *testing.T) {
 		"no issuers":          sound + "sign_in: {issuers: }\n",
 		"open with TLS":       sound + "tls: {certificate_file: /c, key_file: /k}\nlisten: {grpc: 0.0.0.0:1, http: \":2\", admin: bank.example:3}\n",
 		"IPv6":                sound + "listen: {grpc: \"[::1]:1\", http: \"localhost:2\", admin: \"[::ffff:127.0.0.1]:3\"}\n",
+		"most witnesses":      withWitnesses(manyWitnesses(t, 15) + ", quorum: 15"),
+		"no witnesses":        withWitnesses(""),
 		"free ports":          sound + "listen: {grpc: 127.0.0.1:0, http: 127.0.0.1:0, admin: 127.0.0.1:0}\n",
 		"siblings":            strings.ReplaceAll(sound, "/srv/vault", "/srv/data-vault"),
 	} {
 		if _, faults := load(t, content, []string{"CREDITBANK_TLS_CA=x", "CREDITBANK_BANK=x", "PATH=/bin"}, overrides{}); len(faults) > 0 {
 			t.Errorf("%s: %v", name, faults)
+		}
+	}
+}
+
+// Where the quorum is left out, more than half have to sign.
+func TestQuorumOfTheMost(t *testing.T) {
+	for count, want := range map[int]int{1: 1, 2: 2, 3: 2, 4: 3, 15: 8} {
+		if c, faults := load(t, withWitnesses(manyWitnesses(t, count)), nil, overrides{}); len(faults) > 0 || c.witness.quorum != want {
+			t.Errorf("of %d witnesses %d sign, want %d; %v", count, c.witness.quorum, want, faults)
 		}
 	}
 }
@@ -170,20 +224,21 @@ func TestFlagsWinOverEnvironmentOverFile(t *testing.T) {
 }
 
 func TestAllFaultsAreReportedAtOnce(t *testing.T) {
-	l, err := configured{Config: write(t, "listen: {grpc: x}\nlog: {level: y}\nfoo: 1\n")}.load([]string{"CREDITBANK_LIMITS_QUEUE=z"})
+	l, err := configured{Config: write(t, "listen: {grpc: x}\nlog: {level: y}\nfoo: 1\nwitness: {quorum: 3, witnesses: [{url: x}, {vkey: y}]}\n")}.load([]string{"CREDITBANK_LIMITS_QUEUE=z"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := l.err().Error()
 	for _, key := range []string{
 		"bank.id", "bank.origin", "data.dir", "data.vault_dir", "data.anchor_file", "keys.log_signer_file", "keys.vault_keyset_file",
-		"listen.grpc", "log.level", "foo", "limits.queue (CREDITBANK_LIMITS_QUEUE)",
+		"listen.grpc", "log.level", "foo", "witness.witnesses[0].url", "witness.witnesses[0].vkey", "witness.witnesses[1].url",
+		"witness.witnesses[1].vkey", "witness.quorum", "limits.queue (CREDITBANK_LIMITS_QUEUE)",
 	} {
 		if !strings.Contains(text, "\n  "+key) {
 			t.Errorf("nothing is said of %s in:\n%s", key, text)
 		}
 	}
-	if !strings.HasPrefix(text, "the configuration has 11 faults:") {
+	if !strings.HasPrefix(text, "the configuration has 16 faults:") {
 		t.Error(text)
 	}
 }
@@ -238,7 +293,7 @@ func TestKeysAreTheSameEverywhere(t *testing.T) {
 	if err := yaml.Unmarshal(content, &example); err != nil {
 		t.Fatal(err)
 	}
-	if keys := flatten("", example); !slices.Equal(keys, slices.Sorted(slices.Values(append(known, issuersKey)))) {
+	if keys := flatten("", example); !slices.Equal(keys, slices.Sorted(slices.Values(append(known, listKeys()...)))) {
 		t.Errorf("the example has %v\nthe keys are %v", keys, known)
 	}
 }
@@ -254,6 +309,9 @@ func TestExampleHasNoFaultAndShowsDefaults(t *testing.T) {
 	usual := defaults()
 	if l.config.limits != usual.limits || l.config.shutdown != usual.shutdown || l.config.log != usual.log {
 		t.Errorf("the example has %+v, the defaults are %+v", l.config, usual)
+	}
+	if w, usual := l.config.witness, usual.witness; w.interval != usual.interval || w.timeout != usual.timeout || w.quorum != 2 || len(w.witnesses) != 3 {
+		t.Errorf("the example has %+v, the defaults are %+v", w, usual)
 	}
 	if len(l.config.signIn.issuers) != 1 || !l.config.signIn.issuers[0].officers || !l.config.signIn.issuers[0].residents {
 		t.Errorf("the issuers are %+v", l.config.signIn.issuers)

@@ -78,7 +78,7 @@ type service struct {
 func (p *process) serve(ctx context.Context, s service) (err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.metrics = registry
+	s.metrics, s.opening.witnesses = registry, true
 
 	var shown *certificate.Certificate
 	if s.config.withTLS() {
@@ -227,6 +227,12 @@ func (p *process) answer(ctx context.Context, s service, b *bank, servers *serve
 		p.sweep(ctx, b, s.log)
 		return nil
 	})
+	if b.witnesses != nil {
+		ending.add(func() error {
+			b.witnesses.Run(ctx)
+			return nil
+		})
+	}
 
 	<-ctx.Done()
 	s.log.InfoContext(ctx, "stopping", "grace", s.config.shutdown.grace)

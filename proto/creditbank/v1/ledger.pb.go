@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// GetCheckpointRequest asks for the newest one.
+// GetCheckpointRequest asks for it.
 type GetCheckpointRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -64,8 +64,15 @@ func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
 // GetCheckpointResponse answers it.
 type GetCheckpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Signed checkpoint (C2SP tlog-checkpoint).
-	Checkpoint    string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// Signed checkpoint (C2SP tlog-checkpoint), with the lines of its cosignatures.
+	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// Whether it has as many cosignatures as the bank's policy wants; false where the log has no witnesses. Whoever wants to be sure
+	// verifies them, under keys that did not come from the bank.
+	Witnessed bool `protobuf:"varint,2,opt,name=witnessed,proto3" json:"witnessed,omitempty"`
+	// Cosignatures that it has (C2SP tlog-cosignature), in the order of the bank's policy.
+	Cosignatures []*Cosignature `protobuf:"bytes,3,rep,name=cosignatures,proto3" json:"cosignatures,omitempty"`
+	// How many cosignatures the policy wants; 0: the log has no witnesses.
+	Quorum        uint32 `protobuf:"varint,4,opt,name=quorum,proto3" json:"quorum,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -107,6 +114,82 @@ func (x *GetCheckpointResponse) GetCheckpoint() string {
 	return ""
 }
 
+func (x *GetCheckpointResponse) GetWitnessed() bool {
+	if x != nil {
+		return x.Witnessed
+	}
+	return false
+}
+
+func (x *GetCheckpointResponse) GetCosignatures() []*Cosignature {
+	if x != nil {
+		return x.Cosignatures
+	}
+	return nil
+}
+
+func (x *GetCheckpointResponse) GetQuorum() uint32 {
+	if x != nil {
+		return x.Quorum
+	}
+	return 0
+}
+
+// Cosignature says that a witness has signed a checkpoint.
+type Cosignature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the witness.
+	Witness string `protobuf:"bytes,1,opt,name=witness,proto3" json:"witness,omitempty"`
+	// When it signed, by its own clock: then it knew no larger log than this one.
+	CosignTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=cosign_time,json=cosignTime,proto3" json:"cosign_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cosignature) Reset() {
+	*x = Cosignature{}
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cosignature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cosignature) ProtoMessage() {}
+
+func (x *Cosignature) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cosignature.ProtoReflect.Descriptor instead.
+func (*Cosignature) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Cosignature) GetWitness() string {
+	if x != nil {
+		return x.Witness
+	}
+	return ""
+}
+
+func (x *Cosignature) GetCosignTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CosignTime
+	}
+	return nil
+}
+
 // LedgerEntry is an entry as it lies on the ledger.
 type LedgerEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -126,7 +209,7 @@ type LedgerEntry struct {
 
 func (x *LedgerEntry) Reset() {
 	*x = LedgerEntry{}
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[2]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -138,7 +221,7 @@ func (x *LedgerEntry) String() string {
 func (*LedgerEntry) ProtoMessage() {}
 
 func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[2]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -151,7 +234,7 @@ func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerEntry.ProtoReflect.Descriptor instead.
 func (*LedgerEntry) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{2}
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *LedgerEntry) GetIndex() uint64 {
@@ -202,7 +285,7 @@ type GetEntryRequest struct {
 
 func (x *GetEntryRequest) Reset() {
 	*x = GetEntryRequest{}
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[3]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -214,7 +297,7 @@ func (x *GetEntryRequest) String() string {
 func (*GetEntryRequest) ProtoMessage() {}
 
 func (x *GetEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[3]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -227,7 +310,7 @@ func (x *GetEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEntryRequest.ProtoReflect.Descriptor instead.
 func (*GetEntryRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{3}
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetEntryRequest) GetIndex() uint64 {
@@ -259,7 +342,7 @@ type GetEntryResponse struct {
 
 func (x *GetEntryResponse) Reset() {
 	*x = GetEntryResponse{}
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[4]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -271,7 +354,7 @@ func (x *GetEntryResponse) String() string {
 func (*GetEntryResponse) ProtoMessage() {}
 
 func (x *GetEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[4]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -284,7 +367,7 @@ func (x *GetEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEntryResponse.ProtoReflect.Descriptor instead.
 func (*GetEntryResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetEntryResponse) GetEntry() *LedgerEntry {
@@ -323,7 +406,7 @@ type ListEntriesRequest struct {
 
 func (x *ListEntriesRequest) Reset() {
 	*x = ListEntriesRequest{}
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[5]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -335,7 +418,7 @@ func (x *ListEntriesRequest) String() string {
 func (*ListEntriesRequest) ProtoMessage() {}
 
 func (x *ListEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[5]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -348,7 +431,7 @@ func (x *ListEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{5}
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListEntriesRequest) GetPageSize() int32 {
@@ -385,7 +468,7 @@ type ListEntriesResponse struct {
 
 func (x *ListEntriesResponse) Reset() {
 	*x = ListEntriesResponse{}
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[6]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -397,7 +480,7 @@ func (x *ListEntriesResponse) String() string {
 func (*ListEntriesResponse) ProtoMessage() {}
 
 func (x *ListEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[6]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -410,7 +493,7 @@ func (x *ListEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListEntriesResponse) GetEntries() []*LedgerEntry {
@@ -440,7 +523,7 @@ type GetInclusionProofRequest struct {
 
 func (x *GetInclusionProofRequest) Reset() {
 	*x = GetInclusionProofRequest{}
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[7]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +535,7 @@ func (x *GetInclusionProofRequest) String() string {
 func (*GetInclusionProofRequest) ProtoMessage() {}
 
 func (x *GetInclusionProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[7]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +548,7 @@ func (x *GetInclusionProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInclusionProofRequest.ProtoReflect.Descriptor instead.
 func (*GetInclusionProofRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetInclusionProofRequest) GetIndex() uint64 {
@@ -499,7 +582,7 @@ type GetInclusionProofResponse struct {
 
 func (x *GetInclusionProofResponse) Reset() {
 	*x = GetInclusionProofResponse{}
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[8]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -511,7 +594,7 @@ func (x *GetInclusionProofResponse) String() string {
 func (*GetInclusionProofResponse) ProtoMessage() {}
 
 func (x *GetInclusionProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[8]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -524,7 +607,7 @@ func (x *GetInclusionProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInclusionProofResponse.ProtoReflect.Descriptor instead.
 func (*GetInclusionProofResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetInclusionProofResponse) GetLeafHash() []byte {
@@ -568,7 +651,7 @@ type GetConsistencyProofRequest struct {
 
 func (x *GetConsistencyProofRequest) Reset() {
 	*x = GetConsistencyProofRequest{}
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[9]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +663,7 @@ func (x *GetConsistencyProofRequest) String() string {
 func (*GetConsistencyProofRequest) ProtoMessage() {}
 
 func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[9]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +676,7 @@ func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyProofRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyProofRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetConsistencyProofRequest) GetOldSize() uint64 {
@@ -625,7 +708,7 @@ type GetConsistencyProofResponse struct {
 
 func (x *GetConsistencyProofResponse) Reset() {
 	*x = GetConsistencyProofResponse{}
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[10]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +720,7 @@ func (x *GetConsistencyProofResponse) String() string {
 func (*GetConsistencyProofResponse) ProtoMessage() {}
 
 func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_ledger_proto_msgTypes[10]
+	mi := &file_creditbank_v1_ledger_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +733,7 @@ func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyProofResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyProofResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{10}
+	return file_creditbank_v1_ledger_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetConsistencyProofResponse) GetHashes() [][]byte {
@@ -679,11 +762,18 @@ var File_creditbank_v1_ledger_proto protoreflect.FileDescriptor
 const file_creditbank_v1_ledger_proto_rawDesc = "" +
 	"\n" +
 	"\x1acreditbank/v1/ledger.proto\x12\rcreditbank.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n" +
-	"\x14GetCheckpointRequest\"7\n" +
+	"\x14GetCheckpointRequest\"\xad\x01\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tR\n" +
-	"checkpoint\"\xa5\x01\n" +
+	"checkpoint\x12\x1c\n" +
+	"\twitnessed\x18\x02 \x01(\bR\twitnessed\x12>\n" +
+	"\fcosignatures\x18\x03 \x03(\v2\x1a.creditbank.v1.CosignatureR\fcosignatures\x12\x16\n" +
+	"\x06quorum\x18\x04 \x01(\rR\x06quorum\"d\n" +
+	"\vCosignature\x12\x18\n" +
+	"\awitness\x18\x01 \x01(\tR\awitness\x12;\n" +
+	"\vcosign_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"cosignTime\"\xa5\x01\n" +
 	"\vLedgerEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x129\n" +
 	"\n" +
@@ -748,40 +838,43 @@ func file_creditbank_v1_ledger_proto_rawDescGZIP() []byte {
 	return file_creditbank_v1_ledger_proto_rawDescData
 }
 
-var file_creditbank_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_creditbank_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_creditbank_v1_ledger_proto_goTypes = []any{
 	(*GetCheckpointRequest)(nil),        // 0: creditbank.v1.GetCheckpointRequest
 	(*GetCheckpointResponse)(nil),       // 1: creditbank.v1.GetCheckpointResponse
-	(*LedgerEntry)(nil),                 // 2: creditbank.v1.LedgerEntry
-	(*GetEntryRequest)(nil),             // 3: creditbank.v1.GetEntryRequest
-	(*GetEntryResponse)(nil),            // 4: creditbank.v1.GetEntryResponse
-	(*ListEntriesRequest)(nil),          // 5: creditbank.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),         // 6: creditbank.v1.ListEntriesResponse
-	(*GetInclusionProofRequest)(nil),    // 7: creditbank.v1.GetInclusionProofRequest
-	(*GetInclusionProofResponse)(nil),   // 8: creditbank.v1.GetInclusionProofResponse
-	(*GetConsistencyProofRequest)(nil),  // 9: creditbank.v1.GetConsistencyProofRequest
-	(*GetConsistencyProofResponse)(nil), // 10: creditbank.v1.GetConsistencyProofResponse
-	(*timestamppb.Timestamp)(nil),       // 11: google.protobuf.Timestamp
+	(*Cosignature)(nil),                 // 2: creditbank.v1.Cosignature
+	(*LedgerEntry)(nil),                 // 3: creditbank.v1.LedgerEntry
+	(*GetEntryRequest)(nil),             // 4: creditbank.v1.GetEntryRequest
+	(*GetEntryResponse)(nil),            // 5: creditbank.v1.GetEntryResponse
+	(*ListEntriesRequest)(nil),          // 6: creditbank.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),         // 7: creditbank.v1.ListEntriesResponse
+	(*GetInclusionProofRequest)(nil),    // 8: creditbank.v1.GetInclusionProofRequest
+	(*GetInclusionProofResponse)(nil),   // 9: creditbank.v1.GetInclusionProofResponse
+	(*GetConsistencyProofRequest)(nil),  // 10: creditbank.v1.GetConsistencyProofRequest
+	(*GetConsistencyProofResponse)(nil), // 11: creditbank.v1.GetConsistencyProofResponse
+	(*timestamppb.Timestamp)(nil),       // 12: google.protobuf.Timestamp
 }
 var file_creditbank_v1_ledger_proto_depIdxs = []int32{
-	11, // 0: creditbank.v1.LedgerEntry.entry_time:type_name -> google.protobuf.Timestamp
-	2,  // 1: creditbank.v1.GetEntryResponse.entry:type_name -> creditbank.v1.LedgerEntry
-	2,  // 2: creditbank.v1.ListEntriesResponse.entries:type_name -> creditbank.v1.LedgerEntry
-	0,  // 3: creditbank.v1.LedgerService.GetCheckpoint:input_type -> creditbank.v1.GetCheckpointRequest
-	3,  // 4: creditbank.v1.LedgerService.GetEntry:input_type -> creditbank.v1.GetEntryRequest
-	5,  // 5: creditbank.v1.LedgerService.ListEntries:input_type -> creditbank.v1.ListEntriesRequest
-	7,  // 6: creditbank.v1.LedgerService.GetInclusionProof:input_type -> creditbank.v1.GetInclusionProofRequest
-	9,  // 7: creditbank.v1.LedgerService.GetConsistencyProof:input_type -> creditbank.v1.GetConsistencyProofRequest
-	1,  // 8: creditbank.v1.LedgerService.GetCheckpoint:output_type -> creditbank.v1.GetCheckpointResponse
-	4,  // 9: creditbank.v1.LedgerService.GetEntry:output_type -> creditbank.v1.GetEntryResponse
-	6,  // 10: creditbank.v1.LedgerService.ListEntries:output_type -> creditbank.v1.ListEntriesResponse
-	8,  // 11: creditbank.v1.LedgerService.GetInclusionProof:output_type -> creditbank.v1.GetInclusionProofResponse
-	10, // 12: creditbank.v1.LedgerService.GetConsistencyProof:output_type -> creditbank.v1.GetConsistencyProofResponse
-	8,  // [8:13] is the sub-list for method output_type
-	3,  // [3:8] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	2,  // 0: creditbank.v1.GetCheckpointResponse.cosignatures:type_name -> creditbank.v1.Cosignature
+	12, // 1: creditbank.v1.Cosignature.cosign_time:type_name -> google.protobuf.Timestamp
+	12, // 2: creditbank.v1.LedgerEntry.entry_time:type_name -> google.protobuf.Timestamp
+	3,  // 3: creditbank.v1.GetEntryResponse.entry:type_name -> creditbank.v1.LedgerEntry
+	3,  // 4: creditbank.v1.ListEntriesResponse.entries:type_name -> creditbank.v1.LedgerEntry
+	0,  // 5: creditbank.v1.LedgerService.GetCheckpoint:input_type -> creditbank.v1.GetCheckpointRequest
+	4,  // 6: creditbank.v1.LedgerService.GetEntry:input_type -> creditbank.v1.GetEntryRequest
+	6,  // 7: creditbank.v1.LedgerService.ListEntries:input_type -> creditbank.v1.ListEntriesRequest
+	8,  // 8: creditbank.v1.LedgerService.GetInclusionProof:input_type -> creditbank.v1.GetInclusionProofRequest
+	10, // 9: creditbank.v1.LedgerService.GetConsistencyProof:input_type -> creditbank.v1.GetConsistencyProofRequest
+	1,  // 10: creditbank.v1.LedgerService.GetCheckpoint:output_type -> creditbank.v1.GetCheckpointResponse
+	5,  // 11: creditbank.v1.LedgerService.GetEntry:output_type -> creditbank.v1.GetEntryResponse
+	7,  // 12: creditbank.v1.LedgerService.ListEntries:output_type -> creditbank.v1.ListEntriesResponse
+	9,  // 13: creditbank.v1.LedgerService.GetInclusionProof:output_type -> creditbank.v1.GetInclusionProofResponse
+	11, // 14: creditbank.v1.LedgerService.GetConsistencyProof:output_type -> creditbank.v1.GetConsistencyProofResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_ledger_proto_init() }
@@ -795,7 +888,7 @@ func file_creditbank_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_ledger_proto_rawDesc), len(file_creditbank_v1_ledger_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

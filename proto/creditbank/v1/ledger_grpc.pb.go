@@ -36,7 +36,8 @@ const (
 // officers, policies and courses are anyone's too; those about an account are read by its holder, by the platform that
 // posted them, and by officers in whose subtree they are.
 type LedgerServiceClient interface {
-	// Answers the newest signed checkpoint.
+	// Answers the signed checkpoint that everyone is shown, as /log/checkpoint does. Where the log has witnesses, it is the newest
+	// that went to them, and receipts and proofs can carry newer ones.
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error)
 	// Answers an entry with its exact bytes and, if asked, its proof.
 	GetEntry(ctx context.Context, in *GetEntryRequest, opts ...grpc.CallOption) (*GetEntryResponse, error)
@@ -114,7 +115,8 @@ func (c *ledgerServiceClient) GetConsistencyProof(ctx context.Context, in *GetCo
 // officers, policies and courses are anyone's too; those about an account are read by its holder, by the platform that
 // posted them, and by officers in whose subtree they are.
 type LedgerServiceServer interface {
-	// Answers the newest signed checkpoint.
+	// Answers the signed checkpoint that everyone is shown, as /log/checkpoint does. Where the log has witnesses, it is the newest
+	// that went to them, and receipts and proofs can carry newer ones.
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error)
 	// Answers an entry with its exact bytes and, if asked, its proof.
 	GetEntry(context.Context, *GetEntryRequest) (*GetEntryResponse, error)
