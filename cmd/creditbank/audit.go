@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/learning-credit-bank/creditbank/api/cosignature"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 )
 
@@ -74,10 +76,12 @@ func (k *logKey) open(signed []byte, what string) (merkle.Checkpoint, error) {
 
 type auditCommand struct {
 	logKey
+	witnessKeys
 
-	State    string `placeholder:"FILE" help:"Remember the last checkpoint seen, and check that the log only grew since."`
-	Receipts string `placeholder:"FILE" help:"Check that what these receipts promise is in the log (JSON lines of \"post --receipts\")."`
-	NewOnly  bool   `help:"Recompute only what is new since the checkpoint in --state; the tiles before it were checked then."`
+	State    string        `placeholder:"FILE" help:"Remember the last checkpoint seen, and check that the log only grew since."`
+	Receipts string        `placeholder:"FILE" help:"Check that what these receipts promise is in the log (JSON lines of \"post --receipts\")."`
+	NewOnly  bool          `help:"Recompute only what is new since the checkpoint in --state; the tiles before it were checked then."`
+	Wait     time.Duration `default:"15s" placeholder:"TIME" help:"How long to wait until the log that everyone is shown has come as far as the receipts, and until enough witnesses have signed it (${default})."`
 }
 
 // audited is what was checked.
@@ -88,9 +92,10 @@ type audited struct {
 	// SeenSize is the size of the log when it was last seen; absent the first time.
 	SeenSize *uint64 `json:"seen_size,omitempty"`
 	// Recomputed is how many leaf hashes the root was recomputed from, and Tiles from how many tiles of all levels.
-	Recomputed uint64          `json:"recomputed"`
-	Tiles      uint64          `json:"tiles"`
-	Receipts   *auditedReceipt `json:"receipts,omitempty"`
+	Recomputed uint64            `json:"recomputed"`
+	Tiles      uint64            `json:"tiles"`
+	Receipts   *auditedReceipt   `json:"receipts,omitempty"`
+	Witnesses  *auditedWitnesses `json:"witnesses,omitempty"`
 }
 
 // Run checks the log, and remembers it only if everything holds.
@@ -98,9 +103,12 @@ func (c *auditCommand) Run(ctx context.Context, g *globals, p *process) error {
 	if c.NewOnly && c.State == "" {
 		return usagef("--new-only: it goes on from the checkpoint in --state")
 	}
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
 	var receipts []receipt
 	if c.Receipts != "" {
-		var err error
 		if receipts, err = readReceipts(c.Receipts); err != nil {
 			return err
 		}
@@ -110,8 +118,14 @@ func (c *auditCommand) Run(ctx context.Context, g *globals, p *process) error {
 		return err
 	}
 	defer remote.close()
-	a := &audit{command: c, remote: remote}
-	if err := a.look(ctx); err != nil {
+	a := &audit{command: c, remote: remote, witnesses: policy}
+	if err := a.promises(receipts); err != nil {
+		return err
+	}
+	if err := a.look(ctx, p); err != nil {
+		return err
+	}
+	if err := a.remember(); err != nil {
 		return err
 	}
 	if err := a.history(ctx); err != nil {
@@ -135,10 +149,14 @@ func (c *auditCommand) Run(ctx context.Context, g *globals, p *process) error {
 
 // audit is one run of the command.
 type audit struct {
-	command *auditCommand
-	remote  *remoteLog
-	signed  []byte // the newest checkpoint as it was served
-	now     merkle.Checkpoint
+	command   *auditCommand
+	remote    *remoteLog
+	witnesses *cosignature.Policy // nil: whoever cosigned does not matter
+	signed    []byte              // the checkpoint that everyone is shown, as it was served
+	now       merkle.Checkpoint
+	// promised are the checkpoints in the receipts, and reach the largest of their sizes.
+	promised map[string]merkle.Checkpoint
+	reach    uint64
 	// seen is the checkpoint that was remembered, and seenSigned its bytes; nil the first time.
 	seen       *merkle.Checkpoint
 	seenSigned []byte
@@ -146,21 +164,54 @@ type audit struct {
 	done       audited
 }
 
-// look reads the newest checkpoint and the remembered one, and checks both signatures.
-func (a *audit) look(ctx context.Context) error {
-	if _, _, err := a.command.verifier(); err != nil {
-		return err
-	}
-	var err error
-	if a.signed, err = a.remote.checkpoint(ctx); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if a.now, err = a.command.open(a.signed, servedCheckpoint); err != nil {
-		return err
+// lookAgain is how long it takes until the checkpoint is read once more.
+const lookAgain = 500 * time.Millisecond
+
+// look reads the checkpoint that everyone is shown and checks its signatures. A bank with witnesses shows a checkpoint a few
+// seconds after it has given receipts for it: look waits for that as long as the command permits.
+func (a *audit) look(ctx context.Context, p *process) error {
+	for began := p.now(); ; {
+		var err error
+		if a.signed, err = a.remote.checkpoint(ctx); err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+		if a.now, err = a.command.open(a.signed, servedCheckpoint); err != nil {
+			return err
+		}
+		missing := a.covers()
+		if missing == nil {
+			missing, err = a.cosigned()
+		}
+		if err != nil {
+			return err
+		}
+		if missing == nil {
+			break
+		}
+		if p.now().Sub(began) >= a.command.Wait {
+			return missing
+		}
+		if err := p.sleep(ctx, lookAgain); err != nil {
+			return err
+		}
 	}
 	a.remote.size = a.now.Size
-	a.done = audited{Origin: a.now.Origin, Size: a.now.Size, Root: a.now.Root}
+	a.done.Origin, a.done.Size, a.done.Root = a.now.Origin, a.now.Size, a.now.Root
+	return nil
+}
 
+// covers says that the checkpoint does not cover the receipts yet, or nil.
+func (a *audit) covers() error {
+	if a.now.Size >= a.reach {
+		return nil
+	}
+	return refusef("the receipts are not public yet: the log's key signed %d entries for them, and everyone is shown a log of %d, after %s of waiting. "+
+		"A bank with witnesses takes some seconds; if it stays so, entries that it has acknowledged are withheld from everyone else, or gone. "+
+		"Keep the receipts: they are the proof", a.reach, a.now.Size, a.command.Wait)
+}
+
+// remember reads the checkpoint that was seen before, and checks its signature.
+func (a *audit) remember() (err error) {
 	if a.command.State == "" {
 		return nil
 	}
@@ -328,6 +379,9 @@ func (a *audit) print(g *globals, p *process) error {
 	}
 	t := &table{}
 	t.row("checkpoint", fmt.Sprintf("%s, %d entries, root %s: signed by the log's key", a.done.Origin, a.done.Size, a.done.Root))
+	if w := a.done.Witnesses; w != nil {
+		t.row("witnesses", fmt.Sprintf("%d of %d signed it, %d are wanted: %s", len(w.Cosignatures), w.Witnesses, w.Quorum, w))
+	}
 	switch {
 	case a.seen != nil:
 		t.row("history", fmt.Sprintf("continues the %d entries that were seen before", a.seen.Size))

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -72,7 +73,15 @@ type fakeBank struct {
 	late    int                 // statements to turn away
 	calls   int
 	tamper  map[string][]byte // tiles served in place of the true ones
-	opened  int
+	// witnesses cosign what everyone is shown: as many of them as cosigned says, from the reading on that readings counts down to.
+	// forged: the first one's line is of another log.
+	witnesses []*torchwood.CosignatureSigner
+	cosigned  int
+	forged    bool
+	readings  int
+	// hidden is how many of the newest entries everyone is not shown yet, while readings is not 0.
+	hidden int
+	opened int
 }
 
 type recorded struct {
@@ -101,6 +110,17 @@ func newFakeBankAt(address string, options ...grpc.ServerOption) (*fakeBank, err
 		return nil, err
 	}
 	b.VKey = merkle.VerifierKey(logName, public)
+	for i := range 3 {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		witness, err := torchwood.NewCosignatureSigner(fmt.Sprintf("w%d.test", i), key)
+		if err != nil {
+			return nil, err
+		}
+		b.witnesses = append(b.witnesses, witness)
+	}
 	b.auth, err = access.NewAuthenticator(bankID, []access.Issuer{{Name: issuer, Key: b.issuerKey.Public(), Officers: true, Residents: true}},
 		func() time.Time { return b.now() })
 	if err != nil {
@@ -208,12 +228,40 @@ func (b *fakeBank) checkpoint() string {
 	if b.signed != "" {
 		return b.signed
 	}
-	signed, err := merkle.Sign(merkle.Checkpoint{Origin: logName, Size: uint64(len(b.leaves)), Root: merkle.RootOf(b.leaves)}, b.logSigner)
+	b.signed = b.sign(b.leaves)
+	return b.signed
+}
+
+// published is the checkpoint that everyone is shown, with its cosignatures.
+func (b *fakeBank) published() string {
+	cosigned, leaves := b.cosigned, b.leaves
+	if b.readings > 0 {
+		b.readings--
+		cosigned, leaves = 0, leaves[:len(leaves)-b.hidden]
+	}
+	signed := b.sign(leaves)
+	for i, witness := range b.witnesses[:cosigned] {
+		of := signed
+		if b.forged && i == 0 {
+			of = b.sign(leaves[:1])
+		}
+		text, _, _ := strings.Cut(of, "\n\n")
+		cosigned, err := note.Sign(&note.Note{Text: text + "\n"}, witness)
+		if err != nil {
+			panic(err)
+		}
+		_, line, _ := strings.Cut(string(cosigned), "\n\n")
+		signed += line
+	}
+	return signed
+}
+
+func (b *fakeBank) sign(leaves []merkle.Hash) string {
+	signed, err := merkle.Sign(merkle.Checkpoint{Origin: logName, Size: uint64(len(leaves)), Root: merkle.RootOf(leaves)}, b.logSigner)
 	if err != nil {
 		panic(err)
 	}
-	b.signed = string(signed)
-	return b.signed
+	return string(signed)
 }
 
 // RecordCompletions implements creditbankv1.CompletionServiceServer.
@@ -327,7 +375,7 @@ func (b *fakeBank) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer b.mu.Unlock()
 	path := strings.TrimPrefix(r.URL.Path, "/log/")
 	if path == "checkpoint" {
-		fmt.Fprint(w, b.checkpoint())
+		fmt.Fprint(w, b.published())
 		return
 	}
 	if content, ok := b.tamper[path]; ok {

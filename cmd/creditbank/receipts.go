@@ -28,28 +28,45 @@ type auditedReceipt struct {
 	Read int `json:"read"`
 }
 
+// promises checks that the log's key signed the checkpoint of each receipt, and that it covers the entry.
+func (a *audit) promises(receipts []receipt) error {
+	if _, _, err := a.command.verifier(); err != nil {
+		return err
+	}
+	a.promised = make(map[string]merkle.Checkpoint)
+	for _, r := range receipts {
+		checkpoint, ok := a.promised[r.Checkpoint]
+		if !ok {
+			var err error
+			if checkpoint, err = a.command.open([]byte(r.Checkpoint), "the checkpoint in the receipt of statement "+r.StatementID); err != nil {
+				return err
+			}
+			a.promised[r.Checkpoint] = checkpoint
+			a.reach = max(a.reach, checkpoint.Size)
+		}
+		if r.EntryIndex >= checkpoint.Size {
+			return refusef("the receipt of statement %s names entry %d, and its checkpoint covers only %d entries",
+				r.StatementID, r.EntryIndex, checkpoint.Size)
+		}
+	}
+	return nil
+}
+
 // receipts checks what each receipt promises: its checkpoint is of this history, its entry is in the log at its index, and
 // it is the entry of its statement.
 func (a *audit) receipts(ctx context.Context, g *globals, p *process, receipts []receipt) (*auditedReceipt, error) {
-	done := &auditedReceipt{}
-	sizes := make(map[string]uint64)
+	done := &auditedReceipt{Checkpoints: len(a.promised)}
+	checked := make(map[string]bool)
 	for _, r := range receipts {
-		if _, ok := sizes[r.Checkpoint]; !ok {
-			checkpoint, err := a.command.open([]byte(r.Checkpoint), "the checkpoint in the receipt of statement "+r.StatementID)
-			if err != nil {
-				return nil, err
-			}
-			if err := a.continues(ctx, checkpoint, []byte(r.Checkpoint), "in the receipt of statement "+r.StatementID); err != nil {
-				return nil, err
-			}
-			sizes[r.Checkpoint] = checkpoint.Size
+		if checked[r.Checkpoint] {
+			continue
 		}
-		if r.EntryIndex >= sizes[r.Checkpoint] {
-			return nil, refusef("the receipt of statement %s names entry %d, and its checkpoint covers only %d entries",
-				r.StatementID, r.EntryIndex, sizes[r.Checkpoint])
+		checked[r.Checkpoint] = true
+		err := a.continues(ctx, a.promised[r.Checkpoint], []byte(r.Checkpoint), "in the receipt of statement "+r.StatementID)
+		if err != nil {
+			return nil, err
 		}
 	}
-	done.Checkpoints = len(sizes)
 
 	conn, err := g.dial(p)
 	if err != nil {

@@ -146,6 +146,45 @@ func TestTokensAreRenewed(t *testing.T) {
 	}
 }
 
+// A bank with witnesses shows everyone what it gave receipts for a little later: an audit waits for it, and not for ever.
+func TestAuditWaitsForWitnesses(t *testing.T) {
+	b := bank(t)
+	b.accountsToAnybody = true
+	c := newCaller(t, b)
+	if code := c.post(t.Context(), "--receipts", c.file("receipts.jsonl")); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, &c.stderr)
+	}
+	audit := func(more ...string) int {
+		c.slept = nil
+		c.stdout.Reset()
+		c.stderr.Reset()
+		return c.run(t.Context(), append([]string{
+			"audit", "--vkey", b.VKey, "--receipts", c.file("receipts.jsonl"), "--quorum", "2",
+			"--witness", b.witnesses[0].Verifier().String(), "--witness", b.witnesses[1].Verifier().String(), "--witness", b.witnesses[2].Verifier().String(),
+		}, more...)...)
+	}
+	b.cosigned, b.hidden, b.readings = 2, 5, 7
+	if code := audit(); code != 0 || len(c.slept) != 7 {
+		t.Errorf("exit code %d after %d waits\n%s", code, len(c.slept), &c.stderr)
+	}
+	if !strings.Contains(c.stdout.String(), "2 of 3 signed it, 2 are wanted: w0.test at ") {
+		t.Errorf("it says\n%s", &c.stdout)
+	}
+	b.readings = 1000
+	if code := audit(); code != 3 || len(c.slept) != 30 || !strings.Contains(c.stderr.String(), "the receipts are not public yet") {
+		t.Errorf("exit code %d after %d waits\n%s", code, len(c.slept), &c.stderr)
+	}
+	b.hidden = 0
+	if code := audit("--wait", "2s"); code != 3 || len(c.slept) != 4 || !strings.Contains(c.stderr.String(), "signed by: nobody") {
+		t.Errorf("exit code %d after %d waits\n%s", code, len(c.slept), &c.stderr)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if code := c.run(ctx, "audit", "--vkey", b.VKey, "--witness", b.witnesses[0].Verifier().String()); code != 1 {
+		t.Errorf("interrupted: exit code %d\n%s", code, &c.stderr)
+	}
+}
+
 func TestTLS(t *testing.T) {
 	certificate, authority := certificate(t)
 	b := bank(t, grpc.Creds(credentials.NewServerTLSFromCert(&certificate)))

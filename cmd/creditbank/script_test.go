@@ -113,6 +113,9 @@ func TestScripts(t *testing.T) {
 			})
 			env.Vars = append(env.Vars, vars...)
 			env.Vars = append(env.Vars, "EXAMPLES="+examples, "FAKE_DAEMON_DIARY="+filepath.Join(env.WorkDir, "diary"), "OTHER_VKEY="+merkle.VerifierKey(logName, make([]byte, ed25519.PublicKeySize)))
+			for i, witness := range b.witnesses {
+				env.Vars = append(env.Vars, fmt.Sprintf("WITNESS_%d=%s", i, witness.Verifier()))
+			}
 			env.Values[bankKey{}] = b
 			return err
 		},
@@ -154,7 +157,8 @@ func entries(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// control makes the bank behave: grow N, rewrite INDEX, shrink SIZE, busy CALLS, late STATEMENTS, tamper TILE, honest.
+// control makes the bank behave: grow N, rewrite INDEX, shrink SIZE, busy CALLS, late STATEMENTS, tamper TILE, honest; cosign
+// WITNESSES, forge WITNESSES, hide ENTRIES.
 func control(ts *testscript.TestScript, _ bool, args []string) {
 	b, n := bankOf(ts), 0
 	if len(args) > 1 && args[0] != "tamper" {
@@ -179,6 +183,10 @@ func control(ts *testscript.TestScript, _ bool, args []string) {
 		b.busy = n
 	case "late":
 		b.late = n
+	case "cosign", "forge":
+		b.cosigned, b.forged = n, args[0] == "forge"
+	case "hide": // for as long as anybody looks
+		b.hidden, b.readings = n, 1<<30
 	case "edit": // the bytes, and not the leaf
 		b.entries[n] = append([]byte{}, b.entries[n]...)
 		b.entries[n][len(b.entries[n])-1] ^= 1
@@ -193,6 +201,7 @@ func control(ts *testscript.TestScript, _ bool, args []string) {
 		b.tamper[args[1]] = content
 	case "honest":
 		clear(b.tamper)
+		b.hidden, b.readings = 0, 0
 	default:
 		ts.Fatalf("the bank cannot %s", strings.Join(args, " "))
 	}
