@@ -236,11 +236,11 @@ func (b *Bank) InclusionProof(ctx context.Context, index, size uint64) (*Proof, 
 	if err != nil {
 		return nil, err
 	}
-	raw, err := view.Entry(ctx, index)
+	leaf, err := view.LeafHash(ctx, index)
 	if err != nil {
 		return nil, err
 	}
-	return &Proof{LeafHash: merkle.LeafHash(raw), Hashes: hashes, Size: size, Checkpoint: view.Checkpoint()}, nil
+	return &Proof{LeafHash: leaf, Hashes: hashes, Size: size, Checkpoint: view.Checkpoint()}, nil
 }
 
 // ConsistencyProof proves that the log of one size is the beginning of the log of another; 0 as the newer one is that of

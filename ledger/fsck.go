@@ -550,7 +550,7 @@ func (f *fsck) checkTree(ctx context.Context) error {
 	if checkpoint.Size > f.report.Size {
 		return f.whole("anchor", "%d entries were published, the store has %d", checkpoint.Size, f.report.Size)
 	}
-	root, err := merkle.RootAt(ctx, checkpoint.Size, f.edge.Clone().Reader(tiles{f.Engine}))
+	root, err := merkle.RootAt(ctx, checkpoint.Size, f.edge.Clone().Reader(tiles{f.Engine}, nil))
 	if err != nil {
 		return f.whole("anchor", "%v", err)
 	}

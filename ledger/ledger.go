@@ -24,6 +24,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 )
 
@@ -135,6 +136,8 @@ type Ledger struct {
 	// state is the writer's alone: everything that steps have done so far.
 	state *book.State
 
+	// nodes are what the proofs of all views remember.
+	nodes *merkle.Nodes
 	// published is what readers see.
 	mu        sync.Mutex
 	published *view
@@ -149,8 +152,13 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if cfg.Queue == 0 {
 		cfg.Queue = DefaultQueue
 	}
+	nodes, err := merkle.NewNodes()
+	if err != nil {
+		return nil, err
+	}
 	l := &Ledger{
 		config:  cfg,
+		nodes:   nodes,
 		queue:   make(chan *proposal, cfg.Queue),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),

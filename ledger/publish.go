@@ -184,7 +184,7 @@ func checkAnchor(ctx context.Context, reader store.Reader, t tip, anchored merkl
 	if t.size < anchored.Size {
 		return fmt.Errorf("%w: it holds %d entries, %d were published: it is an older copy", ErrBehindAnchor, t.size, anchored.Size)
 	}
-	root, err := merkle.RootAt(ctx, anchored.Size, t.edge.Reader(tiles{reader}))
+	root, err := merkle.RootAt(ctx, anchored.Size, t.edge.Reader(tiles{reader}, nil))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -214,7 +214,7 @@ func (l *Ledger) show(next tip, checkpoint []byte) error {
 		return fmt.Errorf("ledger: snapshot: %w", err)
 	}
 	l.tip = next
-	published := newView(snapshot, checkpoint, next)
+	published := newView(snapshot, checkpoint, next, l.nodes)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.published != nil {

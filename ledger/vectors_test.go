@@ -710,7 +710,7 @@ func TestGoldenTree(t *testing.T) {
 	for _, tile := range edge.Append(nil, leaves...) {
 		full[tile.Tile] = tile.Data
 	}
-	tiles := edge.Reader(full)
+	tiles := edge.Reader(full, nil)
 
 	roots := make(map[uint64]merkle.Hash)
 	for size := range uint64(len(leaves) + 1) {

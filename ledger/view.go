@@ -28,10 +28,10 @@ type view struct {
 	references atomic.Int64
 }
 
-func newView(snapshot store.Snapshot, checkpoint []byte, t tip) *view {
+func newView(snapshot store.Snapshot, checkpoint []byte, t tip, nodes *merkle.Nodes) *view {
 	v := &view{
 		snapshot: snapshot, checkpoint: checkpoint, size: t.size, directory: t.directory, time: t.time,
-		tiles: t.edge.Clone().Reader(tiles{snapshot}),
+		tiles: t.edge.Clone().Reader(tiles{snapshot}, nodes),
 	}
 	v.references.Store(1)
 	return v
@@ -116,6 +116,14 @@ func (v View) InclusionProof(ctx context.Context, index, size uint64) ([]merkle.
 		return nil, fmt.Errorf("%w: entry %d in a log of %d, of which %d are published", ErrNotFound, index, size, v.size)
 	}
 	return merkle.InclusionProof(ctx, index, size, v.tiles)
+}
+
+// LeafHash answers the hash of an entry, out of the tree: the entry itself is not read.
+func (v View) LeafHash(ctx context.Context, index uint64) (merkle.Hash, error) {
+	if index >= v.size {
+		return merkle.Hash{}, fmt.Errorf("%w: entry %d of %d", ErrNotFound, index, v.size)
+	}
+	return merkle.LeafAt(ctx, index, v.size, v.tiles)
 }
 
 // ConsistencyProof proves that the log of one size is the beginning of the log of another, up to that of the view.

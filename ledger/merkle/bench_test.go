@@ -78,13 +78,25 @@ func BenchmarkOpenEdge(b *testing.B) {
 	}
 }
 
+// BenchmarkInclusionProof proves entries from all over a log, whose full tiles are read from memory: without anything that is
+// remembered, as somebody who has the tiles only, and as the log does it.
 func BenchmarkInclusionProof(b *testing.B) {
-	const size = 100_000_000
-	tiles := cached(b, newUniformLog().at(size))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := merkle.InclusionProof(b.Context(), 12_345_678, size, tiles); err != nil {
-			b.Fatal(err)
+	for _, size := range []uint64{1_000_000, 100_000_000} {
+		full := cached(b, newUniformLog().at(size))
+		for name, tiles := range map[string]merkle.TileReader{
+			"tiles": full,
+			"log":   openUniform(b, size).Reader(full, newNodes(b)),
+		} {
+			b.Run(fmt.Sprintf("%s/size=%d", name, size), func(b *testing.B) {
+				b.ReportAllocs()
+				index := uint64(0)
+				for b.Loop() {
+					index = (index + 611_953) % size
+					if _, err := merkle.InclusionProof(b.Context(), index, size, tiles); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
 		}
 	}
 }

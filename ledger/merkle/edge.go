@@ -7,20 +7,20 @@ import (
 	"slices"
 )
 
-// Edge is the right edge of a growing tree: the partial tile of every level and the roots of the perfect subtrees, 66 KiB
-// at most whatever the size of the tree. Full tiles leave it as they complete; keeping them is the caller's duty. The
-// zero Edge is the empty tree.
+// Edge is the right edge of a growing tree: the partial tile of every level with the nodes between its hashes, 128 KiB at
+// most whatever the size of the tree. Full tiles leave it as they complete; keeping them is the caller's duty. The zero Edge
+// is the empty tree.
 //
 // An Edge must not be copied, except by [Edge.Clone]. One goroutine may append to it, and nobody may use it meanwhile; an
 // Edge that nobody appends to is safe for concurrent use.
 type Edge struct {
 	_    noCopy
 	size uint64
-	// roots holds the perfect subtrees that the tree falls apart into, largest first: bit k of size is set exactly when
-	// roots[k], the root over 2^k leaves, is in use. It spares Root the hashing of the partial tiles.
-	roots [64]Hash
-	// partial[l] is the beginning of the tile of level l that is not full yet. Only ever appended to: clones share it.
-	partial [tileLevels][]byte
+	// rows[k] holds, in order, the roots of those perfect subtrees of 2^k leaves that lie in the partial tile of level
+	// k/TileHeight. So rows[TileHeight*l] is the beginning of that tile itself, the others spare Root and proofs its hashing;
+	// and when bit k of size is set, the last of rows[k] is one of the perfect subtrees that the tree falls apart into. Only ever
+	// appended to: clones share them.
+	rows [64][]byte
 }
 
 // noCopy makes go vet report copies: two copies of an Edge would append into the same arrays.
@@ -77,7 +77,7 @@ func OpenEdge(
 // Append adds leaves, and appends the tiles that this fills, of every level and lowest level first, to full, which it
 // returns. The edge keeps no reference to those tiles' bytes; clones taken earlier may.
 //
-// The cost is one [NodeHash] a leaf, and an allocation of 8 KiB for every 255 leaves.
+// The cost is one [NodeHash] a leaf, and allocations of 16 KiB for every 256 leaves.
 func (e *Edge) Append(full []FullTile, leaves ...Hash) []FullTile {
 	for _, h := range leaves {
 		full = e.add(full, 0, h)
@@ -87,35 +87,38 @@ func (e *Edge) Append(full []FullTile, leaves ...Hash) []FullTile {
 
 // add appends the perfect subtree below one hash of a tile of the given level. The size must be a multiple of its leaves.
 func (e *Edge) add(full []FullTile, level uint8, h Hash) []FullTile {
-	full = e.put(full, level, h)
 	height := TileHeight * int(level)
 	leaves := uint64(1) << height
+	e.put(height, h)
 	// Like a carry: every perfect subtree of the same height to the left makes one of twice the leaves.
 	for e.size>>height&1 == 1 {
-		h = NodeHash(e.roots[height], h)
+		row := e.rows[height]
+		h = NodeHash(Hash(row[len(row)-2*HashSize:]), h)
 		height++
-		if height%TileHeight == 0 {
-			full = e.put(full, uint8(height/TileHeight), h)
+		if height%TileHeight == 0 { // the last node of a tile: it is full
+			full = append(full, e.take(uint8(height/TileHeight-1)))
 		}
+		e.put(height, h)
 	}
-	e.roots[height] = h
 	e.size += leaves
 	return full
 }
 
-// put writes a hash into the partial tile of a level, and moves the tile to full when it was the last one.
-func (e *Edge) put(full []FullTile, level uint8, h Hash) []FullTile {
-	data := e.partial[level]
-	if cap(data) < TileBytes {
-		data = append(make([]byte, 0, TileBytes), data...)
+// put writes a node into the partial tile that it lies in.
+func (e *Edge) put(height int, h Hash) {
+	row := e.rows[height]
+	if most := TileBytes >> (height % TileHeight); cap(row) < most { // a new tile, or a clone's
+		row = append(make([]byte, 0, most), row...)
 	}
-	data = append(data, h[:]...)
-	if len(data) < TileBytes {
-		e.partial[level] = data
-		return full
-	}
-	e.partial[level] = nil
-	return append(full, FullTile{Tile{Level: level, Index: edgeIndex(e.size, level), Width: TileWidth}, data})
+	e.rows[height] = append(row, h[:]...)
+}
+
+// take removes the partial tile of a level, which has become full.
+func (e *Edge) take(level uint8) FullTile {
+	height := TileHeight * int(level)
+	taken := FullTile{Tile{Level: level, Index: edgeIndex(e.size, level), Width: TileWidth}, e.rows[height]}
+	clear(e.rows[height : height+TileHeight])
+	return taken
 }
 
 // Size is the number of leaves.
@@ -127,23 +130,29 @@ func (e *Edge) Root() Hash {
 		return RootOf(nil)
 	}
 	height := bits.TrailingZeros64(e.size)
-	h := e.roots[height]
+	h := e.last(height)
 	for height++; e.size>>height != 0; height++ {
 		if e.size>>height&1 == 1 {
-			h = NodeHash(e.roots[height], h)
+			h = NodeHash(e.last(height), h)
 		}
 	}
 	return h
+}
+
+// last is the last perfect subtree of a height in the partial tile that it lies in.
+func (e *Edge) last(height int) Hash {
+	row := e.rows[height]
+	return Hash(row[len(row)-HashSize:])
 }
 
 // Clone is an independent edge of the same tree: appending to either leaves the other as it is. A clone copies 2 KiB and
 // shares the tiles, so that taking one for readers after every commit is cheap; appending to a clone copies the partial
 // tiles it touches.
 func (e *Edge) Clone() *Edge {
-	c := &Edge{size: e.size, roots: e.roots}
-	for level, data := range e.partial {
+	c := &Edge{size: e.size}
+	for height, row := range e.rows[:bits.Len64(e.size)] {
 		// Without spare capacity the clone can't write behind what it shares. The original can: beyond what the clone sees.
-		c.partial[level] = slices.Clip(data)
+		c.rows[height] = slices.Clip(row)
 	}
 	return c
 }
@@ -154,7 +163,7 @@ func (e *Edge) Partial(t Tile) ([]byte, bool) {
 	if t.Level >= tileLevels || t.Index != edgeIndex(e.size, t.Level) || t.Width == 0 {
 		return nil, false
 	}
-	data := e.partial[t.Level]
+	data := e.rows[TileHeight*int(t.Level)]
 	if t.Bytes() > len(data) {
 		return nil, false
 	}
@@ -164,12 +173,33 @@ func (e *Edge) Partial(t Tile) ([]byte, bool) {
 // Reader reads every tile of the tree, and of all trees that it grew from: partial tiles out of the edge, the others out
 // of the full tiles that full keeps, which is asked for no other. A tile that the tree does not have is ErrRange. Nobody
 // may append to the edge while the reader is in use: take it from a clone.
-func (e *Edge) Reader(full TileReader) TileReader { return &edgeReader{edge: e, full: full} }
+//
+// Proofs that are made through the reader hash nothing on the edge. With nodes, which may be nil, they remember the full
+// tiles that they lead through.
+func (e *Edge) Reader(full TileReader, nodes *Nodes) TileReader {
+	return &edgeReader{edge: e, full: full, nodes: nodes}
+}
 
 type edgeReader struct {
-	edge *Edge
-	full TileReader
+	edge  *Edge
+	full  TileReader
+	nodes *Nodes
 }
+
+// root implements rooter.
+func (r *edgeReader) root(s subtree) (Hash, bool) {
+	if s.tile.Index != edgeIndex(r.edge.size, s.tile.Level) {
+		return r.nodes.root(s)
+	}
+	row, from := r.edge.rows[s.height], s.number()*HashSize
+	if from+HashSize > len(row) {
+		return Hash{}, false
+	}
+	return Hash(row[from:]), true
+}
+
+// keep implements rooter.
+func (r *edgeReader) keep(t Tile, data []byte) { r.nodes.keep(t, data) }
 
 func (r *edgeReader) ReadTiles(ctx context.Context, tiles []Tile) ([][]byte, error) {
 	data := make([][]byte, len(tiles))

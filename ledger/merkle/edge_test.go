@@ -366,7 +366,7 @@ func TestOpenEdgeRefusesBadReaders(t *testing.T) {
 func TestEdgeReader(t *testing.T) {
 	leaves := numbered(600)
 	edge, full := grow(leaves)
-	reader := edge.Reader(full)
+	reader := edge.Reader(full, nil)
 	// Tiles of this tree and of those it grew from, in one read.
 	tiles := []merkle.Tile{
 		{Level: 0, Index: 2, Width: 88},
@@ -398,7 +398,7 @@ func TestEdgeReader(t *testing.T) {
 		}
 	}
 	for name, bad := range badReaders() {
-		if _, err := edge.Reader(bad).ReadTiles(t.Context(), tiles); !errors.Is(err, merkle.ErrTile) {
+		if _, err := edge.Reader(bad, nil).ReadTiles(t.Context(), tiles); !errors.Is(err, merkle.ErrTile) {
 			t.Errorf("%s: %v, want ErrTile", name, err)
 		}
 	}

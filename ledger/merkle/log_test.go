@@ -52,6 +52,15 @@ func grow(leaves []merkle.Hash) (*merkle.Edge, fullTiles) {
 	return edge, full
 }
 
+func newNodes(t testing.TB) *merkle.Nodes {
+	t.Helper()
+	nodes, err := merkle.NewNodes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nodes
+}
+
 // countingReader counts the calls that one question makes, and notes the tiles.
 type countingReader struct {
 	merkle.TileReader

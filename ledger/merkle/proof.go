@@ -20,6 +20,19 @@ func InclusionProof(ctx context.Context, index, size uint64, tiles TileReader) (
 	return spanRoots(ctx, inclusionSpans(index, size), size, tiles)
 }
 
+// LeafAt is the hash of leaf index in the tree of size leaves, in one read of one tile, or of none right after a proof of it
+// through a reader that remembers. ErrRange if the tree of that size has no such leaf.
+func LeafAt(ctx context.Context, index, size uint64, tiles TileReader) (Hash, error) {
+	if index >= size {
+		return Hash{}, fmt.Errorf("%w: leaf %d in a tree of %d", ErrRange, index, size)
+	}
+	roots, err := spanRoots(ctx, []span{{index, index + 1}}, size, tiles)
+	if err != nil {
+		return Hash{}, err
+	}
+	return roots[0], nil
+}
+
 // ConsistencyProof proves that the tree of oldSize leaves is a prefix of the tree of newSize leaves (RFC 6962 section
 // 2.1.2): what [VerifyConsistency] needs. The proof is empty, and nothing is read, when oldSize is zero or newSize.
 // ErrRange if oldSize is greater than newSize. As with [InclusionProof], there is one read, of unchecked tiles.
@@ -182,10 +195,20 @@ func consistencySpans(oldSize, newSize uint64) []span {
 	return spans
 }
 
-// subtree is a perfect subtree of 2^height leaves, where it is found in tiles, and how.
+// subtree is a perfect subtree of 2^height leaves, and the tile that its nodes lie in.
 type subtree struct {
-	tile     Tile
-	from, to int // bytes of the tile whose root is the subtree's
+	tile   Tile
+	height int
+	first  int // hash of the tile that it begins with
+}
+
+// number is its place among the subtrees of its height in the tile.
+func (s subtree) number() int { return s.first >> (s.height % TileHeight) }
+
+// of hashes the subtree out of the bytes of its tile.
+func (s subtree) of(data []byte) Hash {
+	from := s.first * HashSize
+	return subtreeRoot(data[from : from+HashSize<<(s.height%TileHeight)])
 }
 
 // last is the last of the perfect subtrees that a span falls apart into, in a tree of size leaves, and the rest.
@@ -198,34 +221,52 @@ func (s span) last(size uint64) (subtree, span) {
 	if t.Index == edgeIndex(size, level) {
 		t.Width = edgeWidth(size, level)
 	}
-	from := int(first%TileWidth) * HashSize
-	return subtree{tile: t, from: from, to: from + HashSize<<(height%TileHeight)}, span{s.lo, lo}
+	return subtree{tile: t, height: height, first: int(first % TileWidth)}, span{s.lo, lo}
 }
 
-// spanRoots computes the root of every span, nodes of the tree of size leaves, after one read of the tiles it takes.
+// rooter is a TileReader that knows some subtrees without reading their tiles, or remembers them from tiles that were read.
+type rooter interface {
+	// root answers the root of a subtree if it is known.
+	root(s subtree) (Hash, bool)
+	// keep hands over a tile that had to be read.
+	keep(t Tile, data []byte)
+}
+
+// spanRoots computes the root of every span, nodes of the tree of size leaves, after one read of the tiles it takes, and of
+// none where the reader knows all that it takes.
 func spanRoots(ctx context.Context, spans []span, size uint64, tiles TileReader) ([]Hash, error) {
-	var want []Tile
+	known, remembers := tiles.(rooter)
+	var (
+		subtrees = make([]subtree, 0, 64)
+		hashes   = make([]Hash, 0, 64) // of those subtrees that are known
+		want     []Tile
+	)
 	for _, s := range spans {
 		for s.lo < s.hi {
 			var sub subtree
-			if sub, s = s.last(size); !slices.Contains(want, sub.tile) {
+			sub, s = s.last(size)
+			var h Hash
+			found := false
+			if remembers {
+				h, found = known.root(sub)
+			}
+			if !found && !slices.Contains(want, sub.tile) {
 				want = append(want, sub.tile)
 			}
+			subtrees, hashes = append(subtrees, sub), append(hashes, h)
 		}
 	}
-	if len(want) == 0 {
-		return nil, nil
-	}
-	data, err := readTiles(ctx, tiles, want)
-	if err != nil {
-		return nil, err
+	if len(want) > 0 {
+		if err := readRoots(ctx, subtrees, hashes, want, tiles); err != nil {
+			return nil, err
+		}
 	}
 	roots := make([]Hash, len(spans))
 	for i, s := range spans {
 		for right := false; s.lo < s.hi; right = true {
-			var sub subtree
-			sub, s = s.last(size)
-			h := subtreeRoot(data[slices.Index(want, sub.tile)][sub.from:sub.to])
+			_, s = s.last(size)
+			h := hashes[0]
+			hashes = hashes[1:]
 			if right {
 				h = NodeHash(h, roots[i])
 			}
@@ -233,4 +274,32 @@ func spanRoots(ctx context.Context, spans []span, size uint64, tiles TileReader)
 		}
 	}
 	return roots, nil
+}
+
+// readRoots fills in the hashes of the subtrees that lie in the tiles that are wanted.
+func readRoots(ctx context.Context, subtrees []subtree, hashes []Hash, want []Tile, tiles TileReader) error {
+	data, err := readTiles(ctx, tiles, want)
+	if err != nil {
+		return err
+	}
+	known, remembers := tiles.(rooter)
+	if remembers {
+		for i, t := range want {
+			known.keep(t, data[i])
+		}
+	}
+	for i, sub := range subtrees {
+		at := slices.Index(want, sub.tile)
+		if at < 0 {
+			continue
+		}
+		found := false
+		if remembers { // by now
+			hashes[i], found = known.root(sub)
+		}
+		if !found {
+			hashes[i] = sub.of(data[at])
+		}
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/transparency-dev/merkle/proof"
@@ -25,7 +26,7 @@ func TestRFC6962Example(t *testing.T) {
 		t.Fatal("wrong root")
 	}
 	edge, full := grow(leaves)
-	tiles := edge.Reader(full)
+	tiles := edge.Reader(full, nil)
 	for index, want := range map[uint64][]merkle.Hash{0: {b, h, l}, 3: {c, g, l}, 4: {f, j, k}, 6: {i, k}} {
 		if got, err := merkle.InclusionProof(t.Context(), index, 7, tiles); err != nil || !slices.Equal(got, want) {
 			t.Errorf("PATH(%d, D[7]) = %v, %v, want %v", index, got, err, want)
@@ -62,6 +63,13 @@ func checkInclusion(t testing.TB, index, size uint64, leaf, root merkle.Hash, ti
 		t.Fatalf("VerifyInclusion(%d, %d): %v", index, size, err)
 	}
 	checkReads(t, counted, size)
+	// Not through the counter, the reader may know nodes by itself.
+	if known, err := merkle.InclusionProof(t.Context(), index, size, tiles); err != nil || !slices.Equal(known, got) {
+		t.Fatalf("InclusionProof(%d, %d) is another one out of nodes that are known (%v)", index, size, err)
+	}
+	if at, err := merkle.LeafAt(t.Context(), index, size, tiles); err != nil || at != leaf {
+		t.Fatalf("LeafAt(%d, %d) = %v, %v, want %v", index, size, at, err, leaf)
+	}
 }
 
 func checkConsistency(t testing.TB, from, to uint64, oldRoot, newRoot merkle.Hash, tiles merkle.TileReader, oracle tlog.HashReader) {
@@ -87,6 +95,9 @@ func checkConsistency(t testing.TB, from, to uint64, oldRoot, newRoot merkle.Has
 		t.Fatalf("VerifyConsistency(%d, %d): %v", from, to, err)
 	}
 	checkReads(t, counted, to)
+	if known, err := merkle.ConsistencyProof(t.Context(), from, to, tiles); err != nil || !slices.Equal(known, got) {
+		t.Fatalf("ConsistencyProof(%d, %d) is another one out of nodes that are known (%v)", from, to, err)
+	}
 }
 
 // checkReads bounds what a proof costs: one read, of one tile on the way and one on the edge for every level of tiles.
@@ -108,7 +119,7 @@ func TestProofsOfSmallTrees(t *testing.T) {
 	leaves := numbered(most)
 	oracle := storedHashes(t, leaves)
 	edge, full := grow(leaves)
-	tiles := edge.Reader(full)
+	tiles := edge.Reader(full, newNodes(t))
 	roots := make([]merkle.Hash, most+1)
 	for size := range uint64(most + 1) {
 		var err error
@@ -138,7 +149,7 @@ func TestProofsOfLargerTrees(t *testing.T) {
 	leaves := numbered(140_000)
 	oracle := storedHashes(t, leaves)
 	edge, full := grow(leaves)
-	tiles := edge.Reader(full)
+	tiles := edge.Reader(full, newNodes(t))
 	root := func(t testing.TB, size uint64) merkle.Hash {
 		t.Helper()
 		want, err := tlog.TreeHash(int64(size), oracle)
@@ -194,14 +205,86 @@ func TestProofAtOneHundredMillionReadsFewTiles(t *testing.T) {
 	}
 }
 
+// TestNodesRemember proves the same entries in trees that grow: what a proof led through is read once, and what lies on the
+// edge never.
+func TestNodesRemember(t *testing.T) {
+	leaves := numbered(200_000)
+	nodes := newNodes(t)
+	var edge merkle.Edge
+	full := fullTiles{}
+	for _, step := range []struct {
+		size  int
+		index uint64
+		reads int
+		tiles []string
+	}{
+		{100_000, 1000, 1, []string{"tile/0/003", "tile/1/000"}},
+		{100_000, 1001, 0, nil},                      // through the same tiles
+		{100_000, 99_999, 0, nil},                    // on the edge
+		{100_000, 99_000, 1, []string{"tile/0/386"}}, // level 1 is on the edge
+		{140_000, 99_001, 1, []string{"tile/1/001"}}, // and now it is full
+		{200_000, 99_002, 0, nil},                    // in a tree that has grown
+		{200_000, 65_535, 1, []string{"tile/0/255"}}, // level 1 is remembered
+		{200_000, 140_000, 1, []string{"tile/0/546", "tile/1/002"}},
+	} {
+		full.keep(edge.Append(nil, leaves[edge.Size():step.size]...))
+		counted := &countingReader{TileReader: full}
+		tiles := edge.Clone().Reader(counted, nodes)
+		size := uint64(step.size)
+		proof, err := merkle.InclusionProof(t.Context(), step.index, size, tiles)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := merkle.LeafAt(t.Context(), step.index, size, tiles)
+		if err != nil || leaf != leaves[step.index] {
+			t.Errorf("LeafAt(%d, %d) = %v, %v", step.index, size, leaf, err)
+		}
+		if err := merkle.VerifyInclusion(leaf, step.index, size, proof, edge.Root()); err != nil {
+			t.Errorf("%d in %d: %v", step.index, size, err)
+		}
+		var read []string
+		for _, tile := range counted.tiles {
+			read = append(read, tile.Path())
+		}
+		slices.Sort(read)
+		if counted.calls != step.reads || !slices.Equal(read, step.tiles) {
+			t.Errorf("%d in %d takes %d reads of %v, want %d of %v", step.index, size, counted.calls, read, step.reads, step.tiles)
+		}
+	}
+}
+
+// TestNodesForManyReaders is for the race detector.
+func TestNodesForManyReaders(t *testing.T) {
+	leaves := numbered(3000)
+	edge, full := grow(leaves)
+	tiles, root := edge.Reader(full, newNodes(t)), edge.Root()
+	var readers sync.WaitGroup
+	for first := range uint64(4) {
+		readers.Go(func() {
+			for index := first; index < uint64(len(leaves)); index += 40 {
+				proof, err := merkle.InclusionProof(t.Context(), index, uint64(len(leaves)), tiles)
+				if err == nil {
+					err = merkle.VerifyInclusion(leaves[index], index, uint64(len(leaves)), proof, root)
+				}
+				if err != nil {
+					t.Errorf("%d: %v", index, err)
+				}
+			}
+		})
+	}
+	readers.Wait()
+}
+
 func TestProofsOutOfRange(t *testing.T) {
 	edge, full := grow(numbered(10))
-	tiles := edge.Reader(full)
+	tiles := edge.Reader(full, nil)
 	root := edge.Root()
 	for name, f := range map[string]func() error{
 		"leaf of the empty tree": func() error { _, err := merkle.InclusionProof(t.Context(), 0, 0, tiles); return err },
 		"leaf at the size":       func() error { _, err := merkle.InclusionProof(t.Context(), 10, 10, tiles); return err },
 		"size beyond the log":    func() error { _, err := merkle.InclusionProof(t.Context(), 3, 11, tiles); return err },
+		"no such leaf":           func() error { _, err := merkle.LeafAt(t.Context(), 10, 10, tiles); return err },
+		"leaf beyond the log":    func() error { _, err := merkle.LeafAt(t.Context(), 10, 11, tiles); return err },
 		"shrinking tree":         func() error { _, err := merkle.ConsistencyProof(t.Context(), 6, 5, tiles); return err },
 		"new size beyond":        func() error { _, err := merkle.ConsistencyProof(t.Context(), 5, 11, tiles); return err },
 		"root beyond":            func() error { _, err := merkle.RootAt(t.Context(), 11, tiles); return err },
@@ -276,7 +359,7 @@ var mutations = map[string]func([]merkle.Hash) []merkle.Hash{
 func TestMutatedProofsAreRefused(t *testing.T) {
 	leaves := numbered(301)
 	edge, full := grow(leaves)
-	tiles := edge.Reader(full)
+	tiles := edge.Reader(full, nil)
 	for _, size := range []uint64{1, 2, 3, 4, 7, 8, 9, 255, 256, 257, 300} {
 		root := merkle.RootOf(leaves[:size])
 		for _, index := range []uint64{0, 1, 2, size / 2, size - 2, size - 1} {
@@ -372,7 +455,7 @@ func FuzzVerifyConsistency(f *testing.F) {
 	leaves := numbered(20)
 	edge, full := grow(leaves)
 	for _, c := range [][2]uint64{{0, 0}, {0, 3}, {1, 2}, {3, 7}, {4, 8}, {6, 8}, {8, 20}, {19, 20}, {20, 20}} {
-		p, err := merkle.ConsistencyProof(f.Context(), c[0], c[1], edge.Reader(full))
+		p, err := merkle.ConsistencyProof(f.Context(), c[0], c[1], edge.Reader(full, nil))
 		if err != nil {
 			f.Fatal(err)
 		}

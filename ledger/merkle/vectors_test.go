@@ -62,7 +62,7 @@ func TestIndependentVectors(t *testing.T) {
 	}
 	leaves := numbered(v.Size)
 	edge, full := grow(leaves)
-	tiles := edge.Reader(full)
+	tiles := edge.Reader(full, nil)
 
 	for _, r := range v.Roots {
 		if got, err := merkle.RootAt(t.Context(), r.Size, tiles); err != nil || hex.EncodeToString(got[:]) != r.Root {
