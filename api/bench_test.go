@@ -154,6 +154,42 @@ func BenchmarkPortfolio(b *testing.B) {
 	})
 }
 
+// BenchmarkPortfolioPage reads 50 of the entries with all reasons.
+func BenchmarkPortfolioPage(b *testing.B) {
+	engines(b, func(b *testing.B, engine store.Engine) {
+		b.Helper()
+		s := newStream(b, engine, 1)
+		s.postOne(b, 500)
+		resident := s.Resident(s.accounts[0].ID)
+		b.ResetTimer()
+		for range b.N {
+			entries, _, err := s.ListPortfolioEntries(ctx(), resident, s.accounts[0].ID, "", true, api.Page{Size: 50})
+			if err != nil || len(entries) != 50 {
+				b.Fatal(err, len(entries))
+			}
+		}
+	})
+}
+
+// BenchmarkInclusionProof proves entries from all over a log of 100,000.
+func BenchmarkInclusionProof(b *testing.B) {
+	engines(b, func(b *testing.B, engine store.Engine) {
+		b.Helper()
+		s := newStream(b, engine, 2000)
+		for range 100 {
+			s.postOne(b, 1000)
+		}
+		index := uint64(0)
+		b.ResetTimer()
+		for range b.N {
+			index = (index + 61_953) % 100_000
+			if _, err := s.InclusionProof(ctx(), index, 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 func (s *stream) postOne(b *testing.B, size int) {
 	b.Helper()
 	if _, _, err := s.RecordCompletions(ctx(), s.Platform(apitest.Platform), s.submission(size), false); err != nil {

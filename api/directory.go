@@ -258,6 +258,10 @@ func entryOf(ctx context.Context, view ledger.View, index uint64) (*ledgerv1.Ent
 	if err != nil {
 		return nil, err
 	}
+	return decodedEntry(index, b)
+}
+
+func decodedEntry(index uint64, b []byte) (*ledgerv1.Entry, error) {
 	e := new(ledgerv1.Entry)
 	if err := e.UnmarshalVT(b); err != nil {
 		return nil, fmt.Errorf("%w: entry %d: %v", ledger.ErrDamaged, index, err)

@@ -222,44 +222,61 @@ type entryReader struct {
 func (r entryReader) page(
 	ctx context.Context, id unit.AccountID, after entryPlace, size int, category string, reasons bool,
 ) (entries []PortfolioEntry, more *entryPlace, err error) {
+	items, full, err := r.items(ctx, id, after, size, category)
+	if err != nil || len(items) == 0 {
+		return nil, nil, err
+	}
+	entries = make([]PortfolioEntry, len(items))
+	for i, item := range items {
+		entries[i] = r.entry(item)
+	}
+	if reasons {
+		if err := r.explainAll(ctx, items, entries); err != nil {
+			return nil, nil, err
+		}
+	}
+	if full {
+		last := items[len(items)-1]
+		more = &entryPlace{last.GetEndDay(), last.GetIndex()}
+	}
+	return entries, more, nil
+}
+
+// items reads up to size items after a place, and whether there are more.
+func (r entryReader) items(
+	ctx context.Context, id unit.AccountID, after entryPlace, size int, category string,
+) (items []*ledgerv1.CompletionItem, more bool, err error) {
 	weeks := store.Prefix(book.WeeksPrefix(id))
 	weeks.Reverse = true
 	if after != (entryPlace{}) {
 		weeks.End = book.WeekKey(id, book.WeekOf(after.Day)+1)
 	}
-	var place entryPlace
 	for row, err := range r.view.Scan(ctx, weeks) {
 		if err != nil {
-			return nil, nil, err
+			return nil, false, err
 		}
 		week := new(ledgerv1.WeekRow)
 		if err := week.UnmarshalVT(row.Value); err != nil {
-			return nil, nil, fmt.Errorf("%w: week %x: %v", ledger.ErrDamaged, row.Key, err)
+			return nil, false, fmt.Errorf("%w: week %x: %v", ledger.ErrDamaged, row.Key, err)
 		}
-		items := week.GetItems()
-		slices.SortFunc(items, func(a, b *ledgerv1.CompletionItem) int {
+		slices.SortFunc(week.Items, func(a, b *ledgerv1.CompletionItem) int {
 			return cmp.Or(cmp.Compare(b.GetEndDay(), a.GetEndDay()), cmp.Compare(b.GetIndex(), a.GetIndex()))
 		})
-		for _, item := range items {
+		for _, item := range week.GetItems() {
 			if !after.before(item) || (category != "" && item.GetCategory() != category) {
 				continue
 			}
-			if len(entries) == size {
-				return entries, &place, nil
+			if len(items) == size {
+				return items, true, nil
 			}
-			entry, err := r.entry(ctx, item, reasons)
-			if err != nil {
-				return nil, nil, err
-			}
-			entries = append(entries, entry)
-			place = entryPlace{item.GetEndDay(), item.GetIndex()}
+			items = append(items, item)
 		}
 	}
-	return entries, nil, nil
+	return items, false, nil
 }
 
-// entry answers an item. Without reasons it reads nothing but the item.
-func (r entryReader) entry(ctx context.Context, item *ledgerv1.CompletionItem, reasons bool) (PortfolioEntry, error) {
+// entry answers an item, out of nothing but the item.
+func (r entryReader) entry(item *ledgerv1.CompletionItem) PortfolioEntry {
 	entry := PortfolioEntry{
 		Index: item.GetIndex(), Platform: r.directory.numbers[item.GetOrganization()], EndDate: dayString(item.GetEndDay()),
 		Recorded: timeOf(item.GetTime()), Decision: standingDecision(item, nil),
@@ -268,19 +285,35 @@ func (r entryReader) entry(ctx context.Context, item *ledgerv1.CompletionItem, r
 		entry.Course, entry.Title, entry.Provider = c.fact.GetCode(), c.fact.GetTitle(), c.fact.GetProvider()
 		entry.ProviderName = r.directory.organizations[entry.Provider].GetFact().GetName()
 	}
-	if !reasons {
-		return entry, nil
-	}
-	return entry, r.explain(ctx, item, &entry)
+	return entry
 }
 
-// explain adds what lies in the entries: causes, policy, and under the seal of the account the reasons.
-func (r entryReader) explain(ctx context.Context, item *ledgerv1.CompletionItem, entry *PortfolioEntry) error {
-	e, err := entryOf(ctx, r.view, item.GetIndex())
+// explainAll adds what lies in the entries of the items, which are read together.
+func (r entryReader) explainAll(ctx context.Context, items []*ledgerv1.CompletionItem, entries []PortfolioEntry) error {
+	indexes := make([]uint64, len(items))
+	for i, item := range items {
+		indexes[i] = item.GetIndex()
+	}
+	raw, err := r.view.Entries(ctx, indexes...)
 	if err != nil {
 		return err
 	}
-	recorded := e.GetCompletionRecorded()
+	for i, item := range items {
+		e, err := decodedEntry(item.GetIndex(), raw[i])
+		if err != nil {
+			return err
+		}
+		if err := r.explain(ctx, item, e.GetCompletionRecorded(), &entries[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// explain adds what lies in the entry of an item: causes, policy, and under the seal of the account the reasons.
+func (r entryReader) explain(
+	ctx context.Context, item *ledgerv1.CompletionItem, recorded *ledgerv1.CompletionRecorded, entry *PortfolioEntry,
+) error {
 	opened, err := r.bank.openCompletion(ctx, recorded)
 	if err != nil {
 		return err

@@ -205,7 +205,7 @@ func (b *Bank) GetCase(ctx context.Context, caller access.Caller, id uint64) (Ca
 	}
 	entry := PortfolioEntry{}
 	reader := entryReader{bank: b, view: view, directory: d}
-	if err := reader.explain(ctx, item, &entry); err != nil {
+	if err := reader.explain(ctx, item, recorded, &entry); err != nil {
 		return Case{}, Evidence{}, nil, err
 	}
 	return c, Evidence{Completion: stated.GetCompletion(), Posted: optionalTime(opened.GetPostedAt())}, entry.Decision, nil

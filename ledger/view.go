@@ -85,17 +85,32 @@ func (v View) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 
 // Entry answers the exact bytes of an entry, or ErrNotFound.
 func (v View) Entry(ctx context.Context, index uint64) ([]byte, error) {
-	if index >= v.size {
-		return nil, fmt.Errorf("%w: entry %d of %d", ErrNotFound, index, v.size)
-	}
-	b, err := rows{ctx, v.snapshot}.Row(book.EntryKey(index))
+	entries, err := v.Entries(ctx, index)
 	if err != nil {
 		return nil, err
 	}
-	if b == nil {
-		return nil, fmt.Errorf("%w: entry %d is missing", ErrDamaged, index)
+	return entries[0], nil
+}
+
+// Entries answers the exact bytes of many entries in one read, or ErrNotFound if one of them is none.
+func (v View) Entries(ctx context.Context, indexes ...uint64) ([][]byte, error) {
+	keys := make([][]byte, len(indexes))
+	for i, index := range indexes {
+		if index >= v.size {
+			return nil, fmt.Errorf("%w: entry %d of %d", ErrNotFound, index, v.size)
+		}
+		keys[i] = book.EntryKey(index)
 	}
-	return b, nil
+	values, err := v.snapshot.Get(ctx, keys...)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: read: %w", err)
+	}
+	for i, index := range indexes {
+		if values[i] == nil {
+			return nil, fmt.Errorf("%w: entry %d is missing", ErrDamaged, index)
+		}
+	}
+	return values, nil
 }
 
 // Tile answers the bytes of a tile of hashes, or ErrNotFound.

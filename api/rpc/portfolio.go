@@ -91,13 +91,14 @@ func totalsProto(t api.Totals) *creditbankv1.Totals {
 }
 
 func portfolioEntriesProto(entries []api.PortfolioEntry, view creditbankv1.View) []*creditbankv1.PortfolioEntry {
-	all := make([]*creditbankv1.PortfolioEntry, len(entries))
+	// One array for all: a record has hundreds of them.
+	values, all := make([]creditbankv1.PortfolioEntry, len(entries)), make([]*creditbankv1.PortfolioEntry, len(entries))
 	for i, e := range entries {
-		all[i] = &creditbankv1.PortfolioEntry{
-			EntryIndex: e.Index, Course: e.Course, CourseTitle: e.Title, Provider: e.Provider, ProviderName: e.ProviderName,
-			Platform: e.Platform, EndDate: e.EndDate, RecordTime: timestamp(e.Recorded),
-			Assessment: assessmentProto(e.Decision, view), DecisionReasonCode: e.ReasonCode, DecisionNote: e.Note,
-		}
+		v := &values[i]
+		v.EntryIndex, v.Course, v.CourseTitle, v.Provider, v.ProviderName = e.Index, e.Course, e.Title, e.Provider, e.ProviderName
+		v.Platform, v.EndDate, v.RecordTime = e.Platform, e.EndDate, timestamp(e.Recorded)
+		v.Assessment, v.DecisionReasonCode, v.DecisionNote = assessmentProto(e.Decision, view), e.ReasonCode, e.Note
+		all[i] = v
 	}
 	return all
 }

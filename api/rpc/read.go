@@ -59,7 +59,7 @@ func (r *request) unmarshal(codec encoding.CodecV2, data mem.BufferSlice) error 
 func (r *request) release() { r.server.bytes.give(r.taken) }
 
 // codec is gRPC's own codec of protobuf, but that it lets a request decode itself, and that completions, of which there are
-// a thousand in one message, are read and written without reflection.
+// up to a thousand in one message, are read and written without reflection.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
@@ -79,9 +79,11 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if results, ok := v.(*creditbankv1.RecordCompletionsResponse); ok {
-		b, err := results.MarshalVT()
+	switch answer := v.(type) {
+	case *creditbankv1.RecordCompletionsResponse, *creditbankv1.GetPortfolioResponse, *creditbankv1.ListPortfolioEntriesResponse:
+		b, err := answer.(interface{ MarshalVT() ([]byte, error) }).MarshalVT()
 		return mem.BufferSlice{mem.SliceBuffer(b)}, err
+	default:
+		return c.CodecV2.Marshal(v)
 	}
-	return c.CodecV2.Marshal(v)
 }

@@ -159,8 +159,12 @@ func placeholders() []string { return []string{"{before}", "{after}", "{limit}",
 
 // fill puts numbers into words.
 func fill(words, before, after, limit, carried string) string {
-	return strings.NewReplacer("{before}", before, "{after}", after, "{limit}", limit, "{carried}", carried).
-		Replace(strings.TrimSpace(words))
+	words = strings.TrimSpace(words)
+	numbers := [...]string{before, after, limit, carried} // none of them has braces
+	for i, name := range placeholders() {
+		words = strings.ReplaceAll(words, name, numbers[i])
+	}
+	return words
 }
 
 // strangePlaceholder is the first thing in braces that is no placeholder; empty where there is none.
