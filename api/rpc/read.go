@@ -79,11 +79,17 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	var fast interface{ MarshalVT() ([]byte, error) }
 	switch answer := v.(type) {
-	case *creditbankv1.RecordCompletionsResponse, *creditbankv1.GetPortfolioResponse, *creditbankv1.ListPortfolioEntriesResponse:
-		b, err := answer.(interface{ MarshalVT() ([]byte, error) }).MarshalVT()
-		return mem.BufferSlice{mem.SliceBuffer(b)}, err
+	case *creditbankv1.RecordCompletionsResponse:
+		fast = answer
+	case *creditbankv1.GetPortfolioResponse:
+		fast = answer
+	case *creditbankv1.ListPortfolioEntriesResponse:
+		fast = answer
 	default:
 		return c.CodecV2.Marshal(v)
 	}
+	b, err := fast.MarshalVT()
+	return mem.BufferSlice{mem.SliceBuffer(b)}, err
 }
