@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -12,11 +13,15 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/learning-credit-bank/creditbank/cmd/creditbankd/internal/backup"
+	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
@@ -123,6 +128,62 @@ func TestBackupAndRestore(t *testing.T) {
 	once(t, "serve", "--config", configuration).refused(exitFailed, "behind its anchor", "creditbankd recover")
 	once(t, "backup", "--config", configuration).refused(exitFailed, "behind its anchor")
 	once(t, "fsck", "--config", configuration).refused(exitFailed)
+}
+
+// Backups that are made while entries are being written restore to sound stores, each with what was acknowledged before it was
+// asked for, and with what the checkpoint covers that it has.
+func TestBackupsOfABusyBank(t *testing.T) {
+	directory, configuration := backedUp(t)
+	var (
+		acknowledged atomic.Uint64
+		promised     []uint64
+	)
+	served(t, configuration, func(_ addresses, admin creditbankv1.AdminServiceClient) {
+		stop := make(chan struct{})
+		var officers sync.WaitGroup
+		defer officers.Wait()
+		defer close(stop)
+		officers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				response, err := admin.AppointOfficer(context.Background(), appointmentOf(i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				acknowledged.Store(response.GetEntryIndex())
+			}
+		})
+		for range 4 {
+			promised = append(promised, acknowledged.Load())
+			once(t, "backup", "--config", configuration).must()
+		}
+	})
+	times, err := filepath.Glob(filepath.Join(directory, "backup/ledger/2*"))
+	if err != nil || len(times) != len(promised) || promised[len(promised)-1] == 0 {
+		t.Fatalf("there are %v of banks with %v, %v", times, promised, err)
+	}
+	for i, path := range times {
+		b, err := backup.Find(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := filepath.Join(t.TempDir(), "data")
+		anchor := pebble.NewAnchorFile(nil, data+".anchor")
+		if err := errors.Join(anchor.Save([]byte(b.Checkpoint)), anchor.Close()); err != nil {
+			t.Fatal(err)
+		}
+		once(t, "restore", "--config", configuration, "--from", path, "--data.dir", data).must()
+		checked := once(t, "fsck", "--config", configuration, "--data.dir", data, "--data.anchor_file", data+".anchor").must().stdout.String()
+		var size uint64
+		if _, err := fmt.Sscanf(checked, "sound: %d entries", &size); err != nil || size <= promised[i] {
+			t.Errorf("backup %d lacks entry %d: %s", i, promised[i], checked)
+		}
+	}
 }
 
 // A bank that is not served is backed up by the command itself, with the same result.
