@@ -35,7 +35,8 @@ func TestMain(m *testing.M) {
 		holdOpen(dir)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	// Pebble leaves a goroutine behind when it can't be opened: usually the process ends then.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/cockroachdb/pebble/v2.(*ConcurrencyLimitScheduler).periodicGranter"))
 }
 
 func open(t testing.TB, dir string, options pebble.Options) *pebble.Engine {
@@ -276,24 +277,38 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
-// TestFailedOpen breaks the disk while the store is being made, where Pebble calls Fatalf.
+// TestFailedOpen breaks the disk while the store is being made, where Pebble calls Fatalf or panics.
 func TestFailedOpen(t *testing.T) {
-	disk := vfs.NewMem()
-	var output lockedBuffer
-	broken := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if op.Kind == errorfs.OpFileSync && strings.HasPrefix(filepath.Base(op.Path), "MANIFEST-") {
-			return errors.New("disk on fire")
-		}
-		return nil
-	}))
-	log := slog.New(slog.NewTextHandler(&output, nil))
-	if _, err := pebble.Open("data", pebble.Options{FS: broken, Log: log}); err == nil || !strings.Contains(err.Error(), "disk on fire") {
-		t.Errorf("Open = %v, want the cause", err)
+	for name, at := range map[string]struct {
+		before, now string // what is made before, and what fails then
+		logged      bool
+	}{
+		"sync of the manifest":                           {now: "MANIFEST-", logged: true},
+		"sync of the directory with the format's marker": {before: "marker.format-version.", now: "data"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk, reached := vfs.NewMem(), at.before == ""
+			var output lockedBuffer
+			broken := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				base := filepath.Base(op.Path)
+				if op.Kind == errorfs.OpCreate && strings.HasPrefix(base, at.before) {
+					reached = true
+				}
+				if reached && op.Kind == errorfs.OpFileSync && strings.HasPrefix(base, at.now) {
+					return errors.New("disk on fire")
+				}
+				return nil
+			}))
+			log := slog.New(slog.NewTextHandler(&output, nil))
+			if _, err := pebble.Open("data", pebble.Options{FS: broken, Log: log}); err == nil || !strings.Contains(err.Error(), "disk on fire") {
+				t.Errorf("Open = %v, want the cause", err)
+			}
+			if at.logged && !strings.Contains(output.String(), "disk on fire") {
+				t.Errorf("the log doesn't name the cause:\n%s", &output)
+			}
+			shut(t, open(t, "data", pebble.Options{FS: disk})) // the lock was let go
+		})
 	}
-	if !strings.Contains(output.String(), "disk on fire") {
-		t.Errorf("the log doesn't name the cause:\n%s", &output)
-	}
-	shut(t, open(t, "data", pebble.Options{FS: disk})) // the lock was let go
 }
 
 // TestInvisibleUntilDurable looks at the store while a commit waits for the disk.

@@ -183,15 +183,18 @@ func (k shownKey) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "%02x…(%d bytes)", k[0], len(k))
 }
 
-// openDatabase turns a Fatalf while opening into an error.
+// openDatabase turns a Fatalf while opening into an error, and so the errors of the disk with which Pebble panics, such as
+// that of the sync which makes a new marker durable.
 func openDatabase(dir string, settings *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			fatal, ours := p.(*fatalError)
-			if !ours {
-				panic(p)
-			}
-			db, err = nil, fatal
+		switch p := recover().(type) {
+		case nil:
+		case runtime.Error: // a fault of the program, not of the disk
+			panic(p)
+		case error:
+			db, err = nil, p
+		default:
+			panic(p)
 		}
 	}()
 	return pebble.Open(dir, settings)
