@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -12,7 +13,15 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asCommand is an environment variable with which this binary is the command itself, in a process of its own.
+const asCommand = "CREDITBANKD_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main() // which exits
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // buffer is a bytes.Buffer that several goroutines may use.
 type buffer struct {
