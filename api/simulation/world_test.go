@@ -184,8 +184,12 @@ func (w *world) published() (merkle.Checkpoint, error) {
 	}
 	answered := make(chan answer, 1)
 	go func() {
-		signed, err := w.Checkpoint()
-		answered <- answer{signed, err}
+		shown, err := w.Checkpoint()
+		if err != nil {
+			answered <- answer{err: err}
+			return
+		}
+		answered <- answer{signed: shown.Signed}
 	}()
 	late := time.NewTimer(patience)
 	defer late.Stop()
