@@ -64,7 +64,7 @@ func witnessedBy(t *testing.T, configuration string, quorum int, witnesses ...co
 	if err != nil {
 		t.Fatal(err)
 	}
-	section := fmt.Sprintf("\nwitness:\n  quorum: %d\n  interval: 100ms\n  timeout: 1s\n  witnesses:\n", quorum)
+	section := fmt.Sprintf("\nwitness:\n  quorum: %d\n  interval: 100ms\n  timeout: 3s\n  witnesses:\n", quorum)
 	for _, w := range witnesses {
 		section += fmt.Sprintf("    - {url: %q, vkey: %q}\n", w.URL, w.VKey)
 	}
@@ -219,7 +219,7 @@ func TestServeWithWitnesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 900*time.Millisecond {
+	if took := time.Since(began); took > 2900*time.Millisecond {
 		t.Errorf("it took %s: it waited for a witness", took)
 	}
 	if checkpoint, by := everyone.open(proof.GetCheckpoint()); checkpoint.N <= index || len(by) != 1 {
