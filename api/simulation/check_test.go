@@ -119,7 +119,7 @@ func (c *check) all() error {
 	if err := c.records(view, h); err != nil {
 		return err
 	}
-	if err := c.proofs(h, checkpoint); err != nil {
+	if err := c.proofs(checkpoint); err != nil {
 		return err
 	}
 	return c.portfolios(h)
@@ -149,7 +149,7 @@ func (c *check) seen() error {
 	if h.root != checkpoint.Root {
 		return wrongf("the root is %v, a replay has %v", checkpoint.Root, h.root)
 	}
-	if err := c.proofs(h, checkpoint); err != nil {
+	if err := c.proofs(checkpoint); err != nil {
 		return err
 	}
 	return c.portfolios(h)
@@ -252,7 +252,7 @@ func (c *check) organizations(view ledger.View) (map[string]uint64, error) {
 }
 
 // proofs asks for some proofs and verifies them as a stranger would.
-func (c *check) proofs(h *history, newest merkle.Checkpoint) error {
+func (c *check) proofs(newest merkle.Checkpoint) error {
 	for n := range min(proved, len(c.model.order)) {
 		id := c.model.order[len(c.model.order)-1]
 		if n > 0 {
