@@ -398,6 +398,7 @@ func (blank) Remainder() unit.Minutes                    { return 0 }
 func (blank) DayMinutes(string, policy.Day) unit.Minutes { return 0 }
 func (blank) Usage(string) unit.Credits                  { return 0 }
 func (blank) Busy(policy.Day) []policy.Busy              { return nil }
+func (blank) Crowd(uint64) int                           { return 0 }
 func (blank) Prior() (policy.Prior, bool)                { return policy.Prior{}, false }
 
 // status says how a course stands for learning that ends on a day.

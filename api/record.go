@@ -383,9 +383,19 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if recorded.Sealed, err = seal(p.sealer, "CompletionRecorded", p.id, &made.sealed); err != nil {
 		return err
 	}
+	recorded.Crowds = crowdKeys(p.judged.Crowds())
+	suspicions, err := suspects(tx, p.judged.Crowds())
+	if err != nil {
+		return err
+	}
 	made.fact.CompletionRecorded, made.entry.Fact = recorded, &made.fact
 	if _, err := tx.Append(&made.entry); err != nil {
 		return err
+	}
+	for _, s := range suspicions {
+		if err := s.open(tx); err != nil {
+			return err
+		}
 	}
 	decision := recordedDecision(recorded)
 	decision.Reasons = assessment.Reasons

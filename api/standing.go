@@ -45,6 +45,9 @@ func standingKeys(account unit.AccountID, judged *policy.Prepared) [][]byte {
 			keys = append(keys, key)
 		}
 	}
+	for _, crowd := range judged.Crowds() {
+		keys = append(keys, book.CrowdKey(crowd.Key))
+	}
 	return keys
 }
 
@@ -107,6 +110,15 @@ func (s *standing) day(day policy.Day) *ledgerv1.DayItem {
 		}
 	}
 	return nil
+}
+
+// Crowd implements policy.Standing.
+func (s *standing) Crowd(key uint64) int {
+	crowd, err := s.tx.Crowd(key)
+	if err != nil {
+		s.fail(err)
+	}
+	return len(crowd.GetCompletions())
 }
 
 // Prior implements policy.Standing.

@@ -602,7 +602,10 @@ func (f *fsck) checkTables(ctx context.Context) error {
 			return err
 		}
 	}
-	return f.compare(ctx, store.Range{Start: []byte{book.TableStatements}, End: []byte{book.TableRequests + 1}})
+	if err := f.compare(ctx, store.Range{Start: []byte{book.TableStatements}, End: []byte{book.TableRequests + 1}}); err != nil {
+		return err
+	}
+	return f.compare(ctx, store.Prefix([]byte{book.TableCrowds}))
 }
 
 func (f *fsck) compare(ctx context.Context, r store.Range) error {

@@ -40,7 +40,7 @@ const (
 )
 
 // A Standing is what an account has when a completion is decided on. Its answers do not change while Decide runs; Decide asks
-// only for the days and keys that the Prepared names, and for each at most a few times. Amounts below zero count as zero.
+// only for the days, keys and crowds that the Prepared names, and for each at most a few times. Amounts below zero count as zero.
 type Standing interface {
 	// Remainder is the unspent minutes of this account and course.
 	Remainder() unit.Minutes
@@ -50,6 +50,8 @@ type Standing interface {
 	Usage(key string) unit.Credits
 	// Busy is the sessions of the account's other completions that began on a day, in any order.
 	Busy(day Day) []Busy
+	// Crowd is how many completions, of all accounts, were counted in a crowd before.
+	Crowd(key uint64) int
 	// Prior is the completion that stands for the equivalence group now, if there is one.
 	Prior() (Prior, bool)
 }
@@ -82,10 +84,10 @@ type Reason struct {
 	Before int64
 	After  int64
 	// Limit is what the rule allows: minutes of a day or a course, minutes of tolerance, minutes per credit, milli-credits of
-	// a cap or a step, months of validity.
+	// a cap or a step, completions of a crowd, months of validity.
 	Limit int64
 	// Carried is the number beside the chain: minutes of overlap (duplicates), minutes from earlier classes (conversion),
-	// milli-credits that wait (caps), minutes left for the next class (rounding).
+	// milli-credits that wait (caps), minutes left for the next class (rounding), completions of a crowd so far (review).
 	Carried int64
 }
 

@@ -79,6 +79,7 @@ func (c *compiler) policy() *Policy {
 	c.caps(p)
 	c.rounding(p)
 	c.review(p)
+	c.rates(p)
 	c.validity(p)
 	c.requirements(p)
 	return p
@@ -271,6 +272,24 @@ func (c *compiler) review(p *Policy) {
 		c.rule(p, rule.GetId(), rule.GetWords(), "review", i)
 		c.between(int64(rule.GetRisk()), 1, 5, "review", i, "risk")
 		p.review = append(p.review, reviewRule{rule, c.condition(rule.GetWhen(), false, "review", i, "when")})
+	}
+}
+
+func (c *compiler) rates(p *Policy) {
+	rules := c.message.GetRates()
+	c.count(len(rules), 0, MaxRules, "rates")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "rates", i)
+		c.between(int64(rule.GetRisk()), 1, 5, "rates", i, "risk")
+		c.between(int64(rule.GetCompletions()), 0, MaxCrowd, "rates", i, "completions")
+		c.between(int64(rule.GetTimesCapacity()), 0, 100, "rates", i, "times_capacity")
+		if (rule.GetCompletions() == 0) == (rule.GetTimesCapacity() == 0) {
+			c.fault("has exactly one of completions and times_capacity", "rates", i)
+		}
+		if _, ok := policyv1.RateRule_Scope_name[int32(rule.GetScope())]; !ok {
+			c.fault("is SCOPE_SITE, or left out for the course", "rates", i, "scope")
+		}
+		p.rates = append(p.rates, rateRule{rule, c.condition(rule.GetWhen(), true, "rates", i, "when")})
 	}
 }
 

@@ -32,6 +32,9 @@ func (pr *Prepared) Decide(s Standing) Assessment {
 	if r.replaces != nil && r.total == 0 {
 		return newRun(pr, s).refuseDuplicate()
 	}
+	if r.crowded() {
+		return r.hold(0)
+	}
 	if len(pr.causes) > 0 {
 		return r.hold(r.available)
 	}

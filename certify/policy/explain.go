@@ -28,9 +28,12 @@ func (p *Policy) Explain(r Reason, lang string) string {
 		before, limit, carried = minutes, minutes, minutes
 	case ledgerv1.Stage_STAGE_ROUNDING:
 		carried = minutes
+	case ledgerv1.Stage_STAGE_REVIEW:
+		limit = func(n int64) string { return completionWords(n, lang) }
+		carried = limit
 	case ledgerv1.Stage_STAGE_VALIDITY:
 		limit = func(n int64) string { return monthWords(n, lang) }
-	case ledgerv1.Stage_STAGE_UNSPECIFIED, ledgerv1.Stage_STAGE_CAPS, ledgerv1.Stage_STAGE_REVIEW, ledgerv1.Stage_STAGE_DECISION:
+	case ledgerv1.Stage_STAGE_UNSPECIFIED, ledgerv1.Stage_STAGE_CAPS, ledgerv1.Stage_STAGE_DECISION:
 	}
 	return fill(words, before(r.Before), after(r.After), limit(r.Limit), carried(r.Carried))
 }
@@ -140,6 +143,12 @@ func builtInStage(r Reason) Text {
 		}
 		return Text{ZH: "按 {limit} 为一级取整：计 {after}。", EN: "Rounded to a step of {limit}: {after}."}
 	case ledgerv1.Stage_STAGE_REVIEW:
+		if r.Limit > 0 {
+			return Text{
+				ZH: "同一小时内的学习记录已达 {carried}，超过 {limit}，由认证员核实后决定。",
+				EN: "{carried} ended within the same hour, more than {limit}; an officer looks at them and decides.",
+			}
+		}
 		return Text{ZH: "由认证员审核后决定。", EN: "An officer looks at this and decides."}
 	case ledgerv1.Stage_STAGE_VALIDITY:
 		if r.Limit == 0 {
@@ -223,6 +232,13 @@ func monthWords(n int64, lang string) string {
 		return count(n) + " 个月"
 	}
 	return plural(n, "month")
+}
+
+func completionWords(n int64, lang string) string {
+	if isChinese(lang) {
+		return count(n) + " 人次"
+	}
+	return plural(n, "completion")
 }
 
 func count(n int64) string { return strconv.FormatInt(n, 10) }

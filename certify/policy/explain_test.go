@@ -35,6 +35,8 @@ func TestExplain(t *testing.T) {
 		{policy.Reason{Stage: rounding, Rule: "tenths", Before: 125, After: 100, Limit: 100, Carried: 1}, "学分以 0.1 学分 为一级：本次计 0.1 学分，余下 1 分钟 留待同一课程下次学习。", "Credits are given in steps of 0.1 credits. This time 0.1 credits count, and 1 minute stay for the next class of the course."},
 		{policy.Reason{Stage: rounding, Rule: "tenths", Before: 125, After: 100, Limit: 100}, "按 0.1 学分 为一级取整：计 0.1 学分。", "Rounded to a step of 0.1 credits: 0.1 credits."},
 		{policy.Reason{Stage: review, Rule: "posted-late", Before: 100}, "学习结束 90 天以后才登记，由认证员审核后决定。", "This was posted more than 90 days after the learning ended; an officer decides."},
+		{policy.Reason{Stage: review, Rule: "site-crowd", Before: 100, Limit: 90, Carried: 91}, "该教学点一小时内结束的学习已有 91 人次，超过容量的三倍（90 人次），由认证员核实后决定。", "91 completions on this site ended within one hour, more than three times what it holds (90 completions); an officer decides."},
+		{policy.Reason{Stage: review, Rule: "of another version", Limit: 1, Carried: 2}, "同一小时内的学习记录已达 2 人次，超过 1 人次，由认证员核实后决定。", "2 completions ended within the same hour, more than 1 completion; an officer looks at them and decides."},
 		{policy.Reason{Stage: validity, Rule: "of another version", Before: 100, After: 100, Limit: 84}, "学分自学习结束之日起 84 个月内有效。", "The credits are valid for 84 months from the end of the learning."},
 	} {
 		if got := p.Explain(c.reason, "zh"); got != c.zh {
@@ -77,11 +79,14 @@ func TestExplainLeavesNothingOut(t *testing.T) {
 	for _, r := range m.GetReview() {
 		add(review, r.GetId())
 	}
+	for _, r := range m.GetRates() {
+		add(review, r.GetId())
+	}
 	for _, r := range m.GetValidity() {
 		add(validity, r.GetId())
 	}
-	if rules := len(reasons) / 4; rules != 17 {
-		t.Errorf("the default policy has %d rules that leave reasons, want 17", rules)
+	if rules := len(reasons) / 4; rules != 20 {
+		t.Errorf("the default policy has %d rules that leave reasons, want 20", rules)
 	}
 	for stage := eligibility; stage <= decision; stage++ {
 		for _, own := range []string{

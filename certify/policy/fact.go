@@ -38,6 +38,7 @@ type Fact struct {
 	Category         string
 	Level            int
 	NominalMinutes   unit.Minutes // 0: not said, so it limits nothing
+	Capacity         int          // most learners at once on the course's site; 0: not said, so it limits nothing
 	EquivalenceGroup string
 	CourseFrom       Day // 0: open
 	CourseUntil      Day // inclusive; 0: open

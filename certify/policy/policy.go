@@ -31,7 +31,8 @@
 //	              room is given as pending. The Reason's Carried is what waits.
 //	rounding      The first rule that holds. Exactly the minutes that make whole steps are spent, the rest is carried to
 //	              the next class or dropped. The Reason's Carried is what is left over.
-//	review        Every rule that holds, and the bank's own causes: an officer decides.
+//	review        Every rule that holds, and the bank's own causes: an officer decides. So does one where more completions of
+//	              the course, or on the site, ended within the hour than a rule on rates believes.
 //	validity      The first rule that holds.
 //
 // # Outcomes
@@ -88,6 +89,7 @@ type Policy struct {
 	caps        []capRule
 	rounding    []roundingRule
 	review      []reviewRule
+	rates       []rateRule
 	validity    []validityRule
 
 	words       map[string]*policyv1.Text // by the name of the rule; nil where the rule has none
@@ -123,6 +125,10 @@ type (
 	}
 	reviewRule struct {
 		*policyv1.ReviewRule
+		when condition
+	}
+	rateRule struct {
+		*policyv1.RateRule
 		when condition
 	}
 	validityRule struct {

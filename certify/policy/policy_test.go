@@ -123,6 +123,7 @@ type account struct {
 	days      map[policy.DayMinutes]unit.Minutes
 	usage     map[string]unit.Credits
 	busy      map[policy.Day][]policy.Busy
+	crowds    map[uint64]int
 	prior     *policy.Prior
 }
 
@@ -147,6 +148,13 @@ func (a *account) Busy(day policy.Day) []policy.Busy {
 		a.t.Errorf("asked for %v, not among %v", day, a.prepared.Days())
 	}
 	return a.busy[day]
+}
+
+func (a *account) Crowd(key uint64) int {
+	if a.prepared != nil && !slices.ContainsFunc(a.prepared.Crowds(), func(c policy.Crowd) bool { return c.Key == key }) {
+		a.t.Errorf("asked for crowd %d, not among %v", key, a.prepared.Crowds())
+	}
+	return a.crowds[key]
 }
 
 func (a *account) Prior() (policy.Prior, bool) {

@@ -33,6 +33,7 @@ type Prepared struct {
 	capKeys    []string // of caps
 	rounding   *policyv1.RoundingRule
 	validity   *policyv1.ValidityRule
+	crowds     []Crowd
 
 	sessionBuffer [2]SessionTime // most completions have no more
 	dayBuffer     [4]Day
@@ -129,6 +130,7 @@ func (pr *Prepared) ask() {
 			break
 		}
 	}
+	pr.askCrowds(a)
 	var asked []cause
 	for i := range p.review {
 		if r := &p.review[i]; pr.holds(ledgerv1.Stage_STAGE_REVIEW, &r.when, a) {

@@ -614,6 +614,85 @@ func TestRule12Window(t *testing.T) {
 	}
 }
 
+// DOMAIN, rule 14: more than N completions of one course in an hour, or three times what its site holds, wait for an officer.
+func TestRule14Crowds(t *testing.T) {
+	p := defaultPolicy(t)
+	onlineAt := func(clock string) policy.Fact { return class(t, online, session(t, "2026-03-03 "+clock, 90)) }
+	trusted, elsewhere := onlineAt("09:00"), onlineAt("09:00")
+	trusted.TrustTier, elsewhere.Site = 4, "another site"
+	held := func(capacity int, site string) policy.Fact {
+		f := minutes(t, classroom, 90)
+		f.Capacity, f.Site = capacity, site
+		return f
+	}
+	degree := minutes(t, achievement, 45)
+	degree.Capacity = 30
+	for _, c := range []struct {
+		name   string
+		fact   policy.Fact
+		before int // completions that the crowd has
+		rule   string
+		limit  int
+	}{
+		{"the last that is believed", onlineAt("09:00"), 299, "", 300},
+		{"one too many", onlineAt("09:00"), 300, "online-crowd", 300},
+		{"and all after it", onlineAt("09:00"), 4095, "online-crowd", 300},
+		{"the course counts, not the site", elsewhere, 300, "online-crowd", 300},
+		{"who is trusted may more", trusted, 1499, "", 1500},
+		{"but not all", trusted, 1500, "online-crowd-trusted", 1500},
+		{"three times 30 are 90", held(30, "cuiyuan/3"), 89, "", 90},
+		{"and 91 are too many", held(30, "cuiyuan/3"), 90, "site-crowd", 90},
+		{"without a capacity nobody counts", held(0, "cuiyuan/3"), 4096, "", 0},
+		{"without a site neither", held(30, ""), 4096, "", 0},
+		{"a capacity beyond all", held(1<<40, "cuiyuan/3"), policy.MaxCrowd, "site-crowd", policy.MaxCrowd},
+		{"an achievement has no hour", degree, 4096, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			crowds := p.Prepare(c.fact).Crowds()
+			if c.limit == 0 {
+				if len(crowds) != 0 {
+					t.Errorf("it counts in %+v", crowds)
+				}
+				return
+			}
+			if len(crowds) != 1 || crowds[0].Limit != c.limit {
+				t.Fatalf("crowds %+v, want one with limit %d", crowds, c.limit)
+			}
+			a := empty(t)
+			a.crowds = map[uint64]int{crowds[0].Key: c.before}
+			got := decide(p, c.fact, a)
+			if c.rule == "" {
+				if got.Outcome != awarded {
+					t.Errorf("%+v", got)
+				}
+				return
+			}
+			checkNothingMoves(t, got)
+			if !slices.Equal(got.Causes, []string{c.rule}) || got.Risk != crowds[0].Risk || got.Risk < 3 {
+				t.Errorf("%+v", got)
+			}
+			last := got.Reasons[len(got.Reasons)-1]
+			if last.Rule != c.rule || last.Limit != int64(c.limit) || last.Carried != int64(c.before)+1 || last.Before == 0 || last.After != 0 {
+				t.Errorf("reason %+v", last)
+			}
+		})
+	}
+	key := func(f policy.Fact) uint64 { return p.Prepare(f).Crowds()[0].Key }
+	same := onlineAt("09:00") // ends at 10:30
+	version := onlineAt("09:00")
+	version.CourseVersion, version.Platform = "2", "another-platform"
+	if key(same) != key(version) || key(same) != key(onlineAt("08:30")) || key(same) != key(onlineAt("09:29")) {
+		t.Error("completions of one course that end from 10:00 to 10:59 are no crowd")
+	}
+	other := onlineAt("09:00")
+	other.Course = "CIV-2"
+	school := onlineAt("09:00")
+	school.Provider = "gudang-school"
+	if key(same) == key(onlineAt("09:30")) || key(same) == key(onlineAt("08:29")) || key(same) == key(other) || key(same) == key(school) {
+		t.Error("completions of another hour, course or provider are in the crowd")
+	}
+}
+
 // DOMAIN, rule 15: posted more than 90 days after the class goes to an officer; nothing goes into a closed period.
 func TestRule15LateAndClosed(t *testing.T) {
 	p := defaultPolicy(t)

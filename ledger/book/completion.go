@@ -39,7 +39,32 @@ func (s *State) completionRecorded(e *ledgerv1.Entry, fact *ledgerv1.CompletionR
 		}
 		item.CasePlusOne = e.GetIndex() + 1
 	}
+	if err := s.count(e.GetIndex(), fact.GetCrowds()); err != nil {
+		return err
+	}
 	return s.changeCompletion(e, id, account, item, fact.GetOutcome(), fact.GetEffects())
+}
+
+// crowded is how many completions of a crowd are remembered: more than any policy allows in one.
+const crowded = 4_096
+
+// count counts a completion in crowds.
+func (s *State) count(index uint64, crowds []uint64) error {
+	for _, crowd := range crowds {
+		known, err := s.Crowd(crowd)
+		if err != nil {
+			return err
+		}
+		if len(known.GetCompletions()) >= crowded {
+			continue
+		}
+		row, tail, err := extend[ledgerv1.CrowdRow](s, CrowdKey(crowd))
+		if err != nil {
+			return err
+		}
+		row.Completions, tail.Completions = append(row.Completions, index), append(tail.Completions, index)
+	}
+	return nil
 }
 
 func (s *State) completionVoided(e *ledgerv1.Entry, fact *ledgerv1.CompletionVoided) error {

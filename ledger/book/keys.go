@@ -25,10 +25,13 @@ const (
 	TableFeeds         byte = 0x0f
 	TableRequests      byte = 0x10
 	TableRejects       byte = 0x11
+	TableCrowds        byte = 0x14
 )
 
 // Derived says whether a table is made from the entries alone.
-func Derived(table byte) bool { return table >= TableStatements && table <= TableRequests }
+func Derived(table byte) bool {
+	return table >= TableStatements && table <= TableRequests || table == TableCrowds
+}
 
 // MetaKey names a row of the meta table.
 func MetaKey(name string) []byte { return append(append(make([]byte, 0, 16), TableMeta), name...) }
@@ -131,6 +134,9 @@ func FeedKey(organization, block uint64) []byte {
 func RequestKey(caller, method string, requestID []byte) []byte {
 	return append(append(joined(TableRequests, caller, method), 0), requestID...)
 }
+
+// CrowdKey is where a crowd lies.
+func CrowdKey(crowd uint64) []byte { return uintKey(TableCrowds, crowd) }
 
 // RejectKey is a slot of the ring of an organization's rejects.
 func RejectKey(organization uint64, slot uint32) []byte {

@@ -202,6 +202,7 @@ func (m *machine) record(t *rapid.T) {
 			Day: fact.GetEndDay() - int32(i), Start: int64(fact.GetEndDay()-int32(i))*1440 + 600, Length: 90,
 		})
 	}
+	fact.Crowds = rapid.SliceOfNDistinct(rapid.Uint64Range(1, 3), 0, 2, rapid.ID).Draw(t, "crowds")
 	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionRecorded{CompletionRecorded: fact}})
 }
 
@@ -397,6 +398,11 @@ func (m *machine) check(t *rapid.T) {
 			if got := row != nil && row[index%256/8]&(1<<(index%8)) != 0; got != marked[index] {
 				t.Fatalf("entry %d in the feed of %d: %t, not %t", index, organization, got, marked[index])
 			}
+		}
+	}
+	for key := range uint64(4) {
+		if row, err := m.state.Crowd(key); err != nil || !slices.Equal(row.GetCompletions(), m.model.crowds[key]) {
+			t.Fatalf("crowd %d: %v, %v, not %v", key, row, err, m.model.crowds[key])
 		}
 	}
 	for _, e := range m.entries {

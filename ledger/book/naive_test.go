@@ -19,6 +19,7 @@ type naive struct {
 	cases         map[uint64]*naiveCase
 	feeds         map[uint64]map[uint64]bool // organization → entries
 	requests      map[string]uint64          // caller, method and id → entry
+	crowds        map[uint64][]uint64        // key → entries
 	directory     uint64
 }
 
@@ -111,7 +112,7 @@ func newNaive() *naive {
 	return &naive{
 		organizations: make(map[string]uint64), accounts: make(map[string]*naiveAccount),
 		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
-		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64),
+		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
 	}
 }
 
@@ -198,6 +199,9 @@ func (n *naive) recorded(e *ledgerv1.Entry, f *ledgerv1.CompletionRecorded) {
 	a.completions++
 	if f.GetOutcome() == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
 		n.open(e, item, f.GetCauses(), f.GetRisk())
+	}
+	for _, crowd := range f.GetCrowds() {
+		n.crowds[crowd] = append(n.crowds[crowd], e.GetIndex())
 	}
 	n.change(e, item, f.GetOutcome(), f.GetEffects())
 }

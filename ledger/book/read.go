@@ -76,6 +76,11 @@ func (s *State) Case(index uint64) (*ledgerv1.CaseRow, error) {
 	return view[ledgerv1.CaseRow](s, CaseKey(index))
 }
 
+// Crowd answers who was counted in a crowd.
+func (s *State) Crowd(key uint64) (*ledgerv1.CrowdRow, error) {
+	return view[ledgerv1.CrowdRow](s, CrowdKey(key))
+}
+
 // Request answers what a call led to, if it was made before.
 func (s *State) Request(caller, method string, requestID []byte) (*ledgerv1.RequestRow, error) {
 	return view[ledgerv1.RequestRow](s, RequestKey(caller, method, requestID))
@@ -182,6 +187,8 @@ func SameRow(table byte, a, b []byte) bool {
 		messages = func() proto.Message { return new(ledgerv1.PolicyRow) }
 	case TableCases:
 		messages = func() proto.Message { return new(ledgerv1.CaseRow) }
+	case TableCrowds:
+		messages = func() proto.Message { return new(ledgerv1.CrowdRow) }
 	case TableRequests:
 		messages = func() proto.Message { return new(ledgerv1.RequestRow) }
 	}

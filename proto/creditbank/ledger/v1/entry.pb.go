@@ -2524,7 +2524,9 @@ type CompletionRecorded struct {
 	// Day on which the learning ended in the policy's time zone, as days since 1970-01-01.
 	EndDay int32 `protobuf:"varint,11,opt,name=end_day,json=endDay,proto3" json:"end_day,omitempty"`
 	// SealedCompletion under the key of the account.
-	Sealed        []byte `protobuf:"bytes,12,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Sealed []byte `protobuf:"bytes,12,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// Crowds in which it is counted: what else happened in the same hour on the same course or site (ledger/FORMAT.md).
+	Crowds        []uint64 `protobuf:"fixed64,13,rep,packed,name=crowds,proto3" json:"crowds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2639,6 +2641,13 @@ func (x *CompletionRecorded) GetEndDay() int32 {
 func (x *CompletionRecorded) GetSealed() []byte {
 	if x != nil {
 		return x.Sealed
+	}
+	return nil
+}
+
+func (x *CompletionRecorded) GetCrowds() []uint64 {
+	if x != nil {
+		return x.Crowds
 	}
 	return nil
 }
@@ -4341,7 +4350,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"submission\x12\x1a\n" +
 	"\bposition\x18\x05 \x01(\rR\bposition\x12\x15\n" +
 	"\x06key_id\x18\x06 \x01(\fR\x05keyId\x12\x1c\n" +
-	"\tsignature\x18\a \x01(\fR\tsignature\"\xa2\x03\n" +
+	"\tsignature\x18\a \x01(\fR\tsignature\"\xba\x03\n" +
 	"\x12CompletionRecorded\x124\n" +
 	"\x06origin\x18\x01 \x01(\v2\x1c.creditbank.ledger.v1.OriginR\x06origin\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\fR\aaccount\x12\x16\n" +
@@ -4356,7 +4365,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x04risk\x18\n" +
 	" \x01(\rR\x04risk\x12\x17\n" +
 	"\aend_day\x18\v \x01(\x05R\x06endDay\x12\x16\n" +
-	"\x06sealed\x18\f \x01(\fR\x06sealed\"M\n" +
+	"\x06sealed\x18\f \x01(\fR\x06sealed\x12\x16\n" +
+	"\x06crowds\x18\r \x03(\x06R\x06crowds\"M\n" +
 	"\vSessionTime\x12\x10\n" +
 	"\x03day\x18\x01 \x01(\x05R\x03day\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x03R\x05start\x12\x16\n" +

@@ -5,6 +5,7 @@
 package ledgerv1
 
 import (
+	binary "encoding/binary"
 	fmt "fmt"
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -1837,6 +1838,15 @@ func (m *CompletionRecorded) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if len(m.Crowds) > 0 {
+		for iNdEx := len(m.Crowds) - 1; iNdEx >= 0; iNdEx-- {
+			i -= 8
+			binary.LittleEndian.PutUint64(dAtA[i:], uint64(m.Crowds[iNdEx]))
+		}
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Crowds)*8))
+		i--
+		dAtA[i] = 0x6a
 	}
 	if len(m.Sealed) > 0 {
 		i -= len(m.Sealed)
@@ -4122,6 +4132,9 @@ func (m *CompletionRecorded) SizeVT() (n int) {
 	l = len(m.Sealed)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if len(m.Crowds) > 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(len(m.Crowds)*8)) + len(m.Crowds)*8
 	}
 	n += len(m.unknownFields)
 	return n
@@ -9677,6 +9690,58 @@ func (m *CompletionRecorded) UnmarshalVT(dAtA []byte) error {
 				m.Sealed = []byte{}
 			}
 			iNdEx = postIndex
+		case 13:
+			if wireType == 1 {
+				var v uint64
+				if (iNdEx + 8) > l {
+					return io.ErrUnexpectedEOF
+				}
+				v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+				iNdEx += 8
+				m.Crowds = append(m.Crowds, v)
+			} else if wireType == 2 {
+				var packedLen int
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return protohelpers.ErrIntOverflow
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					packedLen |= int(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				if packedLen < 0 {
+					return protohelpers.ErrInvalidLength
+				}
+				postIndex := iNdEx + packedLen
+				if postIndex < 0 {
+					return protohelpers.ErrInvalidLength
+				}
+				if postIndex > l {
+					return io.ErrUnexpectedEOF
+				}
+				var elementCount int
+				elementCount = packedLen / 8
+				if elementCount != 0 && len(m.Crowds) == 0 {
+					m.Crowds = make([]uint64, 0, elementCount)
+				}
+				for iNdEx < postIndex {
+					var v uint64
+					if (iNdEx + 8) > l {
+						return io.ErrUnexpectedEOF
+					}
+					v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+					iNdEx += 8
+					m.Crowds = append(m.Crowds, v)
+				}
+			} else {
+				return fmt.Errorf("proto: wrong wireType = %d for field Crowds", wireType)
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

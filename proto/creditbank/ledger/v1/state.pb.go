@@ -1544,6 +1544,52 @@ func (x *RequestRow) GetIndex() uint64 {
 	return 0
 }
 
+// CrowdRow is who was counted in one crowd.
+type CrowdRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entries of the completions, in their order: the first 4,096.
+	Completions   []uint64 `protobuf:"varint,1,rep,packed,name=completions,proto3" json:"completions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CrowdRow) Reset() {
+	*x = CrowdRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CrowdRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CrowdRow) ProtoMessage() {}
+
+func (x *CrowdRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
+func (*CrowdRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CrowdRow) GetCompletions() []uint64 {
+	if x != nil {
+		return x.Completions
+	}
+	return nil
+}
+
 // RejectRow is a statement that was not recorded. It is no derived table: rejects leave no entry.
 type RejectRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1565,7 +1611,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +1623,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +1636,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -1766,7 +1812,9 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"RequestRow\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\xb1\x01\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\",\n" +
+	"\bCrowdRow\x12 \n" +
+	"\vcompletions\x18\x01 \x03(\x04R\vcompletions\"\xb1\x01\n" +
 	"\tRejectRow\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12!\n" +
 	"\fstatement_id\x18\x02 \x01(\fR\vstatementId\x12%\n" +
@@ -1795,7 +1843,7 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(CaseStatus)(0),                // 0: creditbank.ledger.v1.CaseStatus
 	(*TreeRow)(nil),                // 1: creditbank.ledger.v1.TreeRow
@@ -1815,45 +1863,46 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*PolicyRow)(nil),              // 15: creditbank.ledger.v1.PolicyRow
 	(*CaseRow)(nil),                // 16: creditbank.ledger.v1.CaseRow
 	(*RequestRow)(nil),             // 17: creditbank.ledger.v1.RequestRow
-	(*RejectRow)(nil),              // 18: creditbank.ledger.v1.RejectRow
-	(AccountStatus)(0),             // 19: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),            // 20: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),               // 21: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),            // 22: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),          // 23: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                   // 24: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),             // 25: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil), // 26: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),               // 27: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),       // 28: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),         // 29: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),            // 30: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),         // 31: creditbank.ledger.v1.PolicyProposed
+	(*CrowdRow)(nil),               // 18: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),              // 19: creditbank.ledger.v1.RejectRow
+	(AccountStatus)(0),             // 20: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),            // 21: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),               // 22: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),            // 23: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),          // 24: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                   // 25: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),             // 26: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil), // 27: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),               // 28: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),       // 29: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),         // 30: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),            // 31: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),         // 32: creditbank.ledger.v1.PolicyProposed
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	19, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	20, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
 	3,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	20, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	21, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	21, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	22, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
 	4,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	22, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	23, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	23, // 8: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	24, // 8: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	7,  // 9: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
 	9,  // 10: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	24, // 11: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	25, // 11: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	8,  // 12: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	10, // 13: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	25, // 14: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	26, // 15: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	27, // 16: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	28, // 17: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	29, // 18: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	30, // 19: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	31, // 20: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	26, // 14: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	27, // 15: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	28, // 16: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	29, // 17: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	30, // 18: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	31, // 19: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	32, // 20: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
 	0,  // 21: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	23, // 22: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	24, // 22: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	23, // [23:23] is the sub-list for method output_type
 	23, // [23:23] is the sub-list for method input_type
 	23, // [23:23] is the sub-list for extension type_name
@@ -1873,7 +1922,7 @@ func file_creditbank_ledger_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -298,6 +298,55 @@ func (RoundingRule_Direction) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{9, 1}
 }
 
+// What is counted together.
+type RateRule_Scope int32
+
+const (
+	// Each course of a provider, in all its versions and on all its sites.
+	RateRule_SCOPE_UNSPECIFIED RateRule_Scope = 0
+	// Each site of a provider, with all courses there; a completion that names no site is not counted.
+	RateRule_SCOPE_SITE RateRule_Scope = 1
+)
+
+// Enum value maps for RateRule_Scope.
+var (
+	RateRule_Scope_name = map[int32]string{
+		0: "SCOPE_UNSPECIFIED",
+		1: "SCOPE_SITE",
+	}
+	RateRule_Scope_value = map[string]int32{
+		"SCOPE_UNSPECIFIED": 0,
+		"SCOPE_SITE":        1,
+	}
+)
+
+func (x RateRule_Scope) Enum() *RateRule_Scope {
+	p := new(RateRule_Scope)
+	*p = x
+	return p
+}
+
+func (x RateRule_Scope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RateRule_Scope) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_policy_v1_policy_proto_enumTypes[5].Descriptor()
+}
+
+func (RateRule_Scope) Type() protoreflect.EnumType {
+	return &file_creditbank_policy_v1_policy_proto_enumTypes[5]
+}
+
+func (x RateRule_Scope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RateRule_Scope.Descriptor instead.
+func (RateRule_Scope) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{11, 0}
+}
+
 // Policy converts hours of learning to credits for the courses of one organization and of those below it.
 //
 // Conditions ("when", "require") are CEL expressions that yield a bool. They see the completion and its course, never
@@ -317,7 +366,8 @@ func (RoundingRule_Direction) EnumDescriptor() ([]byte, []int) {
 //
 // Words are said in both languages or left out. Their placeholders come with their units: {before} and {after} are the
 // number before and after the rule, {limit} is what the rule allows, and {carried} is the number beside them: minutes of
-// overlap, minutes from earlier classes (conversion), credits that wait (caps), minutes for the next class (rounding).
+// overlap, minutes from earlier classes (conversion), credits that wait (caps), minutes for the next class (rounding),
+// completions (rates).
 //
 // The stages run in a fixed order: eligibility, hours, duplicates and overlap, conversion, caps, rounding, review,
 // validity. In a stage that picks one rule (hours, conversion, rounding, validity) the first whose condition
@@ -364,7 +414,9 @@ type Policy struct {
 	// How long credits can be used.
 	Validity []*ValidityRule `protobuf:"bytes,19,rep,name=validity,proto3" json:"validity,omitempty"`
 	// What a year should contain; shown on the portfolio, without effect on credits.
-	Requirements  []*Requirement `protobuf:"bytes,20,rep,name=requirements,proto3" json:"requirements,omitempty"`
+	Requirements []*Requirement `protobuf:"bytes,20,rep,name=requirements,proto3" json:"requirements,omitempty"`
+	// How many completions an hour are still believed.
+	Rates         []*RateRule `protobuf:"bytes,23,rep,name=rates,proto3" json:"rates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -535,6 +587,13 @@ func (x *Policy) GetValidity() []*ValidityRule {
 func (x *Policy) GetRequirements() []*Requirement {
 	if x != nil {
 		return x.Requirements
+	}
+	return nil
+}
+
+func (x *Policy) GetRates() []*RateRule {
+	if x != nil {
+		return x.Rates
 	}
 	return nil
 }
@@ -1325,6 +1384,110 @@ func (x *ReviewRule) GetWords() *Text {
 	return nil
 }
 
+// RateRule sends a crowd that cannot have been there to an officer: all completions of a course, or of a site, that ended in
+// one hour, once they are more than the rule allows. The first that exceeds it and all after it are decided by an officer;
+// those before it that have counted become cases. The hours are those of UTC. Every recorded completion that the rule is
+// asked for is counted, whatever became of it, be it taken back later.
+type RateRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the rule, unique in the policy; it is the cause that officers see.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Condition of the rule; empty: always. It is here that a platform that is trusted less gets a lower limit, by trust_tier.
+	When string `protobuf:"bytes,2,opt,name=when,proto3" json:"when,omitempty"`
+	// What is counted together.
+	Scope RateRule_Scope `protobuf:"varint,3,opt,name=scope,proto3,enum=creditbank.policy.v1.RateRule_Scope" json:"scope,omitempty"`
+	// Most completions in an hour, 1 to 4,000; 0: the rule has times_capacity instead.
+	Completions int32 `protobuf:"varint,4,opt,name=completions,proto3" json:"completions,omitempty"`
+	// Most completions in an hour as a multiple of the course's capacity, 1 to 100: a site can be used several times within
+	// an hour. A course without a capacity is not asked. What comes to more than 4,000 is 4,000.
+	TimesCapacity int32 `protobuf:"varint,5,opt,name=times_capacity,json=timesCapacity,proto3" json:"times_capacity,omitempty"`
+	// How much harm a wrong decision does: 1 (little) to 5; the queue is sorted by it.
+	Risk int32 `protobuf:"varint,6,opt,name=risk,proto3" json:"risk,omitempty"`
+	// Words for a resident. Placeholders: {limit} (completions that are allowed), {carried} (completions so far, with this one).
+	Words         *Text `protobuf:"bytes,7,opt,name=words,proto3" json:"words,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RateRule) Reset() {
+	*x = RateRule{}
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RateRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RateRule) ProtoMessage() {}
+
+func (x *RateRule) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RateRule.ProtoReflect.Descriptor instead.
+func (*RateRule) Descriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RateRule) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RateRule) GetWhen() string {
+	if x != nil {
+		return x.When
+	}
+	return ""
+}
+
+func (x *RateRule) GetScope() RateRule_Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return RateRule_SCOPE_UNSPECIFIED
+}
+
+func (x *RateRule) GetCompletions() int32 {
+	if x != nil {
+		return x.Completions
+	}
+	return 0
+}
+
+func (x *RateRule) GetTimesCapacity() int32 {
+	if x != nil {
+		return x.TimesCapacity
+	}
+	return 0
+}
+
+func (x *RateRule) GetRisk() int32 {
+	if x != nil {
+		return x.Risk
+	}
+	return 0
+}
+
+func (x *RateRule) GetWords() *Text {
+	if x != nil {
+		return x.Words
+	}
+	return nil
+}
+
 // ValidityRule says how long credits can be used.
 type ValidityRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1342,7 +1505,7 @@ type ValidityRule struct {
 
 func (x *ValidityRule) Reset() {
 	*x = ValidityRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1517,7 @@ func (x *ValidityRule) String() string {
 func (*ValidityRule) ProtoMessage() {}
 
 func (x *ValidityRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1530,7 @@ func (x *ValidityRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidityRule.ProtoReflect.Descriptor instead.
 func (*ValidityRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ValidityRule) GetId() string {
@@ -1417,7 +1580,7 @@ type Requirement struct {
 
 func (x *Requirement) Reset() {
 	*x = Requirement{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1592,7 @@ func (x *Requirement) String() string {
 func (*Requirement) ProtoMessage() {}
 
 func (x *Requirement) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1605,7 @@ func (x *Requirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Requirement.ProtoReflect.Descriptor instead.
 func (*Requirement) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Requirement) GetId() string {
@@ -1484,7 +1647,7 @@ var File_creditbank_policy_v1_policy_proto protoreflect.FileDescriptor
 
 const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\x8c\b\n" +
+	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\xc2\b\n" +
 	"\x06Policy\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\"\n" +
@@ -1512,7 +1675,8 @@ const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\brounding\x18\x11 \x03(\v2\".creditbank.policy.v1.RoundingRuleR\brounding\x128\n" +
 	"\x06review\x18\x12 \x03(\v2 .creditbank.policy.v1.ReviewRuleR\x06review\x12>\n" +
 	"\bvalidity\x18\x13 \x03(\v2\".creditbank.policy.v1.ValidityRuleR\bvalidity\x12E\n" +
-	"\frequirements\x18\x14 \x03(\v2!.creditbank.policy.v1.RequirementR\frequirements\"&\n" +
+	"\frequirements\x18\x14 \x03(\v2!.creditbank.policy.v1.RequirementR\frequirements\x124\n" +
+	"\x05rates\x18\x17 \x03(\v2\x1e.creditbank.policy.v1.RateRuleR\x05rates\"&\n" +
 	"\x04Text\x12\x0e\n" +
 	"\x02zh\x18\x01 \x01(\tR\x02zh\x12\x0e\n" +
 	"\x02en\x18\x02 \x01(\tR\x02en\"\x92\x01\n" +
@@ -1592,7 +1756,19 @@ const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04when\x18\x02 \x01(\tR\x04when\x12\x12\n" +
 	"\x04risk\x18\x03 \x01(\x05R\x04risk\x120\n" +
-	"\x05words\x18\x04 \x01(\v2\x1a.creditbank.policy.v1.TextR\x05words\"|\n" +
+	"\x05words\x18\x04 \x01(\v2\x1a.creditbank.policy.v1.TextR\x05words\"\xa9\x02\n" +
+	"\bRateRule\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04when\x18\x02 \x01(\tR\x04when\x12:\n" +
+	"\x05scope\x18\x03 \x01(\x0e2$.creditbank.policy.v1.RateRule.ScopeR\x05scope\x12 \n" +
+	"\vcompletions\x18\x04 \x01(\x05R\vcompletions\x12%\n" +
+	"\x0etimes_capacity\x18\x05 \x01(\x05R\rtimesCapacity\x12\x12\n" +
+	"\x04risk\x18\x06 \x01(\x05R\x04risk\x120\n" +
+	"\x05words\x18\a \x01(\v2\x1a.creditbank.policy.v1.TextR\x05words\".\n" +
+	"\x05Scope\x12\x15\n" +
+	"\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"SCOPE_SITE\x10\x01\"|\n" +
 	"\fValidityRule\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04when\x18\x02 \x01(\tR\x04when\x12\x16\n" +
@@ -1617,62 +1793,67 @@ func file_creditbank_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_creditbank_policy_v1_policy_proto_rawDescData
 }
 
-var file_creditbank_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_creditbank_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_creditbank_policy_v1_policy_proto_goTypes = []any{
 	(DuplicateRule_Keep)(0),     // 0: creditbank.policy.v1.DuplicateRule.Keep
 	(CapRule_Period)(0),         // 1: creditbank.policy.v1.CapRule.Period
 	(CapRule_Scope)(0),          // 2: creditbank.policy.v1.CapRule.Scope
 	(RoundingRule_Remainder)(0), // 3: creditbank.policy.v1.RoundingRule.Remainder
 	(RoundingRule_Direction)(0), // 4: creditbank.policy.v1.RoundingRule.Direction
-	(*Policy)(nil),              // 5: creditbank.policy.v1.Policy
-	(*Text)(nil),                // 6: creditbank.policy.v1.Text
-	(*Category)(nil),            // 7: creditbank.policy.v1.Category
-	(*EligibilityRule)(nil),     // 8: creditbank.policy.v1.EligibilityRule
-	(*HoursRule)(nil),           // 9: creditbank.policy.v1.HoursRule
-	(*DuplicateRule)(nil),       // 10: creditbank.policy.v1.DuplicateRule
-	(*OverlapRule)(nil),         // 11: creditbank.policy.v1.OverlapRule
-	(*ConversionRule)(nil),      // 12: creditbank.policy.v1.ConversionRule
-	(*CapRule)(nil),             // 13: creditbank.policy.v1.CapRule
-	(*RoundingRule)(nil),        // 14: creditbank.policy.v1.RoundingRule
-	(*ReviewRule)(nil),          // 15: creditbank.policy.v1.ReviewRule
-	(*ValidityRule)(nil),        // 16: creditbank.policy.v1.ValidityRule
-	(*Requirement)(nil),         // 17: creditbank.policy.v1.Requirement
+	(RateRule_Scope)(0),         // 5: creditbank.policy.v1.RateRule.Scope
+	(*Policy)(nil),              // 6: creditbank.policy.v1.Policy
+	(*Text)(nil),                // 7: creditbank.policy.v1.Text
+	(*Category)(nil),            // 8: creditbank.policy.v1.Category
+	(*EligibilityRule)(nil),     // 9: creditbank.policy.v1.EligibilityRule
+	(*HoursRule)(nil),           // 10: creditbank.policy.v1.HoursRule
+	(*DuplicateRule)(nil),       // 11: creditbank.policy.v1.DuplicateRule
+	(*OverlapRule)(nil),         // 12: creditbank.policy.v1.OverlapRule
+	(*ConversionRule)(nil),      // 13: creditbank.policy.v1.ConversionRule
+	(*CapRule)(nil),             // 14: creditbank.policy.v1.CapRule
+	(*RoundingRule)(nil),        // 15: creditbank.policy.v1.RoundingRule
+	(*ReviewRule)(nil),          // 16: creditbank.policy.v1.ReviewRule
+	(*RateRule)(nil),            // 17: creditbank.policy.v1.RateRule
+	(*ValidityRule)(nil),        // 18: creditbank.policy.v1.ValidityRule
+	(*Requirement)(nil),         // 19: creditbank.policy.v1.Requirement
 }
 var file_creditbank_policy_v1_policy_proto_depIdxs = []int32{
-	6,  // 0: creditbank.policy.v1.Policy.title:type_name -> creditbank.policy.v1.Text
-	7,  // 1: creditbank.policy.v1.Policy.categories:type_name -> creditbank.policy.v1.Category
-	8,  // 2: creditbank.policy.v1.Policy.eligibility:type_name -> creditbank.policy.v1.EligibilityRule
-	9,  // 3: creditbank.policy.v1.Policy.hours:type_name -> creditbank.policy.v1.HoursRule
-	10, // 4: creditbank.policy.v1.Policy.duplicates:type_name -> creditbank.policy.v1.DuplicateRule
-	11, // 5: creditbank.policy.v1.Policy.overlap:type_name -> creditbank.policy.v1.OverlapRule
-	12, // 6: creditbank.policy.v1.Policy.conversion:type_name -> creditbank.policy.v1.ConversionRule
-	13, // 7: creditbank.policy.v1.Policy.caps:type_name -> creditbank.policy.v1.CapRule
-	14, // 8: creditbank.policy.v1.Policy.rounding:type_name -> creditbank.policy.v1.RoundingRule
-	15, // 9: creditbank.policy.v1.Policy.review:type_name -> creditbank.policy.v1.ReviewRule
-	16, // 10: creditbank.policy.v1.Policy.validity:type_name -> creditbank.policy.v1.ValidityRule
-	17, // 11: creditbank.policy.v1.Policy.requirements:type_name -> creditbank.policy.v1.Requirement
-	6,  // 12: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
-	6,  // 13: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
-	6,  // 14: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
-	0,  // 15: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
-	6,  // 16: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
-	6,  // 17: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
-	6,  // 18: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
-	1,  // 19: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
-	2,  // 20: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
-	6,  // 21: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
-	4,  // 22: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
-	3,  // 23: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
-	6,  // 24: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
-	6,  // 25: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
-	6,  // 26: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
-	6,  // 27: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	7,  // 0: creditbank.policy.v1.Policy.title:type_name -> creditbank.policy.v1.Text
+	8,  // 1: creditbank.policy.v1.Policy.categories:type_name -> creditbank.policy.v1.Category
+	9,  // 2: creditbank.policy.v1.Policy.eligibility:type_name -> creditbank.policy.v1.EligibilityRule
+	10, // 3: creditbank.policy.v1.Policy.hours:type_name -> creditbank.policy.v1.HoursRule
+	11, // 4: creditbank.policy.v1.Policy.duplicates:type_name -> creditbank.policy.v1.DuplicateRule
+	12, // 5: creditbank.policy.v1.Policy.overlap:type_name -> creditbank.policy.v1.OverlapRule
+	13, // 6: creditbank.policy.v1.Policy.conversion:type_name -> creditbank.policy.v1.ConversionRule
+	14, // 7: creditbank.policy.v1.Policy.caps:type_name -> creditbank.policy.v1.CapRule
+	15, // 8: creditbank.policy.v1.Policy.rounding:type_name -> creditbank.policy.v1.RoundingRule
+	16, // 9: creditbank.policy.v1.Policy.review:type_name -> creditbank.policy.v1.ReviewRule
+	18, // 10: creditbank.policy.v1.Policy.validity:type_name -> creditbank.policy.v1.ValidityRule
+	19, // 11: creditbank.policy.v1.Policy.requirements:type_name -> creditbank.policy.v1.Requirement
+	17, // 12: creditbank.policy.v1.Policy.rates:type_name -> creditbank.policy.v1.RateRule
+	7,  // 13: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
+	7,  // 14: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
+	7,  // 15: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
+	0,  // 16: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
+	7,  // 17: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
+	7,  // 18: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
+	7,  // 19: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
+	1,  // 20: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
+	2,  // 21: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
+	7,  // 22: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
+	4,  // 23: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
+	3,  // 24: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
+	7,  // 25: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
+	7,  // 26: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
+	5,  // 27: creditbank.policy.v1.RateRule.scope:type_name -> creditbank.policy.v1.RateRule.Scope
+	7,  // 28: creditbank.policy.v1.RateRule.words:type_name -> creditbank.policy.v1.Text
+	7,  // 29: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
+	7,  // 30: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_policy_v1_policy_proto_init() }
@@ -1685,8 +1866,8 @@ func file_creditbank_policy_v1_policy_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_policy_v1_policy_proto_rawDesc), len(file_creditbank_policy_v1_policy_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   13,
+			NumEnums:      6,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,72 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// crowdKeys are the keys of the crowds in which a completion is counted, each once.
+func crowdKeys(crowds []policy.Crowd) []uint64 {
+	var keys []uint64
+	for _, crowd := range crowds {
+		if !slices.Contains(keys, crowd.Key) {
+			keys = append(keys, crowd.Key)
+		}
+	}
+	return keys
+}
+
+// suspects are the completions that have counted before one came that is too many: they are asked for before that one is
+// written down. A crowd is reported once, by the first completion above its limit; those after it are held one by one.
+func suspects(tx *ledger.Tx, crowds []policy.Crowd) ([]suspicion, error) {
+	var found []suspicion
+	for _, crowd := range crowds {
+		row, err := tx.Crowd(crowd.Key)
+		if err != nil {
+			return nil, err
+		}
+		if len(row.GetCompletions()) == crowd.Limit {
+			found = append(found, suspicion{crowd, slices.Clone(row.GetCompletions())})
+		}
+	}
+	return found, nil
+}
+
+// suspicion is a crowd with the completions that an officer has to look at again.
+type suspicion struct {
+	policy.Crowd
+	completions []uint64
+}
+
+// open makes cases of the completions that count, unless they are cases already.
+func (s suspicion) open(tx *ledger.Tx) error {
+	for _, index := range s.completions {
+		e, err := tx.Entry(index)
+		if err != nil {
+			return err
+		}
+		recorded := e.GetCompletionRecorded()
+		id := unit.AccountID(recorded.GetAccount())
+		account, err := tx.Account(id)
+		if err != nil {
+			return err
+		}
+		ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
+		item, err := completionItem(tx, id, ref)
+		if err != nil {
+			return err
+		}
+		counts := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED || item.GetOutcome() == ledgerv1.Outcome_OUTCOME_NO_CREDIT
+		if !counts || item.GetCasePlusOne() != 0 || checkOpen(account) != nil {
+			continue // it moved nothing, an officer looks at it already, or nothing moves on the account
+		}
+		if err := openCases(tx, id, []doubt{{ref, s.Rule, uint32(s.Risk)}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package api_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/apitest"
+)
+
+// crowdPolicy is the default policy with a rule on crowds of its own.
+func crowdPolicy(t testing.TB, rule string) []byte {
+	t.Helper()
+	before, after, ok := strings.Cut(string(apitest.PolicyYAML(t)), "\nrates:\n")
+	if !ok {
+		t.Fatal("the policy has no rates")
+	}
+	_, after, ok = strings.Cut(after, "# Credits are valid")
+	if !ok {
+		t.Fatal("the policy has no end of the rates")
+	}
+	yaml := before + "\nrates:\n  - {id: crowd, risk: 4, " + rule + "}\n# Credits are valid" + after
+	yaml = strings.Replace(yaml, "organization: xihu-cc", "organization: "+apitest.Beishan, 1)
+	return []byte(strings.Replace(yaml, "id: xihu\n", "id: beishan\n", 1))
+}
+
+// The first that is too many waits for an officer, and so do all after it; those before it become cases and keep what they
+// have until an officer has decided.
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.publish(crowdPolicy(t, "completions: 3"))
+	var accounts []api.Account
+	for range 6 {
+		accounts = append(accounts, b.Open())
+	}
+	var before []uint64
+	for _, a := range accounts[:3] {
+		r := b.one(b.learned(a, apitest.Calligraphy, 3, 90))
+		became(t, r.Decision, awarded, 90, 100, 0)
+		before = append(before, r.Index)
+	}
+	// One that was voided keeps its place in the crowd, but is no case.
+	b.one(b.Void([]byte(b.statementOf(before[0]))))
+	// Another hour and another course are no matter.
+	became(t, b.one(b.learned(accounts[3], apitest.Calligraphy, 4, 90)).Decision, awarded, 90, 100, 0)
+	became(t, b.one(b.learned(accounts[3], apitest.FirstAid, 3, 90)).Decision, awarded, 90, 100, 0)
+	if cases := b.cases(); len(cases) != 0 {
+		t.Fatalf("cases %+v", cases)
+	}
+
+	fourth := b.one(b.learned(accounts[4], apitest.Calligraphy, 3, 45))
+	became(t, fourth.Decision, inReview, 0, 0, 0)
+	if !slices.Equal(fourth.Decision.Causes, []string{"crowd"}) {
+		t.Errorf("causes %v", fourth.Decision.Causes)
+	}
+	fifth := b.post(apitest.OtherPlatform, b.learned(accounts[5], apitest.Calligraphy, 3, 45))[0]
+	became(t, fifth.Decision, inReview, 0, 0, 0)
+	var held []uint64
+	for _, c := range b.cases() {
+		if !slices.Equal(c.Causes, []string{"crowd"}) || c.Risk != 4 {
+			t.Errorf("case %+v", c)
+		}
+		held = append(held, c.Completion)
+	}
+	slices.Sort(held)
+	if want := []uint64{before[1], before[2], fourth.Index, fifth.Index}; !slices.Equal(held, want) {
+		t.Errorf("cases of %v, want %v", held, want)
+	}
+	b.has(accounts[1], 90, 100, 0, 0)
+	// An officer lets one stand, takes another one away, and lets the one that waited count.
+	b.decide(b.caseOf(before[1]), api.VerdictApprove)
+	b.decide(b.caseOf(before[2]), api.VerdictReject)
+	b.decide(b.caseOf(fourth.Index), api.VerdictApprove)
+	b.has(accounts[1], 90, 100, 0, 0)
+	b.has(accounts[2], 0, 0, 0, 100)
+	b.has(accounts[4], 45, 0, 0, 0)
+	// The crowd is reported once.
+	sixth := b.one(b.learned(accounts[3], apitest.Calligraphy, 3, 45))
+	became(t, sixth.Decision, inReview, 0, 0, 0)
+	if cases := b.cases(); len(cases) != 2 {
+		t.Errorf("cases %+v", cases)
+	}
+}
+
+// In one submission the crowd grows from statement to statement; what is rejected or replayed is not in it.
+func TestCrowdWithin(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.publish(crowdPolicy(t, "completions: 2"))
+	account, other := b.Open(), b.Open()
+	first := b.learned(account, apitest.Calligraphy, 3, 90)
+	b.one(first)
+	absurd := b.learned(other, apitest.Calligraphy, 3, 90)
+	absurd.GetCompletion().Course = "no-such-course"
+	second, third := b.learned(other, apitest.Calligraphy, 3, 90), b.learned(other, apitest.Calligraphy, 3, 45)
+	results := b.post(apitest.Platform, first, absurd, second, third)
+	if results[0].Status != api.Replayed || results[1].Status != api.Rejected {
+		t.Fatalf("%+v", results)
+	}
+	became(t, results[2].Decision, awarded, 90, 100, 0)
+	became(t, results[3].Decision, inReview, 0, 0, 0)
+	if cases := b.cases(); len(cases) != 3 {
+		t.Errorf("cases %+v", cases)
+	}
+}
+
+// caseOf answers the open case on a completion.
+func (b *bank) caseOf(completion uint64) uint64 {
+	b.t.Helper()
+	for _, c := range b.cases() {
+		if c.Completion == completion {
+			return c.ID
+		}
+	}
+	b.t.Fatalf("there is no open case on completion %d", completion)
+	return 0
+}
