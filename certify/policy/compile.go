@@ -29,6 +29,7 @@ const (
 	maxAmount     = 1_000_000_000_000 // milli-credits of a cap or a fixed award
 	maxMonths     = 1_200
 	maxShare      = 1_000
+	maxAge        = 120
 )
 
 // Compile reads a policy and checks all of it. The error joins one *[Error] for every fault, in the order of the text, each
@@ -67,6 +68,7 @@ func (c *compiler) policy() *Policy {
 		message:     m,
 		categories:  make(map[string]*policyv1.Category),
 		words:       make(map[string]*policyv1.Text),
+		ageWords:    make(map[string]*policyv1.Text),
 		learnedHour: int64(m.GetLearningHourMinutes()),
 	}
 	c.header(p)
@@ -80,6 +82,7 @@ func (c *compiler) policy() *Policy {
 	c.rounding(p)
 	c.review(p)
 	c.validity(p)
+	c.points(p)
 	c.requirements(p)
 	return p
 }
@@ -285,6 +288,33 @@ func (c *compiler) validity(p *Policy) {
 	}
 }
 
+func (c *compiler) points(p *Policy) {
+	rules := c.message.GetPoints()
+	c.count(len(rules), 0, MaxRules, "points")
+	c.reached(len(rules), func(i int) string { return rules[i].GetWhen() }, "points")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "points", i)
+		c.between(rule.GetMinutesPerPoint(), 1, maxRate, "points", i, "minutes_per_point")
+		c.between(rule.GetStepMilliPoints(), 1, maxRate, "points", i, "step_milli_points")
+		switch rule.GetLapse() {
+		case policyv1.PointsRule_LAPSE_NEVER, policyv1.PointsRule_LAPSE_YEAR_END:
+		case policyv1.PointsRule_LAPSE_UNSPECIFIED:
+			fallthrough
+		default:
+			c.fault("is LAPSE_NEVER or LAPSE_YEAR_END", "points", i, "lapse")
+		}
+		if factor := rule.GetAgeFactor(); factor != nil {
+			c.between(int64(factor.GetFromAge()), 1, maxAge, "points", i, "age_factor", "from_age")
+			c.between(int64(factor.GetNumerator()), 1, maxShare, "points", i, "age_factor", "numerator")
+			c.between(int64(factor.GetDenominator()), 1, int64(max(1, factor.GetNumerator())), "points", i, "age_factor", "denominator")
+			c.text(factor.GetWords(), false, placeholders(), "points", i, "age_factor", "words")
+			p.ageWords[rule.GetId()] = factor.GetWords()
+		}
+		compiled := pointsRule{rule, c.condition(rule.GetWhen(), true, "points", i, "when")}
+		p.points, p.asksAge = append(p.points, compiled), p.asksAge || compiled.when.asksAge || rule.GetAgeFactor() != nil
+	}
+}
+
 func (c *compiler) requirements(p *Policy) {
 	rules := c.message.GetRequirements()
 	c.count(len(rules), 0, MaxRules, "requirements")
@@ -328,7 +358,7 @@ func (c *compiler) condition(expression string, optional bool, path ...any) cond
 		}
 		return condition{}
 	}
-	compiled, faults := c.conditions.compile(expression)
+	compiled, faults := c.conditions.compile(expression, path[0] == "points")
 	for _, f := range faults {
 		node, exact := c.source.find(path...)
 		line, column := node.Line, node.Column

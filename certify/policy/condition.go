@@ -31,6 +31,7 @@ const (
 type condition struct {
 	program cel.Program
 	answers *answers
+	asksAge bool
 }
 
 // answers are what a condition yields for every case there is, where it asks only for what has few cases: most ask for the mode.
@@ -116,8 +117,8 @@ type celFault struct {
 	message      string
 }
 
-// compile answers the condition of an expression, or what is wrong with it.
-func (c *conditionCompiler) compile(expression string) (condition, []celFault) {
+// compile answers the condition of an expression, or what is wrong with it. Ages says whether it may ask for the learner's age.
+func (c *conditionCompiler) compile(expression string, ages bool) (condition, []celFault) {
 	checked, issues := c.env.Compile(expression)
 	if issues.Err() != nil {
 		var faults []celFault
@@ -130,7 +131,7 @@ func (c *conditionCompiler) compile(expression string) (condition, []celFault) {
 		return condition{}, []celFault{{1, 0, fmt.Sprintf("yields %s, not bool", checked.OutputType())}}
 	}
 	tree := checked.NativeRep()
-	asked, faults := c.inspect(tree)
+	asked, faults := c.inspect(tree, ages)
 	if len(faults) > 0 {
 		return condition{}, faults
 	}
@@ -149,7 +150,7 @@ func (c *conditionCompiler) compile(expression string) (condition, []celFault) {
 	if err != nil {
 		return condition{}, []celFault{{1, 0, err.Error()}}
 	}
-	compiled := condition{program: program}
+	compiled := condition{program: program, asksAge: asked.age}
 	if asked.few {
 		compiled.answers = compiled.tabulate()
 	}
@@ -182,11 +183,14 @@ func (c *condition) tabulate() *answers {
 }
 
 // whatIsAsked says something of the variables of a condition.
-type whatIsAsked struct{ few bool }
+type whatIsAsked struct {
+	few bool // nothing but what has few cases
+	age bool
+}
 
 // inspect finds what the type checker lets through and a policy must not say: doubles and other types, categories and modes
 // that do not exist, and functions that look time zones up.
-func (c *conditionCompiler) inspect(tree *ast.AST) (whatIsAsked, []celFault) {
+func (c *conditionCompiler) inspect(tree *ast.AST, ages bool) (whatIsAsked, []celFault) {
 	var faults []celFault
 	asked := whatIsAsked{few: true}
 	report := func(e ast.Expr, format string, args ...any) {
@@ -208,6 +212,12 @@ func (c *conditionCompiler) inspect(tree *ast.AST) (whatIsAsked, []celFault) {
 			name := e.AsIdent()
 			if slices.ContainsFunc(declared, func(v variable) bool { return v.name == name }) {
 				asked.few = asked.few && (name == "mode" || name == "has_score" || name == "has_passed" || name == "passed")
+			}
+			if name == ageVariable || name == ageKnownVariable {
+				asked.age = true
+				if !ages {
+					report(e, "only the rules on points may ask for %s: what this condition decides would show it in the log", name)
+				}
 			}
 		case ast.CallKind:
 			if slices.ContainsFunc(tree.GetOverloadIDs(e.ID()), func(id string) bool { return strings.HasSuffix(id, "_with_tz") }) {
