@@ -19,6 +19,9 @@ const (
 	// MaxConditionCost is the most that one condition may cost in the worst case, in the units of CEL's cost model: a
 	// comparison is about 3, a list of ten prefixes tried on a course code about 100.
 	MaxConditionCost = 1000
+	// MaxCost is the most that all conditions of a policy may cost together, in the same units: the default policy has
+	// about 50.
+	MaxCost = 10_000
 	// MaxConditionLength is the most characters of one condition.
 	MaxConditionLength = 2000
 
@@ -31,6 +34,7 @@ const (
 type condition struct {
 	program cel.Program
 	answers *answers
+	meaning *meaning // of a condition that was written
 	asksAge bool
 }
 
@@ -91,6 +95,8 @@ func (c *condition) run(a *activation) answer {
 type conditionCompiler struct {
 	env        *cel.Env
 	categories []*policyv1.Category
+	unknown    cel.PartialActivation // of which nothing is known
+	cost       uint64                // of the conditions so far, in the worst case
 }
 
 func newConditionCompiler(categories []*policyv1.Category) (*conditionCompiler, error) {
@@ -99,16 +105,22 @@ func newConditionCompiler(categories []*policyv1.Category) (*conditionCompiler, 
 		cel.DefaultUTCTimeZone(false), // times carry the policy's zone
 		cel.ParserExpressionSizeLimit(MaxConditionLength),
 		cel.ParserRecursionLimit(64),
+		cel.EnableMacroCallTracking(), // conditions are written down again to be compared
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
 	}
+	var patterns []*cel.AttributePatternType
 	for _, v := range variables() {
-		options = append(options, cel.Variable(v.name, v.kind))
+		options, patterns = append(options, cel.Variable(v.name, v.kind)), append(patterns, cel.AttributePattern(v.name))
 	}
 	env, err := cel.NewCustomEnv(options...)
 	if err != nil {
 		return nil, fmt.Errorf("cel environment: %v", err)
 	}
-	return &conditionCompiler{env, categories}, nil
+	unknown, err := cel.PartialVars(cel.NoVars(), patterns...)
+	if err != nil {
+		return nil, fmt.Errorf("cel environment: %v", err)
+	}
+	return &conditionCompiler{env: env, categories: categories, unknown: unknown}, nil
 }
 
 // A celFault is a fault at a place in an expression: line from 1, column from 0, in characters, as CEL counts.
@@ -142,6 +154,9 @@ func (c *conditionCompiler) compile(expression string, ages bool) (condition, []
 	if estimate.Max > MaxConditionCost {
 		return condition{}, []celFault{{1, 0, fmt.Sprintf("may cost %s in the worst case, more than %d", costWords(estimate.Max), MaxConditionCost)}}
 	}
+	if c.cost += estimate.Max; c.cost > MaxCost && c.cost-estimate.Max <= MaxCost {
+		return condition{}, []celFault{{1, 0, fmt.Sprintf("brings the conditions of the policy to %d in the worst case, more than %d", c.cost, MaxCost)}}
+	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if estimate.Max > unmetered {
 		options = append(options, cel.CostLimit(MaxConditionCost))
@@ -154,6 +169,7 @@ func (c *conditionCompiler) compile(expression string, ages bool) (condition, []
 	if asked.few {
 		compiled.answers = compiled.tabulate()
 	}
+	compiled.meaning = c.meaningOf(checked, compiled)
 	return compiled, nil
 }
 

@@ -677,7 +677,7 @@ func TestConditionsThatCannotBeWorkedOut(t *testing.T) {
 		stage    ledgerv1.Stage
 		approved ledgerv1.Outcome
 	}{
-		{name: "eligibility", text: "eligibility: [" + zero + "require: 'true'}]\n", stage: eligibility, approved: awarded},
+		{name: "eligibility", text: "eligibility: [" + zero + "require: minutes > 0}]\n", stage: eligibility, approved: awarded},
 		{name: "require", text: "eligibility: [{id: broken, require: '100 / held > 1'}]\n", stage: eligibility, approved: awarded},
 		{name: "hours", text: "hours: [" + zero + "minutes_a_day: 1}, {id: other}]\n", stage: hours, approved: noCredit},
 		{name: "overlap", text: "overlap: " + zero + "tolerance_minutes: 1}\n", stage: duplicates, approved: awarded},
