@@ -49,7 +49,7 @@ func Compile(text []byte) (*Policy, error) {
 	if len(written)+len(c.faults) > 0 {
 		return nil, join(written, c.faults)
 	}
-	policy.hash = sha256.Sum256(text)
+	policy.hash, policy.places = sha256.Sum256(text), placesOf(source)
 	return policy, nil
 }
 

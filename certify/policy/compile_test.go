@@ -196,6 +196,10 @@ func TestFaultsOfOtherErrors(t *testing.T) {
 	if policy.Faults(nil) != nil || policy.Faults(errors.New("other")) != nil {
 		t.Error("faults out of nothing")
 	}
+	_, err := policy.Compile([]byte("id: 3\n"))
+	if all := policy.Faults(err); len(all) < 5 || len(policy.Faults(fmt.Errorf("yaml: %w", err))) != len(all) {
+		t.Errorf("of %d faults %d are left when they are wrapped", len(all), len(policy.Faults(fmt.Errorf("yaml: %w", err))))
+	}
 	for want, e := range map[string]*policy.Error{
 		"policy: 3:4: a.b: bad": {Line: 3, Column: 4, Field: "a.b", Message: "bad"},
 		"policy: 3: bad":        {Line: 3, Message: "bad"},

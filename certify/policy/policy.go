@@ -82,6 +82,7 @@ type Policy struct {
 	from          Day
 	until         Day
 	closedThrough Day
+	places        map[string]place // of the fields at the top
 
 	categories  map[string]*policyv1.Category
 	eligibility []eligibilityRule

@@ -388,7 +388,8 @@ type Policy struct {
 	Title *Text `protobuf:"bytes,4,opt,name=title,proto3" json:"title,omitempty"`
 	// First day, in the time zone of the policy, on which learning may end to be judged by this version: YYYY-MM-DD.
 	EffectiveFrom string `protobuf:"bytes,5,opt,name=effective_from,json=effectiveFrom,proto3" json:"effective_from,omitempty"`
-	// Last such day, inclusive; empty: until the next version.
+	// Last such day, inclusive; empty: until the next version. A version that says when it ends is in force until then, and no
+	// other can begin meanwhile.
 	EffectiveUntil string `protobuf:"bytes,6,opt,name=effective_until,json=effectiveUntil,proto3" json:"effective_until,omitempty"`
 	// IANA name of the zone in which days, half-years and years are counted, such as "Asia/Shanghai".
 	TimeZone string `protobuf:"bytes,7,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
@@ -396,8 +397,8 @@ type Policy struct {
 	LearningHourMinutes int32 `protobuf:"varint,8,opt,name=learning_hour_minutes,json=learningHourMinutes,proto3" json:"learning_hour_minutes,omitempty"`
 	// Categories of learning that courses may have: 1 to 64.
 	Categories []*Category `protobuf:"bytes,9,rep,name=categories,proto3" json:"categories,omitempty"`
-	// Learning that ended on this day or before lies in a closed reporting period: it goes to an officer. YYYY-MM-DD or
-	// empty.
+	// Learning that ended on this day or before lies in a closed reporting period: it goes to an officer. YYYY-MM-DD, not
+	// before effective_from, or empty.
 	ClosedThrough string `protobuf:"bytes,10,opt,name=closed_through,json=closedThrough,proto3" json:"closed_through,omitempty"`
 	// Conditions without which there is no credit; the hours are kept.
 	Eligibility []*EligibilityRule `protobuf:"bytes,11,rep,name=eligibility,proto3" json:"eligibility,omitempty"`
