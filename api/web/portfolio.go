@@ -291,9 +291,12 @@ func (v recordView) points(t api.PointTotals) *pointsCard {
 	}
 	card := &pointsCard{Amount: pointNumber(t.Points), Unit: v.say("积分", "points")}
 	for _, lapse := range t.Lapses {
-		words := fmt.Sprintf(v.say("%s 长期有效", "%s do not lapse"), v.language.points(lapse.Points))
+		words := v.say("长期有效", "They do not lapse")
 		if day, err := time.Parse(time.DateOnly, lapse.LastDate); err == nil {
-			words = fmt.Sprintf(v.say("%s 可用到%s，逾期失效", "%s until %s; after that they lapse"), v.language.points(lapse.Points), v.date(day))
+			words = fmt.Sprintf(v.say("有效期至%s，逾期失效", "Valid until %s; after that they lapse"), v.date(day))
+		}
+		if len(t.Lapses) > 1 {
+			words = v.language.points(lapse.Points) + v.say("：", ": ") + words
 		}
 		card.Lines = append(card.Lines, words)
 	}

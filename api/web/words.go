@@ -38,7 +38,7 @@ func phrases() map[string]phrase {
 		"status":             {"账户状态", "Status"},
 		"totals":             {"总览", "At a glance"},
 		"points":             {"积分", "Reward points"},
-		"points-words":       {"鼓励学习的积分，按学习时长计算。积分不是学分，也不能换成学分。", "An encouragement, counted by the time learned. Points are no credits, and never become any."},
+		"points-words":       {"鼓励学习的积分，按学习时长记录；兑换功能尚未开通。积分不是学分，也不能换成学分。", "An encouragement, counted by the time learned; they cannot be spent yet. Points are no credits, and never become any."},
 		"categories":         {"分类学分", "By category"},
 		"categories-words":   {"横条表示各类学分的多少：实色为可用，虚线框为待计入。", "The bars compare the credits: solid for available, dashed for pending."},
 		"category":           {"类别和学习时间", "Category and time learned"},

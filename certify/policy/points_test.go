@@ -265,12 +265,12 @@ func TestPointsInWords(t *testing.T) {
 	p := defaultPolicy(t)
 	for reason, want := range map[policy.Reason][2]string{
 		{Stage: points, Rule: "point-an-hour", Before: 90, After: 1500, Limit: 60}: {
-			"学习满 1 小时得 1 积分：2 学时（90 分钟），得 1.5 积分。积分不是学分，年底未使用的失效。",
-			"An hour of learning gives one point: 2 learning hours (90 minutes) give 1.5 points. Points are no credits, and lapse at the end of the year.",
+			"学习每 60 分钟得 1 积分：2 学时（90 分钟），得 1.5 积分。积分不是学分，年底未使用的失效。",
+			"Sixty minutes of learning give one point: 2 learning hours (90 minutes) give 1.5 points. Points are no credits, and lapse at the end of the year.",
 		},
 		{Stage: points, Rule: "point-an-hour", Before: 90, After: 1800, Limit: 60, Carried: 300}: {
-			"学习满 1 小时得 1 积分，60 周岁及以上乘以 1.2：2 学时（90 分钟），得 1.8 积分（其中 0.3 积分 为长者优待）。积分不是学分，年底未使用的失效。",
-			"An hour of learning gives one point, times 1.2 from the age of 60: 2 learning hours (90 minutes) give 1.8 points, 0.3 points of them for age. Points are no credits, and lapse at the end of the year.",
+			"学习每 60 分钟得 1 积分，60 周岁及以上乘以 1.2：2 学时（90 分钟），得 1.8 积分（其中 0.3 积分 为长者优待）。积分不是学分，年底未使用的失效。",
+			"Sixty minutes of learning give one point, times 1.2 from the age of 60: 2 learning hours (90 minutes) give 1.8 points, 0.3 points of them for age. Points are no credits, and lapse at the end of the year.",
 		},
 		{Stage: points, Rule: "another", Before: 60, After: 1000, Limit: 60}:               {"学习 1 学时 15 分钟（60 分钟） 得 1 积分。", "1 learning hour 15 minutes (60 minutes) of learning give 1 point."},
 		{Stage: points, Rule: "another", Before: 60, After: 1200, Limit: 60, Carried: 200}: {"学习 1 学时 15 分钟（60 分钟） 得 1.2 积分，其中年龄优待 0.2 积分。", "1 learning hour 15 minutes (60 minutes) of learning give 1.2 points, 0.2 points of them for age."},
