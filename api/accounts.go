@@ -133,15 +133,7 @@ func (b *Bank) checkOpening(caller access.Caller, o Opening, d *directory) (vaul
 			return vault.Person{}, err
 		}
 	}
-	person := vault.Person{Name: o.Name, Document: document, Contact: o.Contact}
-	if document.Kind == unit.ResidentIdentity {
-		number, err := unit.ParseIdentityNumber(document.Number, b.config.Now())
-		if err != nil {
-			return vault.Person{}, invalid(ReasonDocument, "document", "%w", err)
-		}
-		person.BirthDate = number.BirthDate()
-	}
-	return person, nil
+	return vault.Person{Name: o.Name, Document: document, Contact: o.Contact, BirthDate: document.BirthDate()}, nil
 }
 
 // enroll gives a person a place in the vault: the one that their document has, or a new one. The key of the account is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -213,17 +214,25 @@ func checkChain(t testing.TB, d *api.Decision) {
 		t.Errorf("no reasons: %+v", d)
 		return
 	}
-	var credits, waits int64
-	for i, r := range d.Reasons {
-		converted := i > 0 && d.Reasons[i-1].Stage >= ledgerv1.Stage_STAGE_CONVERSION
+	var credits, waits, points int64
+	// The reason for points stands beside the chain of the others.
+	chain := slices.DeleteFunc(slices.Clone(d.Reasons), func(r policy.Reason) bool {
+		points += r.After * int64(r.Stage/ledgerv1.Stage_STAGE_POINTS)
+		return r.Stage == ledgerv1.Stage_STAGE_POINTS
+	})
+	if d.Points != 0 && int64(d.Points) != points {
+		t.Errorf("the reasons come to %d milli-points, the decision to %d: %+v", points, d.Points, d.Reasons)
+	}
+	for i, r := range chain {
+		converted := i > 0 && chain[i-1].Stage >= ledgerv1.Stage_STAGE_CONVERSION
 		switch {
 		case i == 0:
 		case (r.Stage <= ledgerv1.Stage_STAGE_CONVERSION) == converted: // another unit: no credits so far
 			if r.Before != 0 {
 				t.Errorf("reason %d begins with %d in another unit: %+v", i, r.Before, d.Reasons)
 			}
-		case r.Before != d.Reasons[i-1].After:
-			t.Errorf("reason %d begins with %d, the one before ends with %d: %+v", i, r.Before, d.Reasons[i-1].After, d.Reasons)
+		case r.Before != chain[i-1].After:
+			t.Errorf("reason %d begins with %d, the one before ends with %d: %+v", i, r.Before, chain[i-1].After, d.Reasons)
 		}
 		if r.Stage >= ledgerv1.Stage_STAGE_CONVERSION {
 			credits = r.After
@@ -252,6 +261,7 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 	must(b.t, err)
 	entries := make(map[uint64]api.PortfolioEntry)
 	var sum api.Totals
+	var points unit.Points
 	for page := (api.Page{Size: 7}); ; {
 		list, next, err := b.ListPortfolioEntries(ctx(), resident, account.ID, "", true, page)
 		must(b.t, err)
@@ -263,6 +273,7 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 			sum.Minutes += e.Decision.Minutes
 			sum.Available += e.Decision.Available
 			sum.Pending += e.Decision.Pending
+			points += e.Decision.Points
 			checkChain(b.t, e.Decision)
 		}
 		if page.Token = next; next == "" {
@@ -272,6 +283,9 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 	t := p.Totals
 	if int64(len(entries)) != p.EntryCount || t.Minutes != sum.Minutes || t.Available != sum.Available || t.Pending != sum.Pending {
 		b.t.Errorf("%d entries add up to %+v, the totals of %d are %+v", len(entries), sum, p.EntryCount, t)
+	}
+	if p.Points.Points+p.Points.Lapsed != points {
+		b.t.Errorf("the entries have %v points, the account %+v", points, p.Points)
 	}
 	if t.Issued != t.Pending+t.Available+t.Reserved+t.Transferred+t.Expired+t.Reversed {
 		b.t.Errorf("credits are made or lost: %+v", t)

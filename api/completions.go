@@ -83,6 +83,7 @@ func (b *Bank) posted(ctx context.Context, view ledger.View, d *directory, e *le
 		Case: max(item.GetCasePlusOne(), 1) - 1, HasCase: item.GetCasePlusOne() != 0,
 	}
 	if !reasons {
+		p.Decision.withoutPoints()
 		return p, nil
 	}
 	entry := PortfolioEntry{}
@@ -91,6 +92,7 @@ func (b *Bank) posted(ctx context.Context, view ledger.View, d *directory, e *le
 		return Posted{}, err
 	}
 	p.Decision = entry.Decision
+	p.Decision.withoutPoints()
 	return p, nil
 }
 

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -13,6 +15,8 @@ type Decision struct {
 	// Minutes count; Available can be used, Pending waits.
 	Minutes            unit.Minutes
 	Available, Pending unit.Credits
+	// Points are reward points, which are no credits. Platforms are not told: see withoutPoints.
+	Points unit.Points
 	// Causes are why an officer decides.
 	Causes []string
 	// Reasons are there only when they were asked for.
@@ -57,7 +61,7 @@ func endWords(rule string) Text {
 func (d *Decision) end() {
 	var last, given int64
 	for _, r := range d.Reasons {
-		if r.Stage >= ledgerv1.Stage_STAGE_CONVERSION {
+		if r.Stage >= ledgerv1.Stage_STAGE_CONVERSION && r.Stage != ledgerv1.Stage_STAGE_POINTS {
 			last = r.After
 		}
 		if r.Stage == ledgerv1.Stage_STAGE_CAPS {
@@ -85,6 +89,12 @@ func (d *Decision) end() {
 	}
 }
 
+// withoutPoints leaves the points out, for platforms: how many there are, and why, can tell the learner's age.
+func (d *Decision) withoutPoints() {
+	d.Points = 0
+	d.Reasons = slices.DeleteFunc(d.Reasons, func(r policy.Reason) bool { return r.Stage == ledgerv1.Stage_STAGE_POINTS })
+}
+
 // recordedDecision is the decision as it was recorded, without its reasons.
 func recordedDecision(recorded *ledgerv1.CompletionRecorded) *Decision {
 	d := &Decision{
@@ -93,6 +103,9 @@ func recordedDecision(recorded *ledgerv1.CompletionRecorded) *Decision {
 	}
 	for _, hours := range recorded.GetEffects().GetHours() {
 		d.Minutes += unit.Minutes(hours.GetMinutes())
+	}
+	for _, points := range recorded.GetEffects().GetPoints() {
+		d.Points += unit.Points(points.GetMilliPoints())
 	}
 	for _, lot := range recorded.GetEffects().GetLots() {
 		d.Available += unit.Credits(lot.GetAvailable())
@@ -105,7 +118,7 @@ func recordedDecision(recorded *ledgerv1.CompletionRecorded) *Decision {
 func standingDecision(item *ledgerv1.CompletionItem, recorded *ledgerv1.CompletionRecorded) *Decision {
 	d := &Decision{
 		Outcome: item.GetOutcome(), Category: item.GetCategory(), Minutes: unit.Minutes(item.GetMinutes()),
-		Causes: recorded.GetCauses(), PolicyHash: recorded.GetPolicyHash(),
+		Points: unit.Points(item.GetMilliPoints()), Causes: recorded.GetCauses(), PolicyHash: recorded.GetPolicyHash(),
 	}
 	for _, lot := range item.GetLots() {
 		d.Available += unit.Credits(lot.GetAvailable())

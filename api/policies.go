@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -30,6 +31,8 @@ type Policy struct {
 	Published      bool
 	ProposedTime   time.Time
 	PublishedTime  time.Time
+	// Warnings are days on which no version would be in force once this one is; only where it was just proposed or published.
+	Warnings []*policy.Error
 }
 
 func policyOf(p *published) Policy {
@@ -43,7 +46,8 @@ func policyOf(p *published) Policy {
 	}
 }
 
-// ProposePolicy checks a policy and writes it down as proposed.
+// ProposePolicy checks a policy and writes it down as proposed. A policy that could not be published is refused with all its
+// faults, each a [policy.Error] with its place in the YAML: see [policy.Faults].
 func (b *Bank) ProposePolicy(ctx context.Context, caller access.Caller, requestID string, yaml []byte) (Policy, error) {
 	if err := caller.Holds(access.ProposePolicy); err != nil {
 		return Policy{}, err
@@ -65,14 +69,17 @@ func (b *Bank) ProposePolicy(ctx context.Context, caller access.Caller, requestI
 		reads: [][]byte{book.PolicyKey(hash[:])},
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
 			if _, ok := d.organizations[p.Organization()]; !ok {
-				return 0, invalid(ReasonUnknownOrganization, "yaml", "organization: there is no organization %q", p.Organization())
+				return 0, invalid(ReasonUnknownOrganization, "yaml", "%w", p.Fault("organization", "there is no organization %q", p.Organization()))
 			}
 			if err := caller.Check(access.ProposePolicy, access.Subject{Organization: p.Organization()}, d); err != nil {
 				return 0, err
 			}
 			if known := d.versionOf(p.ID(), p.Version()); known != nil {
-				return 0, faultf(Conflict, ReasonPolicyKnown, "yaml", "version: entry %d proposed version %q of policy %q; give this one another",
-					known.row.GetIndex(), p.Version(), p.ID())
+				return 0, faultf(Conflict, ReasonPolicyKnown, "yaml", "%w", p.Fault("version",
+					"entry %d proposed version %q of policy %q; give this one another", known.row.GetIndex(), p.Version(), p.ID()))
+			}
+			if fault := d.checkEffect(p, tx.Now(), "yaml"); fault != nil {
+				return 0, fault
 			}
 			fact.Request = request
 			return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_PolicyProposed{PolicyProposed: fact}})
@@ -81,8 +88,7 @@ func (b *Bank) ProposePolicy(ctx context.Context, caller access.Caller, requestI
 	if err != nil {
 		return Policy{}, err
 	}
-	known, _, err := b.GetPolicy(ctx, hash[:])
-	return known, err
+	return b.withWarnings(ctx, hash[:])
 }
 
 func (d *directory) versionOf(id, version string) *published {
@@ -110,7 +116,10 @@ func (b *Bank) PublishPolicy(ctx context.Context, caller access.Caller, requestI
 			if err := caller.Check(access.PublishPolicy, access.Subject{Organization: p.Organization()}, d); err != nil {
 				return 0, err
 			}
-			if fault := d.checkPublish(p, caller, tx.Now()); fault != nil {
+			if fault := d.checkPublish(p, caller); fault != nil {
+				return 0, fault
+			}
+			if fault := d.checkEffect(p.Policy, tx.Now(), "policy_hash"); fault != nil {
 				return 0, fault
 			}
 			return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_PolicyPublished{PolicyPublished: &ledgerv1.PolicyPublished{
@@ -121,30 +130,62 @@ func (b *Bank) PublishPolicy(ctx context.Context, caller access.Caller, requestI
 	if err != nil {
 		return Policy{}, err
 	}
-	known, _, err := b.GetPolicy(ctx, hash)
-	return known, err
+	return b.withWarnings(ctx, hash)
 }
 
-// checkPublish holds the rules of publishing: four eyes, nothing retroactive but the first, no two of one scope in force
-// from the same day on.
-func (d *directory) checkPublish(p *published, caller access.Caller, now time.Time) *Error {
+// checkPublish holds the rules of publishing: once, and by another than who proposed it.
+func (d *directory) checkPublish(p *published, caller access.Caller) *Error {
 	if p.inForce() {
 		return faultf(Precondition, ReasonPolicyPublished, "policy_hash", "the policy is published already")
 	}
 	if p.row.GetFact().GetActor().GetOfficer() == caller.Officer {
 		return faultf(Denied, ReasonFourEyes, "policy_hash", "the officer who proposed a policy does not publish it")
 	}
+	return nil
+}
+
+// checkEffect refuses a version that reaches back or overlaps another one of its organization. Reaching back is the reason of
+// both: what begins in time can still overlap, and says so then.
+func (d *directory) checkEffect(p *policy.Policy, now time.Time, field string) *Error {
+	faults, _ := p.CheckEffect(d.effects(p), p.Day(now))
+	if len(faults) == 0 {
+		return nil
+	}
+	reason := ReasonPolicyOverlap
+	if len(d.effects(p)) > 0 && p.EffectiveFrom() < p.Day(now) {
+		reason = ReasonPolicyRetroactive
+	}
+	errs := make([]error, len(faults))
+	for i, fault := range faults {
+		errs[i] = fault
+	}
+	return faultf(Precondition, reason, field, "%w", errors.Join(errs...))
+}
+
+// effects are when the other versions of a policy's organization are in force.
+func (d *directory) effects(p *policy.Policy) []policy.Effect {
+	var effects []policy.Effect
 	for _, other := range d.scopes[p.Organization()] {
-		if other.EffectiveFrom() == p.EffectiveFrom() {
-			return faultf(Precondition, ReasonPolicyOverlap, "policy_hash", "version %q is in force from the same day %s on",
-				other.Version(), dayString(int32(p.EffectiveFrom())))
+		if other.Hash() != p.Hash() {
+			effects = append(effects, policy.Effect{Version: other.Version(), From: other.EffectiveFrom(), Until: other.EffectiveUntil()})
 		}
 	}
-	if today := p.Day(now); len(d.scopes[p.Organization()]) > 0 && p.EffectiveFrom() < today {
-		return faultf(Precondition, ReasonPolicyRetroactive, "policy_hash",
-			"only the first policy of an organization reaches back; this one can begin on %s at the earliest", dayString(int32(today)))
+	return effects
+}
+
+// withWarnings answers a policy that was just proposed or published, with what should be looked at.
+func (b *Bank) withWarnings(ctx context.Context, hash []byte) (Policy, error) {
+	d, err := b.newestDirectory(ctx)
+	if err != nil {
+		return Policy{}, err
 	}
-	return nil
+	p := d.policyOf(hash)
+	if p == nil {
+		return Policy{}, unknownPolicy()
+	}
+	answer := policyOf(p)
+	_, answer.Warnings = p.CheckEffect(d.effects(p.Policy), p.Day(b.config.Now()))
+	return answer, nil
 }
 
 func unknownPolicy() *Error {

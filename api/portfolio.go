@@ -63,9 +63,28 @@ type Portfolio struct {
 	Totals       Totals
 	Categories   []CategoryTotals
 	Requirements []Requirement
+	Points       PointTotals
 	Entries      []PortfolioEntry
 	EntryCount   int64
 	LogSize      uint64
+}
+
+// PointTotals are the reward points of an account. They are no credits.
+type PointTotals struct {
+	// Points have not lapsed yet; Lapses are the same by the day on which they do, the earliest first.
+	Points unit.Points
+	Lapses []PointLapse
+	// Lapsed are those of which the day has passed.
+	Lapsed unit.Points
+	// WaitsForVerification: they can be spent only once the account is verified, and it is not.
+	WaitsForVerification bool
+}
+
+// PointLapse are points that lapse together.
+type PointLapse struct {
+	// LastDate is the last day on which they can be used, YYYY-MM-DD; empty: they do not lapse.
+	LastDate string
+	Points   unit.Points
 }
 
 // PortfolioEntry is one completion on the record.
@@ -107,6 +126,7 @@ func (b *Bank) GetPortfolio(ctx context.Context, caller access.Caller, id unit.A
 	current := d.policyFor(account.GetHome(), b.config.Now())
 	p.categories(account, current)
 	p.requirements(account, current)
+	p.points(account, current, b.config.Now())
 	if limit == 0 {
 		return p, nil
 	}
@@ -164,6 +184,34 @@ func (p *Portfolio) requirements(account *ledgerv1.AccountRow, current *publishe
 			p.Requirements = append(p.Requirements, Requirement{RequirementStatus: status, Words: words})
 		}
 	}
+}
+
+// points adds up the reward points, by what the day is in the zone of the policy of today.
+func (p *Portfolio) points(account *ledgerv1.AccountRow, current *published, now time.Time) {
+	today := int32(now.Unix() / secondsPerDay)
+	if current != nil {
+		today = int32(current.Day(now))
+		p.Points.WaitsForVerification = current.VerifiedToSpend() && account.GetStatus() == ledgerv1.AccountStatus_ACCOUNT_STATUS_PROVISIONAL
+	}
+	for _, sum := range account.GetPoints() {
+		day, points := sum.GetLapsesDay(), unit.Points(sum.GetMilliPoints())
+		if day != 0 && day <= today {
+			p.Points.Lapsed += points
+			continue
+		}
+		lapse := PointLapse{Points: points}
+		if day != 0 {
+			lapse.LastDate = dayString(day - 1)
+		}
+		p.Points.Points += points
+		p.Points.Lapses = append(p.Points.Lapses, lapse)
+	}
+	slices.SortFunc(p.Points.Lapses, func(a, b PointLapse) int {
+		if (a.LastDate == "") != (b.LastDate == "") { // what never lapses comes last
+			return cmp.Compare(len(b.LastDate), len(a.LastDate))
+		}
+		return cmp.Compare(a.LastDate, b.LastDate)
+	})
 }
 
 // ListPortfolioEntries answers a page of an account's entries, those that ended last first.

@@ -189,15 +189,26 @@ func (r *recording) prepareRange(ctx context.Context, from, to int) error {
 		if p.fault != nil || p.completion == nil {
 			continue
 		}
-		if err := r.findAccount(ctx, p); err != nil {
+		err := r.findAccount(ctx, p)
+		if err != nil {
 			return err
 		}
 		if p.fault == nil {
 			p.fault = r.findCourse(p)
 		}
-		if p.fault == nil {
-			p.judged = p.policy.Prepare(p.fact(p.course, unit.OrganizationID(r.submission.Organization), tier, r.posted))
+		if p.fault != nil {
+			continue
 		}
+		fact := p.fact(p.course, unit.OrganizationID(r.submission.Organization), tier, r.posted)
+		if p.policy.AsksAge() {
+			if fact.Born, err = r.bank.vault.BirthDate(ctx, p.account); err != nil {
+				if p.fault = accountFault(err); p.fault == nil {
+					return err
+				}
+				continue
+			}
+		}
+		p.judged = p.policy.Prepare(fact)
 	}
 	return nil
 }
@@ -208,16 +219,23 @@ func (r *recording) findAccount(ctx context.Context, p *preparedStatement) error
 		p.account = id
 		p.sealer, err = r.bank.vault.Sealer(ctx, id)
 	}
+	if p.fault = accountFault(err); p.fault != nil {
+		return nil
+	}
+	return err
+}
+
+// accountFault is what a statement is rejected with where the vault has no such account; nil for any other error.
+func accountFault(err error) *Error {
 	const field = "completion.account_number"
 	switch {
 	case errors.Is(err, vault.ErrUnknownAccount):
-		p.fault = faultf(NotFound, ReasonUnknownAccount, field, "no account has this number; ask ResolveAccount, or open one")
+		return faultf(NotFound, ReasonUnknownAccount, field, "no account has this number; ask ResolveAccount, or open one")
 	case errors.Is(err, vault.ErrErased), errors.Is(err, vault.ErrKeyGone):
-		p.fault = faultf(Precondition, ReasonAccountErased, field, "the account was erased")
+		return faultf(Precondition, ReasonAccountErased, field, "the account was erased")
 	default:
-		return err
+		return nil
 	}
-	return nil
 }
 
 func (r *recording) findCourse(p *preparedStatement) *Error {
@@ -455,6 +473,7 @@ func (b *Bank) answer(
 			}
 		}
 		if d := r.results[i].Decision; d != nil {
+			d.withoutPoints()
 			d.policy = r.directory.policyOf(d.PolicyHash)
 		}
 	}

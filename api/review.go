@@ -332,7 +332,7 @@ func (b *Bank) decide(
 		return 0, err
 	}
 	j := &judgement{bank: b, tx: tx, directory: d, sealer: sealer, id: id, account: account, ref: row.GetCompletion()}
-	if err := j.judge(decision.Verdict); err != nil {
+	if err := j.judge(ctx, decision.Verdict); err != nil {
 		return 0, err
 	}
 	sealed := &ledgerv1.SealedDecision{ReasonCode: decision.ReasonCode, Note: decision.Note, Reasons: reasonsProto(j.reasons)}
@@ -373,7 +373,7 @@ type judgement struct {
 
 // judge works out outcome and effects of a verdict. What the completion contributed so far stays when it is approved as
 // it is, and is taken back otherwise.
-func (j *judgement) judge(verdict Verdict) error {
+func (j *judgement) judge(ctx context.Context, verdict Verdict) error {
 	var err error
 	if j.item, err = completionItem(j.tx, j.id, j.ref); err != nil {
 		return err
@@ -393,7 +393,7 @@ func (j *judgement) judge(verdict Verdict) error {
 	case counted:
 		return j.keepHours()
 	default:
-		return j.judgeAgain(verdict)
+		return j.judgeAgain(ctx, verdict)
 	}
 }
 
@@ -407,17 +407,17 @@ func (j *judgement) takeBack(outcome ledgerv1.Outcome) error {
 	return err
 }
 
-// keepHours takes the credits of a completion back and leaves its hours.
+// keepHours takes the credits of a completion back and leaves its hours, and the points that they give.
 func (j *judgement) keepHours() error {
 	if err := j.takeBack(ledgerv1.Outcome_OUTCOME_NO_CREDIT); err != nil {
 		return err
 	}
-	j.effects.Hours, j.effects.Days, j.effects.SessionsRemoved = nil, nil, nil
+	j.effects.Hours, j.effects.Days, j.effects.SessionsRemoved, j.effects.Points = nil, nil, nil, nil
 	return nil
 }
 
 // judgeAgain asks the policy that judged first, on the standing of this moment.
-func (j *judgement) judgeAgain(verdict Verdict) error {
+func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
 	recorded := j.recorded
 	opened := new(ledgerv1.SealedCompletion)
 	err := unseal(j.sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened)
@@ -431,7 +431,13 @@ func (j *judgement) judgeAgain(verdict Verdict) error {
 		return fmt.Errorf("%w: completion %d cannot be judged again", ledger.ErrDamaged, j.ref.GetIndex())
 	}
 	platform := j.directory.organizations[recorded.GetOrigin().GetOrganization()].GetFact()
-	judged := p.Prepare(s.fact(c, unit.OrganizationID(platform.GetOrganization()), int(platform.GetTrustTier()), posted))
+	fact := s.fact(c, unit.OrganizationID(platform.GetOrganization()), int(platform.GetTrustTier()), posted)
+	if p.AsksAge() {
+		if fact.Born, err = j.bank.vault.BirthDate(ctx, j.id); err != nil {
+			return err
+		}
+	}
+	judged := p.Prepare(fact)
 	standing := &standing{
 		tx: j.tx, directory: j.directory, sealer: j.sealer, id: j.id, account: j.account, course: c,
 		group: c.fact.GetEquivalenceGroup(), without: j.ref.GetIndex(),

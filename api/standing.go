@@ -234,6 +234,9 @@ func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index u
 			ExpiresDay: int32(a.ExpiresDay), Caps: a.Caps,
 		})
 	}
+	if a.Points > 0 {
+		effects.Points = []*ledgerv1.Points{{LapsesDay: int32(a.PointsLapseDay), MilliPoints: int64(a.Points)}}
+	}
 	if a.GroupStands {
 		effects.Group = &ledgerv1.GroupChange{
 			Group: s.group, Completion: &ledgerv1.CompletionRef{Index: index, EndDay: int32(judged.EndDay())},
@@ -255,6 +258,7 @@ func (s *standing) replace(effects *ledgerv1.Effects) error {
 	effects.Replaces = &ledgerv1.Reversal{
 		Completion: refOf(s.prior),
 		Hours:      reversed.GetHours(), Usage: reversed.GetUsage(), Days: reversed.GetDays(), Remainder: reversed.GetRemainder(),
+		Points: reversed.GetPoints(),
 	}
 	changes, _ := reverseLots(s.prior)
 	effects.LotChanges = append(effects.LotChanges, changes...)
@@ -271,6 +275,7 @@ type part struct {
 	hours     map[hoursKey]int64
 	usage     map[string]int64
 	days      map[dayKey]int64
+	points    map[int32]int64 // by the day on which they lapse
 	sessions  []*ledgerv1.SessionTime
 	remainder int64
 }
@@ -288,7 +293,9 @@ type (
 
 // contribution adds up the entries of a completion.
 func contribution(tx *ledger.Tx, item *ledgerv1.CompletionItem) (*part, error) {
-	p := &part{hours: make(map[hoursKey]int64), usage: make(map[string]int64), days: make(map[dayKey]int64)}
+	p := &part{
+		hours: make(map[hoursKey]int64), usage: make(map[string]int64), days: make(map[dayKey]int64), points: make(map[int32]int64),
+	}
 	for _, index := range append([]uint64{item.GetIndex()}, item.GetEffectsIn()...) {
 		e, err := tx.Entry(index)
 		if err != nil {
@@ -298,6 +305,7 @@ func contribution(tx *ledger.Tx, item *ledgerv1.CompletionItem) (*part, error) {
 		if reversal := effects.GetReplaces(); reversal.GetCompletion().GetIndex() == item.GetIndex() && reversal != nil {
 			effects = &ledgerv1.Effects{
 				Hours: reversal.GetHours(), Usage: reversal.GetUsage(), Days: reversal.GetDays(), Remainder: reversal.GetRemainder(),
+				Points: reversal.GetPoints(),
 			}
 		}
 		p.add(effects)
@@ -314,6 +322,9 @@ func (p *part) add(effects *ledgerv1.Effects) {
 	}
 	for _, d := range effects.GetDays() {
 		p.days[dayKey{d.GetDay(), d.GetRule()}] += d.GetMinutes()
+	}
+	for _, points := range effects.GetPoints() {
+		p.points[points.GetLapsesDay()] += points.GetMilliPoints()
 	}
 	p.sessions = append(p.sessions, effects.GetSessions()...)
 	for _, removed := range effects.GetSessionsRemoved() {
@@ -340,6 +351,12 @@ func (p *part) negated(item *ledgerv1.CompletionItem, account *ledgerv1.AccountR
 			effects.Days = append(effects.Days, &ledgerv1.DayMinutes{Day: key.day, Rule: key.rule, Minutes: -minutes})
 		}
 	}
+	for day, points := range p.points {
+		if points != 0 {
+			effects.Points = append(effects.Points, &ledgerv1.Points{LapsesDay: day, MilliPoints: -points})
+		}
+	}
+	slices.SortFunc(effects.Points, func(a, b *ledgerv1.Points) int { return int(a.GetLapsesDay() - b.GetLapsesDay()) })
 	slices.SortFunc(effects.Hours, func(a, b *ledgerv1.YearMinutes) int { return int(a.GetYear() - b.GetYear()) })
 	slices.SortFunc(effects.Usage, func(a, b *ledgerv1.CapUsage) int { return strings.Compare(a.GetKey(), b.GetKey()) })
 	slices.SortFunc(effects.Days, func(a, b *ledgerv1.DayMinutes) int { return int(a.GetDay() - b.GetDay()) })

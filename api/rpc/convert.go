@@ -62,7 +62,7 @@ func assessmentProto(d *api.Decision, view creditbankv1.View) *creditbankv1.Asse
 	a := &creditbankv1.Assessment{
 		Outcome: d.Outcome, Category: d.Category, Minutes: int64(d.Minutes),
 		AvailableMilliCredits: int64(d.Available), PendingMilliCredits: int64(d.Pending),
-		Causes: d.Causes, PolicyHash: hex.EncodeToString(d.PolicyHash),
+		MilliPoints: int64(d.Points), Causes: d.Causes, PolicyHash: hex.EncodeToString(d.PolicyHash),
 	}
 	if !full(view) {
 		return a

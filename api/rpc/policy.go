@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 
 	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/certify/policy"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
@@ -19,11 +20,11 @@ type policies struct {
 func (p *policies) ProposePolicy(
 	ctx context.Context, r *creditbankv1.ProposePolicyRequest,
 ) (*creditbankv1.ProposePolicyResponse, error) {
-	policy, err := p.bank.ProposePolicy(ctx, callerOf(ctx), r.GetRequestId(), r.GetYaml())
+	known, err := p.bank.ProposePolicy(ctx, callerOf(ctx), r.GetRequestId(), r.GetYaml())
 	if err != nil {
 		return nil, err
 	}
-	return &creditbankv1.ProposePolicyResponse{Policy: policyProto(policy)}, nil
+	return &creditbankv1.ProposePolicyResponse{Policy: policyProto(known), Warnings: warningsProto(known.Warnings)}, nil
 }
 
 // PublishPolicy implements PolicyService.
@@ -34,11 +35,11 @@ func (p *policies) PublishPolicy(
 	if err != nil {
 		return nil, err
 	}
-	policy, err := p.bank.PublishPolicy(ctx, callerOf(ctx), r.GetRequestId(), hash)
+	known, err := p.bank.PublishPolicy(ctx, callerOf(ctx), r.GetRequestId(), hash)
 	if err != nil {
 		return nil, err
 	}
-	return &creditbankv1.PublishPolicyResponse{Policy: policyProto(policy)}, nil
+	return &creditbankv1.PublishPolicyResponse{Policy: policyProto(known), Warnings: warningsProto(known.Warnings)}, nil
 }
 
 // GetPolicy implements PolicyService.
@@ -49,11 +50,11 @@ func (p *policies) GetPolicy(
 	if err != nil {
 		return nil, err
 	}
-	policy, yaml, err := p.bank.GetPolicy(ctx, hash)
+	known, yaml, err := p.bank.GetPolicy(ctx, hash)
 	if err != nil {
 		return nil, err
 	}
-	return &creditbankv1.GetPolicyResponse{Policy: policyProto(policy), Yaml: yaml}, nil
+	return &creditbankv1.GetPolicyResponse{Policy: policyProto(known), Yaml: yaml}, nil
 }
 
 // ListPolicies implements PolicyService.
@@ -65,10 +66,18 @@ func (p *policies) ListPolicies(
 		return nil, err
 	}
 	answer := &creditbankv1.ListPoliciesResponse{Policies: make([]*creditbankv1.Policy, len(listed)), NextPageToken: next}
-	for i, policy := range listed {
-		answer.Policies[i] = policyProto(policy)
+	for i, known := range listed {
+		answer.Policies[i] = policyProto(known)
 	}
 	return answer, nil
+}
+
+func warningsProto(warnings []*policy.Error) []*creditbankv1.PolicyWarning {
+	all := make([]*creditbankv1.PolicyWarning, len(warnings))
+	for i, w := range warnings {
+		all[i] = &creditbankv1.PolicyWarning{Line: int32(w.Line), Column: int32(w.Column), Field: w.Field, Message: w.Message}
+	}
+	return all
 }
 
 func policyHash(s string) ([]byte, error) {

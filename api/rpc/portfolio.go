@@ -64,6 +64,7 @@ func portfolioProto(p *api.Portfolio) *creditbankv1.Portfolio {
 		Requirements: make([]*creditbankv1.RequirementProgress, len(p.Requirements)),
 		Entries:      portfolioEntriesProto(p.Entries, creditbankv1.View_VIEW_BASIC),
 		EntryCount:   p.EntryCount, LogSize: p.LogSize,
+		Points: pointsProto(p.Points),
 	}
 	for i, c := range p.Categories {
 		portfolio.Categories[i] = &creditbankv1.CategoryTotals{
@@ -79,6 +80,16 @@ func portfolioProto(p *api.Portfolio) *creditbankv1.Portfolio {
 		}
 	}
 	return portfolio
+}
+
+func pointsProto(t api.PointTotals) *creditbankv1.PointTotals {
+	points := &creditbankv1.PointTotals{
+		MilliPoints: int64(t.Points), LapsedMilliPoints: int64(t.Lapsed), WaitsForVerification: t.WaitsForVerification,
+	}
+	for _, l := range t.Lapses {
+		points.Lapses = append(points.Lapses, &creditbankv1.PointLapse{LastDate: l.LastDate, MilliPoints: int64(l.Points)})
+	}
+	return points
 }
 
 func totalsProto(t api.Totals) *creditbankv1.Totals {

@@ -125,6 +125,12 @@ func TestPortfolioService(t *testing.T) {
 		totals.GetAvailableMilliCredits() != 200 || p.GetEntryCount() != 2 || len(p.GetEntries()) != 1 || p.GetLogSize() == 0 {
 		t.Errorf("portfolio %v", p)
 	}
+	// An hour and a half each, times 1.2: everybody here was born in 1950.
+	if l := p.GetPoints().GetLapses(); p.GetPoints().GetMilliPoints() != 3600 || len(l) != 1 || l[0].GetLastDate() != "2026-12-31" ||
+		l[0].GetMilliPoints() != 3600 || p.GetPoints().GetLapsedMilliPoints() != 0 || p.GetPoints().GetWaitsForVerification() ||
+		p.GetEntries()[0].GetAssessment().GetMilliPoints() != 1800 {
+		t.Errorf("points %v", p.GetPoints())
+	}
 	if c := p.GetCategories(); len(c) != 2 || c[0].GetCategory() != "arts" || c[0].GetName().GetZh() != "人文艺术" || c[1].GetTotals().GetMinutes() != 90 {
 		t.Errorf("categories %v", c)
 	}

@@ -337,6 +337,16 @@ func (c *check) portfolio(h *history, account api.Account) error {
 			return wrongf("%s: the portfolio has %+v, the log nothing", category, extra)
 		}
 	}
+	var points, given int64
+	for _, n := range held.points {
+		points += n
+	}
+	for _, n := range held.gives {
+		given += n
+	}
+	if sum := int64(p.Points.Points + p.Points.Lapsed); sum != points || points != given {
+		return wrongf("the portfolio has %d milli-points, the entries add up to %d, the completions to %d", sum, points, given)
+	}
 	return nil
 }
 

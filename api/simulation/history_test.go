@@ -39,6 +39,8 @@ type holding struct {
 	course      map[uint64]uint64
 	usage       map[string]int64 // of caps
 	remainders  map[uint64]int64 // of courses
+	points      map[int32]int64  // by the day on which they lapse
+	gives       map[uint64]int64 // points of a completion
 }
 
 // The caps of the policy: what nobody ever has more of in a period, whatever was decided at the same time.
@@ -163,6 +165,7 @@ func (h *history) add(e *ledgerv1.Entry) error {
 		h.accounts[id] = &holding{
 			categories: make(map[string]*amounts), lots: make(map[lotName]*amounts), of: make(map[uint64]string),
 			course: make(map[uint64]uint64), usage: make(map[string]int64), remainders: make(map[uint64]int64),
+			points: make(map[int32]int64), gives: make(map[uint64]int64),
 		}
 	case *ledgerv1.Entry_CompletionRecorded:
 		f := fact.CompletionRecorded
@@ -258,7 +261,27 @@ func (a *holding) take(e *ledgerv1.Entry, effects *ledgerv1.Effects, completion 
 			return wrongf("minutes or credits are made or lost: %+v", *t)
 		}
 	}
+	if err := a.reward(effects, completion); err != nil {
+		return err
+	}
 	return a.limit(effects, completion)
+}
+
+// reward adds points to what lapses with them and to what a completion gives.
+func (a *holding) reward(effects *ledgerv1.Effects, completion uint64) error {
+	replaces := effects.GetReplaces()
+	for of, points := range map[uint64][]*ledgerv1.Points{
+		completion: effects.GetPoints(), replaces.GetCompletion().GetIndex(): replaces.GetPoints(),
+	} {
+		for _, p := range points {
+			a.points[p.GetLapsesDay()] += p.GetMilliPoints()
+			a.gives[of] += p.GetMilliPoints()
+			if a.points[p.GetLapsesDay()] < 0 || a.gives[of] < 0 || p.GetMilliPoints()%100 != 0 {
+				return wrongf("completion %d gives %d milli-points, %d lapse on day %d", of, a.gives[of], a.points[p.GetLapsesDay()], p.GetLapsesDay())
+			}
+		}
+	}
+	return nil
 }
 
 // limit adds what counts towards caps and what is left over, and says whether both are in their bounds.

@@ -103,16 +103,29 @@ func (l language) learned(n, hour unit.Minutes) string {
 
 // credits: "0.1 学分".
 func (l language) credits(c unit.Credits) string {
-	number := creditNumber(c)
+	return l.decimal(creditNumber(c), "学分", "credit", "credits")
+}
+
+// points: "1.8 积分".
+func (l language) points(p unit.Points) string {
+	return l.decimal(pointNumber(p), "积分", "point", "points")
+}
+
+func (l language) decimal(number, zh, one, many string) string {
 	if number == "1" {
-		return number + nbsp + l.say("学分", "credit")
+		return number + nbsp + l.say(zh, one)
 	}
-	return number + nbsp + l.say("学分", "credits")
+	return number + nbsp + l.say(zh, many)
 }
 
 // creditNumber is an amount without idle zeros: "0.1".
-func creditNumber(c unit.Credits) string {
-	return strings.TrimSuffix(strings.TrimRight(c.String(), "0"), ".")
+func creditNumber(c unit.Credits) string { return withoutIdleZeros(c.String()) }
+
+// pointNumber is an amount without idle zeros: "1.8".
+func pointNumber(p unit.Points) string { return withoutIdleZeros(p.String()) }
+
+func withoutIdleZeros(decimal string) string {
+	return strings.TrimSuffix(strings.TrimRight(decimal, "0"), ".")
 }
 
 // date: "2026年3月5日".

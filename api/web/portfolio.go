@@ -123,7 +123,9 @@ type (
 		Number, Status string
 		Totals         []total
 		// Rare are amounts that most residents do not have.
-		Rare       []total
+		Rare []total
+		// Points are the reward points, shown apart from the credits; nil where there never were any.
+		Points     *pointsCard
 		Categories []categoryLine
 		Sum        categoryLine
 		Years      []requiredYear
@@ -136,6 +138,10 @@ type (
 	}
 	total struct {
 		Label, Amount, Unit, Words string
+	}
+	pointsCard struct {
+		Amount, Unit string
+		Lines        []string // when they lapse, and what is in the way of spending them
 	}
 	categoryLine struct {
 		Name, Tag, Hours, Credits, Pending string
@@ -158,13 +164,13 @@ type (
 		Title, TitleTag, Provider, ProviderTag string
 		Date, ISODate                          string
 		Class, Sign, Outcome                   string
-		// Learned and Credits are what counts, Pending what of it waits; Nothing says why nothing does.
-		Learned, Credits, Pending, Nothing string
-		Reasons                            []reason
-		OfficerReason, Note, NoteTag       string
-		Policy, PolicyTag, Version         string
-		Index                              uint64
-		Recorded                           string
+		// Learned and Credits are what counts, Pending what of it waits; Nothing says why nothing does. Points come beside.
+		Learned, Credits, Pending, Nothing, Points string
+		Reasons                                    []reason
+		OfficerReason, Note, NoteTag               string
+		Policy, PolicyTag, Version                 string
+		Index                                      uint64
+		Recorded                                   string
 	}
 	reason struct {
 		Stage, Words, Tag, Chain string
@@ -199,6 +205,7 @@ func (v recordView) record(
 	}
 	if first {
 		c.Totals, c.Rare = v.totals(sum, hour), v.rare(sum.Totals)
+		c.Points = v.points(sum.Points)
 		c.Categories, c.Sum = v.categories(sum, hour)
 		c.Years = v.requirements(sum.Requirements)
 	}
@@ -275,6 +282,31 @@ func (v recordView) rare(t api.Totals) []total {
 		}
 	}
 	return rare
+}
+
+// points are the reward points: how many, until when, and what is in the way of spending them.
+func (v recordView) points(t api.PointTotals) *pointsCard {
+	if t.Points == 0 && t.Lapsed == 0 {
+		return nil
+	}
+	card := &pointsCard{Amount: pointNumber(t.Points), Unit: v.say("积分", "points")}
+	for _, lapse := range t.Lapses {
+		words := v.say("长期有效", "They do not lapse")
+		if day, err := time.Parse(time.DateOnly, lapse.LastDate); err == nil {
+			words = fmt.Sprintf(v.say("有效期至%s，逾期失效", "Valid until %s; after that they lapse"), v.date(day))
+		}
+		if len(t.Lapses) > 1 {
+			words = v.language.points(lapse.Points) + v.say("：", ": ") + words
+		}
+		card.Lines = append(card.Lines, words)
+	}
+	if t.Lapsed != 0 {
+		card.Lines = append(card.Lines, fmt.Sprintf(v.say("%s 已失效", "%s have lapsed"), v.language.points(t.Lapsed)))
+	}
+	if t.WaitsForVerification {
+		card.Lines = append(card.Lines, v.say("身份核验后方可使用", "They can be spent once your identity is verified"))
+	}
+	return card
 }
 
 func (v recordView) categories(p *api.Portfolio, hour unit.Minutes) (lines []categoryLine, sum categoryLine) {
@@ -354,6 +386,9 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 	if shown.Nothing == "" {
 		shown.Learned = v.learned(d.Minutes, decided.hour)
 		shown.Credits = v.credits(d.Available + d.Pending)
+		if d.Points != 0 {
+			shown.Points = fmt.Sprintf(v.say("另得 %s", "and %s"), v.language.points(d.Points))
+		}
 		switch {
 		case d.Pending == 0:
 		case d.Available == 0:

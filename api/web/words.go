@@ -37,6 +37,8 @@ func phrases() map[string]phrase {
 		"account":            {"学分银行账号", "Account number"},
 		"status":             {"账户状态", "Status"},
 		"totals":             {"总览", "At a glance"},
+		"points":             {"积分", "Reward points"},
+		"points-words":       {"鼓励学习的积分，按学习时长记录；兑换功能尚未开通。积分不是学分，也不能换成学分。", "An encouragement, counted by the time learned; they cannot be spent yet. Points are no credits, and never become any."},
 		"categories":         {"分类学分", "By category"},
 		"categories-words":   {"横条表示各类学分的多少：实色为可用，虚线框为待计入。", "The bars compare the credits: solid for available, dashed for pending."},
 		"category":           {"类别和学习时间", "Category and time learned"},
@@ -167,12 +169,14 @@ func (l language) stage(s ledgerv1.Stage) string {
 		return l.say("有效期", "Validity")
 	case ledgerv1.Stage_STAGE_DECISION:
 		return l.say("认证员决定", "Decision")
+	case ledgerv1.Stage_STAGE_POINTS:
+		return l.say("积分", "Points")
 	default:
 		return l.say("说明", "Note")
 	}
 }
 
-// chain is the number before a step and after it. Minutes become credits in conversion.
+// chain is the number before a step and after it. Minutes become credits in conversion, and points in theirs.
 func (l language) chain(s ledgerv1.Stage, before, after int64) string {
 	minutes := func(n int64) string { return l.minutes(unit.Minutes(n)) }
 	credits := func(n int64) string { return l.credits(unit.Credits(n)) }
@@ -182,6 +186,8 @@ func (l language) chain(s ledgerv1.Stage, before, after int64) string {
 		from, to = minutes, minutes
 	case ledgerv1.Stage_STAGE_CONVERSION:
 		from = minutes
+	case ledgerv1.Stage_STAGE_POINTS:
+		from, to = minutes, func(n int64) string { return l.points(unit.Points(n)) }
 	default:
 	}
 	return from(before) + " → " + to(after)

@@ -77,17 +77,18 @@ type Prior struct {
 }
 
 // A Reason is why a number is what it is; it mirrors ledgerv1.Reason. Minutes up to the duplicates and before conversion,
-// milli-credits from there on.
+// milli-credits from there on; but for points, which have minutes before and milli-points after.
 type Reason struct {
 	Stage  ledgerv1.Stage
 	Rule   string // of the policy, or one of the bank's own in capitals
 	Before int64
 	After  int64
 	// Limit is what the rule allows: minutes of a day or a course, minutes of tolerance, minutes per credit, milli-credits of
-	// a cap or a step, completions of a crowd, months of validity.
+	// a cap or a step, completions of a crowd, months of validity, minutes per point.
 	Limit int64
 	// Carried is the number beside the chain: minutes of overlap (duplicates), minutes from earlier classes (conversion),
-	// milli-credits that wait (caps), minutes left for the next class (rounding), completions of a crowd so far (review).
+	// milli-credits that wait (caps), minutes left for the next class (rounding), completions of a crowd so far (review),
+	// milli-points that the age factor added.
 	Carried int64
 }
 
@@ -109,6 +110,9 @@ type Assessment struct {
 	ExpiresDay Day          // of the new lot: first day on which it can no longer be used; 0: never
 	Usage      []Usage      // what the available part counts towards caps
 	Caps       []string     // keys of the caps that the lot counts towards, for its release
+
+	Points         unit.Points // reward points for the hours
+	PointsLapseDay Day         // first day on which they can no longer be used; 0: they do not lapse
 
 	// Replaces: the same entry takes back what the Prior was given (hours, days, lots and usage, as recorded). None of that is
 	// in the fields above, which say what this completion adds.

@@ -29,6 +29,7 @@ const (
 	maxAmount     = 1_000_000_000_000 // milli-credits of a cap or a fixed award
 	maxMonths     = 1_200
 	maxShare      = 1_000
+	maxAge        = 120
 )
 
 // Compile reads a policy and checks all of it. The error joins one *[Error] for every fault, in the order of the text, each
@@ -48,7 +49,7 @@ func Compile(text []byte) (*Policy, error) {
 	if len(written)+len(c.faults) > 0 {
 		return nil, join(written, c.faults)
 	}
-	policy.hash = sha256.Sum256(text)
+	policy.hash, policy.places = sha256.Sum256(text), placesOf(source)
 	return policy, nil
 }
 
@@ -67,6 +68,7 @@ func (c *compiler) policy() *Policy {
 		message:     m,
 		categories:  make(map[string]*policyv1.Category),
 		words:       make(map[string]*policyv1.Text),
+		ageWords:    make(map[string]*policyv1.Text),
 		learnedHour: int64(m.GetLearningHourMinutes()),
 	}
 	c.header(p)
@@ -81,6 +83,7 @@ func (c *compiler) policy() *Policy {
 	c.review(p)
 	c.rates(p)
 	c.validity(p)
+	c.points(p)
 	c.requirements(p)
 	return p
 }
@@ -100,6 +103,9 @@ func (c *compiler) header(p *Policy) {
 	p.closedThrough = c.day(m.GetClosedThrough(), true, "closed_through")
 	if p.until != 0 && p.until < p.from {
 		c.fault("lies before effective_from", "effective_until")
+	}
+	if p.closedThrough != 0 && p.closedThrough < p.from {
+		c.fault("lies before effective_from: no learning that ended then is judged by this version, so it closes nothing", "closed_through")
 	}
 	// "Local" is another zone on every machine, and "" would be UTC by accident.
 	zone, err := time.LoadLocation(m.GetTimeZone())
@@ -132,12 +138,15 @@ func (c *compiler) eligibility(p *Policy) {
 			rule, c.condition(rule.GetWhen(), true, "eligibility", i, "when"), c.condition(rule.GetRequire(), false, "eligibility", i, "require"),
 		})
 	}
+	c.eachOnce("eligibility", len(rules), func(i, j int) bool {
+		a, b := &p.eligibility[i], &p.eligibility[j]
+		return a.when.same(&b.when) && a.require.same(&b.require)
+	})
 }
 
 func (c *compiler) hours(p *Policy) {
 	rules := c.message.GetHours()
 	c.count(len(rules), 0, MaxRules, "hours")
-	c.reached(len(rules), func(i int) string { return rules[i].GetWhen() }, "hours")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "hours", i)
 		c.between(rule.GetFixedMinutes(), 0, int64(MaxMinutes), "hours", i, "fixed_minutes")
@@ -156,6 +165,7 @@ func (c *compiler) hours(p *Policy) {
 		}
 		p.hours = append(p.hours, hoursRule{rule, c.condition(rule.GetWhen(), true, "hours", i, "when")})
 	}
+	c.firstOf("hours", whens(p.hours, func(r hoursRule) condition { return r.when }))
 }
 
 func (c *compiler) duplicates(p *Policy) {
@@ -187,7 +197,6 @@ func (c *compiler) overlap(p *Policy) {
 func (c *compiler) conversion(p *Policy) {
 	rules := c.message.GetConversion()
 	c.count(len(rules), 1, MaxRules, "conversion")
-	c.reached(len(rules), func(i int) string { return rules[i].GetWhen() }, "conversion")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "conversion", i)
 		c.between(rule.GetMinutesPerCredit(), 0, maxRate, "conversion", i, "minutes_per_credit")
@@ -203,6 +212,7 @@ func (c *compiler) conversion(p *Policy) {
 		}
 		p.conversion = append(p.conversion, conversionRule{rule, c.condition(rule.GetWhen(), true, "conversion", i, "when")})
 	}
+	c.firstOf("conversion", whens(p.conversion, func(r conversionRule) condition { return r.when }))
 }
 
 func (c *compiler) caps(p *Policy) {
@@ -219,12 +229,16 @@ func (c *compiler) caps(p *Policy) {
 		}
 		p.caps = append(p.caps, capRule{rule, c.condition(rule.GetWhen(), true, "caps", i, "when")})
 	}
+	// Of two that count the same, the lower is all that limits.
+	c.eachOnce("caps", len(rules), func(i, j int) bool {
+		a, b := &p.caps[i], &p.caps[j]
+		return a.GetPeriod() == b.GetPeriod() && a.GetScope() == b.GetScope() && a.when.same(&b.when)
+	})
 }
 
 func (c *compiler) rounding(p *Policy) {
 	rules := c.message.GetRounding()
 	c.count(len(rules), 1, MaxRules, "rounding")
-	c.reached(len(rules), func(i int) string { return rules[i].GetWhen() }, "rounding")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "rounding", i)
 		c.between(rule.GetStepMilliCredits(), 1, maxRate, "rounding", i, "step_milli_credits")
@@ -232,6 +246,7 @@ func (c *compiler) rounding(p *Policy) {
 		c.roundingWay(rule, i)
 		p.rounding = append(p.rounding, roundingRule{rule, c.condition(rule.GetWhen(), true, "rounding", i, "when")})
 	}
+	c.firstOf("rounding", whens(p.rounding, func(r roundingRule) condition { return r.when }))
 	if n := len(rules); n > 0 && strings.TrimSpace(rules[n-1].GetWhen()) != "" {
 		c.fault("the last rule has no condition, so that there is always one", "rounding", n-1, "when")
 	}
@@ -273,6 +288,7 @@ func (c *compiler) review(p *Policy) {
 		c.between(int64(rule.GetRisk()), 1, 5, "review", i, "risk")
 		p.review = append(p.review, reviewRule{rule, c.condition(rule.GetWhen(), false, "review", i, "when")})
 	}
+	c.eachOnce("review", len(rules), func(i, j int) bool { return p.review[i].when.same(&p.review[j].when) })
 }
 
 func (c *compiler) rates(p *Policy) {
@@ -291,17 +307,57 @@ func (c *compiler) rates(p *Policy) {
 		}
 		p.rates = append(p.rates, rateRule{rule, c.condition(rule.GetWhen(), true, "rates", i, "when")})
 	}
+	// Of two that count the same crowd, the lower is all that limits.
+	c.eachOnce("rates", len(rules), func(i, j int) bool {
+		a, b := &p.rates[i], &p.rates[j]
+		return a.GetScope() == b.GetScope() && (a.GetCompletions() == 0) == (b.GetCompletions() == 0) && a.when.same(&b.when)
+	})
 }
 
 func (c *compiler) validity(p *Policy) {
 	rules := c.message.GetValidity()
 	c.count(len(rules), 0, MaxRules, "validity")
-	c.reached(len(rules), func(i int) string { return rules[i].GetWhen() }, "validity")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "validity", i)
 		c.between(int64(rule.GetMonths()), 0, maxMonths, "validity", i, "months")
 		p.validity = append(p.validity, validityRule{rule, c.condition(rule.GetWhen(), true, "validity", i, "when")})
 	}
+	c.firstOf("validity", whens(p.validity, func(r validityRule) condition { return r.when }))
+}
+
+func (c *compiler) points(p *Policy) {
+	rules := c.message.GetPoints()
+	c.count(len(rules), 0, MaxRules, "points")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "points", i)
+		c.between(rule.GetMinutesPerPoint(), 1, maxRate, "points", i, "minutes_per_point")
+		c.between(rule.GetStepMilliPoints(), 1, maxRate, "points", i, "step_milli_points")
+		switch rule.GetLapse() {
+		case policyv1.PointsRule_LAPSE_NEVER, policyv1.PointsRule_LAPSE_YEAR_END:
+		case policyv1.PointsRule_LAPSE_UNSPECIFIED:
+			fallthrough
+		default:
+			c.fault("is LAPSE_NEVER or LAPSE_YEAR_END", "points", i, "lapse")
+		}
+		if factor := rule.GetAgeFactor(); factor != nil {
+			c.between(int64(factor.GetFromAge()), 1, maxAge, "points", i, "age_factor", "from_age")
+			c.between(int64(factor.GetNumerator()), 1, maxShare, "points", i, "age_factor", "numerator")
+			c.between(int64(factor.GetDenominator()), 1, int64(max(1, factor.GetNumerator())), "points", i, "age_factor", "denominator")
+			c.text(factor.GetWords(), false, placeholders(), "points", i, "age_factor", "words")
+			p.ageWords[rule.GetId()] = factor.GetWords()
+		}
+		compiled := pointsRule{rule, c.condition(rule.GetWhen(), true, "points", i, "when")}
+		p.points, p.asksAge = append(p.points, compiled), p.asksAge || compiled.when.asksAge || rule.GetAgeFactor() != nil
+	}
+	c.firstOf("points", whens(p.points, func(r pointsRule) condition { return r.when }))
+}
+
+func whens[R any](rules []R, when func(R) condition) []condition {
+	all := make([]condition, len(rules))
+	for i, rule := range rules {
+		all[i] = when(rule)
+	}
+	return all
 }
 
 func (c *compiler) requirements(p *Policy) {
@@ -314,6 +370,9 @@ func (c *compiler) requirements(p *Policy) {
 		c.between(int64(rule.GetProfessionalNumerator()), 0, int64(max(0, rule.GetProfessionalDenominator())), "requirements", i, "professional_numerator")
 		if rule.GetMinutes() == 0 && rule.GetProfessionalNumerator() == 0 {
 			c.fault("asks for nothing", "requirements", i)
+		}
+		if rule.GetProfessionalNumerator() > 0 && !slices.ContainsFunc(c.message.GetCategories(), (*policyv1.Category).GetProfessional) {
+			c.fault("asks for professional hours, which no category has: mark a category as professional", "requirements", i, "professional_numerator")
 		}
 	}
 }
@@ -331,15 +390,6 @@ func (c *compiler) rule(p *Policy, id string, words *policyv1.Text, path ...any)
 	p.words[id] = words
 }
 
-// reached refuses rules after one that always holds, in a stage that takes the first that holds.
-func (c *compiler) reached(n int, when func(i int) string, path string) {
-	for i := range n - 1 {
-		if strings.TrimSpace(when(i)) == "" {
-			c.fault("is never reached: the rule before it has no condition, so it always holds", path, i+1)
-		}
-	}
-}
-
 func (c *compiler) condition(expression string, optional bool, path ...any) condition {
 	if strings.TrimSpace(expression) == "" {
 		if !optional {
@@ -347,16 +397,25 @@ func (c *compiler) condition(expression string, optional bool, path ...any) cond
 		}
 		return condition{}
 	}
-	compiled, faults := c.conditions.compile(expression)
+	compiled, faults := c.conditions.compile(expression, path[0] == "points")
 	for _, f := range faults {
-		node, exact := c.source.find(path...)
-		line, column := node.Line, node.Column
-		if exact && node.Kind == yaml.ScalarNode {
-			line, column = c.source.place(node, f.line, f.column)
-		}
-		c.faults = append(c.faults, &Error{Line: line, Column: column, Field: field(path), Message: f.message})
+		c.inCondition(f, path...)
 	}
+	if len(faults) > 0 {
+		return condition{meaning: new(meaning)}
+	}
+	c.decided(compiled.meaning, path...)
 	return compiled
+}
+
+// inCondition reports a fault at its place in a condition.
+func (c *compiler) inCondition(f celFault, path ...any) {
+	node, exact := c.source.find(path...)
+	line, column := node.Line, node.Column
+	if exact && node.Kind == yaml.ScalarNode {
+		line, column = c.source.place(node, f.line, f.column)
+	}
+	c.faults = append(c.faults, &Error{Line: line, Column: column, Field: field(path), Message: f.message})
 }
 
 func (c *compiler) slug(s string, path ...any) {

@@ -118,6 +118,16 @@ func TestCompileRefuses(t *testing.T) {
 		{"no risk", add("review:\n  - {id: r, when: 'true'}\n"), "19:5 review[0].risk: is 0"},
 		{"months", add("validity:\n  - {id: v, months: 1201}\n"), "19:21 validity[0].months: is 1201"},
 		{"validity never reached", add("validity:\n  - {id: v}\n  - {id: w}\n"), "20:5 validity[1]: never reached"},
+		{"points for no minutes", add("points:\n  - {id: p, step_milli_points: 1, lapse: LAPSE_NEVER}\n"), "19:5 points[0].minutes_per_point: is 0"},
+		{"points in no steps", add("points:\n  - {id: p, minutes_per_point: 60, lapse: LAPSE_NEVER}\n"), "19:5 points[0].step_milli_points: is 0"},
+		{"points that lapse some time", add("points:\n  - {id: p, minutes_per_point: 60, step_milli_points: 1}\n"), "19:5 points[0].lapse: LAPSE_NEVER or"},
+		{"points never reached", add("points:\n  - {id: p}\n  - {id: q}\n"), "20:5 points[1]: never reached"},
+		{"an age of nobody", add("points:\n  - {id: p, age_factor: {from_age: 121}}\n"), "19:36 points[0].age_factor.from_age: is 121"},
+		{"a factor of nothing", add("points:\n  - {id: p, age_factor: {from_age: 60, denominator: 10}}\n"), "19:25 points[0].age_factor.numerator: is 0"},
+		{"a factor that takes away", add("points:\n  - {id: p, age_factor: {from_age: 60, numerator: 9, denominator: 10}}\n"), "19:67 points[0].age_factor.denominator: is 10"},
+		{"the words of a factor", add("points:\n  - {id: p, age_factor: {words: {zh: '{age}', en: x}}}\n"), "19:38 points[0].age_factor.words.zh: unknown placeholder {age}"},
+		{"the age in the log", add("review:\n  - id: r\n    risk: 1\n    when: minutes > 1 && age > 80\n"), "21:26 review[0].when: only the rules on points"},
+		{"whether the age is known", add("caps:\n  - {id: c, period: PERIOD_YEAR, when: age_known}\n"), "19:40 caps[0].when: only the rules on points"},
 		{"a requirement of nothing", add("requirements:\n  - {id: q}\n"), "19:5 requirements[0]: nothing"},
 		{"more than all", add("requirements:\n  - {id: q, professional_numerator: 4, professional_denominator: 3}\n"), "19:37 requirements[0].professional_numerator: is 4"},
 
@@ -141,6 +151,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"a rate of nothing", add("rates:\n  - {id: r, risk: 1}\n"), "19:5 rates[0]: exactly one of"},
 		{"two rates in one", add("rates:\n  - {id: r, risk: 1, completions: 5, times_capacity: 2}\n"), "19:5 rates[0]: exactly one of"},
 		{"a rate above all", add("rates:\n  - {id: r, risk: 1, completions: 4001}\n"), "19:35 rates[0].completions: is 4001, not 0 to 4000"},
+		{"a rate twice", add("rates:\n  - {id: r, risk: 1, completions: 5}\n  - {id: s, risk: 1, completions: 6}\n"), "20:5 rates[1]: says the same as rates[0]"},
 		{"a rate without risk", add("rates:\n  - {id: r, completions: 5}\n"), "19:5 rates[0].risk: is 0"},
 		{"an unknown category", add("review:\n  - id: r\n    risk: 1\n    when: category == 'civics'\n"), `21:23 review[0].when: unknown category "civics"`},
 		{"an unknown category in a list", add("review:\n  - id: r\n    risk: 1\n    when: category in ['civic', 'art']\n"), `21:33 review[0].when: unknown category "art"`},
@@ -189,6 +200,10 @@ func TestCompileFindsAllFaultsAtOnce(t *testing.T) {
 func TestFaultsOfOtherErrors(t *testing.T) {
 	if policy.Faults(nil) != nil || policy.Faults(errors.New("other")) != nil {
 		t.Error("faults out of nothing")
+	}
+	_, err := policy.Compile([]byte("id: 3\n"))
+	if all := policy.Faults(err); len(all) < 5 || len(policy.Faults(fmt.Errorf("yaml: %w", err))) != len(all) {
+		t.Errorf("of %d faults %d are left when they are wrapped", len(all), len(policy.Faults(fmt.Errorf("yaml: %w", err))))
 	}
 	for want, e := range map[string]*policy.Error{
 		"policy: 3:4: a.b: bad": {Line: 3, Column: 4, Field: "a.b", Message: "bad"},

@@ -19,6 +19,9 @@ const (
 	// MaxConditionCost is the most that one condition may cost in the worst case, in the units of CEL's cost model: a
 	// comparison is about 3, a list of ten prefixes tried on a course code about 100.
 	MaxConditionCost = 1000
+	// MaxCost is the most that all conditions of a policy may cost together, in the same units: the default policy has
+	// about 50.
+	MaxCost = 10_000
 	// MaxConditionLength is the most characters of one condition.
 	MaxConditionLength = 2000
 
@@ -31,6 +34,8 @@ const (
 type condition struct {
 	program cel.Program
 	answers *answers
+	meaning *meaning // of a condition that was written
+	asksAge bool
 }
 
 // answers are what a condition yields for every case there is, where it asks only for what has few cases: most ask for the mode.
@@ -90,6 +95,8 @@ func (c *condition) run(a *activation) answer {
 type conditionCompiler struct {
 	env        *cel.Env
 	categories []*policyv1.Category
+	unknown    cel.PartialActivation // of which nothing is known
+	cost       uint64                // of the conditions so far, in the worst case
 }
 
 func newConditionCompiler(categories []*policyv1.Category) (*conditionCompiler, error) {
@@ -98,16 +105,22 @@ func newConditionCompiler(categories []*policyv1.Category) (*conditionCompiler, 
 		cel.DefaultUTCTimeZone(false), // times carry the policy's zone
 		cel.ParserExpressionSizeLimit(MaxConditionLength),
 		cel.ParserRecursionLimit(64),
+		cel.EnableMacroCallTracking(), // conditions are written down again to be compared
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
 	}
+	var patterns []*cel.AttributePatternType
 	for _, v := range variables() {
-		options = append(options, cel.Variable(v.name, v.kind))
+		options, patterns = append(options, cel.Variable(v.name, v.kind)), append(patterns, cel.AttributePattern(v.name))
 	}
 	env, err := cel.NewCustomEnv(options...)
 	if err != nil {
 		return nil, fmt.Errorf("cel environment: %v", err)
 	}
-	return &conditionCompiler{env, categories}, nil
+	unknown, err := cel.PartialVars(cel.NoVars(), patterns...)
+	if err != nil {
+		return nil, fmt.Errorf("cel environment: %v", err)
+	}
+	return &conditionCompiler{env: env, categories: categories, unknown: unknown}, nil
 }
 
 // A celFault is a fault at a place in an expression: line from 1, column from 0, in characters, as CEL counts.
@@ -116,8 +129,8 @@ type celFault struct {
 	message      string
 }
 
-// compile answers the condition of an expression, or what is wrong with it.
-func (c *conditionCompiler) compile(expression string) (condition, []celFault) {
+// compile answers the condition of an expression, or what is wrong with it. Ages says whether it may ask for the learner's age.
+func (c *conditionCompiler) compile(expression string, ages bool) (condition, []celFault) {
 	checked, issues := c.env.Compile(expression)
 	if issues.Err() != nil {
 		var faults []celFault
@@ -130,7 +143,7 @@ func (c *conditionCompiler) compile(expression string) (condition, []celFault) {
 		return condition{}, []celFault{{1, 0, fmt.Sprintf("yields %s, not bool", checked.OutputType())}}
 	}
 	tree := checked.NativeRep()
-	asked, faults := c.inspect(tree)
+	asked, faults := c.inspect(tree, ages)
 	if len(faults) > 0 {
 		return condition{}, faults
 	}
@@ -141,6 +154,9 @@ func (c *conditionCompiler) compile(expression string) (condition, []celFault) {
 	if estimate.Max > MaxConditionCost {
 		return condition{}, []celFault{{1, 0, fmt.Sprintf("may cost %s in the worst case, more than %d", costWords(estimate.Max), MaxConditionCost)}}
 	}
+	if c.cost += estimate.Max; c.cost > MaxCost && c.cost-estimate.Max <= MaxCost {
+		return condition{}, []celFault{{1, 0, fmt.Sprintf("brings the conditions of the policy to %d in the worst case, more than %d", c.cost, MaxCost)}}
+	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if estimate.Max > unmetered {
 		options = append(options, cel.CostLimit(MaxConditionCost))
@@ -149,10 +165,11 @@ func (c *conditionCompiler) compile(expression string) (condition, []celFault) {
 	if err != nil {
 		return condition{}, []celFault{{1, 0, err.Error()}}
 	}
-	compiled := condition{program: program}
+	compiled := condition{program: program, asksAge: asked.age}
 	if asked.few {
 		compiled.answers = compiled.tabulate()
 	}
+	compiled.meaning = c.meaningOf(checked, compiled)
 	return compiled, nil
 }
 
@@ -182,11 +199,14 @@ func (c *condition) tabulate() *answers {
 }
 
 // whatIsAsked says something of the variables of a condition.
-type whatIsAsked struct{ few bool }
+type whatIsAsked struct {
+	few bool // nothing but what has few cases
+	age bool
+}
 
 // inspect finds what the type checker lets through and a policy must not say: doubles and other types, categories and modes
 // that do not exist, and functions that look time zones up.
-func (c *conditionCompiler) inspect(tree *ast.AST) (whatIsAsked, []celFault) {
+func (c *conditionCompiler) inspect(tree *ast.AST, ages bool) (whatIsAsked, []celFault) {
 	var faults []celFault
 	asked := whatIsAsked{few: true}
 	report := func(e ast.Expr, format string, args ...any) {
@@ -208,6 +228,12 @@ func (c *conditionCompiler) inspect(tree *ast.AST) (whatIsAsked, []celFault) {
 			name := e.AsIdent()
 			if slices.ContainsFunc(declared, func(v variable) bool { return v.name == name }) {
 				asked.few = asked.few && (name == "mode" || name == "has_score" || name == "has_passed" || name == "passed")
+			}
+			if name == ageVariable || name == ageKnownVariable {
+				asked.age = true
+				if !ages {
+					report(e, "only the rules on points may ask for %s: what this condition decides would show it in the log", name)
+				}
 			}
 		case ast.CallKind:
 			if slices.ContainsFunc(tree.GetOverloadIDs(e.ID()), func(id string) bool { return strings.HasSuffix(id, "_with_tz") }) {

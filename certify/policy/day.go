@@ -44,6 +44,11 @@ func (d Day) AddMonths(months int) Day {
 	return Day(time.Date(year, month, min(t.Day(), last), 0, 0, 0, 0, time.UTC).Unix() / secondsPerDay)
 }
 
+// newYear is 1 January.
+func newYear(year int) Day {
+	return Day(time.Date(year, time.January, 1, 0, 0, 0, 0, time.UTC).Unix() / secondsPerDay)
+}
+
 func (d Day) time() time.Time { return time.Unix(int64(d)*secondsPerDay, 0).UTC() }
 
 // start is the first instant of the day in zone.

@@ -59,10 +59,7 @@ func (pr *Prepared) Approve(s Standing) Assessment {
 	if r.replaces != nil && r.total == 0 {
 		return newRun(pr, s).refuseDuplicate()
 	}
-	a := r.settle(true)
-	a.Reasons = append(a.Reasons,
-		Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: Approved, Before: r.available, After: r.available})
-	return a
+	return r.settle(true, Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: Approved, Before: r.available, After: r.available})
 }
 
 // HoursOnly judges after an officer has given the hours without credits. Nothing else is asked, and the completion does not
@@ -70,8 +67,7 @@ func (pr *Prepared) Approve(s Standing) Assessment {
 func (pr *Prepared) HoursOnly(s Standing) Assessment {
 	r := newRun(pr, s)
 	r.countHours()
-	r.say(Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: HoursOnly})
-	return r.settle(false)
+	return r.settle(false, Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: HoursOnly})
 }
 
 // A run is one judgement on its way through the stages. Amounts are plain integers here: minutes until the conversion,
@@ -100,7 +96,7 @@ func (r *run) say(reason Reason) { r.reasons = append(r.reasons, reason) }
 
 // fault ends the chain of numbers where a condition could not be worked out.
 func (r *run) fault(stage ledgerv1.Stage, minutes int64) {
-	if stage > ledgerv1.Stage_STAGE_CONVERSION {
+	if stage > ledgerv1.Stage_STAGE_CONVERSION && stage != ledgerv1.Stage_STAGE_POINTS {
 		minutes = 0
 	}
 	r.say(Reason{Stage: stage, Rule: PolicyError, Before: minutes})
@@ -244,8 +240,9 @@ func (r *run) hold(before int64) Assessment {
 	return a
 }
 
-// settle is the end of what counts. Credited says whether nobody has refused credit before the conversion.
-func (r *run) settle(credited bool) Assessment {
+// settle is the end of what counts. Credited says whether nobody has refused credit before the conversion; decided is what an
+// officer decided, if one did.
+func (r *run) settle(credited bool, decided ...Reason) Assessment {
 	a := Assessment{Outcome: ledgerv1.Outcome_OUTCOME_NO_CREDIT, Hours: r.years(), Days: r.limited}
 	something := r.counted > 0 || r.total > 0
 	a.GroupStands = credited && something && r.grouped()
@@ -265,8 +262,37 @@ func (r *run) settle(credited bool) Assessment {
 			a.Usage[i] = Usage{key, unit.Credits(r.available)}
 		}
 	}
+	r.reasons = append(r.reasons, decided...)
+	a.Points, a.PointsLapseDay = r.reward()
 	a.Reasons = r.reasons
 	return a
+}
+
+// reward is the stage of points: so many for the minutes that count, and the day on which they lapse.
+func (r *run) reward() (unit.Points, Day) {
+	rule := r.points
+	if r.faults.has(ledgerv1.Stage_STAGE_POINTS) {
+		r.fault(ledgerv1.Stage_STAGE_POINTS, r.counted)
+		return 0, 0
+	}
+	if rule == nil || r.counted == 0 {
+		return 0, 0
+	}
+	// At most 10⁵ minutes × 10³ × 10³ over 10⁶ × 10³ × 10⁶: all within int64.
+	step := rule.GetStepMilliPoints()
+	points := r.counted * 1000 / (rule.GetMinutesPerPoint() * step) * step
+	reason := Reason{Stage: ledgerv1.Stage_STAGE_POINTS, Rule: rule.GetId(), Before: r.counted, Limit: rule.GetMinutesPerPoint()}
+	if r.older {
+		plain, factor := points, rule.GetAgeFactor()
+		points = r.counted * 1000 * int64(factor.GetNumerator()) / (rule.GetMinutesPerPoint() * int64(factor.GetDenominator()) * step) * step
+		reason.Carried = points - plain
+	}
+	reason.After = points
+	r.say(reason)
+	if points == 0 || rule.GetLapse() != policyv1.PointsRule_LAPSE_YEAR_END {
+		return unit.Points(points), 0
+	}
+	return unit.Points(points), newYear(r.endDay.Year() + 1)
 }
 
 // expires is the stage of validity.

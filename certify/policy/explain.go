@@ -20,6 +20,7 @@ func (p *Policy) Explain(r Reason, lang string) string {
 	}
 	minutes := func(n int64) string { return p.minutes(n, lang) }
 	credits := func(n int64) string { return creditWords(n, lang) }
+	points := func(n int64) string { return pointWords(n, lang) }
 	before, after, limit, carried := credits, credits, credits, credits
 	switch r.Stage {
 	case ledgerv1.Stage_STAGE_ELIGIBILITY, ledgerv1.Stage_STAGE_HOURS, ledgerv1.Stage_STAGE_DUPLICATES:
@@ -33,6 +34,8 @@ func (p *Policy) Explain(r Reason, lang string) string {
 		carried = limit
 	case ledgerv1.Stage_STAGE_VALIDITY:
 		limit = func(n int64) string { return monthWords(n, lang) }
+	case ledgerv1.Stage_STAGE_POINTS:
+		before, after, limit, carried = minutes, points, minutes, points
 	case ledgerv1.Stage_STAGE_UNSPECIFIED, ledgerv1.Stage_STAGE_CAPS, ledgerv1.Stage_STAGE_DECISION:
 	}
 	return fill(words, before(r.Before), after(r.After), limit(r.Limit), carried(r.Carried))
@@ -52,6 +55,10 @@ func (p *Policy) ruleWords(r Reason) Text {
 	case ledgerv1.Stage_STAGE_ROUNDING:
 		if r.Carried == 0 && p.carries(r.Rule) { // its words say what is carried
 			return Text{}
+		}
+	case ledgerv1.Stage_STAGE_POINTS:
+		if r.Carried > 0 {
+			return text(p.ageWords[r.Rule])
 		}
 	default:
 	}
@@ -157,6 +164,13 @@ func builtInStage(r Reason) Text {
 		return Text{ZH: "学分自学习结束之日起 {limit}内有效。", EN: "The credits are valid for {limit} from the end of the learning."}
 	case ledgerv1.Stage_STAGE_DECISION:
 		return Text{ZH: "认证员的决定。", EN: "The decision of an officer."}
+	case ledgerv1.Stage_STAGE_POINTS:
+		if r.Carried > 0 {
+			return Text{
+				ZH: "学习 {before} 得 {after}，其中年龄优待 {carried}。", EN: "{before} of learning give {after}, {carried} of them for age.",
+			}
+		}
+		return Text{ZH: "学习 {before} 得 {after}。", EN: "{before} of learning give {after}."}
 	case ledgerv1.Stage_STAGE_UNSPECIFIED:
 		return Text{}
 	default:
@@ -216,14 +230,23 @@ func (p *Policy) minutes(n int64, lang string) string {
 
 // creditWords says milli-credits without idle zeros: "0.5 学分", "1 credit".
 func creditWords(n int64, lang string) string {
-	number := strings.TrimSuffix(strings.TrimRight(unit.Credits(n).String(), "0"), ".")
+	return amountWords(unit.Credits(n).String(), "学分", "credit", lang)
+}
+
+// pointWords says milli-points without idle zeros: "1.8 积分", "1 point".
+func pointWords(n int64, lang string) string {
+	return amountWords(unit.Points(n).String(), "积分", "point", lang)
+}
+
+func amountWords(amount, zh, en, lang string) string {
+	number := strings.TrimSuffix(strings.TrimRight(amount, "0"), ".")
 	switch {
 	case isChinese(lang):
-		return number + " 学分"
+		return number + " " + zh
 	case number == "1":
-		return number + " credit"
+		return number + " " + en
 	default:
-		return number + " credits"
+		return number + " " + en + "s"
 	}
 }
 

@@ -20,7 +20,8 @@ const (
 	maxSessionLength = 366 * 24 * time.Hour
 )
 
-// A Fact is one completion with its course and its platform, and nothing of the account: what conditions see.
+// A Fact is one completion with its course and its platform, and of the account nothing but the birth date: what conditions
+// see.
 type Fact struct {
 	Mode       statementv1.Mode
 	Sessions   []Session // 1 to [MaxSessions], in order of time; learning ended when the last one did
@@ -45,6 +46,10 @@ type Fact struct {
 
 	// Suspect: signed in a window in which others may have had the key. An officer decides, at the highest risk.
 	Suspect bool
+
+	// Born is midnight UTC of the learner's birth date; the zero time where it is unknown. It is all that a fact has of the
+	// account, and only rules on points see it: it is looked at where [Policy.AsksAge] says so.
+	Born time.Time
 }
 
 // A Session is one stretch of learning.
@@ -107,6 +112,21 @@ func modeName(mode statementv1.Mode) string {
 	}
 }
 
+// age is the learner's whole years on a day; false where the birth date is unknown or lies after it. Who was born on 29
+// February is a year older on 1 March where the year has no such day.
+func (f *Fact) age(on Day) (int, bool) {
+	if f.Born.IsZero() {
+		return 0, false
+	}
+	year, month, day := on.time().Date()
+	born, bornMonth, bornDay := f.Born.Date()
+	age := year - born
+	if month < bornMonth || month == bornMonth && day < bornDay {
+		age--
+	}
+	return max(age, 0), age >= 0
+}
+
 // A variable is what conditions can ask of a fact.
 type variable struct {
 	name string
@@ -114,6 +134,12 @@ type variable struct {
 	// most characters of a string, from which costs are worked out before publishing
 	most uint64
 }
+
+// Variables that only conditions on points may ask for.
+const (
+	ageVariable      = "age"
+	ageKnownVariable = "age_known"
+)
 
 func variables() []variable {
 	return []variable{
@@ -143,6 +169,8 @@ func variables() []variable {
 		{"equivalence_group", cel.StringType, 128},
 		{"course_from", cel.TimestampType, 0},
 		{"course_until", cel.TimestampType, 0},
+		{ageVariable, cel.IntType, 0},
+		{ageKnownVariable, cel.BoolType, 0},
 	}
 }
 
@@ -211,6 +239,12 @@ func (a *activation) ResolveName(name string) (any, bool) {
 			return types.Timestamp{Time: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}, true
 		}
 		return types.Timestamp{Time: (f.CourseUntil + 1).start(a.policy.zone)}, true
+	case ageVariable:
+		age, _ := f.age(a.endDay)
+		return types.Int(age), true
+	case ageKnownVariable:
+		_, known := f.age(a.endDay)
+		return types.Bool(known), true
 	}
 	return nil, false
 }

@@ -14,7 +14,7 @@ var (
 	ErrDay = errors.New("day")
 )
 
-// An Error is one fault of a policy and where it is. It wraps [ErrPolicy].
+// An Error is one fault of a policy and where it is. It wraps [ErrPolicy]. A warning has the same form, and refuses nothing.
 type Error struct {
 	Line   int    // from 1; 0 where the fault is nowhere in particular
 	Column int    // from 1, in characters; 0 where the line is all that is known
@@ -41,22 +41,22 @@ func (e *Error) Error() string {
 // Unwrap gives [ErrPolicy].
 func (*Error) Unwrap() error { return ErrPolicy }
 
-// Faults are the faults inside what [Compile] answered, in the order of the text.
+// Faults are the faults inside what [Compile] answered, in the order of the text, however deep they are wrapped.
 func Faults(err error) []*Error {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+	switch err := err.(type) {
+	case *Error:
+		return []*Error{err}
+	case interface{ Unwrap() []error }:
 		var all []*Error
-		for _, err := range joined.Unwrap() {
-			all = append(all, Faults(err)...)
+		for _, one := range err.Unwrap() {
+			all = append(all, Faults(one)...)
 		}
 		return all
+	case interface{ Unwrap() error }:
+		return Faults(err.Unwrap())
+	default:
+		return nil
 	}
-	if one, ok := errors.AsType[*Error](err); ok {
-		return []*Error{one}
-	}
-	return nil
 }
 
 // join makes one error of faults: sorted, each said once, and no check's complaint where the YAML itself is wrong.

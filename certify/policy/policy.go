@@ -34,6 +34,9 @@
 //	review        Every rule that holds, and the bank's own causes: an officer decides. So does one where more completions of
 //	              the course, or on the site, ended within the hour than a rule on rates believes.
 //	validity      The first rule that holds.
+//	points        The first rule that holds gives reward points for the minutes that count, multiplied by its age factor and
+//	              then rounded down. Points are a ledger of their own: their Reason has minutes before and milli-points
+//	              after, stands beside the chain, and its Carried is what the age factor added.
 //
 // # Outcomes
 //
@@ -64,6 +67,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -79,6 +83,7 @@ type Policy struct {
 	from          Day
 	until         Day
 	closedThrough Day
+	places        map[string]place // of the fields at the top
 
 	categories  map[string]*policyv1.Category
 	eligibility []eligibilityRule
@@ -91,10 +96,13 @@ type Policy struct {
 	review      []reviewRule
 	rates       []rateRule
 	validity    []validityRule
+	points      []pointsRule
 
 	words       map[string]*policyv1.Text // by the name of the rule; nil where the rule has none
+	ageWords    map[string]*policyv1.Text // the same, of age factors
 	coarsest    int64                     // largest step of all rounding rules, in milli-credits
-	learnedHour int64                     // minutes of a learning hour
+	asksAge     bool
+	learnedHour int64 // minutes of a learning hour
 }
 
 // The rules with their conditions compiled.
@@ -133,6 +141,10 @@ type (
 	}
 	validityRule struct {
 		*policyv1.ValidityRule
+		when condition
+	}
+	pointsRule struct {
+		*policyv1.PointsRule
 		when condition
 	}
 )
@@ -207,6 +219,14 @@ func (p *Policy) Zone() *time.Location { return p.zone }
 
 // LearningHour is the minutes of one learning hour (学时).
 func (p *Policy) LearningHour() int { return int(p.learnedHour) }
+
+// AsksAge says whether a rule on points asks for the learner's age, so that a [Fact] needs the birth date.
+func (p *Policy) AsksAge() bool { return p.asksAge }
+
+// VerifiedToSpend says whether points under some rule can be spent from a verified account alone.
+func (p *Policy) VerifiedToSpend() bool {
+	return slices.ContainsFunc(p.points, func(r pointsRule) bool { return r.GetVerifiedToSpend() })
+}
 
 // Message is a copy of what the YAML says.
 func (p *Policy) Message() *policyv1.Policy { return proto.CloneOf(p.message) }

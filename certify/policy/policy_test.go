@@ -22,6 +22,7 @@ const (
 	review      = ledgerv1.Stage_STAGE_REVIEW
 	validity    = ledgerv1.Stage_STAGE_VALIDITY
 	decision    = ledgerv1.Stage_STAGE_DECISION
+	points      = ledgerv1.Stage_STAGE_POINTS
 
 	awarded   = ledgerv1.Outcome_OUTCOME_AWARDED
 	noCredit  = ledgerv1.Outcome_OUTCOME_NO_CREDIT

@@ -34,6 +34,8 @@ type Prepared struct {
 	rounding   *policyv1.RoundingRule
 	validity   *policyv1.ValidityRule
 	crowds     []Crowd
+	points     *policyv1.PointsRule
+	older      bool // the age factor of points applies
 
 	sessionBuffer [2]SessionTime // most completions have no more
 	dayBuffer     [4]Day
@@ -131,6 +133,7 @@ func (pr *Prepared) ask() {
 		}
 	}
 	pr.askCrowds(a)
+	pr.askPoints(a)
 	var asked []cause
 	for i := range p.review {
 		if r := &p.review[i]; pr.holds(ledgerv1.Stage_STAGE_REVIEW, &r.when, a) {
@@ -138,6 +141,21 @@ func (pr *Prepared) ask() {
 		}
 	}
 	pr.causes = append(pr.ownCauses(), asked...)
+}
+
+func (pr *Prepared) askPoints(a *activation) {
+	for i := range pr.policy.points {
+		r := &pr.policy.points[i]
+		if !pr.mayHold(ledgerv1.Stage_STAGE_POINTS, &r.when, a) {
+			continue
+		}
+		pr.points = r.PointsRule
+		if factor := r.GetAgeFactor(); factor != nil {
+			age, known := pr.fact.age(pr.endDay)
+			pr.older = known && age >= int(factor.GetFromAge())
+		}
+		return
+	}
 }
 
 // askCaps writes the keys of all caps into one string: there are several for every completion.

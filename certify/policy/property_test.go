@@ -41,6 +41,9 @@ func anyFact(t *rapid.T) policy.Fact {
 		start = end.Add(time.Duration(rapid.IntRange(0, 24*60).Draw(t, "pause")) * time.Minute)
 	}
 	f.PostedAt = start.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "late")) * 24 * time.Hour)
+	if rapid.Bool().Draw(t, "has birth date") {
+		f.Born = time.Date(rapid.IntRange(1940, 1990).Draw(t, "born"), 3, 1, 0, 0, 0, 0, time.UTC)
+	}
 	if rapid.Bool().Draw(t, "has score") {
 		f.Score = new(rapid.Int32Range(0, 100).Draw(t, "score"))
 	}
@@ -165,6 +168,17 @@ func check(t *rapid.T, f policy.Fact, a *account, got policy.Assessment) {
 		}
 	}
 	checkChain(t, got)
+	// The default policy: a point an hour, a fifth more from sixty on, and none for certificates and degrees.
+	points := int64(counted(got)) * 1000 / 6000 * 100
+	if age := f.Sessions[len(f.Sessions)-1].End.In(time.FixedZone("", 8*3600)).AddDate(0, -2, 0).Year() - f.Born.Year(); age >= 60 && age < 120 {
+		points = int64(counted(got)) * 20 / 100 * 100
+	}
+	if f.Mode == achievement {
+		points = 0
+	}
+	if int64(got.Points) != points || (points > 0) != (got.PointsLapseDay != 0) {
+		t.Fatalf("%d milli-points for %d minutes, born %v: %+v", got.Points, counted(got), f.Born, got)
+	}
 	switch got.Outcome {
 	case inReview:
 		rest := got
@@ -205,12 +219,21 @@ func checkChain(t *rapid.T, got policy.Assessment) {
 		if r.Stage < last.Stage {
 			t.Fatalf("stages out of order: %+v", got)
 		}
+		if r.Stage == points { // beside the chain
+			if i != len(got.Reasons)-1 || r.Before != int64(counted(got)) || r.After != int64(got.Points) {
+				t.Fatalf("points beside the others: %+v", got)
+			}
+			continue
+		}
 		inMinutes := last.Stage < conversion
 		if (inMinutes == (r.Stage <= conversion)) && r.Before != last.After {
 			t.Fatalf("%+v does not follow %+v in %+v", r, last, got.Reasons)
 		}
 	}
 	last := got.Reasons[len(got.Reasons)-1]
+	if last.Stage == points && len(got.Reasons) > 1 {
+		last = got.Reasons[len(got.Reasons)-2]
+	}
 	if last.Stage > conversion && last.After != int64(got.Available) {
 		t.Fatalf("the chain ends in %d, not in %v: %+v", last.After, got.Available, got.Reasons)
 	}

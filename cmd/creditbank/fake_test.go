@@ -478,6 +478,11 @@ func (f fakePortfolio) GetPortfolio(ctx context.Context, r *creditbankv1.GetPort
 		Categories: []*creditbankv1.CategoryTotals{
 			{Category: "arts", Name: &creditbankv1.Text{Zh: "人文艺术", En: "humanities and arts"}, Totals: totals},
 		},
+		Points: &creditbankv1.PointTotals{
+			MilliPoints: 5400, LapsedMilliPoints: 600, WaitsForVerification: true, Lapses: []*creditbankv1.PointLapse{
+				{LastDate: "2026-12-31", MilliPoints: 3600}, {MilliPoints: 1800},
+			},
+		},
 		Requirements: []*creditbankv1.RequirementProgress{{
 			Year: 2026, Rule: "year", Minutes: 270, RequiredMinutes: 4050, ProfessionalMinutes: 0, RequiredProfessionalMinutes: 2700,
 			Words: &creditbankv1.Text{Zh: "每年至少 90 学时", En: "at least 90 hours a year"},
@@ -500,6 +505,7 @@ func (f fakePortfolio) ListPortfolioEntries(
 				Words: &creditbankv1.Text{Zh: "面授 16 学时计 1 学分", En: "16 classroom hours make 1 credit"},
 			},
 			{Stage: ledgerv1.Stage_STAGE_ROUNDING, Rule: "tenth", Before: 125, After: 100},
+			{Stage: ledgerv1.Stage_STAGE_POINTS, Rule: "hour", Before: 90, After: 1800, Limit: 60},
 		}
 	}
 	page := len(r.GetPageToken())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
@@ -50,6 +51,7 @@ func (c *portfolioCommand) Run(ctx context.Context, g *globals, p *process) erro
 	l := g.language(p)
 	fmt.Fprintf(p.stdout, l.say("账户 %s，共 %d 条学习记录\n\n", "Account %s, %d entries\n\n"), clean(portfolio.GetAccountId()), portfolio.GetEntryCount())
 	printTotals(p, l, portfolio)
+	printPoints(p, l, portfolio.GetPoints())
 	printRequirements(p, l, portfolio.GetRequirements())
 	printEntries(p, l, portfolio)
 	return nil
@@ -97,6 +99,27 @@ func printTotals(p *process, l language, portfolio *creditbankv1.Portfolio) {
 	}
 	line(l.say("合计", "all"), portfolio.GetTotals())
 	t.write(p.stdout)
+}
+
+// printPoints shows the reward points, apart from the credits: they are none.
+func printPoints(p *process, l language, points *creditbankv1.PointTotals) {
+	if points.GetMilliPoints() == 0 && points.GetLapsedMilliPoints() == 0 {
+		return
+	}
+	fmt.Fprintf(p.stdout, l.say("\n积分（不是学分）：%v\n", "\nReward points, which are no credits: %v\n"), unit.Points(points.GetMilliPoints()))
+	for _, lapse := range points.GetLapses() {
+		if date := clean(lapse.GetLastDate()); date != "" {
+			fmt.Fprintf(p.stdout, l.say("  %v 可用至 %s，逾期失效\n", "  %v until %s, then they lapse\n"), unit.Points(lapse.GetMilliPoints()), date)
+		} else {
+			fmt.Fprintf(p.stdout, l.say("  %v 长期有效\n", "  %v that do not lapse\n"), unit.Points(lapse.GetMilliPoints()))
+		}
+	}
+	if lapsed := points.GetLapsedMilliPoints(); lapsed != 0 {
+		fmt.Fprintf(p.stdout, l.say("  %v 已失效\n", "  %v have lapsed\n"), unit.Points(lapsed))
+	}
+	if points.GetWaitsForVerification() {
+		fmt.Fprintln(p.stdout, l.say("  身份核验后方可使用", "  they can be spent once the account is verified"))
+	}
 }
 
 func printRequirements(p *process, l language, requirements []*creditbankv1.RequirementProgress) {

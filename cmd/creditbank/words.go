@@ -91,6 +91,8 @@ func (l language) stage(s ledgerv1.Stage) string {
 		return l.say("有效期", "validity")
 	case ledgerv1.Stage_STAGE_DECISION:
 		return l.say("认证员决定", "decision")
+	case ledgerv1.Stage_STAGE_POINTS:
+		return l.say("积分", "points")
 	default:
 		return s.String()
 	}
@@ -131,6 +133,10 @@ func (l language) minutes(n int64) string { return fmt.Sprintf(l.say("%d 分钟"
 
 func (l language) credits(milli int64) string { return unit.Credits(milli).String() }
 
+func (l language) points(milli int64) string {
+	return fmt.Sprintf(l.say("%v 积分", "%v points"), unit.Points(milli))
+}
+
 func (l language) yes(b bool) string {
 	if b {
 		return l.say("是", "yes")
@@ -138,10 +144,13 @@ func (l language) yes(b bool) string {
 	return l.say("否", "no")
 }
 
-// reason is one line of why a number is what it is. The unit changes from minutes to credits in conversion.
+// reason is one line of why a number is what it is. The unit changes from minutes to credits in conversion, and from minutes to
+// points in that stage.
 func (l language) reason(r *creditbankv1.Reason) string {
 	before, after := l.minutes(r.GetBefore()), l.minutes(r.GetAfter())
 	switch {
+	case r.GetStage() == ledgerv1.Stage_STAGE_POINTS:
+		after = l.points(r.GetAfter())
 	case r.GetStage() > ledgerv1.Stage_STAGE_CONVERSION:
 		before, after = l.credits(r.GetBefore()), l.credits(r.GetAfter())
 	case r.GetStage() == ledgerv1.Stage_STAGE_CONVERSION:

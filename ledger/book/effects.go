@@ -9,8 +9,12 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
 
-// maxCredits bounds what is issued in a category of an account, in milli-credits, so that no sum leaves 64 bits.
-const maxCredits = 1 << 60
+const (
+	// maxCredits bounds what is issued in a category of an account, in milli-credits, so that no sum leaves 64 bits.
+	maxCredits = 1 << 60
+	// maxPoints bounds the points of an account that lapse on one day, and their changes, in milli-points.
+	maxPoints = 1 << 60
+)
 
 // addEffects adds all deltas of an entry. New lots become lots of item.
 func (s *State) addEffects(
@@ -50,6 +54,9 @@ func (s *State) addEffects(
 		if err := addRemainder(account, item.GetCourse(), effects.GetRemainder()); err != nil {
 			return err
 		}
+	}
+	if err := addPoints(account, item, effects.GetPoints()); err != nil {
+		return err
 	}
 	if group := effects.GetGroup(); group != nil {
 		setGroup(account, group)
@@ -95,6 +102,9 @@ func (s *State) replace(
 		if err := addRemainder(account, item.GetCourse(), reversal.GetRemainder()); err != nil {
 			return err
 		}
+	}
+	if err := addPoints(account, item, reversal.GetPoints()); err != nil {
+		return err
 	}
 	return s.noteChange(e, item)
 }
@@ -267,6 +277,33 @@ func addRemainder(account *ledgerv1.AccountRow, course uint64, delta int64) erro
 		return fmt.Errorf("%w: less than no minutes of course %d are left", ErrInconsistent, course)
 	case left == 0:
 		account.Remainders = slices.Delete(account.Remainders, i, i+1)
+	}
+	return nil
+}
+
+// addPoints adds reward points, which are a completion's, to those that lapse on the same day.
+func addPoints(account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem, deltas []*ledgerv1.Points) error {
+	if len(deltas) > 0 && item == nil {
+		return fmt.Errorf("%w: points belong to a completion", ErrInconsistent)
+	}
+	for _, delta := range deltas {
+		n := delta.GetMilliPoints()
+		if n > maxPoints || n < -maxPoints {
+			return fmt.Errorf("%w: more points than there can be", ErrInconsistent)
+		}
+		i := slices.IndexFunc(account.GetPoints(), func(p *ledgerv1.Points) bool { return p.GetLapsesDay() == delta.GetLapsesDay() })
+		if i < 0 {
+			i = len(account.GetPoints())
+			account.Points = append(account.Points, &ledgerv1.Points{LapsesDay: delta.GetLapsesDay()})
+		}
+		account.Points[i].MilliPoints += n
+		item.MilliPoints += n
+		switch sum := account.Points[i].GetMilliPoints(); {
+		case sum < 0 || sum > maxPoints || item.GetMilliPoints() < 0:
+			return fmt.Errorf("%w: less than no points, or more than there can be, lapse on day %d", ErrInconsistent, delta.GetLapsesDay())
+		case sum == 0:
+			account.Points = slices.Delete(account.Points, i, i+1)
+		}
 	}
 	return nil
 }

@@ -89,6 +89,13 @@ func (m *machine) accountMisfits(t *rapid.T, all map[string]*ledgerv1.Entry) {
 	}})
 	all["lot of another category"] = lots(&ledgerv1.Lot{Category: "health", Available: 5})
 	all["lot of nobody"] = released(id, &ledgerv1.Effects{Lots: []*ledgerv1.Lot{{Category: "arts", Available: 5}}})
+	all["points of nobody"] = released(id, &ledgerv1.Effects{Points: []*ledgerv1.Points{{MilliPoints: 1}}})
+	all["points below zero"] = effects(&ledgerv1.Effects{Points: []*ledgerv1.Points{{LapsesDay: 7, MilliPoints: -1}}})
+	all["points of another"] = effects(&ledgerv1.Effects{Points: []*ledgerv1.Points{
+		{LapsesDay: 7, MilliPoints: 5}, {LapsesDay: 8, MilliPoints: 5}, {LapsesDay: 7, MilliPoints: -6},
+	}})
+	all["points beyond all"] = effects(&ledgerv1.Effects{Points: []*ledgerv1.Points{{MilliPoints: math.MaxInt64}}})
+	all["points that burst the sum"] = effects(&ledgerv1.Effects{Points: []*ledgerv1.Points{{MilliPoints: 1 << 60}, {MilliPoints: 1 << 60}}})
 	all["remainder of nobody"] = released(id, &ledgerv1.Effects{Remainder: 5})
 	all["session of nobody"] = released(id, &ledgerv1.Effects{Sessions: []*ledgerv1.SessionTime{{Day: 1}}})
 	all["daily minutes of nobody"] = released(id, &ledgerv1.Effects{Days: []*ledgerv1.DayMinutes{{Day: 1, Minutes: 1}}})

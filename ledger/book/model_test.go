@@ -170,6 +170,11 @@ func gain(t *rapid.T, a *naiveAccount, course uint64, category string, endDay in
 			f.Usage = append(f.Usage, &ledgerv1.CapUsage{Key: rapid.SampledFrom([]string{"year/2026", "life"}).Draw(t, "cap"), MilliCredits: n})
 		}
 	}
+	for range rapid.IntRange(0, 2).Draw(t, "points") {
+		f.Points = append(f.Points, &ledgerv1.Points{
+			LapsesDay: rapid.SampledFrom([]int32{0, 20454, 20819}).Draw(t, "lapses"), MilliPoints: rapid.Int64Range(1, 2000).Draw(t, "milli-points"),
+		})
+	}
 	f.Remainder = rapid.Int64Range(-a.remainders[course], 80).Draw(t, "remainder")
 	if rapid.Bool().Draw(t, "daily") {
 		f.Days = append(f.Days, &ledgerv1.DayMinutes{Day: endDay - 1, Rule: "online", Minutes: minutes.Draw(t, "minutes")})
@@ -193,7 +198,8 @@ func (m *machine) record(t *rapid.T) {
 		fact.Effects = gain(t, a, course, fact.GetCategory(), fact.GetEndDay())
 		m.standFor(t, a, fact)
 	case ledgerv1.Outcome_OUTCOME_NO_CREDIT:
-		fact.Effects = &ledgerv1.Effects{Hours: gain(t, a, course, fact.GetCategory(), fact.GetEndDay()).GetHours()}
+		gained := gain(t, a, course, fact.GetCategory(), fact.GetEndDay())
+		fact.Effects = &ledgerv1.Effects{Hours: gained.GetHours(), Points: gained.GetPoints()}
 	case ledgerv1.Outcome_OUTCOME_IN_REVIEW:
 		fact.Causes, fact.Risk = []string{"posted-late"}, rapid.Uint32Range(1, 5).Draw(t, "risk")
 	}
@@ -223,6 +229,7 @@ func (m *machine) standFor(t *rapid.T, a *naiveAccount, fact *ledgerv1.Completio
 		back := a.takeBack(prior)
 		fact.Effects.Replaces = &ledgerv1.Reversal{
 			Completion: prior.ref(), Hours: back.GetHours(), Usage: back.GetUsage(), Days: back.GetDays(), Remainder: back.GetRemainder(),
+			Points: back.GetPoints(),
 		}
 		fact.Effects.LotChanges = prior.reversed()
 	}
@@ -451,6 +458,17 @@ func (m *machine) checkAccount(t *rapid.T, id unit.AccountID, want *naiveAccount
 	if !maps.Equal(hours, want.hours) || !maps.Equal(usage, want.usage) || !maps.Equal(remainders, want.remainders) {
 		t.Fatalf("hours %v, usage %v, remainders %v; not %v, %v, %v", hours, usage, remainders, want.hours, want.usage, want.remainders)
 	}
+	points, given := make(map[int32]int64), int64(0)
+	for _, p := range a.GetPoints() {
+		points[p.GetLapsesDay()] += p.GetMilliPoints()
+		given -= p.GetMilliPoints()
+	}
+	for _, item := range want.items {
+		given += item.points
+	}
+	if !maps.Equal(points, want.points) || given != 0 || len(points) != len(a.GetPoints()) {
+		t.Fatalf("points %v, not %v; the completions have %d more", a.GetPoints(), want.points, given)
+	}
 	if !slices.EqualFunc(a.GetGroups(), want.groups, func(x, y *ledgerv1.GroupChange) bool { return proto.Equal(x, y) }) {
 		t.Fatalf("groups %v, not %v", a.GetGroups(), want.groups)
 	}
@@ -465,7 +483,7 @@ func (m *machine) checkItems(t *rapid.T, id unit.AccountID, a *ledgerv1.AccountR
 		w := want.items[index]
 		item, err := m.state.Completion(id, w.ref())
 		if err != nil || item.GetChangedIndex() != w.changed || item.GetOrganization() != w.organization || item.GetCourse() != w.course ||
-			item.GetCategory() != w.category || item.GetOutcome() != w.outcome || item.GetMinutes() != w.minutes || item.GetEndDay() != w.endDay ||
+			item.GetCategory() != w.category || item.GetOutcome() != w.outcome || item.GetMinutes() != w.minutes || item.GetMilliPoints() != w.points || item.GetEndDay() != w.endDay ||
 			item.GetCasePlusOne() != w.open || item.GetDecidedPlusOne() != w.decided || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
 			len(item.GetLots()) != len(w.lots) {
 			t.Fatalf("completion %v, %v, not %+v", item, err, w)

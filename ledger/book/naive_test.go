@@ -65,6 +65,7 @@ type naiveAccount struct {
 	hours       map[naiveYear]int64
 	usage       map[string]int64
 	remainders  map[uint64]int64
+	points      map[int32]int64 // by the day on which they lapse
 	groups      []*ledgerv1.GroupChange
 	items       map[uint64]*naiveItem
 	sessions    map[int32][]*ledgerv1.DaySession
@@ -78,7 +79,7 @@ type naiveItem struct {
 	category             string
 	outcome              ledgerv1.Outcome
 	endDay               int32
-	minutes              int64
+	minutes, points      int64
 	lots                 []*naiveLot
 	open, decided        uint64 // plus one
 	effectsIn            []uint64
@@ -134,7 +135,7 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		n.accounts[string(fact.AccountOpened.GetAccount())] = &naiveAccount{
 			opened: e.GetIndex(), status: fact.AccountOpened.GetStatus(), home: fact.AccountOpened.GetHome(),
 			minutes: make(map[string]int64), credits: make(map[string]*amounts), issued: make(map[string]int64),
-			hours: make(map[naiveYear]int64), usage: make(map[string]int64), remainders: make(map[uint64]int64),
+			hours: make(map[naiveYear]int64), usage: make(map[string]int64), remainders: make(map[uint64]int64), points: make(map[int32]int64),
 			items: make(map[uint64]*naiveItem), sessions: make(map[int32][]*ledgerv1.DaySession), days: make(map[naiveDay]int64),
 		}
 		n.requested(e, fact.AccountOpened.GetActor(), fact.AccountOpened.GetRequest())
@@ -273,6 +274,7 @@ func (n *naive) effects(e *ledgerv1.Entry, a *naiveAccount, item *naiveItem, f *
 	a.addUsage(item, f.GetUsage())
 	if item != nil {
 		a.addRemainder(item, f.GetRemainder())
+		a.addPoints(item, f.GetPoints())
 	}
 	if g := f.GetGroup(); g != nil {
 		a.groups = slices.DeleteFunc(a.groups, func(o *ledgerv1.GroupChange) bool { return o.GetGroup() == g.GetGroup() })
@@ -287,6 +289,7 @@ func (n *naive) effects(e *ledgerv1.Entry, a *naiveAccount, item *naiveItem, f *
 		a.addUsage(prior, r.GetUsage())
 		a.addDays(prior, r.GetDays())
 		a.addRemainder(prior, r.GetRemainder())
+		a.addPoints(prior, r.GetPoints())
 		n.note(e, prior)
 	}
 	for _, s := range f.GetSessions() {
@@ -349,6 +352,16 @@ func (a *naiveAccount) addRemainder(item *naiveItem, minutes int64) {
 	item.contributed.Remainder += minutes
 }
 
+func (a *naiveAccount) addPoints(item *naiveItem, points []*ledgerv1.Points) {
+	for _, p := range points {
+		if a.points[p.GetLapsesDay()] += p.GetMilliPoints(); a.points[p.GetLapsesDay()] == 0 {
+			delete(a.points, p.GetLapsesDay())
+		}
+		item.points += p.GetMilliPoints()
+		item.contributed.Points = append(item.contributed.Points, p)
+	}
+}
+
 // takeBack is what undoes all that an item contributes, the remainder as far as it is there.
 func (a *naiveAccount) takeBack(item *naiveItem) *ledgerv1.Effects {
 	back := new(ledgerv1.Effects)
@@ -372,6 +385,13 @@ func (a *naiveAccount) takeBack(item *naiveItem) *ledgerv1.Effects {
 		return cmp.Or(cmp.Compare(x.day, y.day), cmp.Compare(x.rule, y.rule))
 	}) {
 		back.Days = append(back.Days, &ledgerv1.DayMinutes{Day: k.day, Rule: k.rule, Minutes: days[k]})
+	}
+	points := make(map[int32]int64)
+	for _, p := range item.contributed.GetPoints() {
+		points[p.GetLapsesDay()] -= p.GetMilliPoints()
+	}
+	for _, day := range slices.Sorted(maps.Keys(points)) {
+		back.Points = append(back.Points, &ledgerv1.Points{LapsesDay: day, MilliPoints: points[day]})
 	}
 	back.Remainder = max(-item.contributed.GetRemainder(), -a.remainders[item.course])
 	return back

@@ -13,17 +13,26 @@ type Credits int64
 // Credit is one whole credit.
 const Credit Credits = 1000
 
+// Points is an amount of reward points (积分) in thousandths: one point is Points(1000). Points are no credits, and neither
+// ever becomes the other. It may be negative in a delta.
+type Points int64
+
 // Minutes is learned time in minutes. How many make one learning hour (学时) is a matter of policy, never of this type.
 type Minutes int64
 
 // String writes c with exactly three decimals: "1.250", "-0.001".
-func (c Credits) String() string {
-	sign, magnitude := "", uint64(c)
-	if c < 0 {
+func (c Credits) String() string { return thousandths(int64(c)) }
+
+// String writes p with exactly three decimals: "1.800".
+func (p Points) String() string { return thousandths(int64(p)) }
+
+func thousandths(n int64) string {
+	sign, magnitude := "", uint64(n)
+	if n < 0 {
 		sign, magnitude = "-", -magnitude // two's complement: right for the smallest int64 as well
 	}
-	thousandths := strconv.FormatUint(magnitude%1000, 10)
-	return sign + strconv.FormatUint(magnitude/1000, 10) + "." + "000"[len(thousandths):] + thousandths
+	rest := strconv.FormatUint(magnitude%1000, 10)
+	return sign + strconv.FormatUint(magnitude/1000, 10) + "." + "000"[len(rest):] + rest
 }
 
 // ParseCredits reads a decimal number of credits with at most three decimals and an optional minus: "3", "1.5",

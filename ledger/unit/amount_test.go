@@ -40,6 +40,9 @@ func TestCreditsText(t *testing.T) {
 		if got := credits.String(); got != want {
 			t.Errorf("Credits(%d) = %q, want %q", int64(credits), got, want)
 		}
+		if got := unit.Points(credits).String(); got != want {
+			t.Errorf("Points(%d) = %q, want %q", int64(credits), got, want)
+		}
 		if got, err := unit.ParseCredits(want); err != nil || got != credits {
 			t.Errorf("ParseCredits(%q) = %d, %v, want %d", want, int64(got), err, int64(credits))
 		}

@@ -157,6 +157,16 @@ func checkShape(number, pattern string) error {
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 
+// BirthDate is midnight UTC of the birth date that a number of GB 11643 holds; the zero time for every other document.
+func (d Document) BirthDate() time.Time {
+	switch d.Kind {
+	case ResidentIdentity, ResidencePermit, PermanentResidence:
+		return IdentityNumber(d.Number).BirthDate()
+	case HongKongMacaoPermit, TaiwanPermit, Passport:
+	}
+	return time.Time{}
+}
+
 // Masked is the number as a page may show it to someone who knows it already: its first and last character.
 func (d Document) Masked() string { return masked(d.Number) }
 

@@ -47,6 +47,30 @@ func TestParseDocument(t *testing.T) {
 	}
 }
 
+func TestDocumentBirthDate(t *testing.T) {
+	for _, test := range []struct {
+		kind   unit.DocumentKind
+		number string
+		want   string // empty: it holds none
+	}{
+		{unit.ResidentIdentity, "11010519491231002X", "1949-12-31"},
+		{unit.ResidencePermit, "810000199408230021", "1994-08-23"},
+		{unit.PermanentResidence, identityNumberFor(t, "91112419810803002"), "1981-08-03"},
+		{unit.PermanentResidence, "USA310083010101", ""},
+		{unit.HongKongMacaoPermit, "H12345678", ""},
+		{unit.TaiwanPermit, "12345678", ""},
+		{unit.Passport, "110105194912310", ""},
+	} {
+		got := ""
+		if birth := (unit.Document{Kind: test.kind, Number: test.number}).BirthDate(); !birth.IsZero() {
+			got = birth.Format("2006-01-02")
+		}
+		if got != test.want {
+			t.Errorf("%s: born %q, want %q", test.kind, got, test.want)
+		}
+	}
+}
+
 func TestParseDocumentRefuses(t *testing.T) {
 	permit := identityNumberFor(t, "81000019940823002")
 	permanent := identityNumberFor(t, "91112419810803002")

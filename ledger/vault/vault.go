@@ -85,7 +85,8 @@ type Config struct {
 	Rand io.Reader
 	// Now is the clock.
 	Now func() time.Time
-	// CacheAccounts is how many numbers, and how many keys, are kept in memory; 0 is DefaultCacheAccounts.
+	// CacheAccounts is how many numbers, how many keys and how many birth dates are kept in memory; 0 is
+	// DefaultCacheAccounts.
 	CacheAccounts int
 }
 
@@ -107,6 +108,7 @@ type Vault struct {
 	generation uint64
 	numbers    *lru.Cache[unit.AccountNumber, unit.AccountID]
 	sealers    *lru.Cache[unit.AccountID, *Sealer]
+	births     *lru.Cache[unit.AccountID, time.Time]
 }
 
 // Open opens the vault in an engine; in an empty one it begins a new vault. It answers [ErrFormat] or [ErrKeyset] when
@@ -134,9 +136,13 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault: cache: %v", err)
 	}
+	births, err := lru.New[unit.AccountID, time.Time](cfg.CacheAccounts)
+	if err != nil {
+		return nil, fmt.Errorf("vault: cache: %v", err)
+	}
 	v := &Vault{
 		engine: cfg.Engine, keys: keys, bank: cfg.BankID, random: newBuffered(cfg.Rand), now: cfg.Now,
-		numbers: numbers, sealers: sealers,
+		numbers: numbers, sealers: sealers, births: births,
 	}
 	v.writer.init(cfg.Engine, v.forgetAll)
 	if err := v.found(ctx); err != nil {
@@ -413,6 +419,21 @@ func (v *Vault) Person(ctx context.Context, id unit.AccountID) (Person, error) {
 	return v.openPerson(id, row)
 }
 
+// BirthDate is [Person.BirthDate] of the holder of an account, most often in memory: rules that ask for an age ask for every
+// completion. It answers [ErrUnknownAccount] or [ErrErased].
+func (v *Vault) BirthDate(ctx context.Context, id unit.AccountID) (time.Time, error) {
+	if birth, found := v.births.Get(id); found {
+		return birth, nil
+	}
+	generation := v.currentGeneration()
+	person, err := v.Person(ctx, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	v.remember(generation, func() { v.births.Add(id, person.BirthDate) })
+	return person.BirthDate, nil
+}
+
 func (v *Vault) currentGeneration() uint64 {
 	v.cache.RLock()
 	defer v.cache.RUnlock()
@@ -435,6 +456,7 @@ func (v *Vault) forget(id unit.AccountID) {
 	defer v.cache.Unlock()
 	v.generation++
 	v.sealers.Remove(id)
+	v.births.Remove(id)
 	for _, number := range v.numbers.Keys() {
 		if known, found := v.numbers.Peek(number); found && known == id {
 			v.numbers.Remove(number)
@@ -447,6 +469,7 @@ func (v *Vault) forgetAll() {
 	defer v.cache.Unlock()
 	v.generation++
 	v.sealers.Purge()
+	v.births.Purge()
 	v.numbers.Purge()
 }
 

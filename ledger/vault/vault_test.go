@@ -91,6 +91,32 @@ func same(a, b vault.Person) bool {
 	return birth && a == b
 }
 
+func TestBirthDate(t *testing.T) {
+	ctx := context.Background()
+	v := open(t, store.NewMemory(), newKeyset(t))
+	enroll(t, v, 1)
+	asked := func(n int, want time.Time, wantErr error) {
+		t.Helper()
+		for range 2 { // from the store, then from memory
+			if got, err := v.BirthDate(ctx, account(n)); !got.Equal(want) || !errors.Is(err, wantErr) {
+				t.Errorf("born %v, %v; not %v, %v", got, err, want, wantErr)
+			}
+		}
+	}
+	asked(1, person(1).BirthDate, nil)
+	asked(2, time.Time{}, vault.ErrUnknownAccount)
+	amended := person(1)
+	amended.BirthDate = time.Time{}
+	if err := v.Amend(ctx, account(1), amended); err != nil {
+		t.Fatal(err)
+	}
+	asked(1, time.Time{}, nil)
+	if err := v.Erase(ctx, account(1)); err != nil {
+		t.Fatal(err)
+	}
+	asked(1, time.Time{}, vault.ErrErased)
+}
+
 func TestEnroll(t *testing.T) {
 	ctx := context.Background()
 	engine, keys := store.NewMemory(), newKeyset(t)

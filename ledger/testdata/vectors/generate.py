@@ -109,7 +109,8 @@ ENUMS = {
     "CourseDecision": "COURSE_DECISION UNSPECIFIED ACCREDITED REFUSED RETIRED",
     "AccountStatus": "ACCOUNT_STATUS UNSPECIFIED PROVISIONAL VERIFIED FROZEN MERGED CLOSED ERASED",
     "Outcome": "OUTCOME UNSPECIFIED AWARDED IN_REVIEW NO_CREDIT DUPLICATE VOIDED REFUSED",
-    "Stage": "STAGE UNSPECIFIED ELIGIBILITY HOURS DUPLICATES CONVERSION CAPS ROUNDING REVIEW VALIDITY DECISION",
+    "Stage": "STAGE UNSPECIFIED ELIGIBILITY HOURS DUPLICATES CONVERSION CAPS ROUNDING REVIEW VALIDITY DECISION "
+             "POINTS",
     "CaseStep": "CASE_STEP UNSPECIFIED REJECTED HOURS_ONLY",
     "CaseStatus": "CASE_STATUS UNSPECIFIED OPEN APPROVED REJECTED WITHDRAWN",
 }
@@ -158,8 +159,10 @@ MESSAGES = {
     "SessionTime": "day=1:d start=2:i length=3:d",
     "Effects": "hours=1:*YearMinutes lots=2:*Lot lot_changes=3:*LotChange usage=4:*CapUsage remainder=5:z "
                "days=6:*DayMinutes group=7:GroupChange sessions=8:*SessionTime sessions_removed=9:*SessionTime "
-               "replaces=10:Reversal",
-    "Reversal": "completion=1:CompletionRef hours=2:*YearMinutes usage=3:*CapUsage days=4:*DayMinutes remainder=5:z",
+               "replaces=10:Reversal points=11:*Points",
+    "Reversal": "completion=1:CompletionRef hours=2:*YearMinutes usage=3:*CapUsage days=4:*DayMinutes remainder=5:z "
+                "points=6:*Points",
+    "Points": "lapses_day=1:d milli_points=2:z",
     "GroupChange": "group=1:s completion=2:CompletionRef",
     "CompletionRef": "index=1:u end_day=2:d",
     "YearMinutes": "year=1:d category=2:s minutes=3:z",
@@ -185,7 +188,7 @@ MESSAGES = {
     "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
     "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
                   "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
-                  "pending=11:*LotRef expiring=12:*LotRef",
+                  "pending=11:*LotRef expiring=12:*LotRef points=13:*Points",
     "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
                    "reversed=8:i issued=9:i",
     "CourseRemainder": "course=1:u minutes=2:i",
@@ -193,7 +196,7 @@ MESSAGES = {
     "WeekRow": "items=1:*CompletionItem days=2:*DayItem",
     "CompletionItem": "index=1:u changed_index=2:u time=3:i organization=4:u course=5:u category=6:s outcome=7:Outcome "
                       "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
-                      "effects_in=13:*u",
+                      "effects_in=13:*u milli_points=14:i",
     "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
                 "expires_day=9:d",
     "DayItem": "day=1:d sessions=2:*DaySession minutes=3:*DayMinutes",
@@ -852,6 +855,8 @@ review:
   - {id: late, when: days_late > 90, risk: 3}
 validity:
   - {id: life}
+points:
+  - {id: hour, minutes_per_point: 60, step_milli_points: 100, lapse: LAPSE_YEAR_END}
 """.encode()
 POLICY_HASH = sha256(POLICY)
 
@@ -894,6 +899,11 @@ def single(name, key=PLATFORM_KEY):
 def part(name, submission_index, position):
     return {"organization": PLATFORM, "statement_id": STATEMENTS[name]["id"],
             "statement_hash": leaf_hash(STATEMENT_BYTES[name]), "submission": submission_index, "position": position}
+
+
+def points(milli_points):
+    # Those of 2026 lapse with the last day of the year.
+    return [{"lapses_day": days("2027-01-01"), "milli_points": milli_points}]
 
 
 def session_times(name):
@@ -953,7 +963,7 @@ def build_log():
                decision="COURSE_DECISION_ACCREDITED", reason="fits the plan of 2026")
     append(t, "account_opened", **call("OpenAccount", t), account=ACCOUNT, home=SCHOOL, status="ACCOUNT_STATUS_VERIFIED")
 
-    # 90 minutes of tea: a tenth of a credit is 72, and 18 are left.
+    # 90 minutes of tea: a tenth of a credit is 72, and 18 are left. An hour and a half are a point and a half.
     t = micros("2026-03-10 11:06")
     h1 = "half-year/2026-H1"
     tea_day = days("2026-03-10")
@@ -962,10 +972,11 @@ def build_log():
         outcome="OUTCOME_AWARDED", policy_hash=POLICY_HASH, minutes=90, end_day=tea_day,
         effects={"hours": [{"year": 2026, "category": "humanities", "minutes": 90}],
                  "lots": [{"category": "humanities", "available": 100, "caps": [h1]}],
-                 "usage": [{"key": h1, "milli_credits": 100}], "remainder": 18,
+                 "usage": [{"key": h1, "milli_credits": 100}], "remainder": 18, "points": points(1500),
                  "days": [{"day": tea_day, "rule": "daily", "minutes": 90}], "sessions": session_times("tea-1")},
         sealed=sealed_completion("tea-1", t - 1500, ("STAGE_HOURS", "daily", 90, 90, 180),
-                                 ("STAGE_CONVERSION", "class", 90, 125), ("STAGE_ROUNDING", "tenth", 125, 100)))
+                                 ("STAGE_CONVERSION", "class", 90, 125), ("STAGE_ROUNDING", "tenth", 125, 100),
+                                 ("STAGE_POINTS", "hour", 90, 1500, 60)))
 
     # Three statements under one signature. The second names an unknown course and is rejected: it leaves no entry.
     t = micros("2026-03-17 12:01")
@@ -982,7 +993,7 @@ def build_log():
         effects={"hours": [{"year": 2026, "category": "humanities", "minutes": 126}],
                  "lots": [{"category": "humanities", "available": 100, "pending": 100, "caps": [h1],
                            "expires_day": days("2026-06-30")}],
-                 "usage": [{"key": h1, "milli_credits": 100}], "remainder": -18,
+                 "usage": [{"key": h1, "milli_credits": 100}], "remainder": -18, "points": points(2100),
                  "days": [{"day": tea_2_day, "rule": "daily", "minutes": 126}], "sessions": session_times("tea-2")},
         sealed=sealed_completion("tea-2", t - 900, ("STAGE_CONVERSION", "class", 126, 200, 0, 18),
                                  ("STAGE_CAPS", "half-year", 200, 100, 200)))
@@ -1000,6 +1011,7 @@ def build_log():
            effects={"hours": [{"year": 2026, "category": "skills", "minutes": 360}],
                     "lots": [{"category": "skills", "level": 2, "available": 400, "expires_day": days("2029-03-15")},
                              {"category": "skills", "level": 2, "available": 100}],
+                    "points": points(6000),
                     "group": {"group": "first-aid", "completion": aid_ref}},
            sealed=seal("CreditsAwarded", "SealedDecision", {
                "reason_code": "EVIDENCE_CHECKED", "note": "已核对证书",
@@ -1017,9 +1029,10 @@ def build_log():
                  "lot_changes": [
                      {"entry": aid_1 + 1, "position": 0, "available": -400, "reversed": 400, "completion": aid_ref},
                      {"entry": aid_1 + 1, "position": 1, "available": -100, "reversed": 100, "completion": aid_ref}],
-                 "remainder": 11, "sessions": session_times("aid-2"),
+                 "remainder": 11, "points": points(4900), "sessions": session_times("aid-2"),
                  "group": {"group": "first-aid", "completion": {"index": len(LOG), "end_day": aid_2_day}},
-                 "replaces": {"completion": aid_ref, "hours": [{"year": 2026, "category": "skills", "minutes": -360}]}},
+                 "replaces": {"completion": aid_ref, "hours": [{"year": 2026, "category": "skills", "minutes": -360}],
+                              "points": points(-6000)}},
         sealed=sealed_completion("aid-2", t - 700, ("STAGE_DUPLICATES", "best-score", 299, 299)))
 
     # The platform takes its first statement back. What the second completion was judged by has changed: an officer looks.
@@ -1028,7 +1041,7 @@ def build_log():
     append(t, "completion_voided", origin=single("tea-1-void"), account=ACCOUNT, completion=tea_ref,
            effects={"hours": [{"year": 2026, "category": "humanities", "minutes": -90}],
                     "lot_changes": [{"entry": tea_1, "available": -100, "reversed": 100, "completion": tea_ref}],
-                    "usage": [{"key": h1, "milli_credits": -100}],
+                    "usage": [{"key": h1, "milli_credits": -100}], "points": points(-1500),
                     "days": [{"day": tea_day, "rule": "daily", "minutes": -90}],
                     "sessions_removed": session_times("tea-1")},
            sealed=seal("CompletionVoided", "SealedVoid", {"statement": STATEMENT_BYTES["tea-1-void"]},
@@ -1290,6 +1303,12 @@ class State:
         for u in deltas:
             self.add(row.setdefault("usage", []), {"key": u["key"]}, "milli_credits", u["milli_credits"], False)
 
+    def points(self, row, item, deltas):
+        for p in deltas:
+            self.add(row.setdefault("points", []), {"lapses_day": p.get("lapses_day", 0)}, "milli_points", p["milli_points"], False)
+            item["milli_points"] = item.get("milli_points", 0) + p["milli_points"]
+            assert item["milli_points"] >= 0
+
     def remainder(self, row, item, delta):
         if delta:
             self.add(row.setdefault("remainders", []), {"course": item["course"]}, "minutes", delta, False)
@@ -1339,6 +1358,7 @@ class State:
             self.note(i, owner)
         self.usage(row, e.get("usage", []))
         self.remainder(row, item, e.get("remainder", 0))
+        self.points(row, item, e.get("points", []))
         if "group" in e:
             groups = [g for g in row.get("groups", []) if g["group"] != e["group"]["group"]]
             row["groups"] = groups + ([e["group"]] if "completion" in e["group"] else [])
@@ -1350,6 +1370,7 @@ class State:
             self.usage(row, r.get("usage", []))
             self.day_minutes(account, r.get("days", []))
             self.remainder(row, old, r.get("remainder", 0))
+            self.points(row, old, r.get("points", []))
             self.note(i, old)
         for s in e.get("sessions", []):
             self.day(account, s["day"])["sessions"].append({
@@ -1453,6 +1474,11 @@ def entry_vectors():
         ("usage-negative", "state", tea_1, effects(tea_1, usage=[{"key": "half-year/2026-H1", "milli_credits": -1}]),
          "no negative usage"),
         ("remainder-negative", "state", tea_1, effects(tea_1, remainder=-1), "no negative remainder"),
+        ("points-negative", "state", tea_1, effects(tea_1, points=[{"lapses_day": 1, "milli_points": -1}]), "no negative points"),
+        ("points-of-another-day", "state", voided, effects(voided, points=[{"milli_points": -1500}]), "no negative points"),
+        ("points-of-another-completion", "state", voided, effects(voided, points=[
+            {"lapses_day": days("2027-01-01"), "milli_points": -3000}]), "no negative points of a completion"),
+        ("points-beyond-all", "state", tea_1, effects(tea_1, points=[{"milli_points": 2**60 + 1}]), "at most 2⁶⁰ points"),
         ("day-minutes-negative", "state", tea_1, effects(tea_1, days=[{"day": 1, "rule": "daily", "minutes": -1}]),
          "no negative minutes of a day"),
         ("lot-change-makes-credits", "state", voided, effects(voided, lot_changes=[
@@ -1475,6 +1501,8 @@ def entry_vectors():
          "one open case on a completion"),
         ("lot-without-completion", "state", released, effects(released, lots=[{"category": "humanities", "available": 1}]),
          "lots belong to a completion"),
+        ("points-without-completion", "state", released, effects(released, points=[{"milli_points": 1}]),
+         "points belong to a completion"),
         ("remainder-without-completion", "state", released, effects(released, remainder=1),
          "a remainder belongs to a completion"),
         ("sessions-without-completion", "state", expired, effects(expired, sessions=[{"day": 1, "start": 1, "length": 1}]),

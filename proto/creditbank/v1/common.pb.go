@@ -150,7 +150,10 @@ type Assessment struct {
 	// Why the numbers are as they are, in the order of the stages. Only in VIEW_FULL.
 	Reasons []*Reason `protobuf:"bytes,7,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// SHA-256 of the policy that decided, in hex.
-	PolicyHash    string `protobuf:"bytes,8,opt,name=policy_hash,json=policyHash,proto3" json:"policy_hash,omitempty"`
+	PolicyHash string `protobuf:"bytes,8,opt,name=policy_hash,json=policyHash,proto3" json:"policy_hash,omitempty"`
+	// Reward points that the learning gives, in milli-points: 1,000 are one point. They are no credits. Platforms are
+	// answered 0: the amount may depend on the learner's age.
+	MilliPoints   int64 `protobuf:"varint,9,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +244,13 @@ func (x *Assessment) GetPolicyHash() string {
 	return ""
 }
 
+func (x *Assessment) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
+}
+
 // Reason is why a number is what it is.
 type Reason struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -248,9 +258,9 @@ type Reason struct {
 	Stage v1.Stage `protobuf:"varint,1,opt,name=stage,proto3,enum=creditbank.ledger.v1.Stage" json:"stage,omitempty"`
 	// Rule of the policy that applied, or one of the bank's own in capitals.
 	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
-	// Number before the rule: minutes up to conversion, milli-credits from caps on.
+	// Number before the rule: minutes up to conversion, milli-credits from caps on, minutes in points.
 	Before int64 `protobuf:"varint,3,opt,name=before,proto3" json:"before,omitempty"`
-	// Number after the rule: minutes up to duplicates, milli-credits from conversion on.
+	// Number after the rule: minutes up to duplicates, milli-credits from conversion on, milli-points in points.
 	After int64 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"`
 	// What the rule allows, such as the minutes of a day; 0 where it has no such number.
 	Limit int64 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
@@ -348,7 +358,7 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\x1acreditbank/v1/common.proto\x12\rcreditbank.v1\x1a creditbank/ledger/v1/entry.proto\"&\n" +
 	"\x04Text\x12\x0e\n" +
 	"\x02zh\x18\x01 \x01(\tR\x02zh\x12\x0e\n" +
-	"\x02en\x18\x02 \x01(\tR\x02en\"\xd1\x02\n" +
+	"\x02en\x18\x02 \x01(\tR\x02en\"\xf4\x02\n" +
 	"\n" +
 	"Assessment\x127\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1d.creditbank.ledger.v1.OutcomeR\aoutcome\x12\x1a\n" +
@@ -359,7 +369,8 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\x06causes\x18\x06 \x03(\tR\x06causes\x12/\n" +
 	"\areasons\x18\a \x03(\v2\x15.creditbank.v1.ReasonR\areasons\x12\x1f\n" +
 	"\vpolicy_hash\x18\b \x01(\tR\n" +
-	"policyHash\"\xd8\x01\n" +
+	"policyHash\x12!\n" +
+	"\fmilli_points\x18\t \x01(\x03R\vmilliPoints\"\xd8\x01\n" +
 	"\x06Reason\x121\n" +
 	"\x05stage\x18\x01 \x01(\x0e2\x1b.creditbank.ledger.v1.StageR\x05stage\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n" +

@@ -96,6 +96,11 @@ func (m *Assessment) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.MilliPoints != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.MilliPoints))
+		i--
+		dAtA[i] = 0x48
+	}
 	if len(m.PolicyHash) > 0 {
 		i -= len(m.PolicyHash)
 		copy(dAtA[i:], m.PolicyHash)
@@ -284,6 +289,9 @@ func (m *Assessment) SizeVT() (n int) {
 	l = len(m.PolicyHash)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.MilliPoints != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.MilliPoints))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -672,6 +680,25 @@ func (m *Assessment) UnmarshalVT(dAtA []byte) error {
 			}
 			m.PolicyHash = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MilliPoints", wireType)
+			}
+			m.MilliPoints = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MilliPoints |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

@@ -263,7 +263,9 @@ func (x *ProposePolicyRequest) GetYaml() []byte {
 type ProposePolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The policy as it stands now.
-	Policy        *Policy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	Policy *Policy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// What a second officer should look at before publishing it, in the order of the text.
+	Warnings      []*PolicyWarning `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,6 +307,87 @@ func (x *ProposePolicyResponse) GetPolicy() *Policy {
 	return nil
 }
 
+func (x *ProposePolicyResponse) GetWarnings() []*PolicyWarning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// PolicyWarning is something that may be meant and may be a mistake: days on which no version of the organization's policy
+// would be in force.
+type PolicyWarning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Line of the YAML, from 1.
+	Line int32 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	// Column, from 1, in characters.
+	Column int32 `protobuf:"varint,2,opt,name=column,proto3" json:"column,omitempty"`
+	// Field, such as "effective_until".
+	Field string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
+	// What it is.
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyWarning) Reset() {
+	*x = PolicyWarning{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyWarning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyWarning) ProtoMessage() {}
+
+func (x *PolicyWarning) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyWarning.ProtoReflect.Descriptor instead.
+func (*PolicyWarning) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PolicyWarning) GetLine() int32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *PolicyWarning) GetColumn() int32 {
+	if x != nil {
+		return x.Column
+	}
+	return 0
+}
+
+func (x *PolicyWarning) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *PolicyWarning) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // PublishPolicyRequest publishes a policy.
 type PublishPolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -318,7 +401,7 @@ type PublishPolicyRequest struct {
 
 func (x *PublishPolicyRequest) Reset() {
 	*x = PublishPolicyRequest{}
-	mi := &file_creditbank_v1_policy_proto_msgTypes[3]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -330,7 +413,7 @@ func (x *PublishPolicyRequest) String() string {
 func (*PublishPolicyRequest) ProtoMessage() {}
 
 func (x *PublishPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_policy_proto_msgTypes[3]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -343,7 +426,7 @@ func (x *PublishPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishPolicyRequest.ProtoReflect.Descriptor instead.
 func (*PublishPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{3}
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PublishPolicyRequest) GetRequestId() string {
@@ -364,14 +447,16 @@ func (x *PublishPolicyRequest) GetPolicyHash() string {
 type PublishPolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The policy as it stands now.
-	Policy        *Policy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	Policy *Policy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// As in ProposePolicyResponse, with what has been published since.
+	Warnings      []*PolicyWarning `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PublishPolicyResponse) Reset() {
 	*x = PublishPolicyResponse{}
-	mi := &file_creditbank_v1_policy_proto_msgTypes[4]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +468,7 @@ func (x *PublishPolicyResponse) String() string {
 func (*PublishPolicyResponse) ProtoMessage() {}
 
 func (x *PublishPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_policy_proto_msgTypes[4]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,12 +481,19 @@ func (x *PublishPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishPolicyResponse.ProtoReflect.Descriptor instead.
 func (*PublishPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PublishPolicyResponse) GetPolicy() *Policy {
 	if x != nil {
 		return x.Policy
+	}
+	return nil
+}
+
+func (x *PublishPolicyResponse) GetWarnings() []*PolicyWarning {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -417,7 +509,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_creditbank_v1_policy_proto_msgTypes[5]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +521,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_policy_proto_msgTypes[5]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +534,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{5}
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetPolicyRequest) GetPolicyHash() string {
@@ -465,7 +557,7 @@ type GetPolicyResponse struct {
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_creditbank_v1_policy_proto_msgTypes[6]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +569,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_policy_proto_msgTypes[6]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +582,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *Policy {
@@ -520,7 +612,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_creditbank_v1_policy_proto_msgTypes[7]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +624,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_policy_proto_msgTypes[7]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +637,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListPoliciesRequest) GetPageSize() int32 {
@@ -575,7 +667,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_creditbank_v1_policy_proto_msgTypes[8]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -587,7 +679,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_policy_proto_msgTypes[8]
+	mi := &file_creditbank_v1_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +692,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -638,16 +730,23 @@ const file_creditbank_v1_policy_proto_rawDesc = "" +
 	"\x14ProposePolicyRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x12\n" +
-	"\x04yaml\x18\x02 \x01(\fR\x04yaml\"F\n" +
+	"\x04yaml\x18\x02 \x01(\fR\x04yaml\"\x80\x01\n" +
 	"\x15ProposePolicyResponse\x12-\n" +
-	"\x06policy\x18\x01 \x01(\v2\x15.creditbank.v1.PolicyR\x06policy\"V\n" +
+	"\x06policy\x18\x01 \x01(\v2\x15.creditbank.v1.PolicyR\x06policy\x128\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x1c.creditbank.v1.PolicyWarningR\bwarnings\"k\n" +
+	"\rPolicyWarning\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\x05R\x04line\x12\x16\n" +
+	"\x06column\x18\x02 \x01(\x05R\x06column\x12\x14\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"V\n" +
 	"\x14PublishPolicyRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +
 	"\vpolicy_hash\x18\x02 \x01(\tR\n" +
-	"policyHash\"F\n" +
+	"policyHash\"\x80\x01\n" +
 	"\x15PublishPolicyResponse\x12-\n" +
-	"\x06policy\x18\x01 \x01(\v2\x15.creditbank.v1.PolicyR\x06policy\"3\n" +
+	"\x06policy\x18\x01 \x01(\v2\x15.creditbank.v1.PolicyR\x06policy\x128\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x1c.creditbank.v1.PolicyWarningR\bwarnings\"3\n" +
 	"\x10GetPolicyRequest\x12\x1f\n" +
 	"\vpolicy_hash\x18\x01 \x01(\tR\n" +
 	"policyHash\"V\n" +
@@ -684,43 +783,46 @@ func file_creditbank_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_creditbank_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_creditbank_v1_policy_proto_goTypes = []any{
 	(PolicyStatus)(0),             // 0: creditbank.v1.PolicyStatus
 	(*Policy)(nil),                // 1: creditbank.v1.Policy
 	(*ProposePolicyRequest)(nil),  // 2: creditbank.v1.ProposePolicyRequest
 	(*ProposePolicyResponse)(nil), // 3: creditbank.v1.ProposePolicyResponse
-	(*PublishPolicyRequest)(nil),  // 4: creditbank.v1.PublishPolicyRequest
-	(*PublishPolicyResponse)(nil), // 5: creditbank.v1.PublishPolicyResponse
-	(*GetPolicyRequest)(nil),      // 6: creditbank.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),     // 7: creditbank.v1.GetPolicyResponse
-	(*ListPoliciesRequest)(nil),   // 8: creditbank.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),  // 9: creditbank.v1.ListPoliciesResponse
-	(*Text)(nil),                  // 10: creditbank.v1.Text
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*PolicyWarning)(nil),         // 4: creditbank.v1.PolicyWarning
+	(*PublishPolicyRequest)(nil),  // 5: creditbank.v1.PublishPolicyRequest
+	(*PublishPolicyResponse)(nil), // 6: creditbank.v1.PublishPolicyResponse
+	(*GetPolicyRequest)(nil),      // 7: creditbank.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),     // 8: creditbank.v1.GetPolicyResponse
+	(*ListPoliciesRequest)(nil),   // 9: creditbank.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),  // 10: creditbank.v1.ListPoliciesResponse
+	(*Text)(nil),                  // 11: creditbank.v1.Text
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_creditbank_v1_policy_proto_depIdxs = []int32{
-	10, // 0: creditbank.v1.Policy.title:type_name -> creditbank.v1.Text
+	11, // 0: creditbank.v1.Policy.title:type_name -> creditbank.v1.Text
 	0,  // 1: creditbank.v1.Policy.status:type_name -> creditbank.v1.PolicyStatus
-	11, // 2: creditbank.v1.Policy.propose_time:type_name -> google.protobuf.Timestamp
-	11, // 3: creditbank.v1.Policy.publish_time:type_name -> google.protobuf.Timestamp
+	12, // 2: creditbank.v1.Policy.propose_time:type_name -> google.protobuf.Timestamp
+	12, // 3: creditbank.v1.Policy.publish_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: creditbank.v1.ProposePolicyResponse.policy:type_name -> creditbank.v1.Policy
-	1,  // 5: creditbank.v1.PublishPolicyResponse.policy:type_name -> creditbank.v1.Policy
-	1,  // 6: creditbank.v1.GetPolicyResponse.policy:type_name -> creditbank.v1.Policy
-	1,  // 7: creditbank.v1.ListPoliciesResponse.policies:type_name -> creditbank.v1.Policy
-	2,  // 8: creditbank.v1.PolicyService.ProposePolicy:input_type -> creditbank.v1.ProposePolicyRequest
-	4,  // 9: creditbank.v1.PolicyService.PublishPolicy:input_type -> creditbank.v1.PublishPolicyRequest
-	6,  // 10: creditbank.v1.PolicyService.GetPolicy:input_type -> creditbank.v1.GetPolicyRequest
-	8,  // 11: creditbank.v1.PolicyService.ListPolicies:input_type -> creditbank.v1.ListPoliciesRequest
-	3,  // 12: creditbank.v1.PolicyService.ProposePolicy:output_type -> creditbank.v1.ProposePolicyResponse
-	5,  // 13: creditbank.v1.PolicyService.PublishPolicy:output_type -> creditbank.v1.PublishPolicyResponse
-	7,  // 14: creditbank.v1.PolicyService.GetPolicy:output_type -> creditbank.v1.GetPolicyResponse
-	9,  // 15: creditbank.v1.PolicyService.ListPolicies:output_type -> creditbank.v1.ListPoliciesResponse
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	4,  // 5: creditbank.v1.ProposePolicyResponse.warnings:type_name -> creditbank.v1.PolicyWarning
+	1,  // 6: creditbank.v1.PublishPolicyResponse.policy:type_name -> creditbank.v1.Policy
+	4,  // 7: creditbank.v1.PublishPolicyResponse.warnings:type_name -> creditbank.v1.PolicyWarning
+	1,  // 8: creditbank.v1.GetPolicyResponse.policy:type_name -> creditbank.v1.Policy
+	1,  // 9: creditbank.v1.ListPoliciesResponse.policies:type_name -> creditbank.v1.Policy
+	2,  // 10: creditbank.v1.PolicyService.ProposePolicy:input_type -> creditbank.v1.ProposePolicyRequest
+	5,  // 11: creditbank.v1.PolicyService.PublishPolicy:input_type -> creditbank.v1.PublishPolicyRequest
+	7,  // 12: creditbank.v1.PolicyService.GetPolicy:input_type -> creditbank.v1.GetPolicyRequest
+	9,  // 13: creditbank.v1.PolicyService.ListPolicies:input_type -> creditbank.v1.ListPoliciesRequest
+	3,  // 14: creditbank.v1.PolicyService.ProposePolicy:output_type -> creditbank.v1.ProposePolicyResponse
+	6,  // 15: creditbank.v1.PolicyService.PublishPolicy:output_type -> creditbank.v1.PublishPolicyResponse
+	8,  // 16: creditbank.v1.PolicyService.GetPolicy:output_type -> creditbank.v1.GetPolicyResponse
+	10, // 17: creditbank.v1.PolicyService.ListPolicies:output_type -> creditbank.v1.ListPoliciesResponse
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_policy_proto_init() }
@@ -735,7 +837,7 @@ func file_creditbank_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_policy_proto_rawDesc), len(file_creditbank_v1_policy_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,7 +34,9 @@ const (
 // PolicyService proposes, publishes and shows the policies under which completions are judged. Anyone may read them.
 type PolicyServiceClient interface {
 	// Checks a policy and writes it down as proposed. Callers: certification officers of its organization or above. Errors
-	// name line and column of the YAML.
+	// name line and column of the YAML, all of them at once. What is refused: whatever the language does not permit, rules that
+	// can never count, and a time that overlaps another version of the organization's policy or reaches back before today
+	// where it has one. Publishing asks for the time again.
 	ProposePolicy(ctx context.Context, in *ProposePolicyRequest, opts ...grpc.CallOption) (*ProposePolicyResponse, error)
 	// Puts a proposed policy into force. Callers: another certification officer than the one who proposed it.
 	PublishPolicy(ctx context.Context, in *PublishPolicyRequest, opts ...grpc.CallOption) (*PublishPolicyResponse, error)
@@ -99,7 +101,9 @@ func (c *policyServiceClient) ListPolicies(ctx context.Context, in *ListPolicies
 // PolicyService proposes, publishes and shows the policies under which completions are judged. Anyone may read them.
 type PolicyServiceServer interface {
 	// Checks a policy and writes it down as proposed. Callers: certification officers of its organization or above. Errors
-	// name line and column of the YAML.
+	// name line and column of the YAML, all of them at once. What is refused: whatever the language does not permit, rules that
+	// can never count, and a time that overlaps another version of the organization's policy or reaches back before today
+	// where it has one. Publishing asks for the time again.
 	ProposePolicy(context.Context, *ProposePolicyRequest) (*ProposePolicyResponse, error)
 	// Puts a proposed policy into force. Callers: another certification officer than the one who proposed it.
 	PublishPolicy(context.Context, *PublishPolicyRequest) (*PublishPolicyResponse, error)

@@ -141,7 +141,9 @@ type Portfolio struct {
 	// Number of all entries.
 	EntryCount int64 `protobuf:"varint,6,opt,name=entry_count,json=entryCount,proto3" json:"entry_count,omitempty"`
 	// Size of the log that this was read from: every entry below it is taken into account.
-	LogSize       uint64 `protobuf:"varint,7,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	LogSize uint64 `protobuf:"varint,7,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	// Reward points (积分), which are no credits and never become any.
+	Points        *PointTotals `protobuf:"bytes,8,opt,name=points,proto3" json:"points,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -225,6 +227,141 @@ func (x *Portfolio) GetLogSize() uint64 {
 	return 0
 }
 
+func (x *Portfolio) GetPoints() *PointTotals {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+// PointTotals are the reward points of an account.
+type PointTotals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Milli-points that have not lapsed yet: 1,000 are one point.
+	MilliPoints int64 `protobuf:"varint,1,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
+	// The same by the day on which they lapse: the earliest first, what never lapses last.
+	Lapses []*PointLapse `protobuf:"bytes,2,rep,name=lapses,proto3" json:"lapses,omitempty"`
+	// Milli-points of which the day has passed.
+	LapsedMilliPoints int64 `protobuf:"varint,3,opt,name=lapsed_milli_points,json=lapsedMilliPoints,proto3" json:"lapsed_milli_points,omitempty"`
+	// Whether they can be spent only once the account is verified, and it is not.
+	WaitsForVerification bool `protobuf:"varint,4,opt,name=waits_for_verification,json=waitsForVerification,proto3" json:"waits_for_verification,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *PointTotals) Reset() {
+	*x = PointTotals{}
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PointTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PointTotals) ProtoMessage() {}
+
+func (x *PointTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PointTotals.ProtoReflect.Descriptor instead.
+func (*PointTotals) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PointTotals) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
+}
+
+func (x *PointTotals) GetLapses() []*PointLapse {
+	if x != nil {
+		return x.Lapses
+	}
+	return nil
+}
+
+func (x *PointTotals) GetLapsedMilliPoints() int64 {
+	if x != nil {
+		return x.LapsedMilliPoints
+	}
+	return 0
+}
+
+func (x *PointTotals) GetWaitsForVerification() bool {
+	if x != nil {
+		return x.WaitsForVerification
+	}
+	return false
+}
+
+// PointLapse are points that lapse together.
+type PointLapse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last day on which they can be used, YYYY-MM-DD; empty: they do not lapse.
+	LastDate string `protobuf:"bytes,1,opt,name=last_date,json=lastDate,proto3" json:"last_date,omitempty"`
+	// Milli-points.
+	MilliPoints   int64 `protobuf:"varint,2,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PointLapse) Reset() {
+	*x = PointLapse{}
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PointLapse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PointLapse) ProtoMessage() {}
+
+func (x *PointLapse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PointLapse.ProtoReflect.Descriptor instead.
+func (*PointLapse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PointLapse) GetLastDate() string {
+	if x != nil {
+		return x.LastDate
+	}
+	return ""
+}
+
+func (x *PointLapse) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
+}
+
 // Totals are amounts in every state. What was issued is the sum of all the others: pending, available, reserved,
 // transferred, expired and reversed.
 type Totals struct {
@@ -251,7 +388,7 @@ type Totals struct {
 
 func (x *Totals) Reset() {
 	*x = Totals{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[3]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -263,7 +400,7 @@ func (x *Totals) String() string {
 func (*Totals) ProtoMessage() {}
 
 func (x *Totals) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[3]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -276,7 +413,7 @@ func (x *Totals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Totals.ProtoReflect.Descriptor instead.
 func (*Totals) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{3}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Totals) GetMinutes() int64 {
@@ -350,7 +487,7 @@ type CategoryTotals struct {
 
 func (x *CategoryTotals) Reset() {
 	*x = CategoryTotals{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[4]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -362,7 +499,7 @@ func (x *CategoryTotals) String() string {
 func (*CategoryTotals) ProtoMessage() {}
 
 func (x *CategoryTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[4]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -375,7 +512,7 @@ func (x *CategoryTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CategoryTotals.ProtoReflect.Descriptor instead.
 func (*CategoryTotals) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CategoryTotals) GetCategory() string {
@@ -424,7 +561,7 @@ type RequirementProgress struct {
 
 func (x *RequirementProgress) Reset() {
 	*x = RequirementProgress{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[5]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -436,7 +573,7 @@ func (x *RequirementProgress) String() string {
 func (*RequirementProgress) ProtoMessage() {}
 
 func (x *RequirementProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[5]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -449,7 +586,7 @@ func (x *RequirementProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequirementProgress.ProtoReflect.Descriptor instead.
 func (*RequirementProgress) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{5}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RequirementProgress) GetYear() int32 {
@@ -539,7 +676,7 @@ type PortfolioEntry struct {
 
 func (x *PortfolioEntry) Reset() {
 	*x = PortfolioEntry{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[6]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +688,7 @@ func (x *PortfolioEntry) String() string {
 func (*PortfolioEntry) ProtoMessage() {}
 
 func (x *PortfolioEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[6]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +701,7 @@ func (x *PortfolioEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortfolioEntry.ProtoReflect.Descriptor instead.
 func (*PortfolioEntry) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PortfolioEntry) GetEntryIndex() uint64 {
@@ -663,7 +800,7 @@ type ListPortfolioEntriesRequest struct {
 
 func (x *ListPortfolioEntriesRequest) Reset() {
 	*x = ListPortfolioEntriesRequest{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[7]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +812,7 @@ func (x *ListPortfolioEntriesRequest) String() string {
 func (*ListPortfolioEntriesRequest) ProtoMessage() {}
 
 func (x *ListPortfolioEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[7]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +825,7 @@ func (x *ListPortfolioEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortfolioEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListPortfolioEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListPortfolioEntriesRequest) GetAccountId() string {
@@ -739,7 +876,7 @@ type ListPortfolioEntriesResponse struct {
 
 func (x *ListPortfolioEntriesResponse) Reset() {
 	*x = ListPortfolioEntriesResponse{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[8]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +888,7 @@ func (x *ListPortfolioEntriesResponse) String() string {
 func (*ListPortfolioEntriesResponse) ProtoMessage() {}
 
 func (x *ListPortfolioEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[8]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +901,7 @@ func (x *ListPortfolioEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortfolioEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListPortfolioEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListPortfolioEntriesResponse) GetEntries() []*PortfolioEntry {
@@ -792,7 +929,7 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\ventry_limit\x18\x02 \x01(\x05R\n" +
 	"entryLimit\"N\n" +
 	"\x14GetPortfolioResponse\x126\n" +
-	"\tportfolio\x18\x01 \x01(\v2\x18.creditbank.v1.PortfolioR\tportfolio\"\xd5\x02\n" +
+	"\tportfolio\x18\x01 \x01(\v2\x18.creditbank.v1.PortfolioR\tportfolio\"\x89\x03\n" +
 	"\tPortfolio\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12-\n" +
@@ -804,7 +941,17 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\aentries\x18\x05 \x03(\v2\x1d.creditbank.v1.PortfolioEntryR\aentries\x12\x1f\n" +
 	"\ventry_count\x18\x06 \x01(\x03R\n" +
 	"entryCount\x12\x19\n" +
-	"\blog_size\x18\a \x01(\x04R\alogSize\"\x9c\x03\n" +
+	"\blog_size\x18\a \x01(\x04R\alogSize\x122\n" +
+	"\x06points\x18\b \x01(\v2\x1a.creditbank.v1.PointTotalsR\x06points\"\xc9\x01\n" +
+	"\vPointTotals\x12!\n" +
+	"\fmilli_points\x18\x01 \x01(\x03R\vmilliPoints\x121\n" +
+	"\x06lapses\x18\x02 \x03(\v2\x19.creditbank.v1.PointLapseR\x06lapses\x12.\n" +
+	"\x13lapsed_milli_points\x18\x03 \x01(\x03R\x11lapsedMilliPoints\x124\n" +
+	"\x16waits_for_verification\x18\x04 \x01(\bR\x14waitsForVerification\"L\n" +
+	"\n" +
+	"PointLapse\x12\x1b\n" +
+	"\tlast_date\x18\x01 \x01(\tR\blastDate\x12!\n" +
+	"\fmilli_points\x18\x02 \x01(\x03R\vmilliPoints\"\x9c\x03\n" +
 	"\x06Totals\x12\x18\n" +
 	"\aminutes\x18\x01 \x01(\x03R\aminutes\x120\n" +
 	"\x14issued_milli_credits\x18\x02 \x01(\x03R\x12issuedMilliCredits\x122\n" +
@@ -871,44 +1018,48 @@ func file_creditbank_v1_portfolio_proto_rawDescGZIP() []byte {
 	return file_creditbank_v1_portfolio_proto_rawDescData
 }
 
-var file_creditbank_v1_portfolio_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_creditbank_v1_portfolio_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_creditbank_v1_portfolio_proto_goTypes = []any{
 	(*GetPortfolioRequest)(nil),          // 0: creditbank.v1.GetPortfolioRequest
 	(*GetPortfolioResponse)(nil),         // 1: creditbank.v1.GetPortfolioResponse
 	(*Portfolio)(nil),                    // 2: creditbank.v1.Portfolio
-	(*Totals)(nil),                       // 3: creditbank.v1.Totals
-	(*CategoryTotals)(nil),               // 4: creditbank.v1.CategoryTotals
-	(*RequirementProgress)(nil),          // 5: creditbank.v1.RequirementProgress
-	(*PortfolioEntry)(nil),               // 6: creditbank.v1.PortfolioEntry
-	(*ListPortfolioEntriesRequest)(nil),  // 7: creditbank.v1.ListPortfolioEntriesRequest
-	(*ListPortfolioEntriesResponse)(nil), // 8: creditbank.v1.ListPortfolioEntriesResponse
-	(*Text)(nil),                         // 9: creditbank.v1.Text
-	(*timestamppb.Timestamp)(nil),        // 10: google.protobuf.Timestamp
-	(*Assessment)(nil),                   // 11: creditbank.v1.Assessment
-	(View)(0),                            // 12: creditbank.v1.View
+	(*PointTotals)(nil),                  // 3: creditbank.v1.PointTotals
+	(*PointLapse)(nil),                   // 4: creditbank.v1.PointLapse
+	(*Totals)(nil),                       // 5: creditbank.v1.Totals
+	(*CategoryTotals)(nil),               // 6: creditbank.v1.CategoryTotals
+	(*RequirementProgress)(nil),          // 7: creditbank.v1.RequirementProgress
+	(*PortfolioEntry)(nil),               // 8: creditbank.v1.PortfolioEntry
+	(*ListPortfolioEntriesRequest)(nil),  // 9: creditbank.v1.ListPortfolioEntriesRequest
+	(*ListPortfolioEntriesResponse)(nil), // 10: creditbank.v1.ListPortfolioEntriesResponse
+	(*Text)(nil),                         // 11: creditbank.v1.Text
+	(*timestamppb.Timestamp)(nil),        // 12: google.protobuf.Timestamp
+	(*Assessment)(nil),                   // 13: creditbank.v1.Assessment
+	(View)(0),                            // 14: creditbank.v1.View
 }
 var file_creditbank_v1_portfolio_proto_depIdxs = []int32{
 	2,  // 0: creditbank.v1.GetPortfolioResponse.portfolio:type_name -> creditbank.v1.Portfolio
-	3,  // 1: creditbank.v1.Portfolio.totals:type_name -> creditbank.v1.Totals
-	4,  // 2: creditbank.v1.Portfolio.categories:type_name -> creditbank.v1.CategoryTotals
-	5,  // 3: creditbank.v1.Portfolio.requirements:type_name -> creditbank.v1.RequirementProgress
-	6,  // 4: creditbank.v1.Portfolio.entries:type_name -> creditbank.v1.PortfolioEntry
-	9,  // 5: creditbank.v1.CategoryTotals.name:type_name -> creditbank.v1.Text
-	3,  // 6: creditbank.v1.CategoryTotals.totals:type_name -> creditbank.v1.Totals
-	9,  // 7: creditbank.v1.RequirementProgress.words:type_name -> creditbank.v1.Text
-	10, // 8: creditbank.v1.PortfolioEntry.record_time:type_name -> google.protobuf.Timestamp
-	11, // 9: creditbank.v1.PortfolioEntry.assessment:type_name -> creditbank.v1.Assessment
-	12, // 10: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
-	6,  // 11: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
-	0,  // 12: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
-	7,  // 13: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
-	1,  // 14: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
-	8,  // 15: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
-	14, // [14:16] is the sub-list for method output_type
-	12, // [12:14] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	5,  // 1: creditbank.v1.Portfolio.totals:type_name -> creditbank.v1.Totals
+	6,  // 2: creditbank.v1.Portfolio.categories:type_name -> creditbank.v1.CategoryTotals
+	7,  // 3: creditbank.v1.Portfolio.requirements:type_name -> creditbank.v1.RequirementProgress
+	8,  // 4: creditbank.v1.Portfolio.entries:type_name -> creditbank.v1.PortfolioEntry
+	3,  // 5: creditbank.v1.Portfolio.points:type_name -> creditbank.v1.PointTotals
+	4,  // 6: creditbank.v1.PointTotals.lapses:type_name -> creditbank.v1.PointLapse
+	11, // 7: creditbank.v1.CategoryTotals.name:type_name -> creditbank.v1.Text
+	5,  // 8: creditbank.v1.CategoryTotals.totals:type_name -> creditbank.v1.Totals
+	11, // 9: creditbank.v1.RequirementProgress.words:type_name -> creditbank.v1.Text
+	12, // 10: creditbank.v1.PortfolioEntry.record_time:type_name -> google.protobuf.Timestamp
+	13, // 11: creditbank.v1.PortfolioEntry.assessment:type_name -> creditbank.v1.Assessment
+	14, // 12: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
+	8,  // 13: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
+	0,  // 14: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
+	9,  // 15: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
+	1,  // 16: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
+	10, // 17: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
+	16, // [16:18] is the sub-list for method output_type
+	14, // [14:16] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_portfolio_proto_init() }
@@ -923,7 +1074,7 @@ func file_creditbank_v1_portfolio_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_portfolio_proto_rawDesc), len(file_creditbank_v1_portfolio_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

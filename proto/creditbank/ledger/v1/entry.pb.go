@@ -537,21 +537,24 @@ const (
 	Stage_STAGE_VALIDITY Stage = 8
 	// What an officer decided.
 	Stage_STAGE_DECISION Stage = 9
+	// How many reward points do the hours give?
+	Stage_STAGE_POINTS Stage = 10
 )
 
 // Enum value maps for Stage.
 var (
 	Stage_name = map[int32]string{
-		0: "STAGE_UNSPECIFIED",
-		1: "STAGE_ELIGIBILITY",
-		2: "STAGE_HOURS",
-		3: "STAGE_DUPLICATES",
-		4: "STAGE_CONVERSION",
-		5: "STAGE_CAPS",
-		6: "STAGE_ROUNDING",
-		7: "STAGE_REVIEW",
-		8: "STAGE_VALIDITY",
-		9: "STAGE_DECISION",
+		0:  "STAGE_UNSPECIFIED",
+		1:  "STAGE_ELIGIBILITY",
+		2:  "STAGE_HOURS",
+		3:  "STAGE_DUPLICATES",
+		4:  "STAGE_CONVERSION",
+		5:  "STAGE_CAPS",
+		6:  "STAGE_ROUNDING",
+		7:  "STAGE_REVIEW",
+		8:  "STAGE_VALIDITY",
+		9:  "STAGE_DECISION",
+		10: "STAGE_POINTS",
 	}
 	Stage_value = map[string]int32{
 		"STAGE_UNSPECIFIED": 0,
@@ -564,6 +567,7 @@ var (
 		"STAGE_REVIEW":      7,
 		"STAGE_VALIDITY":    8,
 		"STAGE_DECISION":    9,
+		"STAGE_POINTS":      10,
 	}
 )
 
@@ -2738,7 +2742,9 @@ type Effects struct {
 	// Sessions that others are no longer compared with.
 	SessionsRemoved []*SessionTime `protobuf:"bytes,9,rep,name=sessions_removed,json=sessionsRemoved,proto3" json:"sessions_removed,omitempty"`
 	// Another completion that this one takes the place of, with what it loses by that.
-	Replaces      *Reversal `protobuf:"bytes,10,opt,name=replaces,proto3" json:"replaces,omitempty"`
+	Replaces *Reversal `protobuf:"bytes,10,opt,name=replaces,proto3" json:"replaces,omitempty"`
+	// Reward points given, or taken back.
+	Points        []*Points `protobuf:"bytes,11,rep,name=points,proto3" json:"points,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2843,6 +2849,13 @@ func (x *Effects) GetReplaces() *Reversal {
 	return nil
 }
 
+func (x *Effects) GetPoints() []*Points {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
 // Reversal is what a completion loses when a better one of the same meaning takes its place. Its lots are among the lot
 // changes.
 type Reversal struct {
@@ -2856,7 +2869,9 @@ type Reversal struct {
 	// Minutes that no longer count towards daily limits: negative.
 	Days []*DayMinutes `protobuf:"bytes,4,rep,name=days,proto3" json:"days,omitempty"`
 	// Change of the unspent minutes of its course.
-	Remainder     int64 `protobuf:"zigzag64,5,opt,name=remainder,proto3" json:"remainder,omitempty"`
+	Remainder int64 `protobuf:"zigzag64,5,opt,name=remainder,proto3" json:"remainder,omitempty"`
+	// Reward points that it no longer has: negative.
+	Points        []*Points `protobuf:"bytes,6,rep,name=points,proto3" json:"points,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2926,6 +2941,69 @@ func (x *Reversal) GetRemainder() int64 {
 	return 0
 }
 
+func (x *Reversal) GetPoints() []*Points {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+// Points is an amount of reward points (积分). They are a ledger of their own: they never become credits, and credits never
+// become points.
+type Points struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First day on which they can no longer be used, as days since 1970-01-01; 0: they do not lapse.
+	LapsesDay int32 `protobuf:"varint,1,opt,name=lapses_day,json=lapsesDay,proto3" json:"lapses_day,omitempty"`
+	// Milli-points added; negative when taken back.
+	MilliPoints   int64 `protobuf:"zigzag64,2,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Points) Reset() {
+	*x = Points{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Points) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Points) ProtoMessage() {}
+
+func (x *Points) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Points.ProtoReflect.Descriptor instead.
+func (*Points) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Points) GetLapsesDay() int32 {
+	if x != nil {
+		return x.LapsesDay
+	}
+	return 0
+}
+
+func (x *Points) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
+}
+
 // GroupChange says which completion stands for an equivalence group on an account.
 type GroupChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2939,7 +3017,7 @@ type GroupChange struct {
 
 func (x *GroupChange) Reset() {
 	*x = GroupChange{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2951,7 +3029,7 @@ func (x *GroupChange) String() string {
 func (*GroupChange) ProtoMessage() {}
 
 func (x *GroupChange) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2964,7 +3042,7 @@ func (x *GroupChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupChange.ProtoReflect.Descriptor instead.
 func (*GroupChange) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GroupChange) GetGroup() string {
@@ -2994,7 +3072,7 @@ type CompletionRef struct {
 
 func (x *CompletionRef) Reset() {
 	*x = CompletionRef{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3006,7 +3084,7 @@ func (x *CompletionRef) String() string {
 func (*CompletionRef) ProtoMessage() {}
 
 func (x *CompletionRef) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3019,7 +3097,7 @@ func (x *CompletionRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionRef.ProtoReflect.Descriptor instead.
 func (*CompletionRef) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{22}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CompletionRef) GetIndex() uint64 {
@@ -3051,7 +3129,7 @@ type YearMinutes struct {
 
 func (x *YearMinutes) Reset() {
 	*x = YearMinutes{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3063,7 +3141,7 @@ func (x *YearMinutes) String() string {
 func (*YearMinutes) ProtoMessage() {}
 
 func (x *YearMinutes) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3076,7 +3154,7 @@ func (x *YearMinutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use YearMinutes.ProtoReflect.Descriptor instead.
 func (*YearMinutes) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{23}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *YearMinutes) GetYear() int32 {
@@ -3122,7 +3200,7 @@ type Lot struct {
 
 func (x *Lot) Reset() {
 	*x = Lot{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3134,7 +3212,7 @@ func (x *Lot) String() string {
 func (*Lot) ProtoMessage() {}
 
 func (x *Lot) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3147,7 +3225,7 @@ func (x *Lot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lot.ProtoReflect.Descriptor instead.
 func (*Lot) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{24}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Lot) GetCategory() string {
@@ -3220,7 +3298,7 @@ type LotChange struct {
 
 func (x *LotChange) Reset() {
 	*x = LotChange{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3232,7 +3310,7 @@ func (x *LotChange) String() string {
 func (*LotChange) ProtoMessage() {}
 
 func (x *LotChange) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3245,7 +3323,7 @@ func (x *LotChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LotChange.ProtoReflect.Descriptor instead.
 func (*LotChange) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{25}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LotChange) GetEntry() uint64 {
@@ -3324,7 +3402,7 @@ type CapUsage struct {
 
 func (x *CapUsage) Reset() {
 	*x = CapUsage{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3336,7 +3414,7 @@ func (x *CapUsage) String() string {
 func (*CapUsage) ProtoMessage() {}
 
 func (x *CapUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3349,7 +3427,7 @@ func (x *CapUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapUsage.ProtoReflect.Descriptor instead.
 func (*CapUsage) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{26}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CapUsage) GetKey() string {
@@ -3381,7 +3459,7 @@ type DayMinutes struct {
 
 func (x *DayMinutes) Reset() {
 	*x = DayMinutes{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3393,7 +3471,7 @@ func (x *DayMinutes) String() string {
 func (*DayMinutes) ProtoMessage() {}
 
 func (x *DayMinutes) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3406,7 +3484,7 @@ func (x *DayMinutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayMinutes.ProtoReflect.Descriptor instead.
 func (*DayMinutes) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{27}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DayMinutes) GetDay() int32 {
@@ -3445,7 +3523,7 @@ type SealedCompletion struct {
 
 func (x *SealedCompletion) Reset() {
 	*x = SealedCompletion{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3457,7 +3535,7 @@ func (x *SealedCompletion) String() string {
 func (*SealedCompletion) ProtoMessage() {}
 
 func (x *SealedCompletion) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3470,7 +3548,7 @@ func (x *SealedCompletion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedCompletion.ProtoReflect.Descriptor instead.
 func (*SealedCompletion) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{28}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SealedCompletion) GetStatement() []byte {
@@ -3502,9 +3580,10 @@ type Reason struct {
 	// Rule of the policy that applied, or one of the bank's own in capitals.
 	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
 	// Number before the rule: minutes in eligibility, hours and duplicates, minutes before conversion and milli-credits
-	// after it, milli-credits from caps on.
+	// after it, milli-credits from caps on; minutes before points.
 	Before int64 `protobuf:"varint,3,opt,name=before,proto3" json:"before,omitempty"`
-	// Number after the rule, in the same unit but for conversion.
+	// Number after the rule, in the same unit but for conversion, which gives milli-credits, and points, which gives
+	// milli-points.
 	After int64 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"`
 	// What the rule allows, such as the minutes of a day or the milli-credits of a cap; 0 where it has no such number.
 	Limit int64 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
@@ -3516,7 +3595,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3528,7 +3607,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3541,7 +3620,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{29}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Reason) GetStage() Stage {
@@ -3607,7 +3686,7 @@ type CompletionVoided struct {
 
 func (x *CompletionVoided) Reset() {
 	*x = CompletionVoided{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +3698,7 @@ func (x *CompletionVoided) String() string {
 func (*CompletionVoided) ProtoMessage() {}
 
 func (x *CompletionVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +3711,7 @@ func (x *CompletionVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionVoided.ProtoReflect.Descriptor instead.
 func (*CompletionVoided) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{30}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CompletionVoided) GetOrigin() *Origin {
@@ -3688,7 +3767,7 @@ type SealedVoid struct {
 
 func (x *SealedVoid) Reset() {
 	*x = SealedVoid{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3700,7 +3779,7 @@ func (x *SealedVoid) String() string {
 func (*SealedVoid) ProtoMessage() {}
 
 func (x *SealedVoid) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3713,7 +3792,7 @@ func (x *SealedVoid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedVoid.ProtoReflect.Descriptor instead.
 func (*SealedVoid) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{31}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SealedVoid) GetStatement() []byte {
@@ -3748,7 +3827,7 @@ type CreditsAwarded struct {
 
 func (x *CreditsAwarded) Reset() {
 	*x = CreditsAwarded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3760,7 +3839,7 @@ func (x *CreditsAwarded) String() string {
 func (*CreditsAwarded) ProtoMessage() {}
 
 func (x *CreditsAwarded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3773,7 +3852,7 @@ func (x *CreditsAwarded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsAwarded.ProtoReflect.Descriptor instead.
 func (*CreditsAwarded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{32}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CreditsAwarded) GetActor() *Actor {
@@ -3859,7 +3938,7 @@ type CaseStepTaken struct {
 
 func (x *CaseStepTaken) Reset() {
 	*x = CaseStepTaken{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3871,7 +3950,7 @@ func (x *CaseStepTaken) String() string {
 func (*CaseStepTaken) ProtoMessage() {}
 
 func (x *CaseStepTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3884,7 +3963,7 @@ func (x *CaseStepTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseStepTaken.ProtoReflect.Descriptor instead.
 func (*CaseStepTaken) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{33}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CaseStepTaken) GetActor() *Actor {
@@ -3965,7 +4044,7 @@ type SealedDecision struct {
 
 func (x *SealedDecision) Reset() {
 	*x = SealedDecision{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3977,7 +4056,7 @@ func (x *SealedDecision) String() string {
 func (*SealedDecision) ProtoMessage() {}
 
 func (x *SealedDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3990,7 +4069,7 @@ func (x *SealedDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedDecision.ProtoReflect.Descriptor instead.
 func (*SealedDecision) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{34}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SealedDecision) GetReasonCode() string {
@@ -4031,7 +4110,7 @@ type CaseOpened struct {
 
 func (x *CaseOpened) Reset() {
 	*x = CaseOpened{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4043,7 +4122,7 @@ func (x *CaseOpened) String() string {
 func (*CaseOpened) ProtoMessage() {}
 
 func (x *CaseOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4056,7 +4135,7 @@ func (x *CaseOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseOpened.ProtoReflect.Descriptor instead.
 func (*CaseOpened) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{35}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CaseOpened) GetAccount() []byte {
@@ -4100,7 +4179,7 @@ type CreditsReleased struct {
 
 func (x *CreditsReleased) Reset() {
 	*x = CreditsReleased{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4112,7 +4191,7 @@ func (x *CreditsReleased) String() string {
 func (*CreditsReleased) ProtoMessage() {}
 
 func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4125,7 +4204,7 @@ func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsReleased.ProtoReflect.Descriptor instead.
 func (*CreditsReleased) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreditsReleased) GetAccount() []byte {
@@ -4155,7 +4234,7 @@ type CreditsExpired struct {
 
 func (x *CreditsExpired) Reset() {
 	*x = CreditsExpired{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4167,7 +4246,7 @@ func (x *CreditsExpired) String() string {
 func (*CreditsExpired) ProtoMessage() {}
 
 func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4180,7 +4259,7 @@ func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsExpired.ProtoReflect.Descriptor instead.
 func (*CreditsExpired) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{37}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreditsExpired) GetAccount() []byte {
@@ -4370,7 +4449,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\vSessionTime\x12\x10\n" +
 	"\x03day\x18\x01 \x01(\x05R\x03day\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x03R\x05start\x12\x16\n" +
-	"\x06length\x18\x03 \x01(\x05R\x06length\"\xbf\x04\n" +
+	"\x06length\x18\x03 \x01(\x05R\x06length\"\xf5\x04\n" +
 	"\aEffects\x127\n" +
 	"\x05hours\x18\x01 \x03(\v2!.creditbank.ledger.v1.YearMinutesR\x05hours\x12-\n" +
 	"\x04lots\x18\x02 \x03(\v2\x19.creditbank.ledger.v1.LotR\x04lots\x12@\n" +
@@ -4383,7 +4462,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\bsessions\x18\b \x03(\v2!.creditbank.ledger.v1.SessionTimeR\bsessions\x12L\n" +
 	"\x10sessions_removed\x18\t \x03(\v2!.creditbank.ledger.v1.SessionTimeR\x0fsessionsRemoved\x12:\n" +
 	"\breplaces\x18\n" +
-	" \x01(\v2\x1e.creditbank.ledger.v1.ReversalR\breplaces\"\x92\x02\n" +
+	" \x01(\v2\x1e.creditbank.ledger.v1.ReversalR\breplaces\x124\n" +
+	"\x06points\x18\v \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\"\xc8\x02\n" +
 	"\bReversal\x12C\n" +
 	"\n" +
 	"completion\x18\x01 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\n" +
@@ -4391,7 +4471,12 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x05hours\x18\x02 \x03(\v2!.creditbank.ledger.v1.YearMinutesR\x05hours\x124\n" +
 	"\x05usage\x18\x03 \x03(\v2\x1e.creditbank.ledger.v1.CapUsageR\x05usage\x124\n" +
 	"\x04days\x18\x04 \x03(\v2 .creditbank.ledger.v1.DayMinutesR\x04days\x12\x1c\n" +
-	"\tremainder\x18\x05 \x01(\x12R\tremainder\"h\n" +
+	"\tremainder\x18\x05 \x01(\x12R\tremainder\x124\n" +
+	"\x06points\x18\x06 \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\"J\n" +
+	"\x06Points\x12\x1d\n" +
+	"\n" +
+	"lapses_day\x18\x01 \x01(\x05R\tlapsesDay\x12!\n" +
+	"\fmilli_points\x18\x02 \x01(\x12R\vmilliPoints\"h\n" +
 	"\vGroupChange\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12C\n" +
 	"\n" +
@@ -4545,7 +4630,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x11OUTCOME_NO_CREDIT\x10\x03\x12\x15\n" +
 	"\x11OUTCOME_DUPLICATE\x10\x04\x12\x12\n" +
 	"\x0eOUTCOME_VOIDED\x10\x05\x12\x13\n" +
-	"\x0fOUTCOME_REFUSED\x10\x06*\xd0\x01\n" +
+	"\x0fOUTCOME_REFUSED\x10\x06*\xe2\x01\n" +
 	"\x05Stage\x12\x15\n" +
 	"\x11STAGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11STAGE_ELIGIBILITY\x10\x01\x12\x0f\n" +
@@ -4557,7 +4642,9 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x0eSTAGE_ROUNDING\x10\x06\x12\x10\n" +
 	"\fSTAGE_REVIEW\x10\a\x12\x12\n" +
 	"\x0eSTAGE_VALIDITY\x10\b\x12\x12\n" +
-	"\x0eSTAGE_DECISION\x10\t*W\n" +
+	"\x0eSTAGE_DECISION\x10\t\x12\x10\n" +
+	"\fSTAGE_POINTS\x10\n" +
+	"*W\n" +
 	"\bCaseStep\x12\x19\n" +
 	"\x15CASE_STEP_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CASE_STEP_REJECTED\x10\x01\x12\x18\n" +
@@ -4576,7 +4663,7 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                      // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),         // 1: creditbank.ledger.v1.OrganizationLevel
@@ -4609,32 +4696,33 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(*SessionTime)(nil),            // 28: creditbank.ledger.v1.SessionTime
 	(*Effects)(nil),                // 29: creditbank.ledger.v1.Effects
 	(*Reversal)(nil),               // 30: creditbank.ledger.v1.Reversal
-	(*GroupChange)(nil),            // 31: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),          // 32: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),            // 33: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                    // 34: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),              // 35: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),               // 36: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),             // 37: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),       // 38: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                 // 39: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),       // 40: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),             // 41: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),         // 42: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),          // 43: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),         // 44: creditbank.ledger.v1.SealedDecision
-	(*CaseOpened)(nil),             // 45: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),        // 46: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),         // 47: creditbank.ledger.v1.CreditsExpired
+	(*Points)(nil),                 // 31: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),            // 32: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),          // 33: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),            // 34: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                    // 35: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),              // 36: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),               // 37: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),             // 38: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),       // 39: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                 // 40: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),       // 41: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),             // 42: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),         // 43: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),          // 44: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),         // 45: creditbank.ledger.v1.SealedDecision
+	(*CaseOpened)(nil),             // 46: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),        // 47: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),         // 48: creditbank.ledger.v1.CreditsExpired
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	27, // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
 	25, // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	40, // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	42, // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	43, // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	46, // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	47, // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	41, // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	43, // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	44, // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	47, // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	48, // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
 	24, // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
 	15, // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
 	16, // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
@@ -4646,7 +4734,7 @@ var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	22, // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
 	23, // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
 	11, // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	45, // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	46, // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
 	12, // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
 	13, // 20: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
 	14, // 21: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
@@ -4678,46 +4766,48 @@ var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	26, // 47: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
 	7,  // 48: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
 	29, // 49: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	33, // 50: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	34, // 51: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	35, // 52: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	36, // 53: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	37, // 54: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	31, // 55: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	34, // 50: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	35, // 51: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	36, // 52: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	37, // 53: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	38, // 54: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	32, // 55: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
 	28, // 56: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
 	28, // 57: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
 	30, // 58: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	32, // 59: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	33, // 60: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	36, // 61: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	37, // 62: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	32, // 63: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32, // 64: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	39, // 65: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,  // 66: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	26, // 67: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	32, // 68: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	29, // 69: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	13, // 70: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 71: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	32, // 72: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,  // 73: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	29, // 74: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	13, // 75: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 76: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	32, // 77: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	9,  // 78: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,  // 79: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	29, // 80: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	39, // 81: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	32, // 82: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	29, // 83: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	29, // 84: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	85, // [85:85] is the sub-list for method output_type
-	85, // [85:85] is the sub-list for method input_type
-	85, // [85:85] is the sub-list for extension type_name
-	85, // [85:85] is the sub-list for extension extendee
-	0,  // [0:85] is the sub-list for field type_name
+	31, // 59: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	33, // 60: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	34, // 61: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	37, // 62: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	38, // 63: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	31, // 64: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	33, // 65: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33, // 66: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	40, // 67: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,  // 68: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	26, // 69: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	33, // 70: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	29, // 71: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	13, // 72: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 73: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	33, // 74: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,  // 75: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	29, // 76: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	13, // 77: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	14, // 78: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	33, // 79: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	9,  // 80: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,  // 81: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	29, // 82: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	40, // 83: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	33, // 84: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	29, // 85: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	29, // 86: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	87, // [87:87] is the sub-list for method output_type
+	87, // [87:87] is the sub-list for method input_type
+	87, // [87:87] is the sub-list for extension type_name
+	87, // [87:87] is the sub-list for extension extendee
+	0,  // [0:87] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -4753,7 +4843,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

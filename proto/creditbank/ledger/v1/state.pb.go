@@ -185,7 +185,9 @@ type AccountRow struct {
 	// Lots with pending credits, oldest first.
 	Pending []*LotRef `protobuf:"bytes,11,rep,name=pending,proto3" json:"pending,omitempty"`
 	// Lots with credits that expire one day and have not.
-	Expiring      []*LotRef `protobuf:"bytes,12,rep,name=expiring,proto3" json:"expiring,omitempty"`
+	Expiring []*LotRef `protobuf:"bytes,12,rep,name=expiring,proto3" json:"expiring,omitempty"`
+	// Reward points by the day on which they lapse; those with none are left out.
+	Points        []*Points `protobuf:"bytes,13,rep,name=points,proto3" json:"points,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -300,6 +302,13 @@ func (x *AccountRow) GetPending() []*LotRef {
 func (x *AccountRow) GetExpiring() []*LotRef {
 	if x != nil {
 		return x.Expiring
+	}
+	return nil
+}
+
+func (x *AccountRow) GetPoints() []*Points {
+	if x != nil {
+		return x.Points
 	}
 	return nil
 }
@@ -634,7 +643,9 @@ type CompletionItem struct {
 	// Entry of the newest decision of an officer on it, plus one; 0: none.
 	DecidedPlusOne uint64 `protobuf:"varint,12,opt,name=decided_plus_one,json=decidedPlusOne,proto3" json:"decided_plus_one,omitempty"`
 	// Entries after the one that recorded it whose effects changed it: their sum is what it contributes to the account.
-	EffectsIn     []uint64 `protobuf:"varint,13,rep,packed,name=effects_in,json=effectsIn,proto3" json:"effects_in,omitempty"`
+	EffectsIn []uint64 `protobuf:"varint,13,rep,packed,name=effects_in,json=effectsIn,proto3" json:"effects_in,omitempty"`
+	// Reward points that it gives now, in milli-points.
+	MilliPoints   int64 `protobuf:"varint,14,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -758,6 +769,13 @@ func (x *CompletionItem) GetEffectsIn() []uint64 {
 		return x.EffectsIn
 	}
 	return nil
+}
+
+func (x *CompletionItem) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
 }
 
 // LotState is a lot as it stands now: what was issued is the sum of the amounts, in milli-credits.
@@ -1690,7 +1708,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\x12%\n" +
-	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\xdd\x04\n" +
+	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\x93\x05\n" +
 	"\n" +
 	"AccountRow\x12!\n" +
 	"\fopened_index\x18\x01 \x01(\x04R\vopenedIndex\x12\x1f\n" +
@@ -1708,7 +1726,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x06groups\x18\n" +
 	" \x03(\v2!.creditbank.ledger.v1.GroupChangeR\x06groups\x126\n" +
 	"\apending\x18\v \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\apending\x128\n" +
-	"\bexpiring\x18\f \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\bexpiring\"\x87\x02\n" +
+	"\bexpiring\x18\f \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\bexpiring\x124\n" +
+	"\x06points\x18\r \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\"\x87\x02\n" +
 	"\vCategorySum\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x18\n" +
 	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12\x18\n" +
@@ -1732,7 +1751,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"expiresDay\"x\n" +
 	"\aWeekRow\x12:\n" +
 	"\x05items\x18\x01 \x03(\v2$.creditbank.ledger.v1.CompletionItemR\x05items\x121\n" +
-	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xc4\x03\n" +
+	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xe7\x03\n" +
 	"\x0eCompletionItem\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12#\n" +
 	"\rchanged_index\x18\x02 \x01(\x04R\fchangedIndex\x12\x12\n" +
@@ -1748,7 +1767,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\rcase_plus_one\x18\v \x01(\x04R\vcasePlusOne\x12(\n" +
 	"\x10decided_plus_one\x18\f \x01(\x04R\x0edecidedPlusOne\x12\x1d\n" +
 	"\n" +
-	"effects_in\x18\r \x03(\x04R\teffectsIn\"\x89\x02\n" +
+	"effects_in\x18\r \x03(\x04R\teffectsIn\x12!\n" +
+	"\fmilli_points\x18\x0e \x01(\x03R\vmilliPoints\"\x89\x02\n" +
 	"\bLotState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x18\n" +
@@ -1869,15 +1889,16 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*YearMinutes)(nil),            // 21: creditbank.ledger.v1.YearMinutes
 	(*CapUsage)(nil),               // 22: creditbank.ledger.v1.CapUsage
 	(*GroupChange)(nil),            // 23: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),          // 24: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                   // 25: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),             // 26: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil), // 27: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),               // 28: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),       // 29: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),         // 30: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),            // 31: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),         // 32: creditbank.ledger.v1.PolicyProposed
+	(*Points)(nil),                 // 24: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),          // 25: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                   // 26: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),             // 27: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil), // 28: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),               // 29: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),       // 30: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),         // 31: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),            // 32: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),         // 33: creditbank.ledger.v1.PolicyProposed
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
 	20, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
@@ -1888,26 +1909,27 @@ var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
 	23, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	24, // 8: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,  // 9: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
-	9,  // 10: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	25, // 11: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
-	8,  // 12: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
-	10, // 13: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	26, // 14: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	27, // 15: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	28, // 16: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	29, // 17: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	30, // 18: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	31, // 19: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	32, // 20: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	0,  // 21: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	24, // 22: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	24, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	25, // 9: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,  // 10: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
+	9,  // 11: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
+	26, // 12: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	8,  // 13: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
+	10, // 14: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
+	27, // 15: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	28, // 16: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	29, // 17: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	30, // 18: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	31, // 19: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	32, // 20: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	33, // 21: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	0,  // 22: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	25, // 23: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }

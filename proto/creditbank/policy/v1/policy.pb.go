@@ -347,6 +347,59 @@ func (RateRule_Scope) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{11, 0}
 }
 
+// When points lapse that have not been spent.
+type PointsRule_Lapse int32
+
+const (
+	// Not said: refused on publishing.
+	PointsRule_LAPSE_UNSPECIFIED PointsRule_Lapse = 0
+	// They do not lapse.
+	PointsRule_LAPSE_NEVER PointsRule_Lapse = 1
+	// With 31 December of the year in which the learning ended.
+	PointsRule_LAPSE_YEAR_END PointsRule_Lapse = 2
+)
+
+// Enum value maps for PointsRule_Lapse.
+var (
+	PointsRule_Lapse_name = map[int32]string{
+		0: "LAPSE_UNSPECIFIED",
+		1: "LAPSE_NEVER",
+		2: "LAPSE_YEAR_END",
+	}
+	PointsRule_Lapse_value = map[string]int32{
+		"LAPSE_UNSPECIFIED": 0,
+		"LAPSE_NEVER":       1,
+		"LAPSE_YEAR_END":    2,
+	}
+)
+
+func (x PointsRule_Lapse) Enum() *PointsRule_Lapse {
+	p := new(PointsRule_Lapse)
+	*p = x
+	return p
+}
+
+func (x PointsRule_Lapse) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PointsRule_Lapse) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_policy_v1_policy_proto_enumTypes[6].Descriptor()
+}
+
+func (PointsRule_Lapse) Type() protoreflect.EnumType {
+	return &file_creditbank_policy_v1_policy_proto_enumTypes[6]
+}
+
+func (x PointsRule_Lapse) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PointsRule_Lapse.Descriptor instead.
+func (PointsRule_Lapse) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{13, 0}
+}
+
 // Policy converts hours of learning to credits for the courses of one organization and of those below it.
 //
 // Conditions ("when", "require") are CEL expressions that yield a bool. They see the completion and its course, never
@@ -367,10 +420,10 @@ func (RateRule_Scope) EnumDescriptor() ([]byte, []int) {
 // Words are said in both languages or left out. Their placeholders come with their units: {before} and {after} are the
 // number before and after the rule, {limit} is what the rule allows, and {carried} is the number beside them: minutes of
 // overlap, minutes from earlier classes (conversion), credits that wait (caps), minutes for the next class (rounding),
-// completions (rates).
+// completions of the hour (rates), points that the age factor added (points).
 //
 // The stages run in a fixed order: eligibility, hours, duplicates and overlap, conversion, caps, rounding, review,
-// validity. In a stage that picks one rule (hours, conversion, rounding, validity) the first whose condition
+// validity, points. In a stage that picks one rule (hours, conversion, rounding, validity, points) the first whose condition
 // holds is taken; in the others every rule whose condition holds counts.
 type Policy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -384,7 +437,8 @@ type Policy struct {
 	Title *Text `protobuf:"bytes,4,opt,name=title,proto3" json:"title,omitempty"`
 	// First day, in the time zone of the policy, on which learning may end to be judged by this version: YYYY-MM-DD.
 	EffectiveFrom string `protobuf:"bytes,5,opt,name=effective_from,json=effectiveFrom,proto3" json:"effective_from,omitempty"`
-	// Last such day, inclusive; empty: until the next version.
+	// Last such day, inclusive; empty: until the next version. A version that says when it ends is in force until then, and no
+	// other can begin meanwhile.
 	EffectiveUntil string `protobuf:"bytes,6,opt,name=effective_until,json=effectiveUntil,proto3" json:"effective_until,omitempty"`
 	// IANA name of the zone in which days, half-years and years are counted, such as "Asia/Shanghai".
 	TimeZone string `protobuf:"bytes,7,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
@@ -392,8 +446,8 @@ type Policy struct {
 	LearningHourMinutes int32 `protobuf:"varint,8,opt,name=learning_hour_minutes,json=learningHourMinutes,proto3" json:"learning_hour_minutes,omitempty"`
 	// Categories of learning that courses may have: 1 to 64.
 	Categories []*Category `protobuf:"bytes,9,rep,name=categories,proto3" json:"categories,omitempty"`
-	// Learning that ended on this day or before lies in a closed reporting period: it goes to an officer. YYYY-MM-DD or
-	// empty.
+	// Learning that ended on this day or before lies in a closed reporting period: it goes to an officer. YYYY-MM-DD, not
+	// before effective_from, or empty.
 	ClosedThrough string `protobuf:"bytes,10,opt,name=closed_through,json=closedThrough,proto3" json:"closed_through,omitempty"`
 	// Conditions without which there is no credit; the hours are kept.
 	Eligibility []*EligibilityRule `protobuf:"bytes,11,rep,name=eligibility,proto3" json:"eligibility,omitempty"`
@@ -415,6 +469,8 @@ type Policy struct {
 	Validity []*ValidityRule `protobuf:"bytes,19,rep,name=validity,proto3" json:"validity,omitempty"`
 	// What a year should contain; shown on the portfolio, without effect on credits.
 	Requirements []*Requirement `protobuf:"bytes,20,rep,name=requirements,proto3" json:"requirements,omitempty"`
+	// How many reward points (积分) the counted minutes give. Points are a ledger of their own: they never become credits.
+	Points []*PointsRule `protobuf:"bytes,21,rep,name=points,proto3" json:"points,omitempty"`
 	// How many completions an hour are still believed.
 	Rates         []*RateRule `protobuf:"bytes,23,rep,name=rates,proto3" json:"rates,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -587,6 +643,13 @@ func (x *Policy) GetValidity() []*ValidityRule {
 func (x *Policy) GetRequirements() []*Requirement {
 	if x != nil {
 		return x.Requirements
+	}
+	return nil
+}
+
+func (x *Policy) GetPoints() []*PointsRule {
+	if x != nil {
+		return x.Points
 	}
 	return nil
 }
@@ -1561,6 +1624,195 @@ func (x *ValidityRule) GetWords() *Text {
 	return nil
 }
 
+// PointsRule gives reward points for the minutes that count, whether they give credits or not. It gives none where nothing
+// counts: to a duplicate, and while an officer decides.
+//
+// Its condition also sees age_known bool and age int: the learner's whole years on the day on which the learning ended; 0
+// where the bank knows no birth date. Other conditions must not ask for the age, because what they decide stands in the
+// clear in the log. So do the points; with the minutes beside them they can show that a rule on age was applied.
+type PointsRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the rule, unique in the policy.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Condition of the rule; empty: always.
+	When string `protobuf:"bytes,2,opt,name=when,proto3" json:"when,omitempty"`
+	// Counted minutes that give one point, such as 60.
+	MinutesPerPoint int64 `protobuf:"varint,3,opt,name=minutes_per_point,json=minutesPerPoint,proto3" json:"minutes_per_point,omitempty"`
+	// Gives those above an age more; absent: age makes no difference.
+	AgeFactor *AgeFactor `protobuf:"bytes,4,opt,name=age_factor,json=ageFactor,proto3" json:"age_factor,omitempty"`
+	// Step in milli-points to which points are rounded down, after the age factor: 1 gives every thousandth, 1,000 whole
+	// points. Minutes that do not fill a step are given up.
+	StepMilliPoints int64 `protobuf:"varint,5,opt,name=step_milli_points,json=stepMilliPoints,proto3" json:"step_milli_points,omitempty"`
+	// When points lapse.
+	Lapse PointsRule_Lapse `protobuf:"varint,6,opt,name=lapse,proto3,enum=creditbank.policy.v1.PointsRule_Lapse" json:"lapse,omitempty"`
+	// Whether points can be spent only from an account whose holder's document was checked (VERIFIED).
+	VerifiedToSpend bool `protobuf:"varint,7,opt,name=verified_to_spend,json=verifiedToSpend,proto3" json:"verified_to_spend,omitempty"`
+	// Words for a resident. Placeholders: {before}, {after}, {limit}.
+	Words         *Text `protobuf:"bytes,8,opt,name=words,proto3" json:"words,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PointsRule) Reset() {
+	*x = PointsRule{}
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PointsRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PointsRule) ProtoMessage() {}
+
+func (x *PointsRule) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PointsRule.ProtoReflect.Descriptor instead.
+func (*PointsRule) Descriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PointsRule) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PointsRule) GetWhen() string {
+	if x != nil {
+		return x.When
+	}
+	return ""
+}
+
+func (x *PointsRule) GetMinutesPerPoint() int64 {
+	if x != nil {
+		return x.MinutesPerPoint
+	}
+	return 0
+}
+
+func (x *PointsRule) GetAgeFactor() *AgeFactor {
+	if x != nil {
+		return x.AgeFactor
+	}
+	return nil
+}
+
+func (x *PointsRule) GetStepMilliPoints() int64 {
+	if x != nil {
+		return x.StepMilliPoints
+	}
+	return 0
+}
+
+func (x *PointsRule) GetLapse() PointsRule_Lapse {
+	if x != nil {
+		return x.Lapse
+	}
+	return PointsRule_LAPSE_UNSPECIFIED
+}
+
+func (x *PointsRule) GetVerifiedToSpend() bool {
+	if x != nil {
+		return x.VerifiedToSpend
+	}
+	return false
+}
+
+func (x *PointsRule) GetWords() *Text {
+	if x != nil {
+		return x.Words
+	}
+	return nil
+}
+
+// AgeFactor multiplies the points of older learners. Who has no known birth date has none.
+type AgeFactor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Least age in whole years on the day on which the learning ended, 1 to 120. Who was born on 29 February is a year
+	// older on 1 March where the year has no such day.
+	FromAge int32 `protobuf:"varint,1,opt,name=from_age,json=fromAge,proto3" json:"from_age,omitempty"`
+	// Numerator of the factor, such as 12 of 10.
+	Numerator int32 `protobuf:"varint,2,opt,name=numerator,proto3" json:"numerator,omitempty"`
+	// Denominator of the factor, at most the numerator: age never takes points away.
+	Denominator int32 `protobuf:"varint,3,opt,name=denominator,proto3" json:"denominator,omitempty"`
+	// Words for a resident whose points were multiplied. Placeholders: {before}, {after}, {limit}, {carried}.
+	Words         *Text `protobuf:"bytes,4,opt,name=words,proto3" json:"words,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgeFactor) Reset() {
+	*x = AgeFactor{}
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgeFactor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgeFactor) ProtoMessage() {}
+
+func (x *AgeFactor) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgeFactor.ProtoReflect.Descriptor instead.
+func (*AgeFactor) Descriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AgeFactor) GetFromAge() int32 {
+	if x != nil {
+		return x.FromAge
+	}
+	return 0
+}
+
+func (x *AgeFactor) GetNumerator() int32 {
+	if x != nil {
+		return x.Numerator
+	}
+	return 0
+}
+
+func (x *AgeFactor) GetDenominator() int32 {
+	if x != nil {
+		return x.Denominator
+	}
+	return 0
+}
+
+func (x *AgeFactor) GetWords() *Text {
+	if x != nil {
+		return x.Words
+	}
+	return nil
+}
+
 // Requirement is what a calendar year should contain.
 type Requirement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1580,7 +1832,7 @@ type Requirement struct {
 
 func (x *Requirement) Reset() {
 	*x = Requirement{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1844,7 @@ func (x *Requirement) String() string {
 func (*Requirement) ProtoMessage() {}
 
 func (x *Requirement) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +1857,7 @@ func (x *Requirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Requirement.ProtoReflect.Descriptor instead.
 func (*Requirement) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Requirement) GetId() string {
@@ -1647,7 +1899,7 @@ var File_creditbank_policy_v1_policy_proto protoreflect.FileDescriptor
 
 const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\xc2\b\n" +
+	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\xfc\b\n" +
 	"\x06Policy\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\"\n" +
@@ -1675,7 +1927,8 @@ const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\brounding\x18\x11 \x03(\v2\".creditbank.policy.v1.RoundingRuleR\brounding\x128\n" +
 	"\x06review\x18\x12 \x03(\v2 .creditbank.policy.v1.ReviewRuleR\x06review\x12>\n" +
 	"\bvalidity\x18\x13 \x03(\v2\".creditbank.policy.v1.ValidityRuleR\bvalidity\x12E\n" +
-	"\frequirements\x18\x14 \x03(\v2!.creditbank.policy.v1.RequirementR\frequirements\x124\n" +
+	"\frequirements\x18\x14 \x03(\v2!.creditbank.policy.v1.RequirementR\frequirements\x128\n" +
+	"\x06points\x18\x15 \x03(\v2 .creditbank.policy.v1.PointsRuleR\x06points\x124\n" +
 	"\x05rates\x18\x17 \x03(\v2\x1e.creditbank.policy.v1.RateRuleR\x05rates\"&\n" +
 	"\x04Text\x12\x0e\n" +
 	"\x02zh\x18\x01 \x01(\tR\x02zh\x12\x0e\n" +
@@ -1773,6 +2026,26 @@ const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04when\x18\x02 \x01(\tR\x04when\x12\x16\n" +
 	"\x06months\x18\x03 \x01(\x05R\x06months\x120\n" +
+	"\x05words\x18\x04 \x01(\v2\x1a.creditbank.policy.v1.TextR\x05words\"\xa9\x03\n" +
+	"\n" +
+	"PointsRule\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04when\x18\x02 \x01(\tR\x04when\x12*\n" +
+	"\x11minutes_per_point\x18\x03 \x01(\x03R\x0fminutesPerPoint\x12>\n" +
+	"\n" +
+	"age_factor\x18\x04 \x01(\v2\x1f.creditbank.policy.v1.AgeFactorR\tageFactor\x12*\n" +
+	"\x11step_milli_points\x18\x05 \x01(\x03R\x0fstepMilliPoints\x12<\n" +
+	"\x05lapse\x18\x06 \x01(\x0e2&.creditbank.policy.v1.PointsRule.LapseR\x05lapse\x12*\n" +
+	"\x11verified_to_spend\x18\a \x01(\bR\x0fverifiedToSpend\x120\n" +
+	"\x05words\x18\b \x01(\v2\x1a.creditbank.policy.v1.TextR\x05words\"C\n" +
+	"\x05Lapse\x12\x15\n" +
+	"\x11LAPSE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vLAPSE_NEVER\x10\x01\x12\x12\n" +
+	"\x0eLAPSE_YEAR_END\x10\x02\"\x98\x01\n" +
+	"\tAgeFactor\x12\x19\n" +
+	"\bfrom_age\x18\x01 \x01(\x05R\afromAge\x12\x1c\n" +
+	"\tnumerator\x18\x02 \x01(\x05R\tnumerator\x12 \n" +
+	"\vdenominator\x18\x03 \x01(\x05R\vdenominator\x120\n" +
 	"\x05words\x18\x04 \x01(\v2\x1a.creditbank.policy.v1.TextR\x05words\"\xdb\x01\n" +
 	"\vRequirement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1793,8 +2066,8 @@ func file_creditbank_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_creditbank_policy_v1_policy_proto_rawDescData
 }
 
-var file_creditbank_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_creditbank_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_creditbank_policy_v1_policy_proto_goTypes = []any{
 	(DuplicateRule_Keep)(0),     // 0: creditbank.policy.v1.DuplicateRule.Keep
 	(CapRule_Period)(0),         // 1: creditbank.policy.v1.CapRule.Period
@@ -1802,58 +2075,66 @@ var file_creditbank_policy_v1_policy_proto_goTypes = []any{
 	(RoundingRule_Remainder)(0), // 3: creditbank.policy.v1.RoundingRule.Remainder
 	(RoundingRule_Direction)(0), // 4: creditbank.policy.v1.RoundingRule.Direction
 	(RateRule_Scope)(0),         // 5: creditbank.policy.v1.RateRule.Scope
-	(*Policy)(nil),              // 6: creditbank.policy.v1.Policy
-	(*Text)(nil),                // 7: creditbank.policy.v1.Text
-	(*Category)(nil),            // 8: creditbank.policy.v1.Category
-	(*EligibilityRule)(nil),     // 9: creditbank.policy.v1.EligibilityRule
-	(*HoursRule)(nil),           // 10: creditbank.policy.v1.HoursRule
-	(*DuplicateRule)(nil),       // 11: creditbank.policy.v1.DuplicateRule
-	(*OverlapRule)(nil),         // 12: creditbank.policy.v1.OverlapRule
-	(*ConversionRule)(nil),      // 13: creditbank.policy.v1.ConversionRule
-	(*CapRule)(nil),             // 14: creditbank.policy.v1.CapRule
-	(*RoundingRule)(nil),        // 15: creditbank.policy.v1.RoundingRule
-	(*ReviewRule)(nil),          // 16: creditbank.policy.v1.ReviewRule
-	(*RateRule)(nil),            // 17: creditbank.policy.v1.RateRule
-	(*ValidityRule)(nil),        // 18: creditbank.policy.v1.ValidityRule
-	(*Requirement)(nil),         // 19: creditbank.policy.v1.Requirement
+	(PointsRule_Lapse)(0),       // 6: creditbank.policy.v1.PointsRule.Lapse
+	(*Policy)(nil),              // 7: creditbank.policy.v1.Policy
+	(*Text)(nil),                // 8: creditbank.policy.v1.Text
+	(*Category)(nil),            // 9: creditbank.policy.v1.Category
+	(*EligibilityRule)(nil),     // 10: creditbank.policy.v1.EligibilityRule
+	(*HoursRule)(nil),           // 11: creditbank.policy.v1.HoursRule
+	(*DuplicateRule)(nil),       // 12: creditbank.policy.v1.DuplicateRule
+	(*OverlapRule)(nil),         // 13: creditbank.policy.v1.OverlapRule
+	(*ConversionRule)(nil),      // 14: creditbank.policy.v1.ConversionRule
+	(*CapRule)(nil),             // 15: creditbank.policy.v1.CapRule
+	(*RoundingRule)(nil),        // 16: creditbank.policy.v1.RoundingRule
+	(*ReviewRule)(nil),          // 17: creditbank.policy.v1.ReviewRule
+	(*RateRule)(nil),            // 18: creditbank.policy.v1.RateRule
+	(*ValidityRule)(nil),        // 19: creditbank.policy.v1.ValidityRule
+	(*PointsRule)(nil),          // 20: creditbank.policy.v1.PointsRule
+	(*AgeFactor)(nil),           // 21: creditbank.policy.v1.AgeFactor
+	(*Requirement)(nil),         // 22: creditbank.policy.v1.Requirement
 }
 var file_creditbank_policy_v1_policy_proto_depIdxs = []int32{
-	7,  // 0: creditbank.policy.v1.Policy.title:type_name -> creditbank.policy.v1.Text
-	8,  // 1: creditbank.policy.v1.Policy.categories:type_name -> creditbank.policy.v1.Category
-	9,  // 2: creditbank.policy.v1.Policy.eligibility:type_name -> creditbank.policy.v1.EligibilityRule
-	10, // 3: creditbank.policy.v1.Policy.hours:type_name -> creditbank.policy.v1.HoursRule
-	11, // 4: creditbank.policy.v1.Policy.duplicates:type_name -> creditbank.policy.v1.DuplicateRule
-	12, // 5: creditbank.policy.v1.Policy.overlap:type_name -> creditbank.policy.v1.OverlapRule
-	13, // 6: creditbank.policy.v1.Policy.conversion:type_name -> creditbank.policy.v1.ConversionRule
-	14, // 7: creditbank.policy.v1.Policy.caps:type_name -> creditbank.policy.v1.CapRule
-	15, // 8: creditbank.policy.v1.Policy.rounding:type_name -> creditbank.policy.v1.RoundingRule
-	16, // 9: creditbank.policy.v1.Policy.review:type_name -> creditbank.policy.v1.ReviewRule
-	18, // 10: creditbank.policy.v1.Policy.validity:type_name -> creditbank.policy.v1.ValidityRule
-	19, // 11: creditbank.policy.v1.Policy.requirements:type_name -> creditbank.policy.v1.Requirement
-	17, // 12: creditbank.policy.v1.Policy.rates:type_name -> creditbank.policy.v1.RateRule
-	7,  // 13: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
-	7,  // 14: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
-	7,  // 15: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
-	0,  // 16: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
-	7,  // 17: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
-	7,  // 18: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
-	7,  // 19: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
-	1,  // 20: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
-	2,  // 21: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
-	7,  // 22: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
-	4,  // 23: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
-	3,  // 24: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
-	7,  // 25: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
-	7,  // 26: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
-	5,  // 27: creditbank.policy.v1.RateRule.scope:type_name -> creditbank.policy.v1.RateRule.Scope
-	7,  // 28: creditbank.policy.v1.RateRule.words:type_name -> creditbank.policy.v1.Text
-	7,  // 29: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
-	7,  // 30: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	8,  // 0: creditbank.policy.v1.Policy.title:type_name -> creditbank.policy.v1.Text
+	9,  // 1: creditbank.policy.v1.Policy.categories:type_name -> creditbank.policy.v1.Category
+	10, // 2: creditbank.policy.v1.Policy.eligibility:type_name -> creditbank.policy.v1.EligibilityRule
+	11, // 3: creditbank.policy.v1.Policy.hours:type_name -> creditbank.policy.v1.HoursRule
+	12, // 4: creditbank.policy.v1.Policy.duplicates:type_name -> creditbank.policy.v1.DuplicateRule
+	13, // 5: creditbank.policy.v1.Policy.overlap:type_name -> creditbank.policy.v1.OverlapRule
+	14, // 6: creditbank.policy.v1.Policy.conversion:type_name -> creditbank.policy.v1.ConversionRule
+	15, // 7: creditbank.policy.v1.Policy.caps:type_name -> creditbank.policy.v1.CapRule
+	16, // 8: creditbank.policy.v1.Policy.rounding:type_name -> creditbank.policy.v1.RoundingRule
+	17, // 9: creditbank.policy.v1.Policy.review:type_name -> creditbank.policy.v1.ReviewRule
+	19, // 10: creditbank.policy.v1.Policy.validity:type_name -> creditbank.policy.v1.ValidityRule
+	22, // 11: creditbank.policy.v1.Policy.requirements:type_name -> creditbank.policy.v1.Requirement
+	20, // 12: creditbank.policy.v1.Policy.points:type_name -> creditbank.policy.v1.PointsRule
+	18, // 13: creditbank.policy.v1.Policy.rates:type_name -> creditbank.policy.v1.RateRule
+	8,  // 14: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
+	8,  // 15: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 16: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
+	0,  // 17: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
+	8,  // 18: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 19: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 20: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
+	1,  // 21: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
+	2,  // 22: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
+	8,  // 23: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
+	4,  // 24: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
+	3,  // 25: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
+	8,  // 26: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 27: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
+	5,  // 28: creditbank.policy.v1.RateRule.scope:type_name -> creditbank.policy.v1.RateRule.Scope
+	8,  // 29: creditbank.policy.v1.RateRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 30: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
+	21, // 31: creditbank.policy.v1.PointsRule.age_factor:type_name -> creditbank.policy.v1.AgeFactor
+	6,  // 32: creditbank.policy.v1.PointsRule.lapse:type_name -> creditbank.policy.v1.PointsRule.Lapse
+	8,  // 33: creditbank.policy.v1.PointsRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 34: creditbank.policy.v1.AgeFactor.words:type_name -> creditbank.policy.v1.Text
+	8,  // 35: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_policy_v1_policy_proto_init() }
@@ -1866,8 +2147,8 @@ func file_creditbank_policy_v1_policy_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_policy_v1_policy_proto_rawDesc), len(file_creditbank_policy_v1_policy_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   14,
+			NumEnums:      7,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

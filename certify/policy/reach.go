@@ -1,0 +1,184 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+
+	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
+)
+
+// A meaning is what can be said of a condition before anything is posted. It never errs; it may not notice.
+type meaning struct {
+	constant bool
+	value    answer // where it is constant
+	// parts are the conditions that it joins by "and", written in one way and sorted. Nil where they are not known.
+	parts   []string
+	answers *answers // nil where it asks for more than has few cases
+}
+
+// meaningOf looks at a condition that compiled.
+func (c *conditionCompiler) meaningOf(checked *cel.Ast, compiled condition) *meaning {
+	m := &meaning{answers: compiled.answers}
+	tree := checked.NativeRep()
+	m.parts = slices.Compact(slices.Sorted(slices.Values(conjuncts(tree.Expr(), tree.SourceInfo()))))
+	if m.answers != nil {
+		m.value, m.constant = m.answers.constant()
+		return m
+	}
+	// Nothing is known of any variable: what yields true or false all the same does so always.
+	program, err := c.env.Program(checked, cel.EvalOptions(cel.OptPartialEval))
+	if err != nil {
+		return m
+	}
+	switch value, _, err := program.Eval(c.unknown); {
+	case err != nil:
+		m.constant, m.value = true, fault
+	case value == types.True:
+		m.constant, m.value = true, yes
+	case value == types.False:
+		m.constant, m.value = true, no
+	}
+	return m
+}
+
+// constant is the answer of all cases that can be posted, where they have one.
+func (a *answers) constant() (answer, bool) {
+	value := a[firstCase]
+	for _, other := range a[firstCase:endOfCases] {
+		if other != value {
+			return no, false
+		}
+	}
+	return value, true
+}
+
+// The cases of the modes that there are: those of no mode, and of more than there are, are never asked.
+const (
+	firstCase  = int(statementv1.Mode_MODE_CLASSROOM) << 3
+	endOfCases = (int(statementv1.Mode_MODE_ACHIEVEMENT) + 1) << 3
+)
+
+// conjuncts are the conditions that an expression joins by "and". One that cannot be written down is like no other.
+func conjuncts(e ast.Expr, info *ast.SourceInfo) []string {
+	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == operators.LogicalAnd {
+		var all []string
+		for _, arg := range e.AsCall().Args() {
+			all = append(all, conjuncts(arg, info)...)
+		}
+		return all
+	}
+	write := func(e ast.Expr) string {
+		text, err := cel.ExprToString(e, info)
+		if err != nil {
+			return fmt.Sprintf("%p", e)
+		}
+		return text
+	}
+	if e.Kind() == ast.CallKind {
+		switch call := e.AsCall(); call.FunctionName() {
+		case operators.Equals, operators.NotEquals:
+			sides := []string{write(call.Args()[0]), write(call.Args()[1])}
+			slices.Sort(sides)
+			return []string{strings.Join(sides, " "+call.FunctionName()+" ")}
+		}
+	}
+	return []string{write(e)}
+}
+
+// always says that the condition holds whatever is posted.
+func (c *condition) always() bool {
+	if c.meaning == nil {
+		return c.program == nil
+	}
+	return c.meaning.constant && c.meaning.value == yes
+}
+
+// same says that two conditions are written alike.
+func (c *condition) same(other *condition) bool {
+	if c.meaning == nil || other.meaning == nil {
+		return c.meaning == other.meaning && c.program == nil && other.program == nil
+	}
+	return c.meaning.parts != nil && slices.Equal(c.meaning.parts, other.meaning.parts)
+}
+
+// within says that the condition holds only where the other does too.
+func (c *condition) within(other *condition) bool {
+	if other.always() {
+		return true
+	}
+	if c.meaning == nil || other.meaning == nil || other.meaning.parts == nil {
+		return false
+	}
+	for _, part := range other.meaning.parts {
+		if _, found := slices.BinarySearch(c.meaning.parts, part); !found {
+			return false
+		}
+	}
+	return true
+}
+
+// firstOf refuses rules that are never reached in a stage that takes the first that holds.
+func (c *compiler) firstOf(stage string, conditions []condition) {
+	var taken answers // cases in which an earlier rule holds, or ends the search
+	for i := range conditions {
+		later := &conditions[i]
+		before := slices.IndexFunc(conditions[:i], func(earlier condition) bool { return later.within(&earlier) })
+		switch {
+		case before >= 0 && conditions[before].always():
+			c.fault(fmt.Sprintf("is never reached: %s[%d] comes first and always holds; give that one a condition, or put it last", stage, before), stage, i)
+		case before >= 0:
+			c.fault(fmt.Sprintf("is never reached: %s[%d] comes first and holds whenever this one does; put the narrower one first", stage, before), stage, i)
+		case later.meaning != nil && later.meaning.answers != nil && !later.meaning.constant && later.meaning.answers.allIn(&taken):
+			c.fault("is never reached: one of the rules before it holds whenever this one does; put the narrower ones first", stage, i)
+		}
+		if later.meaning != nil && later.meaning.answers != nil {
+			for n, a := range later.meaning.answers {
+				taken[n] = max(taken[n], a)
+			}
+		}
+	}
+}
+
+// allIn says that every case that can be posted and holds is taken.
+func (a *answers) allIn(taken *answers) bool {
+	for n := firstCase; n < endOfCases; n++ {
+		if a[n] != no && taken[n] == no {
+			return false
+		}
+	}
+	return true
+}
+
+// eachOnce refuses a rule that says what one before it says, in a stage in which every rule counts.
+func (c *compiler) eachOnce(stage string, n int, same func(i, j int) bool) {
+	for j := range n {
+		for i := range j {
+			if same(i, j) {
+				c.fault(fmt.Sprintf("says the same as %s[%d]; leave one of them out", stage, i), stage, j)
+				break
+			}
+		}
+	}
+}
+
+// decided refuses conditions of which the answer is known before anything is posted.
+func (c *compiler) decided(m *meaning, path ...any) {
+	if !m.constant {
+		return
+	}
+	at := func(message string) { c.inCondition(celFault{1, 0, message}, path...) }
+	switch required := path[len(path)-1] == "require"; {
+	case m.value == fault:
+		at("can never be worked out: every completion would go to an officer")
+	case m.value == no && !required:
+		at("never holds, whatever is posted: the rule does nothing; mend the condition, or leave the rule out")
+	case m.value == yes && required:
+		at("always holds, so the rule refuses nobody; mend the condition, or leave the rule out")
+	}
+}
