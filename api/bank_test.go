@@ -333,7 +333,7 @@ func (b *bank) decide(id uint64, verdict api.Verdict) *api.Decision {
 		RequestID: b.RequestID(), Case: id, Verdict: verdict, ReasonCode: "EVIDENCE_SUFFICIENT",
 	})
 	must(b.t, err)
-	if c.Status == ledgerv1.CaseStatus_CASE_STATUS_OPEN || c.DecidedBy != apitest.Officer {
+	if c.Status == ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED || c.DecidedBy != apitest.Officer {
 		b.t.Errorf("case %+v", c)
 	}
 	checkChain(b.t, d)

@@ -76,7 +76,7 @@ func (b *Bank) openCases() float64 {
 	}
 	defer view.Close()
 	count := 0
-	queue := store.Prefix(book.QueuePrefix(uint8(ledgerv1.CaseStatus_CASE_STATUS_OPEN)))
+	queue := store.Prefix(book.QueuePrefix(uint8(ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED)))
 	for _, err := range view.Scan(context.Background(), queue) {
 		if count++; err != nil || count == maxCasesCounted {
 			break

@@ -87,7 +87,7 @@ func (b *Bank) ListCases(
 		return nil, "", fault
 	}
 	if status == ledgerv1.CaseStatus_CASE_STATUS_UNSPECIFIED {
-		status = ledgerv1.CaseStatus_CASE_STATUS_OPEN
+		status = ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED
 	}
 	if fault := checkEnum("state", status, ledgerv1.CaseStatus_name); fault != nil {
 		return nil, "", fault
@@ -313,7 +313,7 @@ func (b *Bank) decide(
 	if err != nil {
 		return 0, err
 	}
-	if row.GetStatus() != ledgerv1.CaseStatus_CASE_STATUS_OPEN {
+	if row.GetStatus() != ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED {
 		return 0, faultf(Changed, ReasonCaseClosed, "case_id", "the case is %s; read it again", caseWord(row.GetStatus()))
 	}
 	id := unit.AccountID(row.GetAccount())

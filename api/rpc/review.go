@@ -64,7 +64,7 @@ func (s *reviews) DecideCase(
 func caseStatus(state creditbankv1.CaseState) ledgerv1.CaseStatus {
 	switch state {
 	case creditbankv1.CaseState_CASE_STATE_OPEN:
-		return ledgerv1.CaseStatus_CASE_STATUS_OPEN
+		return ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED
 	case creditbankv1.CaseState_CASE_STATE_APPROVED:
 		return ledgerv1.CaseStatus_CASE_STATUS_APPROVED
 	case creditbankv1.CaseState_CASE_STATE_REJECTED:
@@ -78,7 +78,7 @@ func caseStatus(state creditbankv1.CaseState) ledgerv1.CaseStatus {
 
 func caseState(status ledgerv1.CaseStatus) creditbankv1.CaseState {
 	switch status {
-	case ledgerv1.CaseStatus_CASE_STATUS_OPEN:
+	case ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED:
 		return creditbankv1.CaseState_CASE_STATE_OPEN
 	case ledgerv1.CaseStatus_CASE_STATUS_APPROVED:
 		return creditbankv1.CaseState_CASE_STATE_APPROVED

@@ -57,7 +57,7 @@ func lived(t *testing.T, b *apitest.Bank) api.Account {
 		return s
 	}
 	decide := func(verdict api.Verdict, code, note string) {
-		cases, _, err := b.ListCases(t.Context(), b.Officer(apitest.Officer), ledgerv1.CaseStatus_CASE_STATUS_OPEN, api.Page{})
+		cases, _, err := b.ListCases(t.Context(), b.Officer(apitest.Officer), ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED, api.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -184,7 +184,7 @@ func (s *State) openCase(
 	if err != nil {
 		return err
 	}
-	row.Status, row.Time = ledgerv1.CaseStatus_CASE_STATUS_OPEN, e.GetTime()
+	row.Status, row.Time = ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED, e.GetTime()
 	row.Account, row.Completion, row.Causes, row.Risk = account, completion, causes, risk
 	return s.set(queueKey(row, e.GetIndex()), []byte{})
 }

@@ -214,7 +214,7 @@ func (n *naive) decide(
 
 func (n *naive) open(e *ledgerv1.Entry, item *naiveItem, causes []string, risk uint32) {
 	n.cases[e.GetIndex()] = &naiveCase{
-		status: ledgerv1.CaseStatus_CASE_STATUS_OPEN, account: item.account, completion: item.index, causes: causes, risk: risk,
+		status: ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED, account: item.account, completion: item.index, causes: causes, risk: risk,
 	}
 	item.open = e.GetIndex() + 1
 }

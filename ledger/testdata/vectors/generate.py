@@ -108,10 +108,12 @@ ENUMS = {
     "OfficerRole": "OFFICER_ROLE UNSPECIFIED ADMINISTRATOR CERTIFICATION REGISTRAR",
     "CourseDecision": "COURSE_DECISION UNSPECIFIED ACCREDITED REFUSED RETIRED",
     "AccountStatus": "ACCOUNT_STATUS UNSPECIFIED PROVISIONAL VERIFIED FROZEN MERGED CLOSED ERASED",
-    "Outcome": "OUTCOME UNSPECIFIED AWARDED IN_REVIEW NO_CREDIT DUPLICATE VOIDED REFUSED",
+    "Outcome": "OUTCOME UNSPECIFIED AWARDED IN_REVIEW NO_CREDIT DUPLICATE VOIDED REFUSED WITHDRAWN",
     "Stage": "STAGE UNSPECIFIED ELIGIBILITY HOURS DUPLICATES CONVERSION CAPS ROUNDING REVIEW VALIDITY DECISION",
-    "CaseStep": "CASE_STEP UNSPECIFIED REJECTED HOURS_ONLY",
-    "CaseStatus": "CASE_STATUS UNSPECIFIED OPEN APPROVED REJECTED WITHDRAWN",
+    "CaseStep": "CASE_STEP UNSPECIFIED REJECTED HOURS_ONLY TAKEN RELEASED RETURNED RESUBMITTED EVIDENCE_LAPSED RECOMMENDED "
+                "RECOMMENDED_REJECTION RECOMMENDED_HOURS_ONLY PUBLISHED OBJECTED OBJECTION_DISMISSED APPEALED WITHDRAWN REVOKED",
+    "CaseStatus": "CASE_STATUS UNSPECIFIED SUBMITTED APPROVED REJECTED WITHDRAWN FIRST_REVIEW RETURNED SECOND_REVIEW "
+                  "PUBLIC_NOTICE OBJECTED APPEALED REVOKED",
 }
 
 MESSAGES = {
@@ -135,7 +137,7 @@ MESSAGES = {
              "log_continued=27:LogContinued",
     "BankFounded": "bank_id=1:s origin=2:s format=3:w",
     "LogContinued": "origin=1:s last_verifier_key=2:s last_checkpoint=3:b",
-    "Actor": "organization=1:s officer=2:s key_id=3:b",
+    "Actor": "organization=1:s officer=2:s key_id=3:b resident=4:t",
     "Request": "method=1:s request_id=2:b hash=3:b",
     "OrganizationRegistered": "actor=1:Actor request=2:Request organization=3:s name=4:s code=5:s "
                               "level=6:OrganizationLevel parent=7:s roles=8:*Role trust_tier=9:w",
@@ -154,7 +156,7 @@ MESSAGES = {
     "SubmissionReceived": "organization=1:s key_id=2:b signature=3:b statement_hashes=4:b",
     "Origin": "organization=1:s statement_id=2:b statement_hash=3:b submission=4:u position=5:w key_id=6:b signature=7:b",
     "CompletionRecorded": "origin=1:Origin account=2:b course=3:u category=4:s outcome=5:Outcome policy_hash=6:b "
-                          "effects=7:Effects minutes=8:i causes=9:*s risk=10:w end_day=11:d sealed=12:b",
+                          "effects=7:Effects minutes=8:i causes=9:*s risk=10:w end_day=11:d sealed=12:b due=15:i",
     "SessionTime": "day=1:d start=2:i length=3:d",
     "Effects": "hours=1:*YearMinutes lots=2:*Lot lot_changes=3:*LotChange usage=4:*CapUsage remainder=5:z "
                "days=6:*DayMinutes group=7:GroupChange sessions=8:*SessionTime sessions_removed=9:*SessionTime "
@@ -176,16 +178,17 @@ MESSAGES = {
     "CreditsAwarded": "actor=1:Actor request=2:Request case=3:u completion=4:CompletionRef account=5:b outcome=6:Outcome "
                       "effects=7:Effects sealed=8:b",
     "CaseStepTaken": "actor=1:Actor request=2:Request case=3:u completion=4:CompletionRef account=5:b step=6:CaseStep "
-                     "outcome=7:Outcome effects=8:Effects sealed=9:b",
-    "SealedDecision": "reason_code=1:s note=2:s reasons=3:*Reason",
-    "CaseOpened": "account=1:b completion=2:CompletionRef causes=3:*s risk=4:w",
+                     "outcome=7:Outcome effects=8:Effects sealed=9:b state=10:CaseStatus deadline=11:i due=12:i lease_until=13:i "
+                     "unrecovered=14:i",
+    "SealedDecision": "reason_code=1:s note=2:s reasons=3:*Reason objector=4:b",
+    "CaseOpened": "account=1:b completion=2:CompletionRef causes=3:*s risk=4:w due=5:i",
     "CreditsReleased": "account=1:b effects=2:Effects",
     "CreditsExpired": "account=1:b effects=2:Effects",
     # creditbank.ledger.v1, rows
     "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
     "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
                   "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
-                  "pending=11:*LotRef expiring=12:*LotRef",
+                  "pending=11:*LotRef expiring=12:*LotRef deadlines=16:*CaseDeadline",
     "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
                    "reversed=8:i issued=9:i",
     "CourseRemainder": "course=1:u minutes=2:i",
@@ -193,7 +196,7 @@ MESSAGES = {
     "WeekRow": "items=1:*CompletionItem days=2:*DayItem",
     "CompletionItem": "index=1:u changed_index=2:u time=3:i organization=4:u course=5:u category=6:s outcome=7:Outcome "
                       "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
-                      "effects_in=13:*u",
+                      "effects_in=13:*u last_case_plus_one=16:u",
     "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
                 "expires_day=9:d",
     "DayItem": "day=1:d sessions=2:*DaySession minutes=3:*DayMinutes",
@@ -204,7 +207,11 @@ MESSAGES = {
     "CourseRow": "index=1:u fact=2:CourseProposed decision=3:CourseDecision last_day=4:d",
     "PolicyRow": "index=1:u time=2:i fact=3:PolicyProposed published_plus_one=4:u published_time=5:i",
     "CaseRow": "status=1:CaseStatus account=2:b completion=3:CompletionRef causes=4:*s risk=5:w time=6:i "
-               "decided_plus_one=7:u decided_time=8:i officer=9:s",
+               "decided_plus_one=7:u decided_time=8:i officer=9:s course=10:u deadline=11:i due=12:i holder=13:s "
+               "lease_until=14:i notice_until=15:i reviewers=16:*CaseReviewer steps=17:*u changed_index=18:u status_time=19:i "
+               "returns=20:w objections=21:w appeals=22:w",
+    "CaseReviewer": "stage=1:CaseStatus officer=2:s",
+    "CaseDeadline": "case=1:u time=2:i",
     "RequestRow": "hash=1:b index=2:u",
 }
 
@@ -1232,7 +1239,7 @@ class State:
         return table(0x0E, bytes([status, 255 - row["risk"]]), u64(i))
 
     def open_case(self, i, t, account, ref, causes, risk):
-        row = self.new(table(0x0D, u64(i)), "CaseRow", status="CASE_STATUS_OPEN", account=account, completion=ref,
+        row = self.new(table(0x0D, u64(i)), "CaseRow", status="CASE_STATUS_SUBMITTED", account=account, completion=ref,
                        causes=causes, risk=risk, time=t)
         self.rows[self.queue(row, i)] = b""
 
