@@ -468,6 +468,7 @@ func (j *judgement) append(
 		fact := &ledgerv1.CaseStepTaken{
 			Actor: actor, Request: request, Case: decision.Case, Completion: j.ref, Account: j.id[:],
 			Step: ledgerv1.CaseStep_CASE_STEP_REJECTED, Outcome: j.outcome, Effects: j.effects,
+			State: ledgerv1.CaseStatus_CASE_STATUS_REJECTED,
 		}
 		if decision.Verdict == VerdictHoursOnly {
 			fact.Step = ledgerv1.CaseStep_CASE_STEP_HOURS_ONLY

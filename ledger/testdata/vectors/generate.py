@@ -1050,7 +1050,33 @@ def build_log():
     t = micros("2026-07-02 10:00")
     append(t, "case_step_taken", **call("DecideCase", t, "officer-2"), case=case, completion=tea_2_ref, account=ACCOUNT,
            step="CASE_STEP_HOURS_ONLY", outcome="OUTCOME_NO_CREDIT", effects={"usage": [{"key": h1, "milli_credits": -200}]},
-           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "HOURS_ONLY"}, STATEMENTS["tea-2"]["id"]))
+           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "HOURS_ONLY"}, STATEMENTS["tea-2"]["id"]),
+           state="CASE_STATUS_REJECTED", deadline=micros("2026-08-02 00:00"))
+    # The learner appeals. An officer takes the case, and would give the hours back; nobody objects in time.
+    t = micros("2026-07-03 08:00")
+    hours = {"year": 2026, "category": "humanities"}
+    append(t, "case_step_taken", actor={"resident": True},
+           request={"method": "FileAppeal", "request_id": derived("appeal", 16), "hash": derived("appeal hash", 32)}, case=case,
+           completion=tea_2_ref, account=ACCOUNT, step="CASE_STEP_APPEALED", outcome="OUTCOME_IN_REVIEW",
+           effects={"hours": [{**hours, "minutes": -126}]},
+           sealed=seal("CaseStepTaken", "SealedDecision", {"note": "我有签到表"}, STATEMENTS["tea-2"]["id"]),
+           state="CASE_STATUS_APPEALED", due=micros("2026-07-07 00:00"))
+    append(t, "case_step_taken", **call("TakeCase", t, "officer-1"), case=case, completion=tea_2_ref, account=ACCOUNT,
+           step="CASE_STEP_TAKEN", state="CASE_STATUS_APPEALED", due=micros("2026-07-07 00:00"),
+           lease_until=micros("2026-07-04 08:00"))
+    append(t, "case_step_taken", **call("DecideCase", t, "officer-1"), case=case, completion=tea_2_ref, account=ACCOUNT,
+           step="CASE_STEP_PUBLISHED", state="CASE_STATUS_PUBLIC_NOTICE", deadline=micros("2026-07-09 00:00"),
+           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "EVIDENCE_SUFFICIENT"}, STATEMENTS["tea-2"]["id"]))
+    t = micros("2026-07-09 00:00")
+    append(t, "credits_awarded", case=case, completion=tea_2_ref, account=ACCOUNT, outcome="OUTCOME_AWARDED",
+           effects={"hours": [{**hours, "minutes": 126}]},
+           sealed=seal("CreditsAwarded", "SealedDecision", {}, STATEMENTS["tea-2"]["id"]))
+    # And another case on it, which waits for more evidence for ever.
+    again = append(t, "case_opened", account=ACCOUNT, completion=tea_2_ref, causes=["KEY_COMPROMISED"], risk=5,
+                   due=micros("2026-07-12 00:00"))
+    append(t, "case_step_taken", **call("ReturnCase", t, "officer-2"), case=again, completion=tea_2_ref, account=ACCOUNT,
+           step="CASE_STEP_RETURNED", state="CASE_STATUS_RETURNED", deadline=micros("2026-08-09 00:00"),
+           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "EVIDENCE_MISSING"}, STATEMENTS["tea-2"]["id"]))
     append(t, "key_revoked", **call("RevokeKey", t), key_id=PLATFORM_P256.id,
            compromised_since=micros("2026-07-01 00:00"), reason="the server was stolen")
     append(t, "course_decided", **call("DecideCourse", t, "officer-2"), course=tea, decision="COURSE_DECISION_RETIRED",
@@ -1090,6 +1116,12 @@ def week_of(day):
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day) - datetime.date(1, 1, 1)).days // 7
 
 
+ENDED = [f"CASE_STATUS_{x}" for x in ("APPROVED", "REJECTED", "WITHDRAWN", "REVOKED")]
+ENDING = [f"CASE_STATUS_{x}" for x in ("RETURNED", "PUBLIC_NOTICE")]  # by themselves
+LEASES = ("CASE_STEP_TAKEN", "CASE_STEP_RELEASED")
+JUDGING = [None] + [f"CASE_STEP_{x}" for x in (
+    "REJECTED", "HOURS_ONLY", "RECOMMENDED", "RECOMMENDED_REJECTION", "RECOMMENDED_HOURS_ONLY", "PUBLISHED", "OBJECTION_DISMISSED",
+    "REVOKED")]
 AMOUNTS = ("pending", "available", "reserved", "transferred", "expired", "reversed")
 
 
@@ -1118,7 +1150,8 @@ class State:
         getattr(self, name)(i, t, f)
         if "request" in f:
             a = f["actor"]
-            caller = "officer:" + a["officer"] if a.get("officer") else "organization:" + a["organization"]
+            caller = ("officer:" + a["officer"] if a.get("officer") else
+                      "resident" if a.get("resident") else "organization:" + a["organization"])
             key = table(0x10, caller.encode(), b"\0", f["request"]["method"].encode(), b"\0", f["request"]["request_id"])
             self.new(key, "RequestRow", hash=f["request"]["hash"], index=i)
 
@@ -1199,34 +1232,36 @@ class State:
         row = self.rows[table(5, account)][1]
         row["completions"] = row.get("completions", 0) + 1
         if f["outcome"] == "OUTCOME_IN_REVIEW":
-            self.open_case(i, t, account, {"index": i, "end_day": f["end_day"]}, f.get("causes", []), f.get("risk", 0))
-            item["case_plus_one"] = i + 1
+            self.open_case(i, t, account, {"index": i, "end_day": f["end_day"]}, item, f)
         self.change(i, account, item, f["outcome"], f.get("effects", {}))
 
     def completion_voided(self, i, t, f):
         self.stated(i, f["origin"])
         item = self.item(f["account"], f["completion"])
         if item.get("case_plus_one"):
-            self.close_case(i, t, item, "CASE_STATUS_WITHDRAWN")
+            self.step(i, t, account=f["account"], item=item, case=item["case_plus_one"] - 1, step="CASE_STEP_WITHDRAWN",
+                      state="CASE_STATUS_WITHDRAWN")
         self.change(i, f["account"], item, "OUTCOME_VOIDED", f.get("effects", {}))
 
-    def decided(self, i, t, f, status):
-        item = self.item(f["account"], f["completion"])
-        assert item["case_plus_one"] == f["case"] + 1
-        self.close_case(i, t, item, status, f["actor"].get("officer", ""))
-        item["decided_plus_one"] = i + 1
-        self.change(i, f["account"], item, f["outcome"], f.get("effects", {}))
-
     def credits_awarded(self, i, t, f):
-        self.decided(i, t, f, "CASE_STATUS_APPROVED")
+        self.case_step_taken(i, t, {**f, "state": "CASE_STATUS_APPROVED"})
 
     def case_step_taken(self, i, t, f):
-        self.decided(i, t, f, "CASE_STATUS_REJECTED")
+        item = self.item(f["account"], f["completion"])
+        self.step(i, t, item=item, **{k: f[k] for k in ("actor", "case", "account", "step", "state", "deadline", "due", "lease_until")
+                                      if k in f})
+        if f["state"] in ENDED and f["state"] != "CASE_STATUS_WITHDRAWN":
+            item["decided_plus_one"] = i + 1
+        if "outcome" in f:
+            self.change(i, f["account"], item, f["outcome"], f.get("effects", {}))
+        elif f["step"] not in LEASES:
+            item["changed_index"] = i
+            self.mark(item["organization"], i)
 
     def case_opened(self, i, t, f):
         item = self.item(f["account"], f["completion"])
-        self.open_case(i, t, f["account"], f["completion"], f["causes"], f["risk"])
-        item.update(case_plus_one=i + 1, changed_index=i)
+        self.open_case(i, t, f["account"], f["completion"], item, f)
+        item["changed_index"] = i
         self.mark(item["organization"], i)
 
     def credits_released(self, i, t, f):
@@ -1234,21 +1269,53 @@ class State:
 
     credits_expired = credits_released
 
-    def queue(self, row, i):
+    def listed(self, row, case):
+        """The rows by which a case is found."""
         status = enum_names("CaseStatus").index(row["status"])
-        return table(0x0E, bytes([status, 255 - row["risk"]]), u64(i))
+        rows = {table(0x0E, bytes([status, 255 - row["risk"]]), u64(case)): u64(row["course"]) + u64(row["time"])}
+        if row["status"] in ENDING and row.get("deadline"):
+            rows[table(0x12, b"\x01", u64(row["deadline"]), u64(case))] = b""
+        if row["status"] not in ENDED and row.get("due"):
+            rows[table(0x12, b"\x02", u64(row["due"]), u64(case))] = b""
+        if row.get("holder"):
+            rows[table(0x13, row["holder"].encode(), b"\0", u64(case))] = b""
+        return rows
 
-    def open_case(self, i, t, account, ref, causes, risk):
+    def open_case(self, i, t, account, ref, item, f):
         row = self.new(table(0x0D, u64(i)), "CaseRow", status="CASE_STATUS_SUBMITTED", account=account, completion=ref,
-                       causes=causes, risk=risk, time=t)
-        self.rows[self.queue(row, i)] = b""
+                       causes=f.get("causes", []), risk=f.get("risk", 0), time=t, status_time=t, course=item["course"],
+                       due=f.get("due", 0), changed_index=i)
+        self.rows.update(self.listed(row, i))
+        item.update(case_plus_one=i + 1, last_case_plus_one=i + 1)
 
-    def close_case(self, i, t, item, status, officer=""):
-        case = item.pop("case_plus_one") - 1
+    def step(self, i, t, account, item, case, state, step=None, actor=None, deadline=0, due=0, lease_until=0):
         row = self.rows[table(0x0D, u64(case))][1]
-        del self.rows[self.queue(row, case)]
-        row.update(status=status, decided_plus_one=i + 1, decided_time=t, officer=officer)
-        self.rows[self.queue(row, case)] = b""
+        officer = (actor or {}).get("officer", "")
+        for key in self.listed(row, case):
+            del self.rows[key]
+        if officer and step in JUDGING:
+            stage = row["status"].replace("SUBMITTED", "FIRST_REVIEW")
+            row.setdefault("reviewers", []).append({"stage": stage, "officer": officer})
+        if row["status"] != state:
+            row.update(status=state, status_time=t)
+        taken = step == "CASE_STEP_TAKEN"
+        row.update(deadline=deadline, due=due, holder=officer if taken else "", lease_until=lease_until if taken else 0,
+                   changed_index=i)
+        counted = {"CASE_STEP_RETURNED": "returns", "CASE_STEP_OBJECTED": "objections", "CASE_STEP_APPEALED": "appeals"}.get(step)
+        if counted:
+            row[counted] = row.get(counted, 0) + 1
+        if state == "CASE_STATUS_PUBLIC_NOTICE":
+            row["notice_until"] = deadline
+        if step not in LEASES:
+            row.setdefault("steps", []).append(i)
+        over = state in ENDED
+        row.update(decided_plus_one=i + 1 if over else 0, decided_time=t if over else 0, officer=officer if over else "")
+        item["case_plus_one"] = 0 if over else case + 1
+        self.rows.update(self.listed(row, case))
+        holder = self.rows[table(5, account)][1]
+        holder["deadlines"] = [d for d in holder.get("deadlines", []) if d["case"] != case]
+        if state in ENDING and deadline:
+            holder["deadlines"] = sorted(holder["deadlines"] + [{"case": case, "time": deadline}], key=lambda d: d["case"])
 
     def change(self, i, account, item, outcome, effects):
         item.update(outcome=outcome, changed_index=i)
@@ -1406,10 +1473,10 @@ def entry_vectors():
 
     (tea_1, tea_2, aid_1, aid_2) = INDEX["CompletionRecorded"]
     (voided,) = INDEX["CompletionVoided"]
-    (awarded,) = INDEX["CreditsAwarded"]
+    awarded, _ = INDEX["CreditsAwarded"]
     (released,) = INDEX["CreditsReleased"]
     (expired,) = INDEX["CreditsExpired"]
-    (opened,) = INDEX["CaseOpened"]
+    opened, _ = INDEX["CaseOpened"]
     tea_ref = LOG[voided][1]["completion_voided"]["completion"]
 
     def at(index, fact_field, **f):
@@ -1721,6 +1788,9 @@ def store_vectors():
         ("request of an officer", table(0x10, b"officer:officer-1\0RegisterOrganization\0", request_id)),
         ("reject in slot 7 of organization 3", table(0x11, u64(3), (7).to_bytes(4, "big"))),
         ("rejects of organization 3", table(0x11, u64(3))),
+        ("case 21 ends in a second", table(0x12, b"\x01", u64(1_000_000), u64(21))),
+        ("case 21 is due in a second", table(0x12, b"\x02", u64(1_000_000), u64(21))),
+        ("case 21, which an officer has", table(0x13, b"officer-1\0", u64(21))),
     ]
 
     def slot(sequence, data, magic=b"CBANCHOR", length=None):
