@@ -40,6 +40,10 @@ func (b *Bank) once(ctx context.Context, c change) (changed, error) {
 	if fault != nil {
 		return changed{}, fault
 	}
+	if c.caller.Kind == access.Resident {
+		// Residents share the scope of their request ids: the account tells them apart.
+		c.asked = []any{c.caller.Account.String(), c.asked}
+	}
 	asked, err := json.Marshal(c.asked)
 	if err != nil {
 		return changed{}, fmt.Errorf("api: request: %v", err)

@@ -19,7 +19,11 @@ func (s *reviews) ListCases(
 	ctx context.Context, r *creditbankv1.ListCasesRequest,
 ) (*creditbankv1.ListCasesResponse, error) {
 	page := pageOf(r.GetPageSize(), r.GetPageToken())
-	cases, next, err := s.bank.ListCases(ctx, callerOf(ctx), caseStatus(r.GetState()), page)
+	filter := api.CaseFilter{}
+	if state := caseStatus(r.GetState()); state != ledgerv1.CaseStatus_CASE_STATUS_UNSPECIFIED {
+		filter.States = append(filter.States, state)
+	}
+	cases, next, err := s.bank.ListCases(ctx, callerOf(ctx), filter, page)
 	if err != nil {
 		return nil, err
 	}
@@ -60,35 +64,38 @@ func (s *reviews) DecideCase(
 	}, nil
 }
 
-// caseStatus and caseState are the table of states, in both directions.
-func caseStatus(state creditbankv1.CaseState) ledgerv1.CaseStatus {
-	switch state {
-	case creditbankv1.CaseState_CASE_STATE_OPEN:
-		return ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED
-	case creditbankv1.CaseState_CASE_STATE_APPROVED:
-		return ledgerv1.CaseStatus_CASE_STATUS_APPROVED
-	case creditbankv1.CaseState_CASE_STATE_REJECTED:
-		return ledgerv1.CaseStatus_CASE_STATUS_REJECTED
-	case creditbankv1.CaseState_CASE_STATE_WITHDRAWN:
-		return ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN
-	default:
-		return ledgerv1.CaseStatus_CASE_STATUS_UNSPECIFIED
+// caseStates is the table of states.
+func caseStates() map[creditbankv1.CaseState]ledgerv1.CaseStatus {
+	return map[creditbankv1.CaseState]ledgerv1.CaseStatus{
+		creditbankv1.CaseState_CASE_STATE_SUBMITTED:     ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED,
+		creditbankv1.CaseState_CASE_STATE_APPROVED:      ledgerv1.CaseStatus_CASE_STATUS_APPROVED,
+		creditbankv1.CaseState_CASE_STATE_REJECTED:      ledgerv1.CaseStatus_CASE_STATUS_REJECTED,
+		creditbankv1.CaseState_CASE_STATE_WITHDRAWN:     ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN,
+		creditbankv1.CaseState_CASE_STATE_FIRST_REVIEW:  ledgerv1.CaseStatus_CASE_STATUS_FIRST_REVIEW,
+		creditbankv1.CaseState_CASE_STATE_RETURNED:      ledgerv1.CaseStatus_CASE_STATUS_RETURNED,
+		creditbankv1.CaseState_CASE_STATE_SECOND_REVIEW: ledgerv1.CaseStatus_CASE_STATUS_SECOND_REVIEW,
+		creditbankv1.CaseState_CASE_STATE_PUBLIC_NOTICE: ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE,
+		creditbankv1.CaseState_CASE_STATE_OBJECTED:      ledgerv1.CaseStatus_CASE_STATUS_OBJECTED,
+		creditbankv1.CaseState_CASE_STATE_APPEALED:      ledgerv1.CaseStatus_CASE_STATUS_APPEALED,
+		creditbankv1.CaseState_CASE_STATE_REVOKED:       ledgerv1.CaseStatus_CASE_STATUS_REVOKED,
 	}
 }
 
-func caseState(status ledgerv1.CaseStatus) creditbankv1.CaseState {
-	switch status {
-	case ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED:
-		return creditbankv1.CaseState_CASE_STATE_OPEN
-	case ledgerv1.CaseStatus_CASE_STATUS_APPROVED:
-		return creditbankv1.CaseState_CASE_STATE_APPROVED
-	case ledgerv1.CaseStatus_CASE_STATUS_REJECTED:
-		return creditbankv1.CaseState_CASE_STATE_REJECTED
-	case ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN:
-		return creditbankv1.CaseState_CASE_STATE_WITHDRAWN
-	default:
-		return creditbankv1.CaseState_CASE_STATE_UNSPECIFIED
+// caseStatus is the state in the ledger's words. One that is none keeps its number, so that the bank refuses it.
+func caseStatus(state creditbankv1.CaseState) ledgerv1.CaseStatus {
+	if status, ok := caseStates()[state]; ok || state == creditbankv1.CaseState_CASE_STATE_UNSPECIFIED {
+		return status
 	}
+	return ledgerv1.CaseStatus(state)
+}
+
+func caseState(status ledgerv1.CaseStatus) creditbankv1.CaseState {
+	for state, s := range caseStates() {
+		if s == status {
+			return state
+		}
+	}
+	return creditbankv1.CaseState_CASE_STATE_UNSPECIFIED
 }
 
 // verdict is zero, which api refuses, for a decision that is none.

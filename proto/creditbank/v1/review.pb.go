@@ -30,31 +30,59 @@ type CaseState int32
 const (
 	// In a request: any state.
 	CaseState_CASE_STATE_UNSPECIFIED CaseState = 0
-	// Waits for an officer.
-	CaseState_CASE_STATE_OPEN CaseState = 1
-	// An officer approved it.
+	// Waits for an officer, whom nobody has come before.
+	CaseState_CASE_STATE_SUBMITTED CaseState = 1
+	// Approved: it counts.
 	CaseState_CASE_STATE_APPROVED CaseState = 2
-	// An officer refused it.
+	// Refused, or left with its hours only. The learner can appeal until its deadline.
 	CaseState_CASE_STATE_REJECTED CaseState = 3
-	// The platform took the completion back before it was decided.
+	// The platform took the completion back, or the learner gave it up, before it was decided.
 	CaseState_CASE_STATE_WITHDRAWN CaseState = 4
+	// An officer works on it (初审).
+	CaseState_CASE_STATE_FIRST_REVIEW CaseState = 5
+	// Waits for more evidence of the learner or the platform, until its deadline; then for an officer again.
+	CaseState_CASE_STATE_RETURNED CaseState = 6
+	// The first officer said what they would decide; waits for another one (复审).
+	CaseState_CASE_STATE_SECOND_REVIEW CaseState = 7
+	// Approved, and made public (公示): it counts when nobody has objected until its deadline.
+	CaseState_CASE_STATE_PUBLIC_NOTICE CaseState = 8
+	// Somebody objected (异议); waits for an officer who has not judged it.
+	CaseState_CASE_STATE_OBJECTED CaseState = 9
+	// The learner appealed (申诉); waits for an officer who has not judged it.
+	CaseState_CASE_STATE_APPEALED CaseState = 10
+	// What was approved was taken back. The learner can appeal until its deadline.
+	CaseState_CASE_STATE_REVOKED CaseState = 11
 )
 
 // Enum value maps for CaseState.
 var (
 	CaseState_name = map[int32]string{
-		0: "CASE_STATE_UNSPECIFIED",
-		1: "CASE_STATE_OPEN",
-		2: "CASE_STATE_APPROVED",
-		3: "CASE_STATE_REJECTED",
-		4: "CASE_STATE_WITHDRAWN",
+		0:  "CASE_STATE_UNSPECIFIED",
+		1:  "CASE_STATE_SUBMITTED",
+		2:  "CASE_STATE_APPROVED",
+		3:  "CASE_STATE_REJECTED",
+		4:  "CASE_STATE_WITHDRAWN",
+		5:  "CASE_STATE_FIRST_REVIEW",
+		6:  "CASE_STATE_RETURNED",
+		7:  "CASE_STATE_SECOND_REVIEW",
+		8:  "CASE_STATE_PUBLIC_NOTICE",
+		9:  "CASE_STATE_OBJECTED",
+		10: "CASE_STATE_APPEALED",
+		11: "CASE_STATE_REVOKED",
 	}
 	CaseState_value = map[string]int32{
-		"CASE_STATE_UNSPECIFIED": 0,
-		"CASE_STATE_OPEN":        1,
-		"CASE_STATE_APPROVED":    2,
-		"CASE_STATE_REJECTED":    3,
-		"CASE_STATE_WITHDRAWN":   4,
+		"CASE_STATE_UNSPECIFIED":   0,
+		"CASE_STATE_SUBMITTED":     1,
+		"CASE_STATE_APPROVED":      2,
+		"CASE_STATE_REJECTED":      3,
+		"CASE_STATE_WITHDRAWN":     4,
+		"CASE_STATE_FIRST_REVIEW":  5,
+		"CASE_STATE_RETURNED":      6,
+		"CASE_STATE_SECOND_REVIEW": 7,
+		"CASE_STATE_PUBLIC_NOTICE": 8,
+		"CASE_STATE_OBJECTED":      9,
+		"CASE_STATE_APPEALED":      10,
+		"CASE_STATE_REVOKED":       11,
 	}
 )
 
@@ -956,13 +984,21 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"entryIndex\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x04 \x01(\tR\n" +
-	"checkpoint*\x88\x01\n" +
+	"checkpoint*\xc9\x02\n" +
 	"\tCaseState\x12\x1a\n" +
-	"\x16CASE_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fCASE_STATE_OPEN\x10\x01\x12\x17\n" +
+	"\x16CASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14CASE_STATE_SUBMITTED\x10\x01\x12\x17\n" +
 	"\x13CASE_STATE_APPROVED\x10\x02\x12\x17\n" +
 	"\x13CASE_STATE_REJECTED\x10\x03\x12\x18\n" +
-	"\x14CASE_STATE_WITHDRAWN\x10\x04*h\n" +
+	"\x14CASE_STATE_WITHDRAWN\x10\x04\x12\x1b\n" +
+	"\x17CASE_STATE_FIRST_REVIEW\x10\x05\x12\x17\n" +
+	"\x13CASE_STATE_RETURNED\x10\x06\x12\x1c\n" +
+	"\x18CASE_STATE_SECOND_REVIEW\x10\a\x12\x1c\n" +
+	"\x18CASE_STATE_PUBLIC_NOTICE\x10\b\x12\x17\n" +
+	"\x13CASE_STATE_OBJECTED\x10\t\x12\x17\n" +
+	"\x13CASE_STATE_APPEALED\x10\n" +
+	"\x12\x16\n" +
+	"\x12CASE_STATE_REVOKED\x10\v*h\n" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_APPROVE\x10\x01\x12\x13\n" +
