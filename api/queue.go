@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -289,4 +290,60 @@ func (h *queueHead) advance() {
 	if h.q.course, h.q.opened, ok = book.ParseQueueValue(row.Value); !ok {
 		h.err = fmt.Errorf("%w: queue %x", ledger.ErrDamaged, row.Key)
 	}
+}
+
+// CaseCount is how many cases are in a state and of a risk.
+type CaseCount struct {
+	Status ledgerv1.CaseStatus
+	Risk   int
+	Count  int
+}
+
+// CountCases counts the cases that are asked for by state and risk, and says whether that is all: no more than 100,000 are
+// looked at. The filter's order, and who has them, count for nothing here.
+func (b *Bank) CountCases(ctx context.Context, caller access.Caller, filter CaseFilter) (counts []CaseCount, all bool, err error) {
+	if err := caller.Holds(access.ReadCases); err != nil {
+		return nil, false, err
+	}
+	view, err := b.ledger.View()
+	if err != nil {
+		return nil, false, err
+	}
+	defer view.Close()
+	d, err := b.directoryOf(ctx, view)
+	if err != nil {
+		return nil, false, err
+	}
+	if fault := filter.check(d); fault != nil {
+		return nil, false, fault
+	}
+	if len(filter.States) == 0 {
+		filter.States = append(waitingStates(), ledgerv1.CaseStatus_CASE_STATUS_RETURNED, ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE)
+	}
+	looked, found := 0, make(map[CaseCount]int)
+	for q, err := range filter.queue(ctx, view, nil) {
+		if err != nil {
+			return nil, false, err
+		}
+		if looked == maxCasesCounted {
+			return countsOf(found), false, nil
+		}
+		looked++
+		if filter.fits(q, caller, d) {
+			found[CaseCount{Status: q.status, Risk: q.risk}]++
+		}
+	}
+	return countsOf(found), true, nil
+}
+
+func countsOf(found map[CaseCount]int) []CaseCount {
+	counts := make([]CaseCount, 0, len(found))
+	for c, n := range found {
+		c.Count = n
+		counts = append(counts, c)
+	}
+	slices.SortFunc(counts, func(a, b CaseCount) int {
+		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(b.Risk, a.Risk))
+	})
+	return counts
 }

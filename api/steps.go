@@ -240,45 +240,51 @@ func permitStep(caller access.Caller, action access.Action, row *ledgerv1.CaseRo
 	return nil
 }
 
-// takeStep is the writer's step for a step of a case.
-func (b *Bank) takeStep(
-	ctx context.Context, tx *ledger.Tx, d *directory, caller access.Caller, s Step, request *ledgerv1.Request,
-) (uint64, error) {
+// workOut works out in the writer what a step of a case leads to and changes.
+func (b *Bank) workOut(
+	ctx context.Context, tx *ledger.Tx, d *directory, caller access.Caller, s Step,
+) (j *judgement, following review.Following, err error) {
 	row, err := tx.Case(s.Case)
 	if err != nil {
-		return 0, err
+		return nil, following, err
 	}
 	if row == nil {
-		return 0, unknownCase(s.Case)
+		return nil, following, unknownCase(s.Case)
 	}
 	id := unit.AccountID(row.GetAccount())
 	account, err := tx.Account(id)
 	if err != nil {
-		return 0, err
+		return nil, following, err
 	}
 	sealer, err := b.accountSealer(ctx, id)
 	if err != nil {
-		return 0, err
+		return nil, following, err
 	}
 	if sealer == nil || checkOpen(account) != nil {
-		return 0, faultf(Precondition, ReasonAccountNotOpen, "case_id", "the account is frozen, merged, closed or erased")
+		return nil, following, faultf(Precondition, ReasonAccountNotOpen, "case_id", "the account is frozen, merged, closed or erased")
 	}
 	// What is overdue comes first: a state that has ended is not the state of the case any more.
 	if err := b.settle(tx, d, id); err != nil {
-		return 0, err
+		return nil, following, err
 	}
 	if row, err = tx.Case(s.Case); err != nil {
-		return 0, err
+		return nil, following, err
 	}
-	j, err := b.judging(tx, d, sealer, row)
+	if j, err = b.judging(tx, d, sealer, row); err != nil {
+		return nil, following, err
+	}
+	if following, err = j.decide(row, caller, s); err != nil {
+		return nil, following, err
+	}
+	return j, following, j.work(s.Act, following)
+}
+
+// takeStep is the writer's step for a step of a case.
+func (b *Bank) takeStep(
+	ctx context.Context, tx *ledger.Tx, d *directory, caller access.Caller, s Step, request *ledgerv1.Request,
+) (uint64, error) {
+	j, following, err := b.workOut(ctx, tx, d, caller, s)
 	if err != nil {
-		return 0, err
-	}
-	following, err := j.decide(row, caller, s)
-	if err != nil {
-		return 0, err
-	}
-	if err := j.work(s.Act, following); err != nil {
 		return 0, err
 	}
 	sealed := &ledgerv1.SealedDecision{ReasonCode: s.ReasonCode, Note: s.Note, Reasons: reasonsProto(j.reasons)}
@@ -289,7 +295,53 @@ func (b *Bank) takeStep(
 	if err != nil {
 		return 0, err
 	}
-	return index, b.settle(tx, d, id)
+	return index, b.settle(tx, d, j.id)
+}
+
+// RevocationPreview is what revoking a case would undo.
+type RevocationPreview struct {
+	// Minutes would count no more.
+	Minutes unit.Minutes
+	// Reversed milli-credits would be taken back; Unrecovered could not be, since they have been used.
+	Reversed, Unrecovered unit.Credits
+	// Cases would be opened on completions that the completion was the ground of.
+	Cases int
+}
+
+// previewed undoes what was only worked out.
+type previewed struct{}
+
+func (previewed) Error() string { return "api: a preview" }
+
+// PreviewRevocation answers what revoking a case would undo, and undoes nothing.
+func (b *Bank) PreviewRevocation(ctx context.Context, caller access.Caller, id uint64) (RevocationPreview, error) {
+	s := Step{Case: id, Act: review.Revoke}
+	if err := b.mayStep(ctx, caller, access.RevokeCase, s); err != nil {
+		return RevocationPreview{}, err
+	}
+	d, err := b.newestDirectory(ctx)
+	if err != nil {
+		return RevocationPreview{}, err
+	}
+	var p RevocationPreview
+	_, err = b.ledger.Propose(ctx, [][]byte{book.CaseKey(id)}, func(tx *ledger.Tx) error {
+		j, _, err := b.workOut(ctx, tx, d, caller, s)
+		if err != nil {
+			return err
+		}
+		p.Unrecovered, p.Cases = unit.Credits(j.unrecovered), len(j.shaken)
+		for _, hours := range j.effects.GetHours() {
+			p.Minutes -= unit.Minutes(hours.GetMinutes())
+		}
+		for _, change := range j.effects.GetLotChanges() {
+			p.Reversed += unit.Credits(change.GetReversed())
+		}
+		return previewed{}
+	})
+	if errors.Is(err, previewed{}) {
+		return p, nil
+	}
+	return RevocationPreview{}, err
 }
 
 // decide asks the workflow what the step leads to.
