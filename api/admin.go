@@ -229,14 +229,14 @@ func (b *Bank) doubtKey(
 			continue
 		}
 		if found = append(found, x); len(found) == doubtedAtOnce {
-			opened, err := b.openDoubts(ctx, found, revoked)
+			opened, err := b.openDoubts(ctx, d, found, revoked)
 			if cases += opened; err != nil {
 				return cases, err
 			}
 			found = found[:0]
 		}
 	}
-	opened, err := b.openDoubts(ctx, found, revoked)
+	opened, err := b.openDoubts(ctx, d, found, revoked)
 	return cases + opened, err
 }
 
@@ -268,7 +268,7 @@ func (r Revocation) doubts(ctx context.Context, view ledger.View, index uint64) 
 	return doubted{unit.AccountID(recorded.GetAccount()), ref}, bytes.Equal(signer, r.Key[:]), nil
 }
 
-func (b *Bank) openDoubts(ctx context.Context, found []doubted, revoked uint64) (opened int, err error) {
+func (b *Bank) openDoubts(ctx context.Context, d *directory, found []doubted, revoked uint64) (opened int, err error) {
 	if len(found) == 0 {
 		return 0, nil
 	}
@@ -277,12 +277,13 @@ func (b *Bank) openDoubts(ctx context.Context, found []doubted, revoked uint64) 
 		if err != nil {
 			return err
 		}
-		gone := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED || item.GetOutcome() == ledgerv1.Outcome_OUTCOME_REFUSED
+		gone := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED || item.GetOutcome() == ledgerv1.Outcome_OUTCOME_REFUSED ||
+			item.GetOutcome() == ledgerv1.Outcome_OUTCOME_WITHDRAWN
 		if gone || item.GetCasePlusOne() != 0 || item.GetDecidedPlusOne() > revoked {
 			return nil
 		}
 		opened++
-		return openCases(tx, found[i].account, []doubt{{found[i].ref, CauseKeyCompromised, compromiseRisk}})
+		return openCases(tx, d, found[i].account, []doubt{{found[i].ref, CauseKeyCompromised, compromiseRisk}})
 	})
 	return opened, errors.Join(err, errors.Join(errs...))
 }

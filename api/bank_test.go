@@ -325,7 +325,7 @@ func (b *bank) row(account api.Account) *ledgerv1.AccountRow {
 // cases answers the open cases.
 func (b *bank) cases() []api.Case {
 	b.t.Helper()
-	cases, _, err := b.ListCases(ctx(), b.Officer(apitest.Officer), 0, api.Page{Size: 500})
+	cases, _, err := b.ListCases(ctx(), b.Officer(apitest.Officer), api.CaseFilter{}, api.Page{Size: 500})
 	must(b.t, err)
 	return cases
 }
@@ -340,18 +340,35 @@ func (b *bank) theCase(cause string, completion uint64) api.Case {
 	return cases[0]
 }
 
-// decide decides a case as an officer who may.
+// decide decides a case as the officers who may, and waits for the end of the public notice where there is one.
 func (b *bank) decide(id uint64, verdict api.Verdict) *api.Decision {
 	b.t.Helper()
-	c, d, _, _, err := b.DecideCase(ctx(), b.Officer(apitest.Officer), api.CaseDecision{
-		RequestID: b.RequestID(), Case: id, Verdict: verdict, ReasonCode: "EVIDENCE_SUFFICIENT",
-	})
-	must(b.t, err)
-	if c.Status == ledgerv1.CaseStatus_CASE_STATUS_OPEN || c.DecidedBy != apitest.Officer {
+	c, d := b.judge(apitest.Officer, id, verdict)
+	if c.Status == ledgerv1.CaseStatus_CASE_STATUS_SECOND_REVIEW {
+		c, d = b.judge(apitest.SecondOfficer, id, verdict)
+	}
+	if c.Status == ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE {
+		b.Clock.Advance(c.Deadline.Sub(b.Clock.Now()))
+		_, err := b.EndCases(ctx())
+		must(b.t, err)
+		c, _, d, err = b.GetCase(ctx(), b.Officer(apitest.Officer), id)
+		must(b.t, err)
+	}
+	if c.Decided.IsZero() || len(c.Reviewers) == 0 {
 		b.t.Errorf("case %+v", c)
 	}
 	checkChain(b.t, d)
 	return d
+}
+
+// judge is one officer's word on a case.
+func (b *bank) judge(officer string, id uint64, verdict api.Verdict) (api.Case, *api.Decision) {
+	b.t.Helper()
+	c, d, _, _, err := b.DecideCase(ctx(), b.Officer(officer), api.CaseDecision{
+		RequestID: b.RequestID(), Case: id, Verdict: verdict, ReasonCode: "EVIDENCE_SUFFICIENT",
+	})
+	must(b.t, err)
+	return c, d
 }
 
 // forged are tokens that begin like a genuine one and lead to places that no list has: page tokens are no secret.

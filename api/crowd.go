@@ -43,7 +43,7 @@ type suspicion struct {
 }
 
 // open makes cases of the completions that count, unless they are cases already.
-func (s suspicion) open(tx *ledger.Tx) error {
+func (s suspicion) open(tx *ledger.Tx, d *directory) error {
 	for _, index := range s.completions {
 		e, err := tx.Entry(index)
 		if err != nil {
@@ -64,7 +64,7 @@ func (s suspicion) open(tx *ledger.Tx) error {
 		if !counts || item.GetCasePlusOne() != 0 || checkOpen(account) != nil {
 			continue // it moved nothing, an officer looks at it already, or nothing moves on the account
 		}
-		if err := openCases(tx, id, []doubt{{ref, s.Rule, uint32(s.Risk)}}); err != nil {
+		if err := openCases(tx, d, id, []doubt{{ref, s.Rule, uint32(s.Risk)}}); err != nil {
 			return err
 		}
 	}

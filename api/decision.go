@@ -42,6 +42,8 @@ const (
 	ruleVoided   = "VOIDED"
 	ruleReplaced = "REPLACED"
 	ruleRefused  = "REFUSED"
+	ruleGivenUp  = "GIVEN_UP"
+	ruleAppealed = "APPEALED"
 )
 
 func endWords(rule string) Text {
@@ -50,6 +52,10 @@ func endWords(rule string) Text {
 		return Text{ZH: "学习平台已撤回本条记录，不再计入。", EN: "The platform has taken this completion back; it no longer counts."}
 	case ruleReplaced:
 		return Text{ZH: "同类课程已有更好的成绩，本条记录不再计入。", EN: "A better score of an equivalent course has taken its place; it no longer counts."}
+	case ruleGivenUp:
+		return Text{ZH: "学习者已放弃认定，不再计入。", EN: "The learner has given this up; it does not count."}
+	case ruleAppealed:
+		return Text{ZH: "学习者已申诉，由另一位认证员重新审核，此前不计入。", EN: "The learner has appealed: another officer looks at it again, and until then it does not count."}
 	case ruleRefused:
 		return Text{ZH: "认证员决定：不予认定。", EN: "An officer decided: this does not count."}
 	default:
@@ -75,6 +81,12 @@ func (d *Decision) end() {
 		rule = ruleVoided
 	case ledgerv1.Outcome_OUTCOME_REFUSED:
 		rule = ruleRefused
+	case ledgerv1.Outcome_OUTCOME_WITHDRAWN:
+		rule = ruleGivenUp
+	case ledgerv1.Outcome_OUTCOME_IN_REVIEW:
+		if last > 0 { // a chain that never counted ends in nothing by itself
+			rule = ruleAppealed
+		}
 	case ledgerv1.Outcome_OUTCOME_DUPLICATE:
 		if given > 0 {
 			rule = ruleReplaced

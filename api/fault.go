@@ -8,6 +8,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
+	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
@@ -116,6 +117,15 @@ const (
 	ReasonDecisionReason      Reason = "REASON_CODE_INVALID"
 	ReasonUnknownOfficer      Reason = "UNKNOWN_OFFICER"
 	ReasonOwnOffice           Reason = "OWN_OFFICE"
+	ReasonNoteMissing         Reason = "NOTE_MISSING"
+	ReasonStepOutOfTurn       Reason = "STEP_OUT_OF_TURN"
+	ReasonCaseChanged         Reason = "CASE_CHANGED"
+	ReasonCaseHeld            Reason = "CASE_HELD"
+	ReasonOwnCase             Reason = "OWN_CASE"
+	ReasonOwnInstitution      Reason = "OWN_INSTITUTION"
+	ReasonDeadlinePassed      Reason = "DEADLINE_PASSED"
+	ReasonStepLimit           Reason = "STEP_LIMIT"
+	ReasonBatchNotAllowed     Reason = "BATCH_NOT_ALLOWED"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.
@@ -126,6 +136,8 @@ type Error struct {
 	Field string
 	// Message says what is wrong and how to mend it.
 	Message string
+	// Metadata says more for programs, such as how the subject stands now; it names nobody, and may be nil.
+	Metadata map[string]string
 	// Cause is what lies behind it, for errors.Is; it may be nil.
 	Cause error
 }
@@ -184,6 +196,17 @@ func known() []struct {
 		{keyring.ErrAlgorithm, Invalid, ReasonKeyMalformed},
 		{vault.ErrUnknownAccount, NotFound, ReasonUnknownAccount},
 		{vault.ErrErased, Precondition, ReasonAccountErased},
+		{review.ErrClosed, Changed, ReasonCaseClosed},
+		{review.ErrTurn, Changed, ReasonStepOutOfTurn},
+		{review.ErrHeld, Changed, ReasonCaseHeld},
+		{review.ErrWho, Denied, ReasonDenied},
+		{review.ErrJurisdiction, Denied, ReasonDenied},
+		{review.ErrFourEyes, Denied, ReasonFourEyes},
+		{review.ErrOwnCase, Denied, ReasonOwnCase},
+		{review.ErrOwnInstitution, Denied, ReasonOwnInstitution},
+		{review.ErrDeadline, Precondition, ReasonDeadlinePassed},
+		{review.ErrLimit, Precondition, ReasonStepLimit},
+		{review.ErrBatch, Precondition, ReasonBatchNotAllowed},
 		{context.Canceled, Canceled, ReasonCanceled},
 		{context.DeadlineExceeded, Canceled, ReasonCanceled},
 	}

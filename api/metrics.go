@@ -63,6 +63,8 @@ func outcomeWord(o ledgerv1.Outcome) string {
 		return "voided"
 	case ledgerv1.Outcome_OUTCOME_REFUSED:
 		return "refused"
+	case ledgerv1.Outcome_OUTCOME_WITHDRAWN:
+		return "withdrawn"
 	default:
 		return "unknown"
 	}
@@ -76,10 +78,11 @@ func (b *Bank) openCases() float64 {
 	}
 	defer view.Close()
 	count := 0
-	queue := store.Prefix(book.QueuePrefix(uint8(ledgerv1.CaseStatus_CASE_STATUS_OPEN)))
-	for _, err := range view.Scan(context.Background(), queue) {
-		if count++; err != nil || count == maxCasesCounted {
-			break
+	for _, status := range waitingStates() {
+		for _, err := range view.Scan(context.Background(), store.Prefix(book.QueuePrefix(uint8(status)))) {
+			if count++; err != nil || count >= maxCasesCounted {
+				return float64(count)
+			}
 		}
 	}
 	return float64(count)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
+	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
@@ -88,12 +89,70 @@ func (m *machine) again(t *rapid.T) {
 }
 
 func (m *machine) judge(t *rapid.T) {
-	cases := m.cases()
+	cases := slices.DeleteFunc(m.cases(), func(c api.Case) bool {
+		return c.Status != submitted || len(c.Reviewers) > 0
+	})
 	if len(cases) == 0 {
 		t.Skip("no case")
 	}
 	c := rapid.SampledFrom(cases).Draw(t, "case")
 	m.decide(c.ID, api.Verdict(rapid.IntRange(1, 3).Draw(t, "verdict")))
+}
+
+// walk has anybody try anything with a case: what is done is an entry, what is refused leaves nothing, and nobody judges a case
+// at two stages.
+func (m *machine) walk(t *rapid.T) {
+	states := make([]ledgerv1.CaseStatus, 0, len(ledgerv1.CaseStatus_name)-1)
+	for s := submitted; int(s) < len(ledgerv1.CaseStatus_name); s++ {
+		states = append(states, s)
+	}
+	officer := m.Officer(apitest.Officer)
+	cases, _, err := m.ListCases(ctx(), officer, api.CaseFilter{States: states}, api.Page{Size: 500})
+	must(m.t, err)
+	if len(cases) == 0 {
+		t.Skip("no case")
+	}
+	c := rapid.SampledFrom(cases).Draw(t, "case")
+	by := officer
+	switch who := rapid.IntRange(0, 9).Draw(t, "by"); who {
+	case 0, 1, 2, 3:
+		by = m.Officer([]string{apitest.SecondOfficer, apitest.ThirdOfficer, apitest.StreetOfficer, apitest.Registrar}[who])
+	case 4, 5:
+		by = m.Resident(c.Account)
+	case 6:
+		by = m.Resident(m.accounts[1].ID)
+	case 7:
+		by = m.Platform(c.Platform)
+	}
+	act := review.Act(rapid.Uint8Range(uint8(review.Take), uint8(review.Expire)).Draw(t, "act"))
+	m.ended()
+	size := m.size()
+	taken, err := m.TakeStep(ctx(), by, api.Step{
+		RequestID: m.RequestID(), Case: c.ID, Act: act, ReasonCode: "EVIDENCE_SUFFICIENT", Note: map[bool]string{true: "说明"}[act != review.Take &&
+			act != review.Release && act != review.Withdraw],
+	})
+	if err != nil {
+		if e := api.AsError(err); e.Kind == api.Internal || m.size() != size {
+			t.Fatalf("%v of case %d in %v by %v: %v, %d entries more", act, c.ID, c.Status, by, err, m.size()-size)
+		}
+		return
+	}
+	if taken.Index < size || taken.Index >= m.size() {
+		t.Fatalf("%v of case %d is entry %d, of %d to %d", act, c.ID, taken.Index, size, m.size())
+	}
+	stages := make(map[string]ledgerv1.CaseStatus)
+	for _, r := range m.read(c.ID).Reviewers {
+		if stage, known := stages[r.Officer]; known && stage != r.Stage {
+			t.Fatalf("%s judged case %d at %v and at %v", r.Officer, c.ID, stage, r.Stage)
+		}
+		stages[r.Officer] = r.Stage
+	}
+}
+
+// ended has the bank take the steps that are its own.
+func (m *machine) ended() {
+	_, err := m.EndCases(ctx())
+	must(m.t, err)
 }
 
 func (m *machine) wait(t *rapid.T) {
@@ -169,6 +228,7 @@ func TestHistories(t *testing.T) {
 		m.accounts = []api.Account{m.Open(), m.Open()}
 		rt.Repeat(map[string]func(*rapid.T){
 			"post": m.post, "post more": m.post, "and more": m.post, "void": m.void, "again": m.again, "judge": m.judge, "wait": m.wait,
+			"walk": m.walk, "walk on": m.walk, "and on": m.walk,
 			"": m.check,
 		})
 		if t.Failed() {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/ledger"
@@ -36,57 +37,92 @@ type changed struct {
 
 // once does a change, unless it was done before.
 func (b *Bank) once(ctx context.Context, c change) (changed, error) {
-	id, fault := parseRequestID(c.requestID)
-	if fault != nil {
-		return changed{}, fault
+	indexes, errs, receipt, err := b.onceEach(ctx, []change{c})
+	if err == nil {
+		err = errs[0]
 	}
-	asked, err := json.Marshal(c.asked)
 	if err != nil {
-		return changed{}, fmt.Errorf("api: request: %v", err)
+		return changed{}, err
 	}
-	hash := sha256.Sum256(asked)
-	request := &ledgerv1.Request{Method: string(c.method), RequestId: id[:], Hash: hash[:]}
-	who := book.Caller(c.caller.Actor())
-	reads := append([][]byte{book.DirectoryKey(), book.RequestKey(who, string(c.method), id[:])}, c.reads...)
+	return changed{Index: indexes[0], Receipt: receipt}, nil
+}
+
+// onceEach does changes of one caller within one commit, each unless it was done before and each for itself: it answers the
+// entry or the error of each.
+func (b *Bank) onceEach(ctx context.Context, changes []change) (indexes []uint64, errs []error, receipt ledger.Receipt, err error) {
+	requests := make([]*ledgerv1.Request, len(changes))
+	reads := [][]byte{book.DirectoryKey()}
+	for i, c := range changes {
+		request, err := c.request()
+		if err != nil {
+			return nil, nil, ledger.Receipt{}, err
+		}
+		requests[i] = request
+		reads = append(append(reads, book.RequestKey(c.who(), string(c.method), request.GetRequestId())), c.reads...)
+	}
+	indexes = make([]uint64, len(changes))
 	for range maxPrepare {
 		d, err := b.newestDirectory(ctx)
 		if err != nil {
-			return changed{}, err
+			return nil, nil, ledger.Receipt{}, err
 		}
-		var index uint64
-		receipt, err := b.ledger.Propose(ctx, reads, func(tx *ledger.Tx) error {
-			known, err := tx.Request(who, string(c.method), id[:])
-			if err != nil {
-				return err
-			}
-			if known != nil {
-				if !bytes.Equal(known.GetHash(), hash[:]) {
-					return faultf(Conflict, ReasonRequestReused, "request_id",
-						"entry %d answered another request under this id; use a new id for a new request", known.GetIndex())
-				}
-				index = known.GetIndex()
-				return nil
-			}
-			version, err := tx.Directory()
-			if err != nil {
-				return err
-			}
-			if version != d.version {
-				return errStale
-			}
-			if err := d.stands(c.caller); err != nil {
-				return err
-			}
-			index, err = c.step(tx, d, request)
+		receipt, errs, err := b.ledger.ProposeEach(ctx, reads, len(changes), func(tx *ledger.Tx, i int) (err error) {
+			indexes[i], err = changes[i].do(tx, d, requests[i])
 			return err
 		})
-		if errors.Is(err, errStale) {
-			continue
-		}
 		if err != nil {
-			return changed{}, err
+			return nil, nil, ledger.Receipt{}, err
 		}
-		return changed{Index: index, Receipt: receipt}, nil
+		if !slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, errStale) }) {
+			return indexes, errs, receipt, nil
+		}
 	}
-	return changed{}, faultf(Busy, ReasonBusy, "", "the bank's directory changes too fast; try again")
+	return nil, nil, ledger.Receipt{}, faultf(Busy, ReasonBusy, "", "the bank's directory changes too fast; try again")
+}
+
+// who is the caller in the keys of requests.
+func (c change) who() string { return book.Caller(c.caller.Actor()) }
+
+// request is how the ledger remembers the call.
+func (c change) request() (*ledgerv1.Request, error) {
+	id, fault := parseRequestID(c.requestID)
+	if fault != nil {
+		return nil, fault
+	}
+	if c.caller.Kind == access.Resident {
+		// Residents share the scope of their request ids: the account tells them apart.
+		c.asked = []any{c.caller.Account.String(), c.asked}
+	}
+	asked, err := json.Marshal(c.asked)
+	if err != nil {
+		return nil, fmt.Errorf("api: request: %v", err)
+	}
+	hash := sha256.Sum256(asked)
+	return &ledgerv1.Request{Method: string(c.method), RequestId: id[:], Hash: hash[:]}, nil
+}
+
+// do does the change in the writer, and answers its entry.
+func (c change) do(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
+	known, err := tx.Request(c.who(), request.GetMethod(), request.GetRequestId())
+	if err != nil {
+		return 0, err
+	}
+	if known != nil {
+		if !bytes.Equal(known.GetHash(), request.GetHash()) {
+			return 0, faultf(Conflict, ReasonRequestReused, "request_id",
+				"entry %d answered another request under this id; use a new id for a new request", known.GetIndex())
+		}
+		return known.GetIndex(), nil
+	}
+	version, err := tx.Directory()
+	if err != nil {
+		return 0, err
+	}
+	if version != d.version {
+		return 0, errStale
+	}
+	if err := d.stands(c.caller); err != nil {
+		return 0, err
+	}
+	return c.step(tx, d, request)
 }

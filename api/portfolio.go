@@ -99,6 +99,8 @@ type PortfolioEntry struct {
 	Decision      *Decision
 	// ReasonCode and Note are an officer's, where one decided.
 	ReasonCode, Note string
+	// Case is the newest case on it, as its learner sees it; nil where there was none, and where no reasons were asked for.
+	Case *CaseProgress
 }
 
 // GetPortfolio answers the totals of an account and its newest entries, up to limit.
@@ -384,7 +386,11 @@ func (r entryReader) explain(
 		}
 	}
 	entry.Decision.end()
-	return nil
+	if item.GetLastCasePlusOne() == 0 {
+		return nil
+	}
+	entry.Case, err = r.progress(ctx, item.GetLastCasePlusOne()-1)
+	return err
 }
 
 // openDecision unseals an officer's decision on an item. It is empty when the entry is none, or the person was forgotten.
@@ -400,7 +406,7 @@ func (r entryReader) openDecision(
 	if step := e.GetCaseStepTaken(); step != nil {
 		sealed, about = step.GetSealed(), step.GetCompletion()
 	}
-	if about.GetIndex() != item.GetIndex() {
+	if about.GetIndex() != item.GetIndex() || len(sealed) == 0 {
 		return opened, nil
 	}
 	sealer, err := r.bank.accountSealer(ctx, unit.AccountID(recorded.GetAccount()))

@@ -13,6 +13,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
@@ -396,6 +397,10 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	recorded.Account, recorded.Course, recorded.Category = p.account[:], p.course.GetIndex(), p.course.fact.GetCategory()
 	recorded.Outcome, recorded.Causes, recorded.Risk = assessment.Outcome, assessment.Causes, uint32(assessment.Risk)
 	recorded.PolicyHash = p.policy.row.GetFact().GetPolicyHash()
+	if assessment.Outcome == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
+		rule := r.directory.workflow(recorded.GetPolicyHash(), assessment.Risk, assessment.Causes)
+		recorded.Due = micros(review.Opened(rule, tx.Now()))
+	}
 	recorded.Minutes, recorded.EndDay = p.minutes(), int32(p.judged.EndDay())
 	made.sealed.Statement, made.sealed.Reasons, made.sealed.PostedAt = p.bytes, reasonsProto(assessment.Reasons), r.posted.UnixMicro()
 	if recorded.Sealed, err = seal(p.sealer, "CompletionRecorded", p.id, &made.sealed); err != nil {
@@ -411,7 +416,7 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 		return err
 	}
 	for _, s := range suspicions {
-		if err := s.open(tx); err != nil {
+		if err := s.open(tx, r.directory); err != nil {
 			return err
 		}
 	}

@@ -120,7 +120,7 @@ func TestDecideOnce(t *testing.T) {
 		"no verdict":         {func(d *api.CaseDecision) { d.Verdict = 0 }, api.Invalid, api.ReasonUnknownEnum, "decision"},
 		"unknown verdict":    {func(d *api.CaseDecision) { d.Verdict = 4 }, api.Invalid, api.ReasonUnknownEnum, "decision"},
 		"no reason":          {func(d *api.CaseDecision) { d.ReasonCode = "" }, api.Invalid, api.ReasonDecisionReason, "reason_code"},
-		"other without note": {func(d *api.CaseDecision) { d.Note = "" }, api.Invalid, api.ReasonField, "note"},
+		"other without note": {func(d *api.CaseDecision) { d.Note = "" }, api.Invalid, api.ReasonNoteMissing, "note"},
 		"no request id":      {func(d *api.CaseDecision) { d.RequestID = "" }, api.Invalid, api.ReasonRequestID, "request_id"},
 		"unknown case":       {func(d *api.CaseDecision) { d.Case = 3 }, api.NotFound, api.ReasonNotFound, "case_id"},
 	} {
@@ -137,7 +137,7 @@ func TestDecideOnce(t *testing.T) {
 		}
 		wants(t, err, api.Denied, api.ReasonDenied, "")
 	}
-	if list, _, err := b.ListCases(ctx(), b.Officer(apitest.StreetOfficer), 0, api.Page{}); err != nil || len(list) != 0 {
+	if list, _, err := b.ListCases(ctx(), b.Officer(apitest.StreetOfficer), api.CaseFilter{}, api.Page{}); err != nil || len(list) != 0 {
 		t.Errorf("another street's officer sees %+v, %v", list, err)
 	}
 	_, first, index, _, err := b.DecideCase(ctx(), b.Officer(apitest.Officer), asked)
@@ -222,7 +222,7 @@ func TestListCases(t *testing.T) {
 	officer := b.Officer(apitest.Officer)
 	var listed []uint64
 	for page := (api.Page{Size: 2}); ; {
-		cases, next, err := b.ListCases(ctx(), officer, 0, page)
+		cases, next, err := b.ListCases(ctx(), officer, api.CaseFilter{}, page)
 		must(t, err)
 		for _, c := range cases {
 			listed = append(listed, c.Completion)
@@ -244,16 +244,16 @@ func TestListCases(t *testing.T) {
 			t.Fatalf("listed %v, not %v", listed, want)
 		}
 	}
-	_, next, err := b.ListCases(ctx(), officer, 0, api.Page{Size: 2})
+	_, next, err := b.ListCases(ctx(), officer, api.CaseFilter{}, api.Page{Size: 2})
 	must(t, err)
-	_, _, err = b.ListCases(ctx(), officer, ledgerv1.CaseStatus_CASE_STATUS_APPROVED, api.Page{Token: next})
+	_, _, err = b.ListCases(ctx(), officer, api.CaseFilter{States: []ledgerv1.CaseStatus{ledgerv1.CaseStatus_CASE_STATUS_APPROVED}}, api.Page{Token: next})
 	wants(t, err, api.Invalid, api.ReasonPageToken, "page_token")
-	_, _, err = b.ListCases(ctx(), b.Officer(apitest.SecondOfficer), 0, api.Page{Token: next})
+	_, _, err = b.ListCases(ctx(), b.Officer(apitest.SecondOfficer), api.CaseFilter{}, api.Page{Token: next})
 	wants(t, err, api.Invalid, api.ReasonPageToken, "page_token")
-	_, _, err = b.ListCases(ctx(), officer, 257, api.Page{})
+	_, _, err = b.ListCases(ctx(), officer, api.CaseFilter{States: []ledgerv1.CaseStatus{257}}, api.Page{})
 	wants(t, err, api.Invalid, api.ReasonUnknownEnum, "state")
 	for _, token := range forged(t, next) {
-		_, _, err = b.ListCases(ctx(), officer, 0, api.Page{Token: token})
+		_, _, err = b.ListCases(ctx(), officer, api.CaseFilter{}, api.Page{Token: token})
 		wants(t, err, api.Invalid, api.ReasonPageToken, "page_token")
 	}
 }

@@ -14,12 +14,15 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
-// settle appends what is overdue on an account: credits that expired, and pending credits for which there is room since a
+// settle appends what is overdue on an account: steps of cases whose time has passed, credits that expired, and pending credits for which there is room since a
 // new period began or a completion was taken back. Effects happen by entry, never by clock: until settle has written
 // them, they have not happened.
 func (b *Bank) settle(tx *ledger.Tx, d *directory, id unit.AccountID) error {
 	account, err := tx.Account(id)
-	if err != nil || len(account.GetPending())+len(account.GetExpiring()) == 0 {
+	if err != nil || len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines()) == 0 {
+		return err
+	}
+	if err := b.endCases(tx, d, id, account); err != nil {
 		return err
 	}
 	if err := expire(tx, d, id, account); err != nil {
@@ -137,7 +140,7 @@ func (b *Bank) Sweep(ctx context.Context) (entries uint64, err error) {
 		if err := account.UnmarshalVT(row.Value); err != nil {
 			return entries, fmt.Errorf("%w: account: %v", ledger.ErrDamaged, err)
 		}
-		if len(account.GetPending())+len(account.GetExpiring()) == 0 {
+		if len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines()) == 0 {
 			continue
 		}
 		if due = append(due, unit.AccountID(row.Key[1:])); len(due) == sweptAtOnce {

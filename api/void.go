@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -89,7 +90,7 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 	if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionVoided{CompletionVoided: voided}}); err != nil {
 		return err
 	}
-	if err := openCases(tx, id, shaken); err != nil {
+	if err := openCases(tx, r.directory, id, shaken); err != nil {
 		return err
 	}
 	if err := r.bank.settle(tx, r.directory, id); err != nil {
@@ -168,9 +169,17 @@ func sameGroup(tx *ledger.Tx, item *ledgerv1.CompletionItem, group string) (bool
 }
 
 // openCases asks officers to look at completions again.
-func openCases(tx *ledger.Tx, id unit.AccountID, doubts []doubt) error {
-	for _, d := range doubts {
-		fact := &ledgerv1.CaseOpened{Account: id[:], Completion: d.item, Causes: []string{d.cause}, Risk: d.risk}
+func openCases(tx *ledger.Tx, d *directory, id unit.AccountID, doubts []doubt) error {
+	for _, doubt := range doubts {
+		e, err := tx.Entry(doubt.item.GetIndex())
+		if err != nil {
+			return err
+		}
+		causes := []string{doubt.cause}
+		rule := d.workflow(e.GetCompletionRecorded().GetPolicyHash(), int(doubt.risk), causes)
+		fact := &ledgerv1.CaseOpened{
+			Account: id[:], Completion: doubt.item, Causes: causes, Risk: doubt.risk, Due: micros(review.Opened(rule, tx.Now())),
+		}
 		if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CaseOpened{CaseOpened: fact}}); err != nil {
 			return err
 		}

@@ -602,10 +602,12 @@ func (f *fsck) checkTables(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := f.compare(ctx, store.Range{Start: []byte{book.TableStatements}, End: []byte{book.TableRequests + 1}}); err != nil {
-		return err
+	for _, tables := range [][2]byte{{book.TableStatements, book.TableRequests}, {book.TableCaseTimes, book.TableCrowds}} {
+		if err := f.compare(ctx, store.Range{Start: []byte{tables[0]}, End: []byte{tables[1] + 1}}); err != nil {
+			return err
+		}
 	}
-	return f.compare(ctx, store.Prefix([]byte{book.TableCrowds}))
+	return nil
 }
 
 func (f *fsck) compare(ctx context.Context, r store.Range) error {

@@ -53,9 +53,9 @@ type Caller struct {
 	Account unit.AccountID
 }
 
-// Actor is how the ledger names a caller.
+// Actor is how the ledger names a caller. It does not name residents.
 func (c Caller) Actor() *ledgerv1.Actor {
-	return &ledgerv1.Actor{Organization: c.Organization, Officer: c.Officer, KeyId: c.KeyID}
+	return &ledgerv1.Actor{Organization: c.Organization, Officer: c.Officer, KeyId: c.KeyID, Resident: c.Kind == Resident}
 }
 
 // String names the caller in journals and logs. Residents are not named.
@@ -87,6 +87,14 @@ const (
 	ReadPortfolio        Action = "ReadPortfolio"
 	ReadCases            Action = "ReadCases"
 	DecideCase           Action = "DecideCase"
+	TakeCase             Action = "TakeCase"
+	ReleaseCase          Action = "ReleaseCase"
+	ReturnCase           Action = "ReturnCase"
+	RevokeCase           Action = "RevokeCase"
+	AnswerCase           Action = "AnswerCase"
+	WithdrawCase         Action = "WithdrawCase"
+	FileObjection        Action = "FileObjection"
+	FileAppeal           Action = "FileAppeal"
 	ProposeCourse        Action = "ProposeCourse"
 	DecideCourse         Action = "DecideCourse"
 	ProposePolicy        Action = "ProposePolicy"
@@ -107,6 +115,8 @@ type rule struct {
 	self []ledgerv1.Role
 	// offices: an officer with one of these, about what lies in their subtree.
 	offices []ledgerv1.OfficerRole
+	// public: every resident and every organization, whomever it is about.
+	public bool
 }
 
 // ruleFor is the table of who may do what.
@@ -133,7 +143,13 @@ func ruleFor(action Action) rule {
 		return rule{holder: true, offices: offices(registrar, certification)}
 	case ReadPortfolio:
 		return rule{holder: true, offices: offices(certification)}
-	case ReadCases, DecideCase, DecideCourse, ProposePolicy, PublishPolicy:
+	case AnswerCase:
+		return rule{holder: true, self: roles(platform)}
+	case WithdrawCase, FileAppeal:
+		return rule{holder: true}
+	case FileObjection:
+		return rule{public: true}
+	case ReadCases, DecideCase, TakeCase, ReleaseCase, ReturnCase, RevokeCase, DecideCourse, ProposePolicy, PublishPolicy:
 		return rule{offices: offices(certification)}
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}
@@ -166,7 +182,7 @@ func (c Caller) Check(action Action, subject Subject, network Network) error {
 	r := ruleFor(action)
 	switch c.Kind {
 	case Organization:
-		if c.Organization == subject.Organization && intersect(c.Roles, r.self) {
+		if r.public || (c.Organization == subject.Organization && intersect(c.Roles, r.self)) {
 			return nil
 		}
 	case Officer:
@@ -174,7 +190,7 @@ func (c Caller) Check(action Action, subject Subject, network Network) error {
 			return nil
 		}
 	case Resident:
-		if r.holder && !subject.Account.IsZero() && c.Account == subject.Account {
+		if r.public || r.holder && !subject.Account.IsZero() && c.Account == subject.Account {
 			return nil
 		}
 	default:

@@ -49,6 +49,8 @@ type Options struct {
 	ResolvePerMinute, Queue int
 	// Metrics registers what the bank measures; nil for none.
 	Metrics prometheus.Registerer
+	// Policy is the YAML of the policy that is published; nil: PolicyYAML.
+	Policy []byte
 	// Empty leaves out everything but the founding: see [Bank.Settle].
 	Empty bool
 }
@@ -71,6 +73,7 @@ type Bank struct {
 
 	tb        testing.TB
 	random    *random
+	policy    []byte
 	platforms map[string]platformKeys
 	requests  atomic.Int64
 	people    atomic.Int64
@@ -90,6 +93,10 @@ func NewBankWith(tb testing.TB, options Options) *Bank {
 	tb.Helper()
 	b := &Bank{
 		Clock: NewClock(Start()), Anchor: new(Anchor), tb: tb, random: newRandom(), platforms: make(map[string]platformKeys),
+		policy: options.Policy,
+	}
+	if b.policy == nil {
+		b.policy = PolicyYAML(tb)
 	}
 	b.open(options)
 	administrators := []string{Administrator, SecondAdministrator}

@@ -37,6 +37,8 @@ const (
 	Officer = "officer-chen"
 	// SecondOfficer certifies for the whole district and decided on them.
 	SecondOfficer = "officer-zhou"
+	// ThirdOfficer certifies for the whole district too, and has decided on nothing.
+	ThirdOfficer = "officer-qian"
 	// StreetOfficer certifies for Beishan only.
 	StreetOfficer = "officer-sun"
 	// Registrar opens accounts for the whole district.
@@ -99,6 +101,7 @@ func (b *Bank) Settle() {
 	}
 	b.appoint(Officer, Root, ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION)
 	b.appoint(SecondOfficer, Root, ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION)
+	b.appoint(ThirdOfficer, Root, ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION)
 	b.appoint(StreetOfficer, Beishan, ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION)
 	b.appoint(Registrar, Root, ledgerv1.OfficerRole_OFFICER_ROLE_REGISTRAR)
 	for _, p := range []string{Platform, OtherPlatform} {
@@ -119,7 +122,7 @@ func (b *Bank) appoint(officer, organization string, role ledgerv1.OfficerRole) 
 // publish puts the default policy into force, as two officers do.
 func (b *Bank) publish() {
 	b.tb.Helper()
-	p, err := b.ProposePolicy(b.ctx(), b.Officer(Officer), b.RequestID(), PolicyYAML(b.tb))
+	p, err := b.ProposePolicy(b.ctx(), b.Officer(Officer), b.RequestID(), b.policy)
 	b.must(err)
 	_, err = b.PublishPolicy(b.ctx(), b.Officer(SecondOfficer), b.RequestID(), p.Hash)
 	b.must(err)

@@ -42,6 +42,14 @@ func timestamp(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
+// timeOf is the zero time for nil.
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
 func textProto(t api.Text) *creditbankv1.Text {
 	return &creditbankv1.Text{Zh: t.ZH, En: t.EN}
 }

@@ -76,7 +76,8 @@ func retryAfter(e *api.Error) (after time.Duration, useful bool) {
 	}
 }
 
-// statusOf is the status of an error (AIP-193): its code, its words, and as details ErrorInfo with the reason, BadRequest
+// statusOf is the status of an error (AIP-193): its code, its words, and as details ErrorInfo with the reason and what it says
+// for programs, BadRequest
 // with the field where it concerns one, and RetryInfo where trying again helps. It is OK for nil. A status that gRPC or
 // one of its own services made stays as it is.
 func statusOf(err error) *status.Status {
@@ -92,7 +93,7 @@ func statusOf(err error) *status.Status {
 	}
 	code, _ := codeOf(e)
 	s := status.New(code, e.Message)
-	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: string(e.Reason), Domain: Domain}}
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: string(e.Reason), Domain: Domain, Metadata: e.Metadata}}
 	if e.Field != "" {
 		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 			{Field: e.Field, Description: e.Message, Reason: string(e.Reason)},

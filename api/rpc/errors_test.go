@@ -22,6 +22,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/rpc"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
+	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
@@ -73,6 +74,19 @@ func mappings() map[string]map[string]mapping {
 			"ErrPrivateKey":      internal(keyring.ErrPrivateKey),
 			"ErrText":            internal(keyring.ErrText),
 			"ErrBankID":          internal(keyring.ErrBankID),
+		},
+		"certify/review": {
+			"ErrTurn":           {review.ErrTurn, codes.Aborted, api.ReasonStepOutOfTurn},
+			"ErrClosed":         {review.ErrClosed, codes.Aborted, api.ReasonCaseClosed},
+			"ErrHeld":           {review.ErrHeld, codes.Aborted, api.ReasonCaseHeld},
+			"ErrWho":            {review.ErrWho, codes.PermissionDenied, api.ReasonDenied},
+			"ErrJurisdiction":   {review.ErrJurisdiction, codes.PermissionDenied, api.ReasonDenied},
+			"ErrFourEyes":       {review.ErrFourEyes, codes.PermissionDenied, api.ReasonFourEyes},
+			"ErrOwnCase":        {review.ErrOwnCase, codes.PermissionDenied, api.ReasonOwnCase},
+			"ErrOwnInstitution": {review.ErrOwnInstitution, codes.PermissionDenied, api.ReasonOwnInstitution},
+			"ErrDeadline":       {review.ErrDeadline, codes.FailedPrecondition, api.ReasonDeadlinePassed},
+			"ErrLimit":          {review.ErrLimit, codes.FailedPrecondition, api.ReasonStepLimit},
+			"ErrBatch":          {review.ErrBatch, codes.FailedPrecondition, api.ReasonBatchNotAllowed},
 		},
 		"ledger/vault": {
 			"ErrUnknownAccount": {vault.ErrUnknownAccount, codes.NotFound, api.ReasonUnknownAccount},

@@ -189,7 +189,7 @@ func TestReviewService(t *testing.T) {
 		t.Fatalf("cases %v", cases)
 	}
 	c := cases[0]
-	if c.GetState() != creditbankv1.CaseState_CASE_STATE_OPEN || c.GetCompletionIndex() != result.Index || c.GetAccountId() != account.ID.String() ||
+	if c.GetState() != creditbankv1.CaseState_CASE_STATE_SUBMITTED || c.GetCompletionIndex() != result.Index || c.GetAccountId() != account.ID.String() ||
 		c.GetCourse() != apitest.Calligraphy || c.GetMinutes() != 90 || len(c.GetCauses()) != 1 || c.GetCauses()[0] != "posted-late" || c.GetRisk() != 2 || c.DecideTime != nil {
 		t.Errorf("case %v", c)
 	}
@@ -220,7 +220,7 @@ func TestReviewService(t *testing.T) {
 	}{
 		"no decision":  {func(r *creditbankv1.DecideCaseRequest) { r.Decision = 0 }, codes.InvalidArgument, api.ReasonUnknownEnum, "decision"},
 		"no reason":    {func(r *creditbankv1.DecideCaseRequest) { r.ReasonCode = "BECAUSE" }, codes.InvalidArgument, api.ReasonDecisionReason, "reason_code"},
-		"OTHER, why?":  {func(r *creditbankv1.DecideCaseRequest) { r.ReasonCode, r.Note = "OTHER", "" }, codes.InvalidArgument, api.ReasonField, "note"},
+		"OTHER, why?":  {func(r *creditbankv1.DecideCaseRequest) { r.ReasonCode, r.Note = "OTHER", "" }, codes.InvalidArgument, api.ReasonNoteMissing, "note"},
 		"no such case": {func(r *creditbankv1.DecideCaseRequest) { r.CaseId = 1 << 40 }, codes.NotFound, api.ReasonNotFound, "case_id"},
 	} {
 		changed := proto.CloneOf(decide)

@@ -255,7 +255,7 @@ func (g *generator) decision(w *world, m *model) (command, error) {
 	if err != nil {
 		return nil, err
 	}
-	cases, _, err := w.ListCases(ctx(), officer, 0, api.Page{})
+	cases, _, err := w.ListCases(ctx(), officer, api.CaseFilter{}, api.Page{})
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/apitest"
 	"github.com/learning-credit-bank/creditbank/api/web"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
-	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 )
 
@@ -57,7 +56,7 @@ func lived(t *testing.T, b *apitest.Bank) api.Account {
 		return s
 	}
 	decide := func(verdict api.Verdict, code, note string) {
-		cases, _, err := b.ListCases(t.Context(), b.Officer(apitest.Officer), ledgerv1.CaseStatus_CASE_STATUS_OPEN, api.Page{})
+		cases, _, err := b.ListCases(t.Context(), b.Officer(apitest.Officer), api.CaseFilter{}, api.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -113,6 +113,8 @@ func (l language) outcome(o ledgerv1.Outcome) (sign, word string) {
 		return "↩", l.say("已撤回", "Withdrawn")
 	case ledgerv1.Outcome_OUTCOME_REFUSED:
 		return "✕", l.say("不予认定", "Refused")
+	case ledgerv1.Outcome_OUTCOME_WITHDRAWN:
+		return "–", l.say("已放弃", "Given up")
 	default:
 		return "?", l.say("未知", "Unknown")
 	}
@@ -129,6 +131,8 @@ func (l language) nothing(o ledgerv1.Outcome) string {
 		return l.say("已由提交平台撤回，不再计算", "Taken back by its platform; it counts no more")
 	case ledgerv1.Outcome_OUTCOME_REFUSED:
 		return l.say("不计学时和学分", "Counts neither hours nor credits")
+	case ledgerv1.Outcome_OUTCOME_WITHDRAWN:
+		return l.say("学习者已放弃认定，不计学时和学分", "Given up by its learner; it counts neither hours nor credits")
 	default:
 		return ""
 	}
@@ -230,6 +234,12 @@ func (l language) decisionReason(code string) string {
 		return l.say("时间重叠未能说明", "The overlap in time was not explained")
 	case "IMPLAUSIBLE":
 		return l.say("记录不合常理", "The record is not plausible")
+	case "OBJECTION_FOUNDED":
+		return l.say("异议成立", "The objection is founded")
+	case "OBJECTION_UNFOUNDED":
+		return l.say("异议不成立", "The objection is unfounded")
+	case "DECIDED_BY_MISTAKE":
+		return l.say("原决定有误", "The decision was a mistake")
 	case "OTHER":
 		return l.say("其他原因", "Another reason")
 	default:

@@ -28,6 +28,9 @@ const (
 	maxRate       = 1_000_000         // minutes per credit, and milli-credits of a step
 	maxAmount     = 1_000_000_000_000 // milli-credits of a cap or a fixed award
 	maxMonths     = 1_200
+	maxNoticeDays = 90
+	maxDays       = 365 // of any other time that the workflow gives
+	maxLeaseHours = 720
 	maxShare      = 1_000
 	maxAge        = 120
 )
@@ -85,6 +88,7 @@ func (c *compiler) policy() *Policy {
 	c.validity(p)
 	c.points(p)
 	c.requirements(p)
+	c.workflow(p)
 	return p
 }
 
@@ -373,6 +377,34 @@ func (c *compiler) requirements(p *Policy) {
 		}
 		if rule.GetProfessionalNumerator() > 0 && !slices.ContainsFunc(c.message.GetCategories(), (*policyv1.Category).GetProfessional) {
 			c.fault("asks for professional hours, which no category has: mark a category as professional", "requirements", i, "professional_numerator")
+		}
+	}
+}
+
+func (c *compiler) workflow(p *Policy) {
+	rules := c.message.GetWorkflow()
+	c.count(len(rules), 0, MaxRules, "workflow")
+	for i, rule := range rules {
+		c.rule(p, rule.GetId(), rule.GetWords(), "workflow", i)
+		c.between(int64(rule.GetMaxRisk()), 0, 5, "workflow", i, "max_risk")
+		c.count(len(rule.GetCauses()), 0, MaxRules, "workflow", i, "causes")
+		c.between(int64(rule.GetNoticeDays()), 0, maxNoticeDays, "workflow", i, "notice_days")
+		c.between(int64(rule.GetReturnDays()), 0, maxDays, "workflow", i, "return_days")
+		c.between(int64(rule.GetAppealDays()), 0, maxDays, "workflow", i, "appeal_days")
+		c.between(int64(rule.GetReviewDays()), 0, maxDays, "workflow", i, "review_days")
+		c.between(int64(rule.GetLeaseHours()), 0, maxLeaseHours, "workflow", i, "lease_hours")
+		if rule.GetSecondRefusal() && !rule.GetSecondReview() {
+			c.fault("goes only with second_review: a refusal never takes more officers than an approval", "workflow", i, "second_refusal")
+		}
+		if rule.GetBatch() && (rule.GetSecondReview() || rule.GetNoticeDays() > 0) {
+			c.fault("goes neither with second_review nor with notice_days: what needs them is looked at one by one", "workflow", i, "batch")
+		}
+		all := rule.GetMaxRisk() == 0 && len(rule.GetCauses()) == 0
+		switch last := i == len(rules)-1; {
+		case last && !all:
+			c.fault("the last rule has neither max_risk nor causes, so that there is one for every case", "workflow", i)
+		case !last && all:
+			c.fault("is never reached: the rule before it fits every case", "workflow", i+1)
 		}
 	}
 }

@@ -132,6 +132,16 @@ func TestCompileRefuses(t *testing.T) {
 		{"more than all", add("requirements:\n  - {id: q, professional_numerator: 4, professional_denominator: 3}\n"), "19:37 requirements[0].professional_numerator: is 4"},
 
 		// Conditions. Columns point into the expression.
+		{"a risk of the workflow", add("workflow:\n  - {id: w, max_risk: 6}\n  - {id: all}\n"), "19:23 workflow[0].max_risk: is 6"},
+		{"a long notice", add("workflow:\n  - {id: w, notice_days: 91}\n"), "19:26 workflow[0].notice_days: is 91"},
+		{"a long lease", add("workflow:\n  - {id: w, lease_hours: 721}\n"), "19:26 workflow[0].lease_hours: is 721"},
+		{"an appeal for years", add("workflow:\n  - {id: w, appeal_days: 366}\n"), "19:26 workflow[0].appeal_days: is 366"},
+		{"a second refusal alone", add("workflow:\n  - {id: w, second_refusal: true}\n"), "19:29 workflow[0].second_refusal: goes only with second_review"},
+		{"two officers for many", add("workflow:\n  - {id: w, second_review: true, batch: true}\n"), "19:41 workflow[0].batch: goes neither"},
+		{"a notice for many", add("workflow:\n  - {id: w, notice_days: 7, batch: true}\n"), "19:36 workflow[0].batch: goes neither"},
+		{"cases without a rule", add("workflow:\n  - {id: w, max_risk: 2}\n"), "19:5 workflow[0]: the last rule"},
+		{"a rule that is never reached", add("workflow:\n  - {id: w}\n  - {id: v}\n"), "20:5 workflow[1]: is never reached"},
+		{"a rule twice", add("workflow:\n  - {id: w, max_risk: 1}\n  - {id: w}\n"), "20:10 workflow[1].id: two rules"},
 		{"syntax in a condition", add("review:\n  - id: r\n    risk: 1\n    when: minutes >\n"), "21:20 review[0].when: Syntax error"},
 		{"an unknown name", add("review:\n  - id: r\n    risk: 1\n    when: minutes > 1 && minuets > 2\n"), "21:26 review[0].when: undeclared reference to 'minuets'"},
 		{"a quoted condition", add("review:\n  - id: r\n    risk: 1\n    when: 'minutes > 1 && minuets > 2'\n"), "21:27 review[0].when: undeclared reference"},

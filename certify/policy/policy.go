@@ -214,6 +214,9 @@ func (p *Policy) EffectiveUntil() Day { return p.until }
 // ClosedThrough is the last day of the closed reporting periods; 0: none is closed.
 func (p *Policy) ClosedThrough() Day { return p.closedThrough }
 
+// Workflow are the rules on what a case needs, in the order of the policy; there may be none.
+func (p *Policy) Workflow() []*policyv1.WorkflowRule { return p.message.GetWorkflow() }
+
 // Zone is the time zone in which days and periods are counted.
 func (p *Policy) Zone() *time.Location { return p.zone }
 

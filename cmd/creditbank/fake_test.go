@@ -540,7 +540,11 @@ func (f *fakeReview) ListCases(ctx context.Context, r *creditbankv1.ListCasesReq
 	if err := f.bank.caller(ctx, access.Officer); err != nil {
 		return nil, err
 	}
-	return &creditbankv1.ListCasesResponse{Cases: []*creditbankv1.Case{aCase(r.GetState())}}, nil
+	state := r.GetState()
+	if state == creditbankv1.CaseState_CASE_STATE_UNSPECIFIED {
+		state = creditbankv1.CaseState_CASE_STATE_SUBMITTED
+	}
+	return &creditbankv1.ListCasesResponse{Cases: []*creditbankv1.Case{aCase(state)}}, nil
 }
 
 // GetCase implements creditbankv1.ReviewServiceServer.
@@ -553,7 +557,7 @@ func (f *fakeReview) GetCase(ctx context.Context, r *creditbankv1.GetCaseRequest
 	}
 	score := int32(77)
 	return &creditbankv1.GetCaseResponse{
-		Case: aCase(creditbankv1.CaseState_CASE_STATE_OPEN), Evidence: &creditbankv1.Evidence{Held: 4, Attended: 3, Late: 1, Score: &score},
+		Case: aCase(creditbankv1.CaseState_CASE_STATE_SUBMITTED), Evidence: &creditbankv1.Evidence{Held: 4, Attended: 3, Late: 1, Score: &score},
 		Assessment: &creditbankv1.Assessment{Outcome: ledgerv1.Outcome_OUTCOME_IN_REVIEW, Minutes: 60},
 	}, nil
 }

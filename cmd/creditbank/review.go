@@ -19,7 +19,7 @@ type reviewCommand struct {
 }
 
 type reviewListCommand struct {
-	State string `enum:"open,approved,rejected,withdrawn" default:"open" help:"Only cases in this state: open, approved, rejected or withdrawn (${default})."`
+	State string `enum:"waiting,submitted,first-review,returned,second-review,public-notice,objected,approved,rejected,withdrawn,appealed,revoked" default:"waiting" help:"Only cases in this state: ${enum}; waiting: whatever waits for an officer (${default})."`
 	Limit int    `default:"100" help:"Most cases; 0: all (${default})."`
 }
 
@@ -39,7 +39,7 @@ func (c *reviewListCommand) Run(ctx context.Context, g *globals, p *process) err
 		defer done()
 		page, err := client.ListCases(ctx, &creditbankv1.ListCasesRequest{
 			PageSize: 500, PageToken: token,
-			State: creditbankv1.CaseState(creditbankv1.CaseState_value["CASE_STATE_"+strings.ToUpper(c.State)]),
+			State: creditbankv1.CaseState(creditbankv1.CaseState_value["CASE_STATE_"+strings.ToUpper(strings.ReplaceAll(c.State, "-", "_"))]),
 		})
 		return page.GetCases(), page.GetNextPageToken(), err
 	}, c.Limit)

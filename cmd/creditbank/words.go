@@ -66,6 +66,8 @@ func (l language) outcome(o ledgerv1.Outcome) string {
 		return l.say("已撤回", "voided")
 	case ledgerv1.Outcome_OUTCOME_REFUSED:
 		return l.say("不予认定", "refused")
+	case ledgerv1.Outcome_OUTCOME_WITHDRAWN:
+		return l.say("已放弃", "given up")
 	default:
 		return o.String()
 	}
@@ -100,8 +102,22 @@ func (l language) stage(s ledgerv1.Stage) string {
 
 func (l language) caseState(s creditbankv1.CaseState) string {
 	switch s {
-	case creditbankv1.CaseState_CASE_STATE_OPEN:
-		return l.say("待审核", "open")
+	case creditbankv1.CaseState_CASE_STATE_SUBMITTED:
+		return l.say("待审核", "submitted")
+	case creditbankv1.CaseState_CASE_STATE_FIRST_REVIEW:
+		return l.say("初审中", "first review")
+	case creditbankv1.CaseState_CASE_STATE_RETURNED:
+		return l.say("待补充材料", "returned")
+	case creditbankv1.CaseState_CASE_STATE_SECOND_REVIEW:
+		return l.say("待复审", "second review")
+	case creditbankv1.CaseState_CASE_STATE_PUBLIC_NOTICE:
+		return l.say("公示中", "public notice")
+	case creditbankv1.CaseState_CASE_STATE_OBJECTED:
+		return l.say("有异议", "objected")
+	case creditbankv1.CaseState_CASE_STATE_APPEALED:
+		return l.say("申诉中", "appealed")
+	case creditbankv1.CaseState_CASE_STATE_REVOKED:
+		return l.say("已撤销", "revoked")
 	case creditbankv1.CaseState_CASE_STATE_APPROVED:
 		return l.say("通过", "approved")
 	case creditbankv1.CaseState_CASE_STATE_REJECTED:

@@ -78,6 +78,7 @@ type tally struct {
 	voids, replayed                int
 	rejected                       map[string]int
 	cases, approved, refused, kept int
+	public                         int // cases
 	logSize                        uint64
 }
 
@@ -355,9 +356,10 @@ func (p platform) submission(statements [][]byte) (*creditbankv1.RecordCompletio
 // the demo.
 const decideEvery = 6
 
-// decide decides some of the cases, as an officer does.
+// decide decides some of the cases, as officers do: where the policy asks for a second one, they take the first one's advice, and
+// what they approve is under public notice then.
 func (s *show) decide(ctx context.Context) error {
-	client, by := creditbankv1.NewReviewServiceClient(s.conn), s.as("certifier-3")
+	client, by, second := creditbankv1.NewReviewServiceClient(s.conn), s.as("certifier-3"), s.as("certifier-2")
 	var open []*creditbankv1.Case
 	for page := ""; ; {
 		list, err := client.ListCases(ctx, &creditbankv1.ListCasesRequest{PageSize: 500, PageToken: page}, by)
@@ -377,13 +379,22 @@ func (s *show) decide(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		if _, err := client.DecideCase(ctx, request, by); err != nil {
+		answer, err := client.DecideCase(ctx, request, by)
+		if err != nil {
 			return err
 		}
-		switch request.GetDecision() {
-		case creditbankv1.Decision_DECISION_APPROVE:
+		if answer.GetCase().GetState() == creditbankv1.CaseState_CASE_STATE_SECOND_REVIEW {
+			request.RequestId = s.district.RequestID("second review", int(c.GetCaseId()))
+			if answer, err = client.DecideCase(ctx, request, second); err != nil {
+				return err
+			}
+		}
+		switch {
+		case answer.GetCase().GetState() == creditbankv1.CaseState_CASE_STATE_PUBLIC_NOTICE:
+			s.tally.public++
+		case request.GetDecision() == creditbankv1.Decision_DECISION_APPROVE:
 			s.tally.approved++
-		case creditbankv1.Decision_DECISION_REJECT:
+		case request.GetDecision() == creditbankv1.Decision_DECISION_REJECT:
 			s.tally.refused++
 		default:
 			s.tally.kept++

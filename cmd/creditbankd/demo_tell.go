@@ -115,8 +115,8 @@ func (s *show) tell(at addresses) {
 	for _, reason := range slices.Sorted(maps.Keys(t.rejected)) {
 		line(t.rejected[reason], "rejected: "+reason)
 	}
-	fmt.Fprintf(w, "%d cases waited for an officer: %d approved, %d refused, %d hours only, %d left for you\n",
-		t.cases, t.approved, t.refused, t.kept, t.cases-t.approved-t.refused-t.kept)
+	fmt.Fprintf(w, "%d cases waited for an officer: %d approved, %d under public notice, %d refused, %d hours only, %d left for you\n",
+		t.cases, t.approved, t.public, t.refused, t.kept, t.cases-t.approved-t.public-t.refused-t.kept)
 	seconds := t.took.Seconds()
 	fmt.Fprintf(w, "%d entries in the log; posting took %.1f s", t.logSize, seconds)
 	if n := t.total(); n > 0 && seconds > 0 {

@@ -295,20 +295,28 @@ func shutdown(ctx context.Context, server *http.Server) error {
 // sweepHour is the hour of the night, by the machine's clock, in which overdue accounts are settled.
 const sweepHour = 3
 
-// sweep settles what is overdue on accounts that nobody uses, once at the start and then every night.
+// caseInterval is how often the bank looks for cases whose time has passed: a public notice that is over, or evidence that did
+// not come. That looks at nothing else, so that it can be often.
+const caseInterval = 10 * time.Minute
+
+// sweep settles what is overdue on accounts that nobody uses, once at the start and then every night, and ends the states of
+// cases that end by themselves in between.
 func (p *process) sweep(ctx context.Context, b *bank, log *slog.Logger) {
-	for {
-		started := p.now()
-		entries, err := b.Sweep(ctx)
+	for night := p.now(); ; {
+		started, work, what := p.now(), b.EndCases, "cases whose time has passed"
+		if !started.Before(night) {
+			night, work, what = started.Add(untilNight(started)), b.Sweep, "overdue accounts"
+		}
+		entries, err := work(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			log.ErrorContext(ctx, "overdue accounts were not all settled; the next night tries again", "cause", err)
-		default:
-			log.InfoContext(ctx, "overdue accounts were settled", "entries", entries, "took", p.now().Sub(started))
+			log.ErrorContext(ctx, "what is overdue was not all settled; the next time tries again", "what", what, "cause", err)
+		case entries > 0:
+			log.InfoContext(ctx, "what was overdue was settled", "what", what, "entries", entries, "took", p.now().Sub(started))
 		}
-		timer := time.NewTimer(untilNight(p.now()))
+		timer := time.NewTimer(min(caseInterval, max(night.Sub(p.now()), time.Second)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -110,10 +110,14 @@ func (s *State) requested(e *ledgerv1.Entry, actor *ledgerv1.Actor, request *led
 	return nil
 }
 
-// Caller names an actor in the keys of requests: officers and organizations cannot be mistaken for each other.
+// Caller names an actor in the keys of requests: officers and organizations cannot be mistaken for each other. Residents are
+// not told apart; the hash of what they ask tells them apart.
 func Caller(actor *ledgerv1.Actor) string {
 	if officer := actor.GetOfficer(); officer != "" {
 		return "officer:" + officer
+	}
+	if actor.GetResident() {
+		return "resident"
 	}
 	return "organization:" + actor.GetOrganization()
 }

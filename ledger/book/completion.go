@@ -34,10 +34,9 @@ func (s *State) completionRecorded(e *ledgerv1.Entry, fact *ledgerv1.CompletionR
 	account.Completions++
 	if fact.GetOutcome() == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
 		ref := &ledgerv1.CompletionRef{Index: e.GetIndex(), EndDay: fact.GetEndDay()}
-		if err := s.openCase(e, fact.GetAccount(), ref, fact.GetCauses(), fact.GetRisk()); err != nil {
+		if err := s.openCase(e, item, fact.GetAccount(), ref, opened{fact.GetCauses(), fact.GetRisk(), fact.GetDue()}); err != nil {
 			return err
 		}
-		item.CasePlusOne = e.GetIndex() + 1
 	}
 	if err := s.count(e.GetIndex(), fact.GetCrowds()); err != nil {
 		return err
@@ -83,80 +82,11 @@ func (s *State) completionVoided(e *ledgerv1.Entry, fact *ledgerv1.CompletionVoi
 		return fmt.Errorf("%w: completion %d is voided already", ErrInconsistent, item.GetIndex())
 	}
 	if item.GetCasePlusOne() != 0 {
-		if err := s.closeCase(e, item, ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN, ""); err != nil {
+		if err := s.withdrawCase(e, account, item); err != nil {
 			return err
 		}
 	}
 	return s.changeCompletion(e, id, account, item, ledgerv1.Outcome_OUTCOME_VOIDED, fact.GetEffects())
-}
-
-func (s *State) creditsAwarded(e *ledgerv1.Entry, fact *ledgerv1.CreditsAwarded) error {
-	return s.decided(e, decision{
-		actor: fact.GetActor(), request: fact.GetRequest(), caseID: fact.GetCase(), account: fact.GetAccount(),
-		completion: fact.GetCompletion(), outcome: fact.GetOutcome(), effects: fact.GetEffects(),
-		status: ledgerv1.CaseStatus_CASE_STATUS_APPROVED,
-	})
-}
-
-func (s *State) caseStepTaken(e *ledgerv1.Entry, fact *ledgerv1.CaseStepTaken) error {
-	return s.decided(e, decision{
-		actor: fact.GetActor(), request: fact.GetRequest(), caseID: fact.GetCase(), account: fact.GetAccount(),
-		completion: fact.GetCompletion(), outcome: fact.GetOutcome(), effects: fact.GetEffects(),
-		status: ledgerv1.CaseStatus_CASE_STATUS_REJECTED,
-	})
-}
-
-// decision is what the facts that end a case have in common.
-type decision struct {
-	actor      *ledgerv1.Actor
-	request    *ledgerv1.Request
-	caseID     uint64
-	account    []byte
-	completion *ledgerv1.CompletionRef
-	outcome    ledgerv1.Outcome
-	effects    *ledgerv1.Effects
-	status     ledgerv1.CaseStatus
-}
-
-func (s *State) decided(e *ledgerv1.Entry, d decision) error {
-	id, account, err := s.account(d.account)
-	if err != nil {
-		return err
-	}
-	item, err := s.completion(id, d.completion)
-	if err != nil {
-		return err
-	}
-	if item.GetCasePlusOne() == 0 || item.GetCasePlusOne()-1 != d.caseID {
-		return fmt.Errorf("%w: case %d is not open on completion %d", ErrInconsistent, d.caseID, item.GetIndex())
-	}
-	if err := s.closeCase(e, item, d.status, d.actor.GetOfficer()); err != nil {
-		return err
-	}
-	item.DecidedPlusOne = e.GetIndex() + 1
-	if err := s.changeCompletion(e, id, account, item, d.outcome, d.effects); err != nil {
-		return err
-	}
-	return s.requested(e, d.actor, d.request)
-}
-
-func (s *State) caseOpened(e *ledgerv1.Entry, fact *ledgerv1.CaseOpened) error {
-	id, _, err := s.account(fact.GetAccount())
-	if err != nil {
-		return err
-	}
-	item, err := s.completion(id, fact.GetCompletion())
-	if err != nil {
-		return err
-	}
-	if item.GetCasePlusOne() != 0 {
-		return fmt.Errorf("%w: completion %d has an open case", ErrInconsistent, item.GetIndex())
-	}
-	if err := s.openCase(e, fact.GetAccount(), fact.GetCompletion(), fact.GetCauses(), fact.GetRisk()); err != nil {
-		return err
-	}
-	item.CasePlusOne, item.ChangedIndex = e.GetIndex()+1, e.GetIndex()
-	return s.mark(item.GetOrganization(), e.GetIndex())
 }
 
 // moved applies what happens to lots without a decision on a completion.
@@ -200,38 +130,6 @@ func (s *State) stated(e *ledgerv1.Entry, origin *ledgerv1.Origin) (organization
 		return 0, fmt.Errorf("%w: the statement is recorded already", ErrInconsistent)
 	}
 	return organization, s.set(key, Uint(e.GetIndex()))
-}
-
-func (s *State) openCase(
-	e *ledgerv1.Entry, account []byte, completion *ledgerv1.CompletionRef, causes []string, risk uint32,
-) error {
-	row, err := create[ledgerv1.CaseRow](s, CaseKey(e.GetIndex()), "the case")
-	if err != nil {
-		return err
-	}
-	row.Status, row.Time = ledgerv1.CaseStatus_CASE_STATUS_OPEN, e.GetTime()
-	row.Account, row.Completion, row.Causes, row.Risk = account, completion, causes, risk
-	return s.set(queueKey(row, e.GetIndex()), []byte{})
-}
-
-func (s *State) closeCase(
-	e *ledgerv1.Entry, item *ledgerv1.CompletionItem, status ledgerv1.CaseStatus, officer string,
-) error {
-	index := item.GetCasePlusOne() - 1
-	row, err := must[ledgerv1.CaseRow](s, CaseKey(index), "such case")
-	if err != nil {
-		return err
-	}
-	if err := s.set(queueKey(row, index), nil); err != nil {
-		return err
-	}
-	row.Status, row.DecidedPlusOne, row.DecidedTime, row.Officer = status, e.GetIndex()+1, e.GetTime(), officer
-	item.CasePlusOne = 0
-	return s.set(queueKey(row, index), []byte{})
-}
-
-func queueKey(row *ledgerv1.CaseRow, index uint64) []byte {
-	return QueueKey(uint8(row.GetStatus()), uint8(min(row.GetRisk(), 0xff)), index)
 }
 
 // account answers the standing of an account to be changed.

@@ -25,12 +25,14 @@ const (
 	TableFeeds         byte = 0x0f
 	TableRequests      byte = 0x10
 	TableRejects       byte = 0x11
+	TableCaseTimes     byte = 0x12
+	TableHeld          byte = 0x13
 	TableCrowds        byte = 0x14
 )
 
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
-	return table >= TableStatements && table <= TableRequests || table == TableCrowds
+	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableCrowds
 }
 
 // MetaKey names a row of the meta table.
@@ -123,6 +125,35 @@ func QueueKey(status, risk uint8, index uint64) []byte {
 
 // QueuePrefix is the range of the cases in a status.
 func QueuePrefix(status uint8) []byte { return []byte{TableQueue, status} }
+
+// The kinds of times at which cases are listed.
+const (
+	// CaseEnds is when the state of a case ends by itself.
+	CaseEnds uint8 = 1
+	// CaseDue is by when an officer should take a step.
+	CaseDue uint8 = 2
+)
+
+// CaseTimeKey sorts cases by a time, in microseconds since 1970.
+func CaseTimeKey(kind uint8, time int64, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(CaseTimesUntil(kind, time), index)
+}
+
+// CaseTimesUntil is the key before which the cases of earlier times lie.
+func CaseTimesUntil(kind uint8, time int64) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 18), TableCaseTimes, kind), uint64(time))
+}
+
+// CaseTimesPrefix is the range of all cases of a kind of time.
+func CaseTimesPrefix(kind uint8) []byte { return []byte{TableCaseTimes, kind} }
+
+// HeldKey lists a case that an officer has taken.
+func HeldKey(officer string, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(HeldPrefix(officer), index)
+}
+
+// HeldPrefix is the range of the cases that an officer has taken. Officers' ids are without zero bytes.
+func HeldPrefix(officer string) []byte { return append(joined(TableHeld, officer), 0) }
 
 // FeedKey is where 256 entries are marked that concern an organization: a bit for each, the first entry's being the
 // lowest bit of the first byte.

@@ -145,6 +145,9 @@ func (m *machine) itemMisfits(item *naiveItem, all map[string]*ledgerv1.Entry) {
 			Case: math.MaxUint64, Completion: item.ref(), Account: account,
 		}}}
 	}
+	if item.last != 0 {
+		m.stepMisfits(item, all)
+	}
 	elsewhere := item.ref()
 	elsewhere.EndDay += 40
 	all["completion in another week"] = released(account, &ledgerv1.Effects{LotChanges: []*ledgerv1.LotChange{{Completion: elsewhere}}})
@@ -164,4 +167,35 @@ func (m *machine) itemMisfits(item *naiveItem, all map[string]*ledgerv1.Entry) {
 			Entry: e, Position: p, Available: 1 << 62, Reserved: 1 << 62, Transferred: 1 << 62, Expired: 1 << 62,
 		})
 	}
+}
+
+// stepMisfits are steps that lead nowhere.
+func (m *machine) stepMisfits(item *naiveItem, all map[string]*ledgerv1.Entry) {
+	stepped := func(change func(f *ledgerv1.CaseStepTaken)) *ledgerv1.Entry {
+		f := &ledgerv1.CaseStepTaken{
+			Case: item.last - 1, Completion: item.ref(), Account: []byte(item.account), Step: ledgerv1.CaseStep_CASE_STEP_RECOMMENDED,
+			State: ledgerv1.CaseStatus_CASE_STATUS_SECOND_REVIEW,
+		}
+		change(f)
+		return &ledgerv1.Entry{Fact: &ledgerv1.Entry_CaseStepTaken{CaseStepTaken: f}}
+	}
+	all["step of no kind"] = stepped(func(f *ledgerv1.CaseStepTaken) { f.Step = 0 })
+	all["step of an unknown kind"] = stepped(func(f *ledgerv1.CaseStepTaken) { f.Step = 99 })
+	all["step to nowhere"] = stepped(func(f *ledgerv1.CaseStepTaken) { f.State = 0 })
+	all["step to an unknown state"] = stepped(func(f *ledgerv1.CaseStepTaken) { f.State = 99 })
+	all["step that approves"] = stepped(func(f *ledgerv1.CaseStepTaken) { f.State = ledgerv1.CaseStatus_CASE_STATUS_APPROVED })
+	all["effects without an outcome"] = stepped(func(f *ledgerv1.CaseStepTaken) { f.Effects = &ledgerv1.Effects{Remainder: 1} })
+	switch status := m.model.cases[item.last-1].status; {
+	case !naiveEnded(status):
+		return
+	case status != ledgerv1.CaseStatus_CASE_STATUS_APPROVED:
+		all["revoked without approval"] = stepped(func(f *ledgerv1.CaseStepTaken) {
+			f.Step, f.State = ledgerv1.CaseStep_CASE_STEP_REVOKED, ledgerv1.CaseStatus_CASE_STATUS_REVOKED
+		})
+	default:
+		all["appeal against an approval"] = stepped(func(f *ledgerv1.CaseStepTaken) {
+			f.Step, f.State = ledgerv1.CaseStep_CASE_STEP_APPEALED, ledgerv1.CaseStatus_CASE_STATUS_APPEALED
+		})
+	}
+	all["step of a case that ended"] = stepped(func(*ledgerv1.CaseStepTaken) {})
 }

@@ -202,6 +202,7 @@ func (m *machine) record(t *rapid.T) {
 		fact.Effects = &ledgerv1.Effects{Hours: gained.GetHours(), Points: gained.GetPoints()}
 	case ledgerv1.Outcome_OUTCOME_IN_REVIEW:
 		fact.Causes, fact.Risk = []string{"posted-late"}, rapid.Uint32Range(1, 5).Draw(t, "risk")
+		fact.Due = rapid.SampledFrom([]int64{0, m.time + 7}).Draw(t, "due")
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "sessions") {
 		fact.Effects.Sessions = append(fact.Effects.Sessions, &ledgerv1.SessionTime{
@@ -257,24 +258,85 @@ func (m *machine) openCase(t *rapid.T) {
 	_, item := m.item(t, func(i *naiveItem) bool { return i.open == 0 })
 	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CaseOpened{CaseOpened: &ledgerv1.CaseOpened{
 		Account: []byte(item.account), Completion: item.ref(), Causes: []string{"KEY_COMPROMISED"}, Risk: 5,
+		Due: rapid.SampledFrom([]int64{0, m.time + 7}).Draw(t, "due"),
 	}}})
 }
 
+// award approves an open case, as an officer or as the bank when a notice has ended.
 func (m *machine) award(t *rapid.T) {
 	a, item := m.item(t, func(i *naiveItem) bool { return i.open != 0 })
-	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CreditsAwarded{CreditsAwarded: &ledgerv1.CreditsAwarded{
-		Actor: &ledgerv1.Actor{Officer: "chen"}, Request: m.request("DecideCase"), Case: item.open - 1, Completion: item.ref(),
+	fact := &ledgerv1.CreditsAwarded{
+		Case: item.open - 1, Completion: item.ref(),
 		Account: []byte(item.account), Outcome: ledgerv1.Outcome_OUTCOME_AWARDED, Effects: gain(t, a, item.course, item.category, item.endDay),
-	}}})
+	}
+	if rapid.Bool().Draw(t, "by an officer") {
+		fact.Actor, fact.Request = &ledgerv1.Actor{Officer: "chen"}, m.request("DecideCase")
+	}
+	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CreditsAwarded{CreditsAwarded: fact}})
+}
+
+func (m *machine) take(t *rapid.T, item *naiveItem, of uint64, step ledgerv1.CaseStep, state ledgerv1.CaseStatus, change func(f *ledgerv1.CaseStepTaken)) {
+	fact := &ledgerv1.CaseStepTaken{
+		Actor: &ledgerv1.Actor{Officer: rapid.SampledFrom([]string{"chen", "zhou"}).Draw(t, "officer")}, Request: m.request("DecideCase"),
+		Case: of, Completion: item.ref(), Account: []byte(item.account), Step: step, State: state,
+	}
+	if rapid.Bool().Draw(t, "until") {
+		fact.Deadline = m.time + rapid.Int64Range(1, 9).Draw(t, "deadline")
+	}
+	if rapid.Bool().Draw(t, "due") {
+		fact.Due = m.time + rapid.Int64Range(1, 9).Draw(t, "due")
+	}
+	if change != nil {
+		change(fact)
+	}
+	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CaseStepTaken{CaseStepTaken: fact}})
+}
+
+// step takes a case further without an end.
+func (m *machine) step(t *rapid.T) {
+	_, item := m.item(t, func(i *naiveItem) bool { return i.open != 0 })
+	step := ledgerv1.CaseStep(rapid.Int32Range(int32(ledgerv1.CaseStep_CASE_STEP_TAKEN), int32(ledgerv1.CaseStep_CASE_STEP_OBJECTION_DISMISSED)).Draw(t, "step"))
+	state := ledgerv1.CaseStatus(rapid.Int32Range(int32(ledgerv1.CaseStatus_CASE_STATUS_FIRST_REVIEW), int32(ledgerv1.CaseStatus_CASE_STATUS_APPEALED)).Draw(t, "state"))
+	m.take(t, item, item.open-1, step, state, func(f *ledgerv1.CaseStepTaken) {
+		switch step {
+		case ledgerv1.CaseStep_CASE_STEP_TAKEN:
+			f.LeaseUntil = m.time + 5
+		case ledgerv1.CaseStep_CASE_STEP_RESUBMITTED, ledgerv1.CaseStep_CASE_STEP_OBJECTED:
+			f.Actor = &ledgerv1.Actor{Resident: true}
+		case ledgerv1.CaseStep_CASE_STEP_EVIDENCE_LAPSED:
+			f.Actor, f.Request = nil, nil
+		}
+	})
 }
 
 func (m *machine) refuse(t *rapid.T) {
 	a, item := m.item(t, func(i *naiveItem) bool { return i.open != 0 })
-	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CaseStepTaken{CaseStepTaken: &ledgerv1.CaseStepTaken{
-		Actor: &ledgerv1.Actor{Officer: "zhou"}, Request: m.request("DecideCase"), Case: item.open - 1, Completion: item.ref(),
-		Account: []byte(item.account), Step: ledgerv1.CaseStep_CASE_STEP_REJECTED,
-		Outcome: ledgerv1.Outcome_OUTCOME_REFUSED, Effects: m.reversal(a, item),
-	}}})
+	step, state := ledgerv1.CaseStep_CASE_STEP_REJECTED, ledgerv1.CaseStatus_CASE_STATUS_REJECTED
+	outcome := ledgerv1.Outcome_OUTCOME_REFUSED
+	if rapid.Bool().Draw(t, "withdrawn") {
+		step, state, outcome = ledgerv1.CaseStep_CASE_STEP_WITHDRAWN, ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN, ledgerv1.Outcome_OUTCOME_WITHDRAWN
+	}
+	m.take(t, item, item.open-1, step, state, func(f *ledgerv1.CaseStepTaken) {
+		f.Outcome, f.Effects = outcome, m.reversal(a, item)
+	})
+}
+
+// reopen has a learner appeal, or an officer revoke.
+func (m *machine) reopen(t *rapid.T) {
+	again := func(i *naiveItem) bool {
+		return i.open == 0 && i.last != 0 && m.model.cases[i.last-1].status != ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN
+	}
+	a, item := m.item(t, again)
+	if m.model.cases[item.last-1].status == ledgerv1.CaseStatus_CASE_STATUS_APPROVED {
+		m.take(t, item, item.last-1, ledgerv1.CaseStep_CASE_STEP_REVOKED, ledgerv1.CaseStatus_CASE_STATUS_REVOKED, func(f *ledgerv1.CaseStepTaken) {
+			f.Outcome, f.Effects = ledgerv1.Outcome_OUTCOME_REFUSED, m.reversal(a, item)
+		})
+		return
+	}
+	m.take(t, item, item.last-1, ledgerv1.CaseStep_CASE_STEP_APPEALED, ledgerv1.CaseStatus_CASE_STATUS_APPEALED, func(f *ledgerv1.CaseStepTaken) {
+		f.Actor = &ledgerv1.Actor{Resident: true}
+		f.Outcome, f.Effects = ledgerv1.Outcome_OUTCOME_IN_REVIEW, m.reversal(a, item)
+	})
 }
 
 // move takes credits of a lot from one state to another.
@@ -336,7 +398,7 @@ func TestModel(t *testing.T) {
 		m := newMachine(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"open account": m.openAccount, "record": m.record, "record again": m.record, "and again": m.record, "void": m.void,
-			"open case": m.openCase, "award": m.award, "refuse": m.refuse, "move": m.move,
+			"open case": m.openCase, "award": m.award, "refuse": m.refuse, "step": m.step, "another step": m.step, "reopen": m.reopen, "move": m.move,
 			"misfit": m.misfit, "keep": m.keep, "undo": m.undo, "undo whole": m.undoWhole, "commit": m.commit,
 			"": func(t *rapid.T) { m.check(t) },
 		})
@@ -347,6 +409,7 @@ func TestModel(t *testing.T) {
 // replay applies the kept entries to an empty state: the rows are the same.
 func (m *machine) replay(t *rapid.T) {
 	m.commit(t)
+	m.checkLists(t)
 	again := book.NewState(make(rows))
 	for _, e := range m.entries {
 		if err := errors.Join(again.Apply(e), again.Keep()); err != nil {
@@ -383,18 +446,7 @@ func (m *machine) check(t *rapid.T) {
 		}
 	}
 	for id, want := range m.model.cases {
-		c, err := m.state.Case(id)
-		if err != nil || c.GetStatus() != want.status || string(c.GetAccount()) != want.account ||
-			c.GetCompletion().GetIndex() != want.completion || c.GetRisk() != want.risk || !slices.Equal(c.GetCauses(), want.causes) ||
-			c.GetDecidedPlusOne() != want.decided || c.GetOfficer() != want.officer {
-			t.Fatalf("case %d: %v, %v, not %+v", id, c, err, want)
-		}
-		for status := range uint8(5) {
-			row, err := m.state.Row(book.QueueKey(status, uint8(want.risk), id))
-			if err != nil || (row != nil) != (status == uint8(want.status)) {
-				t.Fatalf("case %d is %s, and in the queue of status %d: %t, %v", id, want.status, status, row != nil, err)
-			}
-		}
+		m.checkCase(t, id, want)
 	}
 	for organization, marked := range m.model.feeds {
 		for index := range uint64(len(m.entries)) {
@@ -419,6 +471,48 @@ func (m *machine) check(t *rapid.T) {
 				t.Fatalf("request of entry %d: %v, %v", e.GetIndex(), row, err)
 			}
 		}
+	}
+}
+
+func (m *machine) checkCase(t *rapid.T, id uint64, want *naiveCase) {
+	c, err := m.state.Case(id)
+	var reviewers []string
+	for _, r := range c.GetReviewers() {
+		reviewers = append(reviewers, r.GetStage().String()+"/"+r.GetOfficer())
+	}
+	if err != nil || c.GetStatus() != want.status || string(c.GetAccount()) != want.account || c.GetCompletion().GetIndex() != want.completion ||
+		c.GetCourse() != want.course || c.GetRisk() != want.risk || !slices.Equal(c.GetCauses(), want.causes) || c.GetTime() != want.opened ||
+		c.GetDecidedPlusOne() != want.decided || c.GetDecidedTime() != want.ended || c.GetOfficer() != want.officer ||
+		c.GetStatusTime() != want.since || c.GetDeadline() != want.deadline || c.GetDue() != want.due || c.GetHolder() != want.holder ||
+		c.GetLeaseUntil() != want.lease || c.GetNoticeUntil() != want.notice || !slices.Equal(reviewers, want.reviewers) ||
+		!slices.Equal(c.GetSteps(), want.steps) || c.GetChangedIndex() != want.changed || c.GetReturns() != want.returns ||
+		c.GetObjections() != want.objections || c.GetAppeals() != want.appeals {
+		t.Fatalf("case %d: %v, %v, not %+v", id, c, err, want)
+	}
+	for _, key := range want.rows(id) {
+		row, err := m.state.Row([]byte(key))
+		if err != nil || row == nil {
+			t.Fatalf("case %d, which is %s, has no row %x: %v", id, want.status, key, err)
+		}
+		if course, opened, ok := book.ParseQueueValue(row); key[0] == book.TableQueue && (!ok || course != want.course || opened != want.opened) {
+			t.Fatalf("case %d is in the queue with %x", id, row)
+		}
+	}
+}
+
+// checkLists finds no other rows of cases than those of the model, in what is committed.
+func (m *machine) checkLists(t *rapid.T) {
+	wanted := 0
+	for id, c := range m.model.cases {
+		wanted += len(c.rows(id))
+	}
+	for key := range m.below {
+		if key[0] == book.TableQueue || key[0] == book.TableCaseTimes || key[0] == book.TableHeld {
+			wanted--
+		}
+	}
+	if wanted != 0 {
+		t.Fatalf("%d rows are missing by which cases are found (below zero: too many)", wanted)
 	}
 }
 
@@ -472,6 +566,25 @@ func (m *machine) checkAccount(t *rapid.T, id unit.AccountID, want *naiveAccount
 	if !slices.EqualFunc(a.GetGroups(), want.groups, func(x, y *ledgerv1.GroupChange) bool { return proto.Equal(x, y) }) {
 		t.Fatalf("groups %v, not %v", a.GetGroups(), want.groups)
 	}
+	var deadlines []string
+	for _, item := range want.items {
+		if item.open == 0 {
+			continue
+		}
+		c := m.model.cases[item.open-1]
+		ends := c.status == ledgerv1.CaseStatus_CASE_STATUS_RETURNED || c.status == ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE
+		if ends && c.deadline != 0 {
+			deadlines = append(deadlines, fmt.Sprintf("%08d until %d", item.open-1, c.deadline))
+		}
+	}
+	slices.Sort(deadlines)
+	var got []string
+	for _, d := range a.GetDeadlines() {
+		got = append(got, fmt.Sprintf("%08d until %d", d.GetCase(), d.GetTime()))
+	}
+	if !slices.Equal(got, deadlines) {
+		t.Fatalf("deadlines %v, not %v", got, deadlines)
+	}
 	m.checkItems(t, id, a, want)
 }
 
@@ -484,7 +597,7 @@ func (m *machine) checkItems(t *rapid.T, id unit.AccountID, a *ledgerv1.AccountR
 		item, err := m.state.Completion(id, w.ref())
 		if err != nil || item.GetChangedIndex() != w.changed || item.GetOrganization() != w.organization || item.GetCourse() != w.course ||
 			item.GetCategory() != w.category || item.GetOutcome() != w.outcome || item.GetMinutes() != w.minutes || item.GetMilliPoints() != w.points || item.GetEndDay() != w.endDay ||
-			item.GetCasePlusOne() != w.open || item.GetDecidedPlusOne() != w.decided || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
+			item.GetCasePlusOne() != w.open || item.GetLastCasePlusOne() != w.last || item.GetDecidedPlusOne() != w.decided || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
 			len(item.GetLots()) != len(w.lots) {
 			t.Fatalf("completion %v, %v, not %+v", item, err, w)
 		}

@@ -2,6 +2,7 @@ package book_test
 
 import (
 	"cmp"
+	"encoding/binary"
 	"maps"
 	"slices"
 
@@ -81,7 +82,7 @@ type naiveItem struct {
 	endDay               int32
 	minutes, points      int64
 	lots                 []*naiveLot
-	open, decided        uint64 // plus one
+	open, decided, last  uint64 // plus one
 	effectsIn            []uint64
 	contributed          *ledgerv1.Effects // everything it contributes, but for the lots; merged
 	sessionsPut          []*ledgerv1.SessionTime
@@ -100,13 +101,23 @@ type naiveLot struct {
 }
 
 type naiveCase struct {
-	status     ledgerv1.CaseStatus
-	account    string
-	completion uint64
-	causes     []string
-	risk       uint32
-	decided    uint64 // plus one
-	officer    string
+	status              ledgerv1.CaseStatus
+	account             string
+	completion, course  uint64
+	causes              []string
+	risk                uint32
+	opened, since       int64
+	decided             uint64 // plus one
+	ended               int64
+	officer             string
+	deadline, due       int64
+	holder              string
+	lease, notice       int64
+	reviewers           []string // stage/officer
+	steps               []uint64
+	changed             uint64
+	returns, objections uint32
+	appeals             uint32
 }
 
 func newNaive() *naive {
@@ -145,22 +156,27 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		f := fact.CompletionVoided
 		n.stated(e, f.GetOrigin())
 		item := n.item(f.GetAccount(), f.GetCompletion())
-		n.closed(e, item, ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN, "")
+		if item.open != 0 {
+			n.cases[item.open-1].step(e, nil, ledgerv1.CaseStep_CASE_STEP_WITHDRAWN, &ledgerv1.CaseStepTaken{
+				State: ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN,
+			})
+			item.open = 0
+		}
 		n.change(e, item, ledgerv1.Outcome_OUTCOME_VOIDED, f.GetEffects())
 	case *ledgerv1.Entry_CaseOpened:
 		f := fact.CaseOpened
 		item := n.item(f.GetAccount(), f.GetCompletion())
-		n.open(e, item, f.GetCauses(), f.GetRisk())
+		n.open(e, item, f.GetCauses(), f.GetRisk(), f.GetDue())
 		item.changed = e.GetIndex()
 		n.mark(item.organization, e.GetIndex())
 	case *ledgerv1.Entry_CreditsAwarded:
 		f := fact.CreditsAwarded
-		n.decide(e, n.item(f.GetAccount(), f.GetCompletion()), f.GetActor(), f.GetRequest(),
-			ledgerv1.CaseStatus_CASE_STATUS_APPROVED, f.GetOutcome(), f.GetEffects())
+		n.step(e, f.GetActor(), f.GetRequest(), &ledgerv1.CaseStepTaken{
+			Case: f.GetCase(), Completion: f.GetCompletion(), Account: f.GetAccount(), Outcome: f.GetOutcome(), Effects: f.GetEffects(),
+			State: ledgerv1.CaseStatus_CASE_STATUS_APPROVED,
+		})
 	case *ledgerv1.Entry_CaseStepTaken:
-		f := fact.CaseStepTaken
-		n.decide(e, n.item(f.GetAccount(), f.GetCompletion()), f.GetActor(), f.GetRequest(),
-			ledgerv1.CaseStatus_CASE_STATUS_REJECTED, f.GetOutcome(), f.GetEffects())
+		n.step(e, fact.CaseStepTaken.GetActor(), fact.CaseStepTaken.GetRequest(), fact.CaseStepTaken)
 	case *ledgerv1.Entry_CreditsReleased:
 		n.effects(e, n.accounts[string(fact.CreditsReleased.GetAccount())], nil, fact.CreditsReleased.GetEffects())
 	case *ledgerv1.Entry_CreditsExpired:
@@ -199,7 +215,7 @@ func (n *naive) recorded(e *ledgerv1.Entry, f *ledgerv1.CompletionRecorded) {
 	a.items[e.GetIndex()] = item
 	a.completions++
 	if f.GetOutcome() == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
-		n.open(e, item, f.GetCauses(), f.GetRisk())
+		n.open(e, item, f.GetCauses(), f.GetRisk(), f.GetDue())
 	}
 	for _, crowd := range f.GetCrowds() {
 		n.crowds[crowd] = append(n.crowds[crowd], e.GetIndex())
@@ -207,29 +223,90 @@ func (n *naive) recorded(e *ledgerv1.Entry, f *ledgerv1.CompletionRecorded) {
 	n.change(e, item, f.GetOutcome(), f.GetEffects())
 }
 
-func (n *naive) decide(
-	e *ledgerv1.Entry, item *naiveItem, actor *ledgerv1.Actor, request *ledgerv1.Request,
-	status ledgerv1.CaseStatus, outcome ledgerv1.Outcome, effects *ledgerv1.Effects,
-) {
-	n.closed(e, item, status, actor.GetOfficer())
-	item.decided = e.GetIndex() + 1
-	n.change(e, item, outcome, effects)
+func naiveEnded(status ledgerv1.CaseStatus) bool {
+	return slices.Contains([]string{"APPROVED", "REJECTED", "WITHDRAWN", "REVOKED"}, status.String()[len("CASE_STATUS_"):])
+}
+
+func (n *naive) step(e *ledgerv1.Entry, actor *ledgerv1.Actor, request *ledgerv1.Request, f *ledgerv1.CaseStepTaken) {
+	item, c := n.item(f.GetAccount(), f.GetCompletion()), n.cases[f.GetCase()]
+	c.step(e, actor, f.GetStep(), f)
+	item.open = f.GetCase() + 1
+	if naiveEnded(f.GetState()) {
+		item.open = 0
+		if f.GetState() != ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN {
+			item.decided = e.GetIndex() + 1
+		}
+	}
+	if f.GetOutcome() != 0 {
+		n.change(e, item, f.GetOutcome(), f.GetEffects())
+	} else if f.GetStep() != ledgerv1.CaseStep_CASE_STEP_TAKEN && f.GetStep() != ledgerv1.CaseStep_CASE_STEP_RELEASED {
+		item.changed = e.GetIndex()
+		n.mark(item.organization, e.GetIndex())
+	}
 	n.requested(e, actor, request)
 }
 
-func (n *naive) open(e *ledgerv1.Entry, item *naiveItem, causes []string, risk uint32) {
-	n.cases[e.GetIndex()] = &naiveCase{
-		status: ledgerv1.CaseStatus_CASE_STATUS_OPEN, account: item.account, completion: item.index, causes: causes, risk: risk,
+func (c *naiveCase) step(e *ledgerv1.Entry, actor *ledgerv1.Actor, kind ledgerv1.CaseStep, f *ledgerv1.CaseStepTaken) {
+	judging := []string{
+		"UNSPECIFIED", "REJECTED", "HOURS_ONLY", "RECOMMENDED", "RECOMMENDED_REJECTION", "RECOMMENDED_HOURS_ONLY", "PUBLISHED",
+		"OBJECTION_DISMISSED", "REVOKED",
 	}
-	item.open = e.GetIndex() + 1
+	if name := kind.String()[len("CASE_STEP_"):]; actor.GetOfficer() != "" && slices.Contains(judging, name) {
+		stage := c.status
+		if c.status == ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED {
+			stage = ledgerv1.CaseStatus_CASE_STATUS_FIRST_REVIEW
+		}
+		c.reviewers = append(c.reviewers, stage.String()+"/"+actor.GetOfficer())
+	}
+	if c.status != f.GetState() {
+		c.status, c.since = f.GetState(), e.GetTime()
+	}
+	c.deadline, c.due, c.holder, c.lease, c.changed = f.GetDeadline(), f.GetDue(), "", 0, e.GetIndex()
+	switch kind {
+	case ledgerv1.CaseStep_CASE_STEP_TAKEN:
+		c.holder, c.lease = actor.GetOfficer(), f.GetLeaseUntil()
+	case ledgerv1.CaseStep_CASE_STEP_RETURNED:
+		c.returns++
+	case ledgerv1.CaseStep_CASE_STEP_OBJECTED:
+		c.objections++
+	case ledgerv1.CaseStep_CASE_STEP_APPEALED:
+		c.appeals++
+	}
+	if kind != ledgerv1.CaseStep_CASE_STEP_TAKEN && kind != ledgerv1.CaseStep_CASE_STEP_RELEASED {
+		c.steps = append(c.steps, e.GetIndex())
+	}
+	if c.status == ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE {
+		c.notice = c.deadline
+	}
+	c.decided, c.ended, c.officer = 0, 0, ""
+	if naiveEnded(c.status) {
+		c.decided, c.ended, c.officer = e.GetIndex()+1, e.GetTime(), actor.GetOfficer()
+	}
 }
 
-func (n *naive) closed(e *ledgerv1.Entry, item *naiveItem, status ledgerv1.CaseStatus, officer string) {
-	if item.open == 0 {
-		return
+// rows are the keys by which a case is found.
+func (c *naiveCase) rows(index uint64) []string {
+	number := func(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
+	keys := []string{"\x0e" + string([]byte{byte(c.status), byte(255 - c.risk)}) + number(index)}
+	ends := c.status == ledgerv1.CaseStatus_CASE_STATUS_RETURNED || c.status == ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE
+	if ends && c.deadline != 0 {
+		keys = append(keys, "\x12\x01"+number(uint64(c.deadline))+number(index))
 	}
-	c := n.cases[item.open-1]
-	c.status, c.decided, c.officer, item.open = status, e.GetIndex()+1, officer, 0
+	if !naiveEnded(c.status) && c.due != 0 {
+		keys = append(keys, "\x12\x02"+number(uint64(c.due))+number(index))
+	}
+	if c.holder != "" {
+		keys = append(keys, "\x13"+c.holder+"\x00"+number(index))
+	}
+	return keys
+}
+
+func (n *naive) open(e *ledgerv1.Entry, item *naiveItem, causes []string, risk uint32, due int64) {
+	n.cases[e.GetIndex()] = &naiveCase{
+		status: ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED, account: item.account, completion: item.index, course: item.course,
+		causes: causes, risk: risk, due: due, opened: e.GetTime(), since: e.GetTime(), changed: e.GetIndex(),
+	}
+	item.open, item.last = e.GetIndex()+1, e.GetIndex()+1
 }
 
 func (n *naive) change(e *ledgerv1.Entry, item *naiveItem, outcome ledgerv1.Outcome, effects *ledgerv1.Effects) {

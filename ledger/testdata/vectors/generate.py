@@ -108,11 +108,13 @@ ENUMS = {
     "OfficerRole": "OFFICER_ROLE UNSPECIFIED ADMINISTRATOR CERTIFICATION REGISTRAR",
     "CourseDecision": "COURSE_DECISION UNSPECIFIED ACCREDITED REFUSED RETIRED",
     "AccountStatus": "ACCOUNT_STATUS UNSPECIFIED PROVISIONAL VERIFIED FROZEN MERGED CLOSED ERASED",
-    "Outcome": "OUTCOME UNSPECIFIED AWARDED IN_REVIEW NO_CREDIT DUPLICATE VOIDED REFUSED",
+    "Outcome": "OUTCOME UNSPECIFIED AWARDED IN_REVIEW NO_CREDIT DUPLICATE VOIDED REFUSED WITHDRAWN",
     "Stage": "STAGE UNSPECIFIED ELIGIBILITY HOURS DUPLICATES CONVERSION CAPS ROUNDING REVIEW VALIDITY DECISION "
              "POINTS",
-    "CaseStep": "CASE_STEP UNSPECIFIED REJECTED HOURS_ONLY",
-    "CaseStatus": "CASE_STATUS UNSPECIFIED OPEN APPROVED REJECTED WITHDRAWN",
+    "CaseStep": "CASE_STEP UNSPECIFIED REJECTED HOURS_ONLY TAKEN RELEASED RETURNED RESUBMITTED EVIDENCE_LAPSED RECOMMENDED "
+                "RECOMMENDED_REJECTION RECOMMENDED_HOURS_ONLY PUBLISHED OBJECTED OBJECTION_DISMISSED APPEALED WITHDRAWN REVOKED",
+    "CaseStatus": "CASE_STATUS UNSPECIFIED SUBMITTED APPROVED REJECTED WITHDRAWN FIRST_REVIEW RETURNED SECOND_REVIEW "
+                  "PUBLIC_NOTICE OBJECTED APPEALED REVOKED",
 }
 
 MESSAGES = {
@@ -136,7 +138,7 @@ MESSAGES = {
              "log_continued=27:LogContinued",
     "BankFounded": "bank_id=1:s origin=2:s format=3:w",
     "LogContinued": "origin=1:s last_verifier_key=2:s last_checkpoint=3:b",
-    "Actor": "organization=1:s officer=2:s key_id=3:b",
+    "Actor": "organization=1:s officer=2:s key_id=3:b resident=4:t",
     "Request": "method=1:s request_id=2:b hash=3:b",
     "OrganizationRegistered": "actor=1:Actor request=2:Request organization=3:s name=4:s code=5:s "
                               "level=6:OrganizationLevel parent=7:s roles=8:*Role trust_tier=9:w",
@@ -155,7 +157,7 @@ MESSAGES = {
     "SubmissionReceived": "organization=1:s key_id=2:b signature=3:b statement_hashes=4:b",
     "Origin": "organization=1:s statement_id=2:b statement_hash=3:b submission=4:u position=5:w key_id=6:b signature=7:b",
     "CompletionRecorded": "origin=1:Origin account=2:b course=3:u category=4:s outcome=5:Outcome policy_hash=6:b "
-                          "effects=7:Effects minutes=8:i causes=9:*s risk=10:w end_day=11:d sealed=12:b",
+                          "effects=7:Effects minutes=8:i causes=9:*s risk=10:w end_day=11:d sealed=12:b due=15:i",
     "SessionTime": "day=1:d start=2:i length=3:d",
     "Effects": "hours=1:*YearMinutes lots=2:*Lot lot_changes=3:*LotChange usage=4:*CapUsage remainder=5:z "
                "days=6:*DayMinutes group=7:GroupChange sessions=8:*SessionTime sessions_removed=9:*SessionTime "
@@ -179,16 +181,17 @@ MESSAGES = {
     "CreditsAwarded": "actor=1:Actor request=2:Request case=3:u completion=4:CompletionRef account=5:b outcome=6:Outcome "
                       "effects=7:Effects sealed=8:b",
     "CaseStepTaken": "actor=1:Actor request=2:Request case=3:u completion=4:CompletionRef account=5:b step=6:CaseStep "
-                     "outcome=7:Outcome effects=8:Effects sealed=9:b",
-    "SealedDecision": "reason_code=1:s note=2:s reasons=3:*Reason",
-    "CaseOpened": "account=1:b completion=2:CompletionRef causes=3:*s risk=4:w",
+                     "outcome=7:Outcome effects=8:Effects sealed=9:b state=10:CaseStatus deadline=11:i due=12:i lease_until=13:i "
+                     "unrecovered=14:i",
+    "SealedDecision": "reason_code=1:s note=2:s reasons=3:*Reason objector=4:b",
+    "CaseOpened": "account=1:b completion=2:CompletionRef causes=3:*s risk=4:w due=5:i",
     "CreditsReleased": "account=1:b effects=2:Effects",
     "CreditsExpired": "account=1:b effects=2:Effects",
     # creditbank.ledger.v1, rows
     "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
     "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
                   "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
-                  "pending=11:*LotRef expiring=12:*LotRef points=13:*Points",
+                  "pending=11:*LotRef expiring=12:*LotRef points=13:*Points deadlines=16:*CaseDeadline",
     "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
                    "reversed=8:i issued=9:i",
     "CourseRemainder": "course=1:u minutes=2:i",
@@ -196,7 +199,7 @@ MESSAGES = {
     "WeekRow": "items=1:*CompletionItem days=2:*DayItem",
     "CompletionItem": "index=1:u changed_index=2:u time=3:i organization=4:u course=5:u category=6:s outcome=7:Outcome "
                       "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
-                      "effects_in=13:*u milli_points=14:i",
+                      "effects_in=13:*u milli_points=14:i last_case_plus_one=16:u",
     "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
                 "expires_day=9:d",
     "DayItem": "day=1:d sessions=2:*DaySession minutes=3:*DayMinutes",
@@ -207,7 +210,11 @@ MESSAGES = {
     "CourseRow": "index=1:u fact=2:CourseProposed decision=3:CourseDecision last_day=4:d",
     "PolicyRow": "index=1:u time=2:i fact=3:PolicyProposed published_plus_one=4:u published_time=5:i",
     "CaseRow": "status=1:CaseStatus account=2:b completion=3:CompletionRef causes=4:*s risk=5:w time=6:i "
-               "decided_plus_one=7:u decided_time=8:i officer=9:s",
+               "decided_plus_one=7:u decided_time=8:i officer=9:s course=10:u deadline=11:i due=12:i holder=13:s "
+               "lease_until=14:i notice_until=15:i reviewers=16:*CaseReviewer steps=17:*u changed_index=18:u status_time=19:i "
+               "returns=20:w objections=21:w appeals=22:w",
+    "CaseReviewer": "stage=1:CaseStatus officer=2:s",
+    "CaseDeadline": "case=1:u time=2:i",
     "RequestRow": "hash=1:b index=2:u",
 }
 
@@ -1056,7 +1063,33 @@ def build_log():
     t = micros("2026-07-02 10:00")
     append(t, "case_step_taken", **call("DecideCase", t, "officer-2"), case=case, completion=tea_2_ref, account=ACCOUNT,
            step="CASE_STEP_HOURS_ONLY", outcome="OUTCOME_NO_CREDIT", effects={"usage": [{"key": h1, "milli_credits": -200}]},
-           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "HOURS_ONLY"}, STATEMENTS["tea-2"]["id"]))
+           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "HOURS_ONLY"}, STATEMENTS["tea-2"]["id"]),
+           state="CASE_STATUS_REJECTED", deadline=micros("2026-08-02 00:00"))
+    # The learner appeals. An officer takes the case, and would give the hours back; nobody objects in time.
+    t = micros("2026-07-03 08:00")
+    hours = {"year": 2026, "category": "humanities"}
+    append(t, "case_step_taken", actor={"resident": True},
+           request={"method": "FileAppeal", "request_id": derived("appeal", 16), "hash": derived("appeal hash", 32)}, case=case,
+           completion=tea_2_ref, account=ACCOUNT, step="CASE_STEP_APPEALED", outcome="OUTCOME_IN_REVIEW",
+           effects={"hours": [{**hours, "minutes": -126}]},
+           sealed=seal("CaseStepTaken", "SealedDecision", {"note": "我有签到表"}, STATEMENTS["tea-2"]["id"]),
+           state="CASE_STATUS_APPEALED", due=micros("2026-07-07 00:00"))
+    append(t, "case_step_taken", **call("TakeCase", t, "officer-1"), case=case, completion=tea_2_ref, account=ACCOUNT,
+           step="CASE_STEP_TAKEN", state="CASE_STATUS_APPEALED", due=micros("2026-07-07 00:00"),
+           lease_until=micros("2026-07-04 08:00"))
+    append(t, "case_step_taken", **call("DecideCase", t, "officer-1"), case=case, completion=tea_2_ref, account=ACCOUNT,
+           step="CASE_STEP_PUBLISHED", state="CASE_STATUS_PUBLIC_NOTICE", deadline=micros("2026-07-09 00:00"),
+           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "EVIDENCE_SUFFICIENT"}, STATEMENTS["tea-2"]["id"]))
+    t = micros("2026-07-09 00:00")
+    append(t, "credits_awarded", case=case, completion=tea_2_ref, account=ACCOUNT, outcome="OUTCOME_AWARDED",
+           effects={"hours": [{**hours, "minutes": 126}]},
+           sealed=seal("CreditsAwarded", "SealedDecision", {}, STATEMENTS["tea-2"]["id"]))
+    # And another case on it, which waits for more evidence for ever.
+    again = append(t, "case_opened", account=ACCOUNT, completion=tea_2_ref, causes=["KEY_COMPROMISED"], risk=5,
+                   due=micros("2026-07-12 00:00"))
+    append(t, "case_step_taken", **call("ReturnCase", t, "officer-2"), case=again, completion=tea_2_ref, account=ACCOUNT,
+           step="CASE_STEP_RETURNED", state="CASE_STATUS_RETURNED", deadline=micros("2026-08-09 00:00"),
+           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "EVIDENCE_MISSING"}, STATEMENTS["tea-2"]["id"]))
     append(t, "key_revoked", **call("RevokeKey", t), key_id=PLATFORM_P256.id,
            compromised_since=micros("2026-07-01 00:00"), reason="the server was stolen")
     append(t, "course_decided", **call("DecideCourse", t, "officer-2"), course=tea, decision="COURSE_DECISION_RETIRED",
@@ -1096,6 +1129,12 @@ def week_of(day):
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day) - datetime.date(1, 1, 1)).days // 7
 
 
+ENDED = [f"CASE_STATUS_{x}" for x in ("APPROVED", "REJECTED", "WITHDRAWN", "REVOKED")]
+ENDING = [f"CASE_STATUS_{x}" for x in ("RETURNED", "PUBLIC_NOTICE")]  # by themselves
+LEASES = ("CASE_STEP_TAKEN", "CASE_STEP_RELEASED")
+JUDGING = [None] + [f"CASE_STEP_{x}" for x in (
+    "REJECTED", "HOURS_ONLY", "RECOMMENDED", "RECOMMENDED_REJECTION", "RECOMMENDED_HOURS_ONLY", "PUBLISHED", "OBJECTION_DISMISSED",
+    "REVOKED")]
 AMOUNTS = ("pending", "available", "reserved", "transferred", "expired", "reversed")
 
 
@@ -1124,7 +1163,8 @@ class State:
         getattr(self, name)(i, t, f)
         if "request" in f:
             a = f["actor"]
-            caller = "officer:" + a["officer"] if a.get("officer") else "organization:" + a["organization"]
+            caller = ("officer:" + a["officer"] if a.get("officer") else
+                      "resident" if a.get("resident") else "organization:" + a["organization"])
             key = table(0x10, caller.encode(), b"\0", f["request"]["method"].encode(), b"\0", f["request"]["request_id"])
             self.new(key, "RequestRow", hash=f["request"]["hash"], index=i)
 
@@ -1205,34 +1245,36 @@ class State:
         row = self.rows[table(5, account)][1]
         row["completions"] = row.get("completions", 0) + 1
         if f["outcome"] == "OUTCOME_IN_REVIEW":
-            self.open_case(i, t, account, {"index": i, "end_day": f["end_day"]}, f.get("causes", []), f.get("risk", 0))
-            item["case_plus_one"] = i + 1
+            self.open_case(i, t, account, {"index": i, "end_day": f["end_day"]}, item, f)
         self.change(i, account, item, f["outcome"], f.get("effects", {}))
 
     def completion_voided(self, i, t, f):
         self.stated(i, f["origin"])
         item = self.item(f["account"], f["completion"])
         if item.get("case_plus_one"):
-            self.close_case(i, t, item, "CASE_STATUS_WITHDRAWN")
+            self.step(i, t, account=f["account"], item=item, case=item["case_plus_one"] - 1, step="CASE_STEP_WITHDRAWN",
+                      state="CASE_STATUS_WITHDRAWN")
         self.change(i, f["account"], item, "OUTCOME_VOIDED", f.get("effects", {}))
 
-    def decided(self, i, t, f, status):
-        item = self.item(f["account"], f["completion"])
-        assert item["case_plus_one"] == f["case"] + 1
-        self.close_case(i, t, item, status, f["actor"].get("officer", ""))
-        item["decided_plus_one"] = i + 1
-        self.change(i, f["account"], item, f["outcome"], f.get("effects", {}))
-
     def credits_awarded(self, i, t, f):
-        self.decided(i, t, f, "CASE_STATUS_APPROVED")
+        self.case_step_taken(i, t, {**f, "state": "CASE_STATUS_APPROVED"})
 
     def case_step_taken(self, i, t, f):
-        self.decided(i, t, f, "CASE_STATUS_REJECTED")
+        item = self.item(f["account"], f["completion"])
+        self.step(i, t, item=item, **{k: f[k] for k in ("actor", "case", "account", "step", "state", "deadline", "due", "lease_until")
+                                      if k in f})
+        if f["state"] in ENDED and f["state"] != "CASE_STATUS_WITHDRAWN":
+            item["decided_plus_one"] = i + 1
+        if "outcome" in f:
+            self.change(i, f["account"], item, f["outcome"], f.get("effects", {}))
+        elif f["step"] not in LEASES:
+            item["changed_index"] = i
+            self.mark(item["organization"], i)
 
     def case_opened(self, i, t, f):
         item = self.item(f["account"], f["completion"])
-        self.open_case(i, t, f["account"], f["completion"], f["causes"], f["risk"])
-        item.update(case_plus_one=i + 1, changed_index=i)
+        self.open_case(i, t, f["account"], f["completion"], item, f)
+        item["changed_index"] = i
         self.mark(item["organization"], i)
 
     def credits_released(self, i, t, f):
@@ -1240,21 +1282,53 @@ class State:
 
     credits_expired = credits_released
 
-    def queue(self, row, i):
+    def listed(self, row, case):
+        """The rows by which a case is found."""
         status = enum_names("CaseStatus").index(row["status"])
-        return table(0x0E, bytes([status, 255 - row["risk"]]), u64(i))
+        rows = {table(0x0E, bytes([status, 255 - row["risk"]]), u64(case)): u64(row["course"]) + u64(row["time"])}
+        if row["status"] in ENDING and row.get("deadline"):
+            rows[table(0x12, b"\x01", u64(row["deadline"]), u64(case))] = b""
+        if row["status"] not in ENDED and row.get("due"):
+            rows[table(0x12, b"\x02", u64(row["due"]), u64(case))] = b""
+        if row.get("holder"):
+            rows[table(0x13, row["holder"].encode(), b"\0", u64(case))] = b""
+        return rows
 
-    def open_case(self, i, t, account, ref, causes, risk):
-        row = self.new(table(0x0D, u64(i)), "CaseRow", status="CASE_STATUS_OPEN", account=account, completion=ref,
-                       causes=causes, risk=risk, time=t)
-        self.rows[self.queue(row, i)] = b""
+    def open_case(self, i, t, account, ref, item, f):
+        row = self.new(table(0x0D, u64(i)), "CaseRow", status="CASE_STATUS_SUBMITTED", account=account, completion=ref,
+                       causes=f.get("causes", []), risk=f.get("risk", 0), time=t, status_time=t, course=item["course"],
+                       due=f.get("due", 0), changed_index=i)
+        self.rows.update(self.listed(row, i))
+        item.update(case_plus_one=i + 1, last_case_plus_one=i + 1)
 
-    def close_case(self, i, t, item, status, officer=""):
-        case = item.pop("case_plus_one") - 1
+    def step(self, i, t, account, item, case, state, step=None, actor=None, deadline=0, due=0, lease_until=0):
         row = self.rows[table(0x0D, u64(case))][1]
-        del self.rows[self.queue(row, case)]
-        row.update(status=status, decided_plus_one=i + 1, decided_time=t, officer=officer)
-        self.rows[self.queue(row, case)] = b""
+        officer = (actor or {}).get("officer", "")
+        for key in self.listed(row, case):
+            del self.rows[key]
+        if officer and step in JUDGING:
+            stage = row["status"].replace("SUBMITTED", "FIRST_REVIEW")
+            row.setdefault("reviewers", []).append({"stage": stage, "officer": officer})
+        if row["status"] != state:
+            row.update(status=state, status_time=t)
+        taken = step == "CASE_STEP_TAKEN"
+        row.update(deadline=deadline, due=due, holder=officer if taken else "", lease_until=lease_until if taken else 0,
+                   changed_index=i)
+        counted = {"CASE_STEP_RETURNED": "returns", "CASE_STEP_OBJECTED": "objections", "CASE_STEP_APPEALED": "appeals"}.get(step)
+        if counted:
+            row[counted] = row.get(counted, 0) + 1
+        if state == "CASE_STATUS_PUBLIC_NOTICE":
+            row["notice_until"] = deadline
+        if step not in LEASES:
+            row.setdefault("steps", []).append(i)
+        over = state in ENDED
+        row.update(decided_plus_one=i + 1 if over else 0, decided_time=t if over else 0, officer=officer if over else "")
+        item["case_plus_one"] = 0 if over else case + 1
+        self.rows.update(self.listed(row, case))
+        holder = self.rows[table(5, account)][1]
+        holder["deadlines"] = [d for d in holder.get("deadlines", []) if d["case"] != case]
+        if state in ENDING and deadline:
+            holder["deadlines"] = sorted(holder["deadlines"] + [{"case": case, "time": deadline}], key=lambda d: d["case"])
 
     def change(self, i, account, item, outcome, effects):
         item.update(outcome=outcome, changed_index=i)
@@ -1420,10 +1494,10 @@ def entry_vectors():
 
     (tea_1, tea_2, aid_1, aid_2) = INDEX["CompletionRecorded"]
     (voided,) = INDEX["CompletionVoided"]
-    (awarded,) = INDEX["CreditsAwarded"]
+    awarded, _ = INDEX["CreditsAwarded"]
     (released,) = INDEX["CreditsReleased"]
     (expired,) = INDEX["CreditsExpired"]
-    (opened,) = INDEX["CaseOpened"]
+    opened, _ = INDEX["CaseOpened"]
     tea_ref = LOG[voided][1]["completion_voided"]["completion"]
 
     def at(index, fact_field, **f):
@@ -1742,6 +1816,9 @@ def store_vectors():
         ("request of an officer", table(0x10, b"officer:officer-1\0RegisterOrganization\0", request_id)),
         ("reject in slot 7 of organization 3", table(0x11, u64(3), (7).to_bytes(4, "big"))),
         ("rejects of organization 3", table(0x11, u64(3))),
+        ("case 21 ends in a second", table(0x12, b"\x01", u64(1_000_000), u64(21))),
+        ("case 21 is due in a second", table(0x12, b"\x02", u64(1_000_000), u64(21))),
+        ("case 21, which an officer has", table(0x13, b"officer-1\0", u64(21))),
     ]
 
     def slot(sequence, data, magic=b"CBANCHOR", length=None):

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -75,6 +76,95 @@ func (x View) Number() protoreflect.EnumNumber {
 // Deprecated: Use View.Descriptor instead.
 func (View) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{0}
+}
+
+// CaseState is where a case stands.
+type CaseState int32
+
+const (
+	// In a request: any state.
+	CaseState_CASE_STATE_UNSPECIFIED CaseState = 0
+	// Waits for an officer, whom nobody has come before.
+	CaseState_CASE_STATE_SUBMITTED CaseState = 1
+	// Approved: it counts.
+	CaseState_CASE_STATE_APPROVED CaseState = 2
+	// Refused, or left with its hours only. The learner can appeal until its deadline.
+	CaseState_CASE_STATE_REJECTED CaseState = 3
+	// The platform took the completion back, or the learner gave it up, before it was decided.
+	CaseState_CASE_STATE_WITHDRAWN CaseState = 4
+	// An officer works on it (初审).
+	CaseState_CASE_STATE_FIRST_REVIEW CaseState = 5
+	// Waits for more evidence of the learner or the platform, until its deadline; then for an officer again.
+	CaseState_CASE_STATE_RETURNED CaseState = 6
+	// The first officer said what they would decide; waits for another one (复审).
+	CaseState_CASE_STATE_SECOND_REVIEW CaseState = 7
+	// Approved, and made public (公示): it counts when nobody has objected until its deadline.
+	CaseState_CASE_STATE_PUBLIC_NOTICE CaseState = 8
+	// Somebody objected (异议); waits for an officer who has not judged it.
+	CaseState_CASE_STATE_OBJECTED CaseState = 9
+	// The learner appealed (申诉); waits for an officer who has not judged it.
+	CaseState_CASE_STATE_APPEALED CaseState = 10
+	// What was approved was taken back. The learner can appeal until its deadline.
+	CaseState_CASE_STATE_REVOKED CaseState = 11
+)
+
+// Enum value maps for CaseState.
+var (
+	CaseState_name = map[int32]string{
+		0:  "CASE_STATE_UNSPECIFIED",
+		1:  "CASE_STATE_SUBMITTED",
+		2:  "CASE_STATE_APPROVED",
+		3:  "CASE_STATE_REJECTED",
+		4:  "CASE_STATE_WITHDRAWN",
+		5:  "CASE_STATE_FIRST_REVIEW",
+		6:  "CASE_STATE_RETURNED",
+		7:  "CASE_STATE_SECOND_REVIEW",
+		8:  "CASE_STATE_PUBLIC_NOTICE",
+		9:  "CASE_STATE_OBJECTED",
+		10: "CASE_STATE_APPEALED",
+		11: "CASE_STATE_REVOKED",
+	}
+	CaseState_value = map[string]int32{
+		"CASE_STATE_UNSPECIFIED":   0,
+		"CASE_STATE_SUBMITTED":     1,
+		"CASE_STATE_APPROVED":      2,
+		"CASE_STATE_REJECTED":      3,
+		"CASE_STATE_WITHDRAWN":     4,
+		"CASE_STATE_FIRST_REVIEW":  5,
+		"CASE_STATE_RETURNED":      6,
+		"CASE_STATE_SECOND_REVIEW": 7,
+		"CASE_STATE_PUBLIC_NOTICE": 8,
+		"CASE_STATE_OBJECTED":      9,
+		"CASE_STATE_APPEALED":      10,
+		"CASE_STATE_REVOKED":       11,
+	}
+)
+
+func (x CaseState) Enum() *CaseState {
+	p := new(CaseState)
+	*p = x
+	return p
+}
+
+func (x CaseState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CaseState) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_v1_common_proto_enumTypes[1].Descriptor()
+}
+
+func (CaseState) Type() protoreflect.EnumType {
+	return &file_creditbank_v1_common_proto_enumTypes[1]
+}
+
+func (x CaseState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CaseState.Descriptor instead.
+func (CaseState) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{1}
 }
 
 // Text is said in the languages of the pages.
@@ -351,11 +441,229 @@ func (x *Reason) GetWords() *Text {
 	return nil
 }
 
+// CaseEvent is a step of a case.
+type CaseEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entry that records it.
+	EntryIndex uint64 `protobuf:"varint,1,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	// When.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What was done; unspecified: it was approved, and counts.
+	Step v1.CaseStep `protobuf:"varint,3,opt,name=step,proto3,enum=creditbank.ledger.v1.CaseStep" json:"step,omitempty"`
+	// Where the case stood then.
+	State CaseState `protobuf:"varint,4,opt,name=state,proto3,enum=creditbank.v1.CaseState" json:"state,omitempty"`
+	// When that state ends by itself, or the right to appeal does.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// Officer who did it.
+	Officer string `protobuf:"bytes,6,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Organization on whose behalf it was done.
+	Organization string `protobuf:"bytes,7,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Whether a resident did it. Where nobody did, a deadline had passed, or the platform had taken the completion back.
+	Resident bool `protobuf:"varint,8,opt,name=resident,proto3" json:"resident,omitempty"`
+	// Account of a resident who objected: opaque id, for officers alone.
+	ObjectorAccountId string `protobuf:"bytes,9,opt,name=objector_account_id,json=objectorAccountId,proto3" json:"objector_account_id,omitempty"`
+	// Why, as a code.
+	ReasonCode string `protobuf:"bytes,10,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// What was said.
+	Note          string `protobuf:"bytes,11,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaseEvent) Reset() {
+	*x = CaseEvent{}
+	mi := &file_creditbank_v1_common_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaseEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaseEvent) ProtoMessage() {}
+
+func (x *CaseEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_common_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaseEvent.ProtoReflect.Descriptor instead.
+func (*CaseEvent) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CaseEvent) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+func (x *CaseEvent) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *CaseEvent) GetStep() v1.CaseStep {
+	if x != nil {
+		return x.Step
+	}
+	return v1.CaseStep(0)
+}
+
+func (x *CaseEvent) GetState() CaseState {
+	if x != nil {
+		return x.State
+	}
+	return CaseState_CASE_STATE_UNSPECIFIED
+}
+
+func (x *CaseEvent) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *CaseEvent) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *CaseEvent) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *CaseEvent) GetResident() bool {
+	if x != nil {
+		return x.Resident
+	}
+	return false
+}
+
+func (x *CaseEvent) GetObjectorAccountId() string {
+	if x != nil {
+		return x.ObjectorAccountId
+	}
+	return ""
+}
+
+func (x *CaseEvent) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *CaseEvent) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// CaseProgress is a case as its learner sees it.
+type CaseProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Where it stands.
+	State CaseState `protobuf:"varint,2,opt,name=state,proto3,enum=creditbank.v1.CaseState" json:"state,omitempty"`
+	// When that ends by itself, or the right to appeal does.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// Why an officer decides: rules of the policy, or the bank's own causes in capitals.
+	Causes []string `protobuf:"bytes,4,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Its steps, in their order. Of an objection the learner is told that there was one, but neither whose nor its words.
+	Steps         []*CaseEvent `protobuf:"bytes,5,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaseProgress) Reset() {
+	*x = CaseProgress{}
+	mi := &file_creditbank_v1_common_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaseProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaseProgress) ProtoMessage() {}
+
+func (x *CaseProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_common_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaseProgress.ProtoReflect.Descriptor instead.
+func (*CaseProgress) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CaseProgress) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *CaseProgress) GetState() CaseState {
+	if x != nil {
+		return x.State
+	}
+	return CaseState_CASE_STATE_UNSPECIFIED
+}
+
+func (x *CaseProgress) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *CaseProgress) GetCauses() []string {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *CaseProgress) GetSteps() []*CaseEvent {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
 var File_creditbank_v1_common_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\n" +
-	"\x1acreditbank/v1/common.proto\x12\rcreditbank.v1\x1a creditbank/ledger/v1/entry.proto\"&\n" +
+	"\x1acreditbank/v1/common.proto\x12\rcreditbank.v1\x1a creditbank/ledger/v1/entry.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"&\n" +
 	"\x04Text\x12\x0e\n" +
 	"\x02zh\x18\x01 \x01(\tR\x02zh\x12\x0e\n" +
 	"\x02en\x18\x02 \x01(\tR\x02en\"\xf4\x02\n" +
@@ -378,12 +686,47 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x03R\x05after\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\x03R\x05limit\x12\x18\n" +
 	"\acarried\x18\x06 \x01(\x03R\acarried\x12)\n" +
-	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words*;\n" +
+	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xb7\x03\n" +
+	"\tCaseEvent\x12\x1f\n" +
+	"\ventry_index\x18\x01 \x01(\x04R\n" +
+	"entryIndex\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x122\n" +
+	"\x04step\x18\x03 \x01(\x0e2\x1e.creditbank.ledger.v1.CaseStepR\x04step\x12.\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x126\n" +
+	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x18\n" +
+	"\aofficer\x18\x06 \x01(\tR\aofficer\x12\"\n" +
+	"\forganization\x18\a \x01(\tR\forganization\x12\x1a\n" +
+	"\bresident\x18\b \x01(\bR\bresident\x12.\n" +
+	"\x13objector_account_id\x18\t \x01(\tR\x11objectorAccountId\x12\x1f\n" +
+	"\vreason_code\x18\n" +
+	" \x01(\tR\n" +
+	"reasonCode\x12\x12\n" +
+	"\x04note\x18\v \x01(\tR\x04note\"\xd7\x01\n" +
+	"\fCaseProgress\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12.\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x126\n" +
+	"\bdeadline\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x16\n" +
+	"\x06causes\x18\x04 \x03(\tR\x06causes\x12.\n" +
+	"\x05steps\x18\x05 \x03(\v2\x18.creditbank.v1.CaseEventR\x05steps*;\n" +
 	"\x04View\x12\x14\n" +
 	"\x10VIEW_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"VIEW_BASIC\x10\x01\x12\r\n" +
-	"\tVIEW_FULL\x10\x02BMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"\tVIEW_FULL\x10\x02*\xc9\x02\n" +
+	"\tCaseState\x12\x1a\n" +
+	"\x16CASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14CASE_STATE_SUBMITTED\x10\x01\x12\x17\n" +
+	"\x13CASE_STATE_APPROVED\x10\x02\x12\x17\n" +
+	"\x13CASE_STATE_REJECTED\x10\x03\x12\x18\n" +
+	"\x14CASE_STATE_WITHDRAWN\x10\x04\x12\x1b\n" +
+	"\x17CASE_STATE_FIRST_REVIEW\x10\x05\x12\x17\n" +
+	"\x13CASE_STATE_RETURNED\x10\x06\x12\x1c\n" +
+	"\x18CASE_STATE_SECOND_REVIEW\x10\a\x12\x1c\n" +
+	"\x18CASE_STATE_PUBLIC_NOTICE\x10\b\x12\x17\n" +
+	"\x13CASE_STATE_OBJECTED\x10\t\x12\x17\n" +
+	"\x13CASE_STATE_APPEALED\x10\n" +
+	"\x12\x16\n" +
+	"\x12CASE_STATE_REVOKED\x10\vBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_common_proto_rawDescOnce sync.Once
@@ -397,26 +740,38 @@ func file_creditbank_v1_common_proto_rawDescGZIP() []byte {
 	return file_creditbank_v1_common_proto_rawDescData
 }
 
-var file_creditbank_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_creditbank_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_creditbank_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_creditbank_v1_common_proto_goTypes = []any{
-	(View)(0),          // 0: creditbank.v1.View
-	(*Text)(nil),       // 1: creditbank.v1.Text
-	(*Assessment)(nil), // 2: creditbank.v1.Assessment
-	(*Reason)(nil),     // 3: creditbank.v1.Reason
-	(v1.Outcome)(0),    // 4: creditbank.ledger.v1.Outcome
-	(v1.Stage)(0),      // 5: creditbank.ledger.v1.Stage
+	(View)(0),                     // 0: creditbank.v1.View
+	(CaseState)(0),                // 1: creditbank.v1.CaseState
+	(*Text)(nil),                  // 2: creditbank.v1.Text
+	(*Assessment)(nil),            // 3: creditbank.v1.Assessment
+	(*Reason)(nil),                // 4: creditbank.v1.Reason
+	(*CaseEvent)(nil),             // 5: creditbank.v1.CaseEvent
+	(*CaseProgress)(nil),          // 6: creditbank.v1.CaseProgress
+	(v1.Outcome)(0),               // 7: creditbank.ledger.v1.Outcome
+	(v1.Stage)(0),                 // 8: creditbank.ledger.v1.Stage
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(v1.CaseStep)(0),              // 10: creditbank.ledger.v1.CaseStep
 }
 var file_creditbank_v1_common_proto_depIdxs = []int32{
-	4, // 0: creditbank.v1.Assessment.outcome:type_name -> creditbank.ledger.v1.Outcome
-	3, // 1: creditbank.v1.Assessment.reasons:type_name -> creditbank.v1.Reason
-	5, // 2: creditbank.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	1, // 3: creditbank.v1.Reason.words:type_name -> creditbank.v1.Text
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	7,  // 0: creditbank.v1.Assessment.outcome:type_name -> creditbank.ledger.v1.Outcome
+	4,  // 1: creditbank.v1.Assessment.reasons:type_name -> creditbank.v1.Reason
+	8,  // 2: creditbank.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	2,  // 3: creditbank.v1.Reason.words:type_name -> creditbank.v1.Text
+	9,  // 4: creditbank.v1.CaseEvent.time:type_name -> google.protobuf.Timestamp
+	10, // 5: creditbank.v1.CaseEvent.step:type_name -> creditbank.ledger.v1.CaseStep
+	1,  // 6: creditbank.v1.CaseEvent.state:type_name -> creditbank.v1.CaseState
+	9,  // 7: creditbank.v1.CaseEvent.deadline:type_name -> google.protobuf.Timestamp
+	1,  // 8: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
+	9,  // 9: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
+	5,  // 10: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_common_proto_init() }
@@ -429,8 +784,8 @@ func file_creditbank_v1_common_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_common_proto_rawDesc), len(file_creditbank_v1_common_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   3,
+			NumEnums:      2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

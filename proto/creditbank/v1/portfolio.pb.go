@@ -669,7 +669,9 @@ type PortfolioEntry struct {
 	// Why an officer decided as they did, where one has: a code.
 	DecisionReasonCode string `protobuf:"bytes,10,opt,name=decision_reason_code,json=decisionReasonCode,proto3" json:"decision_reason_code,omitempty"`
 	// Words of the officer for the resident.
-	DecisionNote  string `protobuf:"bytes,11,opt,name=decision_note,json=decisionNote,proto3" json:"decision_note,omitempty"`
+	DecisionNote string `protobuf:"bytes,11,opt,name=decision_note,json=decisionNote,proto3" json:"decision_note,omitempty"`
+	// The newest case on it, in VIEW_FULL; absent: there was none.
+	Case          *CaseProgress `protobuf:"bytes,12,opt,name=case,proto3" json:"case,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -779,6 +781,13 @@ func (x *PortfolioEntry) GetDecisionNote() string {
 		return x.DecisionNote
 	}
 	return ""
+}
+
+func (x *PortfolioEntry) GetCase() *CaseProgress {
+	if x != nil {
+		return x.Case
+	}
+	return nil
 }
 
 // ListPortfolioEntriesRequest asks for a page.
@@ -973,7 +982,7 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\x14professional_minutes\x18\x05 \x01(\x03R\x13professionalMinutes\x12B\n" +
 	"\x1drequired_professional_minutes\x18\x06 \x01(\x03R\x1brequiredProfessionalMinutes\x12\x10\n" +
 	"\x03met\x18\a \x01(\bR\x03met\x12)\n" +
-	"\x05words\x18\b \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xb3\x03\n" +
+	"\x05words\x18\b \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xe4\x03\n" +
 	"\x0ePortfolioEntry\x12\x1f\n" +
 	"\ventry_index\x18\x01 \x01(\x04R\n" +
 	"entryIndex\x12\x16\n" +
@@ -990,7 +999,8 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"assessment\x120\n" +
 	"\x14decision_reason_code\x18\n" +
 	" \x01(\tR\x12decisionReasonCode\x12#\n" +
-	"\rdecision_note\x18\v \x01(\tR\fdecisionNote\"\xbd\x01\n" +
+	"\rdecision_note\x18\v \x01(\tR\fdecisionNote\x12/\n" +
+	"\x04case\x18\f \x01(\v2\x1b.creditbank.v1.CaseProgressR\x04case\"\xbd\x01\n" +
 	"\x1bListPortfolioEntriesRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -1034,7 +1044,8 @@ var file_creditbank_v1_portfolio_proto_goTypes = []any{
 	(*Text)(nil),                         // 11: creditbank.v1.Text
 	(*timestamppb.Timestamp)(nil),        // 12: google.protobuf.Timestamp
 	(*Assessment)(nil),                   // 13: creditbank.v1.Assessment
-	(View)(0),                            // 14: creditbank.v1.View
+	(*CaseProgress)(nil),                 // 14: creditbank.v1.CaseProgress
+	(View)(0),                            // 15: creditbank.v1.View
 }
 var file_creditbank_v1_portfolio_proto_depIdxs = []int32{
 	2,  // 0: creditbank.v1.GetPortfolioResponse.portfolio:type_name -> creditbank.v1.Portfolio
@@ -1049,17 +1060,18 @@ var file_creditbank_v1_portfolio_proto_depIdxs = []int32{
 	11, // 9: creditbank.v1.RequirementProgress.words:type_name -> creditbank.v1.Text
 	12, // 10: creditbank.v1.PortfolioEntry.record_time:type_name -> google.protobuf.Timestamp
 	13, // 11: creditbank.v1.PortfolioEntry.assessment:type_name -> creditbank.v1.Assessment
-	14, // 12: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
-	8,  // 13: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
-	0,  // 14: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
-	9,  // 15: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
-	1,  // 16: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
-	10, // 17: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	14, // 12: creditbank.v1.PortfolioEntry.case:type_name -> creditbank.v1.CaseProgress
+	15, // 13: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
+	8,  // 14: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
+	0,  // 15: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
+	9,  // 16: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
+	1,  // 17: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
+	10, // 18: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
+	17, // [17:19] is the sub-list for method output_type
+	15, // [15:17] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_portfolio_proto_init() }

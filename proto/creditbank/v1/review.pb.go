@@ -9,6 +9,7 @@
 package creditbankv1
 
 import (
+	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -24,68 +25,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// CaseState is where a case stands.
-type CaseState int32
-
-const (
-	// In a request: any state.
-	CaseState_CASE_STATE_UNSPECIFIED CaseState = 0
-	// Waits for an officer.
-	CaseState_CASE_STATE_OPEN CaseState = 1
-	// An officer approved it.
-	CaseState_CASE_STATE_APPROVED CaseState = 2
-	// An officer refused it.
-	CaseState_CASE_STATE_REJECTED CaseState = 3
-	// The platform took the completion back before it was decided.
-	CaseState_CASE_STATE_WITHDRAWN CaseState = 4
-)
-
-// Enum value maps for CaseState.
-var (
-	CaseState_name = map[int32]string{
-		0: "CASE_STATE_UNSPECIFIED",
-		1: "CASE_STATE_OPEN",
-		2: "CASE_STATE_APPROVED",
-		3: "CASE_STATE_REJECTED",
-		4: "CASE_STATE_WITHDRAWN",
-	}
-	CaseState_value = map[string]int32{
-		"CASE_STATE_UNSPECIFIED": 0,
-		"CASE_STATE_OPEN":        1,
-		"CASE_STATE_APPROVED":    2,
-		"CASE_STATE_REJECTED":    3,
-		"CASE_STATE_WITHDRAWN":   4,
-	}
-)
-
-func (x CaseState) Enum() *CaseState {
-	p := new(CaseState)
-	*p = x
-	return p
-}
-
-func (x CaseState) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (CaseState) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_v1_review_proto_enumTypes[0].Descriptor()
-}
-
-func (CaseState) Type() protoreflect.EnumType {
-	return &file_creditbank_v1_review_proto_enumTypes[0]
-}
-
-func (x CaseState) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use CaseState.Descriptor instead.
-func (CaseState) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{0}
-}
-
-// Decision is what an officer decides on a case.
+// Decision is what an officer says of a case.
 type Decision int32
 
 const (
@@ -126,11 +66,11 @@ func (x Decision) String() string {
 }
 
 func (Decision) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_v1_review_proto_enumTypes[1].Descriptor()
+	return file_creditbank_v1_review_proto_enumTypes[0].Descriptor()
 }
 
 func (Decision) Type() protoreflect.EnumType {
-	return &file_creditbank_v1_review_proto_enumTypes[1]
+	return &file_creditbank_v1_review_proto_enumTypes[0]
 }
 
 func (x Decision) Number() protoreflect.EnumNumber {
@@ -139,6 +79,55 @@ func (x Decision) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Decision.Descriptor instead.
 func (Decision) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{0}
+}
+
+// CaseOrder is an order of cases.
+type CaseOrder int32
+
+const (
+	// The riskiest and then the oldest first.
+	CaseOrder_CASE_ORDER_UNSPECIFIED CaseOrder = 0
+	// Those first that are due first; those that are never due are left out.
+	CaseOrder_CASE_ORDER_DUE CaseOrder = 1
+)
+
+// Enum value maps for CaseOrder.
+var (
+	CaseOrder_name = map[int32]string{
+		0: "CASE_ORDER_UNSPECIFIED",
+		1: "CASE_ORDER_DUE",
+	}
+	CaseOrder_value = map[string]int32{
+		"CASE_ORDER_UNSPECIFIED": 0,
+		"CASE_ORDER_DUE":         1,
+	}
+)
+
+func (x CaseOrder) Enum() *CaseOrder {
+	p := new(CaseOrder)
+	*p = x
+	return p
+}
+
+func (x CaseOrder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CaseOrder) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_v1_review_proto_enumTypes[1].Descriptor()
+}
+
+func (CaseOrder) Type() protoreflect.EnumType {
+	return &file_creditbank_v1_review_proto_enumTypes[1]
+}
+
+func (x CaseOrder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CaseOrder.Descriptor instead.
+func (CaseOrder) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{1}
 }
 
@@ -173,10 +162,28 @@ type Case struct {
 	Minutes int64 `protobuf:"varint,13,opt,name=minutes,proto3" json:"minutes,omitempty"`
 	// Last day of the learning: YYYY-MM-DD in the time zone of the policy.
 	EndDate string `protobuf:"bytes,14,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
-	// Officer who decided it, where one has.
+	// Officer who decided it, where one has; empty where the time for objections passed.
 	DecidedBy string `protobuf:"bytes,15,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
 	// When it was decided.
-	DecideTime    *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
+	DecideTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
+	// Names its newest step (AIP-154): whoever gives it with a step is refused when there was another one since.
+	Etag string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When it came to its state.
+	StateTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
+	// When the state ends by itself, or the right to appeal does, where it does.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// By when an officer should take the next step, where the policy says. Nothing happens then.
+	DueTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	// Officer who has taken it, where one has.
+	Holder string `protobuf:"bytes,21,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Until when no other officer takes it.
+	LeaseEndTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=lease_end_time,json=leaseEndTime,proto3" json:"lease_end_time,omitempty"`
+	// Officers who judged it, in their order. Nobody judges a case at two stages.
+	Reviewers []*CaseReviewer `protobuf:"bytes,23,rep,name=reviewers,proto3" json:"reviewers,omitempty"`
+	// Rule of the policy on what the case needs; empty: the policy has none.
+	WorkflowRule string `protobuf:"bytes,24,opt,name=workflow_rule,json=workflowRule,proto3" json:"workflow_rule,omitempty"`
+	// Whether it can be decided among many.
+	Batch         bool `protobuf:"varint,25,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -323,6 +330,124 @@ func (x *Case) GetDecideTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Case) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Case) GetStateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StateTime
+	}
+	return nil
+}
+
+func (x *Case) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *Case) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+func (x *Case) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *Case) GetLeaseEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LeaseEndTime
+	}
+	return nil
+}
+
+func (x *Case) GetReviewers() []*CaseReviewer {
+	if x != nil {
+		return x.Reviewers
+	}
+	return nil
+}
+
+func (x *Case) GetWorkflowRule() string {
+	if x != nil {
+		return x.WorkflowRule
+	}
+	return ""
+}
+
+func (x *Case) GetBatch() bool {
+	if x != nil {
+		return x.Batch
+	}
+	return false
+}
+
+// CaseReviewer is an officer who judged a case.
+type CaseReviewer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the case stood then.
+	Stage CaseState `protobuf:"varint,1,opt,name=stage,proto3,enum=creditbank.v1.CaseState" json:"stage,omitempty"`
+	// The officer.
+	Officer       string `protobuf:"bytes,2,opt,name=officer,proto3" json:"officer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaseReviewer) Reset() {
+	*x = CaseReviewer{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaseReviewer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaseReviewer) ProtoMessage() {}
+
+func (x *CaseReviewer) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaseReviewer.ProtoReflect.Descriptor instead.
+func (*CaseReviewer) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CaseReviewer) GetStage() CaseState {
+	if x != nil {
+		return x.Stage
+	}
+	return CaseState_CASE_STATE_UNSPECIFIED
+}
+
+func (x *CaseReviewer) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
 // Evidence is what the case is about.
 type Evidence struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -348,7 +473,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_creditbank_v1_review_proto_msgTypes[1]
+	mi := &file_creditbank_v1_review_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +485,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_review_proto_msgTypes[1]
+	mi := &file_creditbank_v1_review_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +498,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{1}
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Evidence) GetSessions() []*EvidenceSession {
@@ -447,7 +572,7 @@ type EvidenceSession struct {
 
 func (x *EvidenceSession) Reset() {
 	*x = EvidenceSession{}
-	mi := &file_creditbank_v1_review_proto_msgTypes[2]
+	mi := &file_creditbank_v1_review_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +584,7 @@ func (x *EvidenceSession) String() string {
 func (*EvidenceSession) ProtoMessage() {}
 
 func (x *EvidenceSession) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_review_proto_msgTypes[2]
+	mi := &file_creditbank_v1_review_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +597,7 @@ func (x *EvidenceSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvidenceSession.ProtoReflect.Descriptor instead.
 func (*EvidenceSession) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{2}
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EvidenceSession) GetStartTime() *timestamppb.Timestamp {
@@ -496,22 +621,43 @@ func (x *EvidenceSession) GetMinutes() int64 {
 	return 0
 }
 
-// ListCasesRequest asks for a page.
+// ListCasesRequest asks for a page. What is empty filters nothing.
 type ListCasesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Most cases on the page: 1 to 500; 0: 50.
+	// Most cases on the page: 1 to 500; 0: 50. A page can be shorter, or empty, and not be the last: no more than 10,000 cases
+	// are looked at for it.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where to go on: next_page_token of the page before.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Answers only cases in this state; unspecified: open ones.
-	State         CaseState `protobuf:"varint,3,opt,name=state,proto3,enum=creditbank.v1.CaseState" json:"state,omitempty"`
+	// Answers only cases in this state; unspecified: those that wait for an officer.
+	State CaseState `protobuf:"varint,3,opt,name=state,proto3,enum=creditbank.v1.CaseState" json:"state,omitempty"`
+	// Least risk.
+	MinRisk int32 `protobuf:"varint,4,opt,name=min_risk,json=minRisk,proto3" json:"min_risk,omitempty"`
+	// Greatest risk.
+	MaxRisk int32 `protobuf:"varint,5,opt,name=max_risk,json=maxRisk,proto3" json:"max_risk,omitempty"`
+	// Answers only cases that were opened then or later.
+	OpenFromTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=open_from_time,json=openFromTime,proto3" json:"open_from_time,omitempty"`
+	// Answers only cases that were opened before.
+	OpenBeforeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=open_before_time,json=openBeforeTime,proto3" json:"open_before_time,omitempty"`
+	// Organization in whose subtree the provider is, such as a town's school.
+	Within string `protobuf:"bytes,8,opt,name=within,proto3" json:"within,omitempty"`
+	// Organization that provides the course.
+	Provider string `protobuf:"bytes,9,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Category of the course.
+	Category string `protobuf:"bytes,10,opt,name=category,proto3" json:"category,omitempty"`
+	// Officer who has taken it; "me": the caller.
+	Holder string `protobuf:"bytes,11,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Answers only cases that are due before.
+	DueBeforeTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=due_before_time,json=dueBeforeTime,proto3" json:"due_before_time,omitempty"`
+	// Order of the cases.
+	Order         CaseOrder `protobuf:"varint,13,opt,name=order,proto3,enum=creditbank.v1.CaseOrder" json:"order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListCasesRequest) Reset() {
 	*x = ListCasesRequest{}
-	mi := &file_creditbank_v1_review_proto_msgTypes[3]
+	mi := &file_creditbank_v1_review_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -523,7 +669,7 @@ func (x *ListCasesRequest) String() string {
 func (*ListCasesRequest) ProtoMessage() {}
 
 func (x *ListCasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_review_proto_msgTypes[3]
+	mi := &file_creditbank_v1_review_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -536,7 +682,7 @@ func (x *ListCasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCasesRequest.ProtoReflect.Descriptor instead.
 func (*ListCasesRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{3}
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListCasesRequest) GetPageSize() int32 {
@@ -560,6 +706,76 @@ func (x *ListCasesRequest) GetState() CaseState {
 	return CaseState_CASE_STATE_UNSPECIFIED
 }
 
+func (x *ListCasesRequest) GetMinRisk() int32 {
+	if x != nil {
+		return x.MinRisk
+	}
+	return 0
+}
+
+func (x *ListCasesRequest) GetMaxRisk() int32 {
+	if x != nil {
+		return x.MaxRisk
+	}
+	return 0
+}
+
+func (x *ListCasesRequest) GetOpenFromTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenFromTime
+	}
+	return nil
+}
+
+func (x *ListCasesRequest) GetOpenBeforeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenBeforeTime
+	}
+	return nil
+}
+
+func (x *ListCasesRequest) GetWithin() string {
+	if x != nil {
+		return x.Within
+	}
+	return ""
+}
+
+func (x *ListCasesRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *ListCasesRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *ListCasesRequest) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *ListCasesRequest) GetDueBeforeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueBeforeTime
+	}
+	return nil
+}
+
+func (x *ListCasesRequest) GetOrder() CaseOrder {
+	if x != nil {
+		return x.Order
+	}
+	return CaseOrder_CASE_ORDER_UNSPECIFIED
+}
+
 // ListCasesResponse is a page.
 type ListCasesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -573,7 +789,7 @@ type ListCasesResponse struct {
 
 func (x *ListCasesResponse) Reset() {
 	*x = ListCasesResponse{}
-	mi := &file_creditbank_v1_review_proto_msgTypes[4]
+	mi := &file_creditbank_v1_review_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +801,7 @@ func (x *ListCasesResponse) String() string {
 func (*ListCasesResponse) ProtoMessage() {}
 
 func (x *ListCasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_review_proto_msgTypes[4]
+	mi := &file_creditbank_v1_review_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +814,7 @@ func (x *ListCasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCasesResponse.ProtoReflect.Descriptor instead.
 func (*ListCasesResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListCasesResponse) GetCases() []*Case {
@@ -615,6 +831,207 @@ func (x *ListCasesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// CountCasesRequest says which cases are counted, as ListCasesRequest does.
+type CountCasesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts only cases in this state; unspecified: those that are open.
+	State CaseState `protobuf:"varint,1,opt,name=state,proto3,enum=creditbank.v1.CaseState" json:"state,omitempty"`
+	// Organization in whose subtree the provider is, such as a town's school.
+	Within string `protobuf:"bytes,2,opt,name=within,proto3" json:"within,omitempty"`
+	// Organization that provides the course.
+	Provider string `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Category of the course.
+	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
+	// Counts only cases that were opened before.
+	OpenBeforeTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=open_before_time,json=openBeforeTime,proto3" json:"open_before_time,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CountCasesRequest) Reset() {
+	*x = CountCasesRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountCasesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountCasesRequest) ProtoMessage() {}
+
+func (x *CountCasesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountCasesRequest.ProtoReflect.Descriptor instead.
+func (*CountCasesRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CountCasesRequest) GetState() CaseState {
+	if x != nil {
+		return x.State
+	}
+	return CaseState_CASE_STATE_UNSPECIFIED
+}
+
+func (x *CountCasesRequest) GetWithin() string {
+	if x != nil {
+		return x.Within
+	}
+	return ""
+}
+
+func (x *CountCasesRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *CountCasesRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *CountCasesRequest) GetOpenBeforeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenBeforeTime
+	}
+	return nil
+}
+
+// CountCasesResponse answers the numbers.
+type CountCasesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The numbers that are not 0.
+	Counts []*CaseCount `protobuf:"bytes,1,rep,name=counts,proto3" json:"counts,omitempty"`
+	// Whether there are more: no more than 100,000 cases are looked at.
+	Truncated     bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountCasesResponse) Reset() {
+	*x = CountCasesResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountCasesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountCasesResponse) ProtoMessage() {}
+
+func (x *CountCasesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountCasesResponse.ProtoReflect.Descriptor instead.
+func (*CountCasesResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CountCasesResponse) GetCounts() []*CaseCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *CountCasesResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+// CaseCount is how many cases are in a state and of a risk.
+type CaseCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// State.
+	State CaseState `protobuf:"varint,1,opt,name=state,proto3,enum=creditbank.v1.CaseState" json:"state,omitempty"`
+	// Risk.
+	Risk int32 `protobuf:"varint,2,opt,name=risk,proto3" json:"risk,omitempty"`
+	// Cases.
+	Count         int32 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaseCount) Reset() {
+	*x = CaseCount{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaseCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaseCount) ProtoMessage() {}
+
+func (x *CaseCount) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaseCount.ProtoReflect.Descriptor instead.
+func (*CaseCount) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CaseCount) GetState() CaseState {
+	if x != nil {
+		return x.State
+	}
+	return CaseState_CASE_STATE_UNSPECIFIED
+}
+
+func (x *CaseCount) GetRisk() int32 {
+	if x != nil {
+		return x.Risk
+	}
+	return 0
+}
+
+func (x *CaseCount) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // GetCaseRequest names a case.
 type GetCaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -626,7 +1043,7 @@ type GetCaseRequest struct {
 
 func (x *GetCaseRequest) Reset() {
 	*x = GetCaseRequest{}
-	mi := &file_creditbank_v1_review_proto_msgTypes[5]
+	mi := &file_creditbank_v1_review_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +1055,7 @@ func (x *GetCaseRequest) String() string {
 func (*GetCaseRequest) ProtoMessage() {}
 
 func (x *GetCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_review_proto_msgTypes[5]
+	mi := &file_creditbank_v1_review_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +1068,7 @@ func (x *GetCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCaseRequest.ProtoReflect.Descriptor instead.
 func (*GetCaseRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{5}
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetCaseRequest) GetCaseId() uint64 {
@@ -669,14 +1086,16 @@ type GetCaseResponse struct {
 	// What was posted.
 	Evidence *Evidence `protobuf:"bytes,2,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	// The assessment that stands, in VIEW_FULL.
-	Assessment    *Assessment `protobuf:"bytes,3,opt,name=assessment,proto3" json:"assessment,omitempty"`
+	Assessment *Assessment `protobuf:"bytes,3,opt,name=assessment,proto3" json:"assessment,omitempty"`
+	// Its steps, in their order.
+	Steps         []*CaseEvent `protobuf:"bytes,4,rep,name=steps,proto3" json:"steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetCaseResponse) Reset() {
 	*x = GetCaseResponse{}
-	mi := &file_creditbank_v1_review_proto_msgTypes[6]
+	mi := &file_creditbank_v1_review_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +1107,7 @@ func (x *GetCaseResponse) String() string {
 func (*GetCaseResponse) ProtoMessage() {}
 
 func (x *GetCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_review_proto_msgTypes[6]
+	mi := &file_creditbank_v1_review_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +1120,7 @@ func (x *GetCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCaseResponse.ProtoReflect.Descriptor instead.
 func (*GetCaseResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetCaseResponse) GetCase() *Case {
@@ -725,6 +1144,251 @@ func (x *GetCaseResponse) GetAssessment() *Assessment {
 	return nil
 }
 
+func (x *GetCaseResponse) GetSteps() []*CaseEvent {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+// TakeCaseRequest names a case.
+type TakeCaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,2,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// etag of the case as the caller has seen it; empty: whatever it is.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeCaseRequest) Reset() {
+	*x = TakeCaseRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeCaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeCaseRequest) ProtoMessage() {}
+
+func (x *TakeCaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeCaseRequest.ProtoReflect.Descriptor instead.
+func (*TakeCaseRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TakeCaseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *TakeCaseRequest) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *TakeCaseRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// TakeCaseResponse answers how it stands.
+type TakeCaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case as it stands now.
+	Case *Case `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	// Entry that records the step.
+	EntryIndex    uint64 `protobuf:"varint,2,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeCaseResponse) Reset() {
+	*x = TakeCaseResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeCaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeCaseResponse) ProtoMessage() {}
+
+func (x *TakeCaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeCaseResponse.ProtoReflect.Descriptor instead.
+func (*TakeCaseResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TakeCaseResponse) GetCase() *Case {
+	if x != nil {
+		return x.Case
+	}
+	return nil
+}
+
+func (x *TakeCaseResponse) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+// ReleaseCaseRequest names a case.
+type ReleaseCaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,2,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// etag of the case as the caller has seen it; empty: whatever it is.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseCaseRequest) Reset() {
+	*x = ReleaseCaseRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseCaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseCaseRequest) ProtoMessage() {}
+
+func (x *ReleaseCaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseCaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseCaseRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ReleaseCaseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReleaseCaseRequest) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *ReleaseCaseRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// ReleaseCaseResponse answers how it stands.
+type ReleaseCaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case as it stands now.
+	Case *Case `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	// Entry that records the step.
+	EntryIndex    uint64 `protobuf:"varint,2,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseCaseResponse) Reset() {
+	*x = ReleaseCaseResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseCaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseCaseResponse) ProtoMessage() {}
+
+func (x *ReleaseCaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseCaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseCaseResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReleaseCaseResponse) GetCase() *Case {
+	if x != nil {
+		return x.Case
+	}
+	return nil
+}
+
+func (x *ReleaseCaseResponse) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
 // DecideCaseRequest decides a case.
 type DecideCaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -735,17 +1399,19 @@ type DecideCaseRequest struct {
 	// What is decided.
 	Decision Decision `protobuf:"varint,3,opt,name=decision,proto3,enum=creditbank.v1.Decision" json:"decision,omitempty"`
 	// Why, as a code: EVIDENCE_SUFFICIENT, EVIDENCE_MISSING, NOT_ATTENDED, POSTED_TOO_LATE, OVERLAP_EXPLAINED,
-	// OVERLAP_UNEXPLAINED, IMPLAUSIBLE, OTHER.
+	// OVERLAP_UNEXPLAINED, IMPLAUSIBLE, OBJECTION_FOUNDED, OBJECTION_UNFOUNDED, DECIDED_BY_MISTAKE, OTHER.
 	ReasonCode string `protobuf:"bytes,4,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
 	// Words for the resident, at most 500 characters; needed with OTHER.
-	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	// etag of the case as the caller has seen it; empty: whatever it is.
+	Etag          string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DecideCaseRequest) Reset() {
 	*x = DecideCaseRequest{}
-	mi := &file_creditbank_v1_review_proto_msgTypes[7]
+	mi := &file_creditbank_v1_review_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +1423,7 @@ func (x *DecideCaseRequest) String() string {
 func (*DecideCaseRequest) ProtoMessage() {}
 
 func (x *DecideCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_review_proto_msgTypes[7]
+	mi := &file_creditbank_v1_review_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +1436,7 @@ func (x *DecideCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideCaseRequest.ProtoReflect.Descriptor instead.
 func (*DecideCaseRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DecideCaseRequest) GetRequestId() string {
@@ -808,6 +1474,13 @@ func (x *DecideCaseRequest) GetNote() string {
 	return ""
 }
 
+func (x *DecideCaseRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 // DecideCaseResponse answers what it led to.
 type DecideCaseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -825,7 +1498,7 @@ type DecideCaseResponse struct {
 
 func (x *DecideCaseResponse) Reset() {
 	*x = DecideCaseResponse{}
-	mi := &file_creditbank_v1_review_proto_msgTypes[8]
+	mi := &file_creditbank_v1_review_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1510,7 @@ func (x *DecideCaseResponse) String() string {
 func (*DecideCaseResponse) ProtoMessage() {}
 
 func (x *DecideCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_review_proto_msgTypes[8]
+	mi := &file_creditbank_v1_review_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1523,7 @@ func (x *DecideCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideCaseResponse.ProtoReflect.Descriptor instead.
 func (*DecideCaseResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DecideCaseResponse) GetCase() *Case {
@@ -881,11 +1554,1436 @@ func (x *DecideCaseResponse) GetCheckpoint() string {
 	return ""
 }
 
+// BatchDecideCasesRequest decides cases alike.
+type BatchDecideCasesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155): each case is decided once, however often it is sent.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What is decided.
+	Decision Decision `protobuf:"varint,2,opt,name=decision,proto3,enum=creditbank.v1.Decision" json:"decision,omitempty"`
+	// Why, as in DecideCaseRequest.
+	ReasonCode string `protobuf:"bytes,3,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Words for the residents, as in DecideCaseRequest.
+	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	// The cases: 1 to 500.
+	Items         []*BatchItem `protobuf:"bytes,5,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchDecideCasesRequest) Reset() {
+	*x = BatchDecideCasesRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchDecideCasesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchDecideCasesRequest) ProtoMessage() {}
+
+func (x *BatchDecideCasesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchDecideCasesRequest.ProtoReflect.Descriptor instead.
+func (*BatchDecideCasesRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *BatchDecideCasesRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *BatchDecideCasesRequest) GetDecision() Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Decision_DECISION_UNSPECIFIED
+}
+
+func (x *BatchDecideCasesRequest) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *BatchDecideCasesRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *BatchDecideCasesRequest) GetItems() []*BatchItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// BatchItem is one of the cases.
+type BatchItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// etag of the case as the caller has seen it; empty: whatever it is.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchItem) Reset() {
+	*x = BatchItem{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchItem) ProtoMessage() {}
+
+func (x *BatchItem) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchItem.ProtoReflect.Descriptor instead.
+func (*BatchItem) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BatchItem) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *BatchItem) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// BatchDecideCasesResponse answers each case.
+type BatchDecideCasesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What became of each, in the order of the request.
+	Results []*BatchResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// Signed checkpoint (C2SP tlog-checkpoint) of a log that holds them; empty where none was decided.
+	Checkpoint    string `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchDecideCasesResponse) Reset() {
+	*x = BatchDecideCasesResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchDecideCasesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchDecideCasesResponse) ProtoMessage() {}
+
+func (x *BatchDecideCasesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchDecideCasesResponse.ProtoReflect.Descriptor instead.
+func (*BatchDecideCasesResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *BatchDecideCasesResponse) GetResults() []*BatchResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *BatchDecideCasesResponse) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+// BatchResult is what became of one of the cases.
+type BatchResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Why it was not decided, where it was not.
+	Error *status.Status `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	// Where it stands now, where it was.
+	State CaseState `protobuf:"varint,3,opt,name=state,proto3,enum=creditbank.v1.CaseState" json:"state,omitempty"`
+	// Entry that records the decision.
+	EntryIndex    uint64 `protobuf:"varint,4,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchResult) Reset() {
+	*x = BatchResult{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchResult) ProtoMessage() {}
+
+func (x *BatchResult) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchResult.ProtoReflect.Descriptor instead.
+func (*BatchResult) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *BatchResult) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *BatchResult) GetError() *status.Status {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *BatchResult) GetState() CaseState {
+	if x != nil {
+		return x.State
+	}
+	return CaseState_CASE_STATE_UNSPECIFIED
+}
+
+func (x *BatchResult) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+// ReturnCaseRequest asks for more evidence.
+type ReturnCaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,2,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Why, as in DecideCaseRequest.
+	ReasonCode string `protobuf:"bytes,3,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// What is missing, in at most 500 characters; needed.
+	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	// etag of the case as the caller has seen it; empty: whatever it is.
+	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnCaseRequest) Reset() {
+	*x = ReturnCaseRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnCaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnCaseRequest) ProtoMessage() {}
+
+func (x *ReturnCaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnCaseRequest.ProtoReflect.Descriptor instead.
+func (*ReturnCaseRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ReturnCaseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReturnCaseRequest) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *ReturnCaseRequest) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *ReturnCaseRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *ReturnCaseRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// ReturnCaseResponse answers how the case stands.
+type ReturnCaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case as it stands now, with the deadline for more evidence.
+	Case *Case `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	// Entry that records the step.
+	EntryIndex    uint64 `protobuf:"varint,2,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnCaseResponse) Reset() {
+	*x = ReturnCaseResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnCaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnCaseResponse) ProtoMessage() {}
+
+func (x *ReturnCaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnCaseResponse.ProtoReflect.Descriptor instead.
+func (*ReturnCaseResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReturnCaseResponse) GetCase() *Case {
+	if x != nil {
+		return x.Case
+	}
+	return nil
+}
+
+func (x *ReturnCaseResponse) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+// RevokeCaseRequest takes back what was approved.
+type RevokeCaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155); empty with validate_only.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,2,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Why, as in DecideCaseRequest; empty with validate_only.
+	ReasonCode string `protobuf:"bytes,3,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Words for the resident, as in DecideCaseRequest.
+	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	// etag of the case as the caller has seen it; empty: whatever it is.
+	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Only says what it would undo (AIP-163).
+	ValidateOnly  bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeCaseRequest) Reset() {
+	*x = RevokeCaseRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeCaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeCaseRequest) ProtoMessage() {}
+
+func (x *RevokeCaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeCaseRequest.ProtoReflect.Descriptor instead.
+func (*RevokeCaseRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RevokeCaseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RevokeCaseRequest) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *RevokeCaseRequest) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *RevokeCaseRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *RevokeCaseRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RevokeCaseRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// RevokeCaseResponse answers what it led to.
+type RevokeCaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case as it stands now.
+	Case *Case `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	// What became of the completion, in VIEW_FULL; absent with validate_only.
+	Assessment *Assessment `protobuf:"bytes,2,opt,name=assessment,proto3" json:"assessment,omitempty"`
+	// Entry that records the step.
+	EntryIndex uint64 `protobuf:"varint,3,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	// What it would undo, with validate_only.
+	Preview       *RevocationPreview `protobuf:"bytes,4,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeCaseResponse) Reset() {
+	*x = RevokeCaseResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeCaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeCaseResponse) ProtoMessage() {}
+
+func (x *RevokeCaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeCaseResponse.ProtoReflect.Descriptor instead.
+func (*RevokeCaseResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RevokeCaseResponse) GetCase() *Case {
+	if x != nil {
+		return x.Case
+	}
+	return nil
+}
+
+func (x *RevokeCaseResponse) GetAssessment() *Assessment {
+	if x != nil {
+		return x.Assessment
+	}
+	return nil
+}
+
+func (x *RevokeCaseResponse) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+func (x *RevokeCaseResponse) GetPreview() *RevocationPreview {
+	if x != nil {
+		return x.Preview
+	}
+	return nil
+}
+
+// RevocationPreview is what revoking a case would undo.
+type RevocationPreview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Minutes that would count no more.
+	Minutes int64 `protobuf:"varint,1,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Milli-credits that would be taken back.
+	ReversedMilliCredits int64 `protobuf:"varint,2,opt,name=reversed_milli_credits,json=reversedMilliCredits,proto3" json:"reversed_milli_credits,omitempty"`
+	// Milli-credits that could not be, since they have been used.
+	UnrecoveredMilliCredits int64 `protobuf:"varint,3,opt,name=unrecovered_milli_credits,json=unrecoveredMilliCredits,proto3" json:"unrecovered_milli_credits,omitempty"`
+	// Cases that would be opened on other completions of the learner, which this one was the ground of.
+	Cases         int32 `protobuf:"varint,4,opt,name=cases,proto3" json:"cases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevocationPreview) Reset() {
+	*x = RevocationPreview{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevocationPreview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevocationPreview) ProtoMessage() {}
+
+func (x *RevocationPreview) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevocationPreview.ProtoReflect.Descriptor instead.
+func (*RevocationPreview) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RevocationPreview) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *RevocationPreview) GetReversedMilliCredits() int64 {
+	if x != nil {
+		return x.ReversedMilliCredits
+	}
+	return 0
+}
+
+func (x *RevocationPreview) GetUnrecoveredMilliCredits() int64 {
+	if x != nil {
+		return x.UnrecoveredMilliCredits
+	}
+	return 0
+}
+
+func (x *RevocationPreview) GetCases() int32 {
+	if x != nil {
+		return x.Cases
+	}
+	return 0
+}
+
+// AnswerCaseRequest brings more evidence.
+type AnswerCaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,2,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// What the evidence is, in 1 to 2,000 characters. It is sealed under the key of the account.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerCaseRequest) Reset() {
+	*x = AnswerCaseRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerCaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerCaseRequest) ProtoMessage() {}
+
+func (x *AnswerCaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerCaseRequest.ProtoReflect.Descriptor instead.
+func (*AnswerCaseRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AnswerCaseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AnswerCaseRequest) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *AnswerCaseRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// AnswerCaseResponse answers how the case stands.
+type AnswerCaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case as whoever does not review it sees it.
+	Case *CaseSummary `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	// Entry that records the step.
+	EntryIndex    uint64 `protobuf:"varint,2,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerCaseResponse) Reset() {
+	*x = AnswerCaseResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerCaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerCaseResponse) ProtoMessage() {}
+
+func (x *AnswerCaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerCaseResponse.ProtoReflect.Descriptor instead.
+func (*AnswerCaseResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *AnswerCaseResponse) GetCase() *CaseSummary {
+	if x != nil {
+		return x.Case
+	}
+	return nil
+}
+
+func (x *AnswerCaseResponse) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+// WithdrawCaseRequest gives a case up.
+type WithdrawCaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the case.
+	CaseId        uint64 `protobuf:"varint,2,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawCaseRequest) Reset() {
+	*x = WithdrawCaseRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawCaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawCaseRequest) ProtoMessage() {}
+
+func (x *WithdrawCaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawCaseRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawCaseRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *WithdrawCaseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *WithdrawCaseRequest) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+// WithdrawCaseResponse answers how the case stands.
+type WithdrawCaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case as whoever does not review it sees it.
+	Case *CaseSummary `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	// Entry that records the step.
+	EntryIndex    uint64 `protobuf:"varint,2,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawCaseResponse) Reset() {
+	*x = WithdrawCaseResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawCaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawCaseResponse) ProtoMessage() {}
+
+func (x *WithdrawCaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawCaseResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawCaseResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *WithdrawCaseResponse) GetCase() *CaseSummary {
+	if x != nil {
+		return x.Case
+	}
+	return nil
+}
+
+func (x *WithdrawCaseResponse) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+// FileAppealRequest appeals.
+type FileAppealRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,2,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Why, in 1 to 2,000 characters. It is sealed under the key of the account.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileAppealRequest) Reset() {
+	*x = FileAppealRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileAppealRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileAppealRequest) ProtoMessage() {}
+
+func (x *FileAppealRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileAppealRequest.ProtoReflect.Descriptor instead.
+func (*FileAppealRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *FileAppealRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *FileAppealRequest) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *FileAppealRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// FileAppealResponse answers how the case stands.
+type FileAppealResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case as whoever does not review it sees it.
+	Case *CaseSummary `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	// Entry that records the step.
+	EntryIndex    uint64 `protobuf:"varint,2,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileAppealResponse) Reset() {
+	*x = FileAppealResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileAppealResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileAppealResponse) ProtoMessage() {}
+
+func (x *FileAppealResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileAppealResponse.ProtoReflect.Descriptor instead.
+func (*FileAppealResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *FileAppealResponse) GetCase() *CaseSummary {
+	if x != nil {
+		return x.Case
+	}
+	return nil
+}
+
+func (x *FileAppealResponse) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+// FileObjectionRequest objects.
+type FileObjectionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,2,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Why, in 1 to 2,000 characters. Officers read it, and who wrote it; the learner is told neither.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileObjectionRequest) Reset() {
+	*x = FileObjectionRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileObjectionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileObjectionRequest) ProtoMessage() {}
+
+func (x *FileObjectionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileObjectionRequest.ProtoReflect.Descriptor instead.
+func (*FileObjectionRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *FileObjectionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *FileObjectionRequest) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *FileObjectionRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// FileObjectionResponse answers how the case stands.
+type FileObjectionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case as whoever does not review it sees it.
+	Case *CaseSummary `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	// Entry that records the step.
+	EntryIndex    uint64 `protobuf:"varint,2,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileObjectionResponse) Reset() {
+	*x = FileObjectionResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileObjectionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileObjectionResponse) ProtoMessage() {}
+
+func (x *FileObjectionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileObjectionResponse.ProtoReflect.Descriptor instead.
+func (*FileObjectionResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *FileObjectionResponse) GetCase() *CaseSummary {
+	if x != nil {
+		return x.Case
+	}
+	return nil
+}
+
+func (x *FileObjectionResponse) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+// CaseSummary is a case as whoever does not review it sees it.
+type CaseSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Where it stands.
+	State CaseState `protobuf:"varint,2,opt,name=state,proto3,enum=creditbank.v1.CaseState" json:"state,omitempty"`
+	// When it came there.
+	StateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
+	// When that ends by itself, or the right to appeal does.
+	Deadline      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaseSummary) Reset() {
+	*x = CaseSummary{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaseSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaseSummary) ProtoMessage() {}
+
+func (x *CaseSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaseSummary.ProtoReflect.Descriptor instead.
+func (*CaseSummary) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CaseSummary) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *CaseSummary) GetState() CaseState {
+	if x != nil {
+		return x.State
+	}
+	return CaseState_CASE_STATE_UNSPECIFIED
+}
+
+func (x *CaseSummary) GetStateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StateTime
+	}
+	return nil
+}
+
+func (x *CaseSummary) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+// ListNoticesRequest asks for a page.
+type ListNoticesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most notices on the page: 1 to 100; 0: 50.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Organization in whose subtree the provider is, such as a town's school; empty: all.
+	Within        string `protobuf:"bytes,3,opt,name=within,proto3" json:"within,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNoticesRequest) Reset() {
+	*x = ListNoticesRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNoticesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNoticesRequest) ProtoMessage() {}
+
+func (x *ListNoticesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNoticesRequest.ProtoReflect.Descriptor instead.
+func (*ListNoticesRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListNoticesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListNoticesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListNoticesRequest) GetWithin() string {
+	if x != nil {
+		return x.Within
+	}
+	return ""
+}
+
+// ListNoticesResponse is a page.
+type ListNoticesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The notices, those that end first before the others.
+	Notices []*Notice `protobuf:"bytes,1,rep,name=notices,proto3" json:"notices,omitempty"`
+	// Where to go on; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNoticesResponse) Reset() {
+	*x = ListNoticesResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNoticesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNoticesResponse) ProtoMessage() {}
+
+func (x *ListNoticesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNoticesResponse.ProtoReflect.Descriptor instead.
+func (*ListNoticesResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListNoticesResponse) GetNotices() []*Notice {
+	if x != nil {
+		return x.Notices
+	}
+	return nil
+}
+
+func (x *ListNoticesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Notice is a case under public notice.
+type Notice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the case, to object to it.
+	CaseId uint64 `protobuf:"varint,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Name of the learner, masked.
+	MaskedName string `protobuf:"bytes,2,opt,name=masked_name,json=maskedName,proto3" json:"masked_name,omitempty"`
+	// Title of the course.
+	CourseTitle string `protobuf:"bytes,3,opt,name=course_title,json=courseTitle,proto3" json:"course_title,omitempty"`
+	// Organization that provides the course.
+	Provider string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Name of that organization.
+	ProviderName string `protobuf:"bytes,5,opt,name=provider_name,json=providerName,proto3" json:"provider_name,omitempty"`
+	// Category of the course.
+	Category string `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
+	// Minutes as posted.
+	Minutes int64 `protobuf:"varint,7,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Last day of the learning: YYYY-MM-DD in the time zone of the policy.
+	EndDate string `protobuf:"bytes,8,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	// Since when it is public.
+	PublishTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=publish_time,json=publishTime,proto3" json:"publish_time,omitempty"`
+	// Until when anyone may object.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notice) Reset() {
+	*x = Notice{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notice) ProtoMessage() {}
+
+func (x *Notice) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notice.ProtoReflect.Descriptor instead.
+func (*Notice) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Notice) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *Notice) GetMaskedName() string {
+	if x != nil {
+		return x.MaskedName
+	}
+	return ""
+}
+
+func (x *Notice) GetCourseTitle() string {
+	if x != nil {
+		return x.CourseTitle
+	}
+	return ""
+}
+
+func (x *Notice) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *Notice) GetProviderName() string {
+	if x != nil {
+		return x.ProviderName
+	}
+	return ""
+}
+
+func (x *Notice) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *Notice) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *Notice) GetEndDate() string {
+	if x != nil {
+		return x.EndDate
+	}
+	return ""
+}
+
+func (x *Notice) GetPublishTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PublishTime
+	}
+	return nil
+}
+
+func (x *Notice) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
 var File_creditbank_v1_review_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\n" +
-	"\x1acreditbank/v1/review.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x04\n" +
+	"\x1acreditbank/v1/review.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xac\a\n" +
 	"\x04Case\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x12\x16\n" +
@@ -906,7 +3004,20 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\n" +
 	"decided_by\x18\x0f \x01(\tR\tdecidedBy\x12;\n" +
 	"\vdecide_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"decideTime\"\xa4\x02\n" +
+	"decideTime\x12\x12\n" +
+	"\x04etag\x18\x11 \x01(\tR\x04etag\x129\n" +
+	"\n" +
+	"state_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\tstateTime\x126\n" +
+	"\bdeadline\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x125\n" +
+	"\bdue_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12\x16\n" +
+	"\x06holder\x18\x15 \x01(\tR\x06holder\x12@\n" +
+	"\x0elease_end_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\fleaseEndTime\x129\n" +
+	"\treviewers\x18\x17 \x03(\v2\x1b.creditbank.v1.CaseReviewerR\treviewers\x12#\n" +
+	"\rworkflow_rule\x18\x18 \x01(\tR\fworkflowRule\x12\x14\n" +
+	"\x05batch\x18\x19 \x01(\bR\x05batch\"X\n" +
+	"\fCaseReviewer\x12.\n" +
+	"\x05stage\x18\x01 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05stage\x12\x18\n" +
+	"\aofficer\x18\x02 \x01(\tR\aofficer\"\xa4\x02\n" +
 	"\bEvidence\x12:\n" +
 	"\bsessions\x18\x01 \x03(\v2\x1e.creditbank.v1.EvidenceSessionR\bsessions\x12\x12\n" +
 	"\x04held\x18\x02 \x01(\x05R\x04held\x12\x1a\n" +
@@ -922,23 +3033,66 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x18\n" +
-	"\aminutes\x18\x03 \x01(\x03R\aminutes\"~\n" +
+	"\aminutes\x18\x03 \x01(\x03R\aminutes\"\x98\x04\n" +
 	"\x10ListCasesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12.\n" +
-	"\x05state\x18\x03 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\"f\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x12\x19\n" +
+	"\bmin_risk\x18\x04 \x01(\x05R\aminRisk\x12\x19\n" +
+	"\bmax_risk\x18\x05 \x01(\x05R\amaxRisk\x12@\n" +
+	"\x0eopen_from_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\fopenFromTime\x12D\n" +
+	"\x10open_before_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x0eopenBeforeTime\x12\x16\n" +
+	"\x06within\x18\b \x01(\tR\x06within\x12\x1a\n" +
+	"\bprovider\x18\t \x01(\tR\bprovider\x12\x1a\n" +
+	"\bcategory\x18\n" +
+	" \x01(\tR\bcategory\x12\x16\n" +
+	"\x06holder\x18\v \x01(\tR\x06holder\x12B\n" +
+	"\x0fdue_before_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rdueBeforeTime\x12.\n" +
+	"\x05order\x18\r \x01(\x0e2\x18.creditbank.v1.CaseOrderR\x05order\"f\n" +
 	"\x11ListCasesResponse\x12)\n" +
 	"\x05cases\x18\x01 \x03(\v2\x13.creditbank.v1.CaseR\x05cases\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd9\x01\n" +
+	"\x11CountCasesRequest\x12.\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x12\x16\n" +
+	"\x06within\x18\x02 \x01(\tR\x06within\x12\x1a\n" +
+	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12D\n" +
+	"\x10open_before_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0eopenBeforeTime\"d\n" +
+	"\x12CountCasesResponse\x120\n" +
+	"\x06counts\x18\x01 \x03(\v2\x18.creditbank.v1.CaseCountR\x06counts\x12\x1c\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"e\n" +
+	"\tCaseCount\x12.\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x12\x12\n" +
+	"\x04risk\x18\x02 \x01(\x05R\x04risk\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x05R\x05count\")\n" +
 	"\x0eGetCaseRequest\x12\x17\n" +
-	"\acase_id\x18\x01 \x01(\x04R\x06caseId\"\xaa\x01\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\"\xda\x01\n" +
 	"\x0fGetCaseResponse\x12'\n" +
 	"\x04case\x18\x01 \x01(\v2\x13.creditbank.v1.CaseR\x04case\x123\n" +
 	"\bevidence\x18\x02 \x01(\v2\x17.creditbank.v1.EvidenceR\bevidence\x129\n" +
 	"\n" +
 	"assessment\x18\x03 \x01(\v2\x19.creditbank.v1.AssessmentR\n" +
-	"assessment\"\xb5\x01\n" +
+	"assessment\x12.\n" +
+	"\x05steps\x18\x04 \x03(\v2\x18.creditbank.v1.CaseEventR\x05steps\"]\n" +
+	"\x0fTakeCaseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
+	"\acase_id\x18\x02 \x01(\x04R\x06caseId\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\"\\\n" +
+	"\x10TakeCaseResponse\x12'\n" +
+	"\x04case\x18\x01 \x01(\v2\x13.creditbank.v1.CaseR\x04case\x12\x1f\n" +
+	"\ventry_index\x18\x02 \x01(\x04R\n" +
+	"entryIndex\"`\n" +
+	"\x12ReleaseCaseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
+	"\acase_id\x18\x02 \x01(\x04R\x06caseId\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\"_\n" +
+	"\x13ReleaseCaseResponse\x12'\n" +
+	"\x04case\x18\x01 \x01(\v2\x13.creditbank.v1.CaseR\x04case\x12\x1f\n" +
+	"\ventry_index\x18\x02 \x01(\x04R\n" +
+	"entryIndex\"\xc9\x01\n" +
 	"\x11DecideCaseRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
@@ -946,7 +3100,8 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\bdecision\x18\x03 \x01(\x0e2\x17.creditbank.v1.DecisionR\bdecision\x12\x1f\n" +
 	"\vreason_code\x18\x04 \x01(\tR\n" +
 	"reasonCode\x12\x12\n" +
-	"\x04note\x18\x05 \x01(\tR\x04note\"\xb9\x01\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\x12\x12\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xb9\x01\n" +
 	"\x12DecideCaseResponse\x12'\n" +
 	"\x04case\x18\x01 \x01(\v2\x13.creditbank.v1.CaseR\x04case\x129\n" +
 	"\n" +
@@ -956,23 +3111,154 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"entryIndex\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x04 \x01(\tR\n" +
-	"checkpoint*\x88\x01\n" +
-	"\tCaseState\x12\x1a\n" +
-	"\x16CASE_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fCASE_STATE_OPEN\x10\x01\x12\x17\n" +
-	"\x13CASE_STATE_APPROVED\x10\x02\x12\x17\n" +
-	"\x13CASE_STATE_REJECTED\x10\x03\x12\x18\n" +
-	"\x14CASE_STATE_WITHDRAWN\x10\x04*h\n" +
+	"checkpoint\"\xd2\x01\n" +
+	"\x17BatchDecideCasesRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x123\n" +
+	"\bdecision\x18\x02 \x01(\x0e2\x17.creditbank.v1.DecisionR\bdecision\x12\x1f\n" +
+	"\vreason_code\x18\x03 \x01(\tR\n" +
+	"reasonCode\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\x12.\n" +
+	"\x05items\x18\x05 \x03(\v2\x18.creditbank.v1.BatchItemR\x05items\"8\n" +
+	"\tBatchItem\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"p\n" +
+	"\x18BatchDecideCasesResponse\x124\n" +
+	"\aresults\x18\x01 \x03(\v2\x1a.creditbank.v1.BatchResultR\aresults\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\tR\n" +
+	"checkpoint\"\xa1\x01\n" +
+	"\vBatchResult\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12(\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusR\x05error\x12.\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x12\x1f\n" +
+	"\ventry_index\x18\x04 \x01(\x04R\n" +
+	"entryIndex\"\x94\x01\n" +
+	"\x11ReturnCaseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
+	"\acase_id\x18\x02 \x01(\x04R\x06caseId\x12\x1f\n" +
+	"\vreason_code\x18\x03 \x01(\tR\n" +
+	"reasonCode\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\x12\x12\n" +
+	"\x04etag\x18\x05 \x01(\tR\x04etag\"^\n" +
+	"\x12ReturnCaseResponse\x12'\n" +
+	"\x04case\x18\x01 \x01(\v2\x13.creditbank.v1.CaseR\x04case\x12\x1f\n" +
+	"\ventry_index\x18\x02 \x01(\x04R\n" +
+	"entryIndex\"\xb9\x01\n" +
+	"\x11RevokeCaseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
+	"\acase_id\x18\x02 \x01(\x04R\x06caseId\x12\x1f\n" +
+	"\vreason_code\x18\x03 \x01(\tR\n" +
+	"reasonCode\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\x12\x12\n" +
+	"\x04etag\x18\x05 \x01(\tR\x04etag\x12#\n" +
+	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnly\"\xd5\x01\n" +
+	"\x12RevokeCaseResponse\x12'\n" +
+	"\x04case\x18\x01 \x01(\v2\x13.creditbank.v1.CaseR\x04case\x129\n" +
+	"\n" +
+	"assessment\x18\x02 \x01(\v2\x19.creditbank.v1.AssessmentR\n" +
+	"assessment\x12\x1f\n" +
+	"\ventry_index\x18\x03 \x01(\x04R\n" +
+	"entryIndex\x12:\n" +
+	"\apreview\x18\x04 \x01(\v2 .creditbank.v1.RevocationPreviewR\apreview\"\xb5\x01\n" +
+	"\x11RevocationPreview\x12\x18\n" +
+	"\aminutes\x18\x01 \x01(\x03R\aminutes\x124\n" +
+	"\x16reversed_milli_credits\x18\x02 \x01(\x03R\x14reversedMilliCredits\x12:\n" +
+	"\x19unrecovered_milli_credits\x18\x03 \x01(\x03R\x17unrecoveredMilliCredits\x12\x14\n" +
+	"\x05cases\x18\x04 \x01(\x05R\x05cases\"_\n" +
+	"\x11AnswerCaseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
+	"\acase_id\x18\x02 \x01(\x04R\x06caseId\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\"e\n" +
+	"\x12AnswerCaseResponse\x12.\n" +
+	"\x04case\x18\x01 \x01(\v2\x1a.creditbank.v1.CaseSummaryR\x04case\x12\x1f\n" +
+	"\ventry_index\x18\x02 \x01(\x04R\n" +
+	"entryIndex\"M\n" +
+	"\x13WithdrawCaseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
+	"\acase_id\x18\x02 \x01(\x04R\x06caseId\"g\n" +
+	"\x14WithdrawCaseResponse\x12.\n" +
+	"\x04case\x18\x01 \x01(\v2\x1a.creditbank.v1.CaseSummaryR\x04case\x12\x1f\n" +
+	"\ventry_index\x18\x02 \x01(\x04R\n" +
+	"entryIndex\"_\n" +
+	"\x11FileAppealRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
+	"\acase_id\x18\x02 \x01(\x04R\x06caseId\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\"e\n" +
+	"\x12FileAppealResponse\x12.\n" +
+	"\x04case\x18\x01 \x01(\v2\x1a.creditbank.v1.CaseSummaryR\x04case\x12\x1f\n" +
+	"\ventry_index\x18\x02 \x01(\x04R\n" +
+	"entryIndex\"b\n" +
+	"\x14FileObjectionRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
+	"\acase_id\x18\x02 \x01(\x04R\x06caseId\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\"h\n" +
+	"\x15FileObjectionResponse\x12.\n" +
+	"\x04case\x18\x01 \x01(\v2\x1a.creditbank.v1.CaseSummaryR\x04case\x12\x1f\n" +
+	"\ventry_index\x18\x02 \x01(\x04R\n" +
+	"entryIndex\"\xc9\x01\n" +
+	"\vCaseSummary\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12.\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x129\n" +
+	"\n" +
+	"state_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstateTime\x126\n" +
+	"\bdeadline\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"h\n" +
+	"\x12ListNoticesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06within\x18\x03 \x01(\tR\x06within\"n\n" +
+	"\x13ListNoticesResponse\x12/\n" +
+	"\anotices\x18\x01 \x03(\v2\x15.creditbank.v1.NoticeR\anotices\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xed\x02\n" +
+	"\x06Notice\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12\x1f\n" +
+	"\vmasked_name\x18\x02 \x01(\tR\n" +
+	"maskedName\x12!\n" +
+	"\fcourse_title\x18\x03 \x01(\tR\vcourseTitle\x12\x1a\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\x12#\n" +
+	"\rprovider_name\x18\x05 \x01(\tR\fproviderName\x12\x1a\n" +
+	"\bcategory\x18\x06 \x01(\tR\bcategory\x12\x18\n" +
+	"\aminutes\x18\a \x01(\x03R\aminutes\x12\x19\n" +
+	"\bend_date\x18\b \x01(\tR\aendDate\x12=\n" +
+	"\fpublish_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\vpublishTime\x125\n" +
+	"\bend_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\aendTime*h\n" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_APPROVE\x10\x01\x12\x13\n" +
 	"\x0fDECISION_REJECT\x10\x02\x12\x17\n" +
-	"\x13DECISION_HOURS_ONLY\x10\x032\xfc\x01\n" +
+	"\x13DECISION_HOURS_ONLY\x10\x03*;\n" +
+	"\tCaseOrder\x12\x1a\n" +
+	"\x16CASE_ORDER_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eCASE_ORDER_DUE\x10\x012\xae\t\n" +
 	"\rReviewService\x12N\n" +
-	"\tListCases\x12\x1f.creditbank.v1.ListCasesRequest\x1a .creditbank.v1.ListCasesResponse\x12H\n" +
-	"\aGetCase\x12\x1d.creditbank.v1.GetCaseRequest\x1a\x1e.creditbank.v1.GetCaseResponse\x12Q\n" +
+	"\tListCases\x12\x1f.creditbank.v1.ListCasesRequest\x1a .creditbank.v1.ListCasesResponse\x12Q\n" +
 	"\n" +
-	"DecideCase\x12 .creditbank.v1.DecideCaseRequest\x1a!.creditbank.v1.DecideCaseResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"CountCases\x12 .creditbank.v1.CountCasesRequest\x1a!.creditbank.v1.CountCasesResponse\x12H\n" +
+	"\aGetCase\x12\x1d.creditbank.v1.GetCaseRequest\x1a\x1e.creditbank.v1.GetCaseResponse\x12K\n" +
+	"\bTakeCase\x12\x1e.creditbank.v1.TakeCaseRequest\x1a\x1f.creditbank.v1.TakeCaseResponse\x12T\n" +
+	"\vReleaseCase\x12!.creditbank.v1.ReleaseCaseRequest\x1a\".creditbank.v1.ReleaseCaseResponse\x12Q\n" +
+	"\n" +
+	"DecideCase\x12 .creditbank.v1.DecideCaseRequest\x1a!.creditbank.v1.DecideCaseResponse\x12c\n" +
+	"\x10BatchDecideCases\x12&.creditbank.v1.BatchDecideCasesRequest\x1a'.creditbank.v1.BatchDecideCasesResponse\x12Q\n" +
+	"\n" +
+	"ReturnCase\x12 .creditbank.v1.ReturnCaseRequest\x1a!.creditbank.v1.ReturnCaseResponse\x12Q\n" +
+	"\n" +
+	"RevokeCase\x12 .creditbank.v1.RevokeCaseRequest\x1a!.creditbank.v1.RevokeCaseResponse\x12Q\n" +
+	"\n" +
+	"AnswerCase\x12 .creditbank.v1.AnswerCaseRequest\x1a!.creditbank.v1.AnswerCaseResponse\x12W\n" +
+	"\fWithdrawCase\x12\".creditbank.v1.WithdrawCaseRequest\x1a#.creditbank.v1.WithdrawCaseResponse\x12Q\n" +
+	"\n" +
+	"FileAppeal\x12 .creditbank.v1.FileAppealRequest\x1a!.creditbank.v1.FileAppealResponse\x12Z\n" +
+	"\rFileObjection\x12#.creditbank.v1.FileObjectionRequest\x1a$.creditbank.v1.FileObjectionResponse\x12T\n" +
+	"\vListNotices\x12!.creditbank.v1.ListNoticesRequest\x1a\".creditbank.v1.ListNoticesResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_review_proto_rawDescOnce sync.Once
@@ -987,49 +3273,139 @@ func file_creditbank_v1_review_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_v1_review_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_creditbank_v1_review_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_creditbank_v1_review_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_creditbank_v1_review_proto_goTypes = []any{
-	(CaseState)(0),                // 0: creditbank.v1.CaseState
-	(Decision)(0),                 // 1: creditbank.v1.Decision
-	(*Case)(nil),                  // 2: creditbank.v1.Case
-	(*Evidence)(nil),              // 3: creditbank.v1.Evidence
-	(*EvidenceSession)(nil),       // 4: creditbank.v1.EvidenceSession
-	(*ListCasesRequest)(nil),      // 5: creditbank.v1.ListCasesRequest
-	(*ListCasesResponse)(nil),     // 6: creditbank.v1.ListCasesResponse
-	(*GetCaseRequest)(nil),        // 7: creditbank.v1.GetCaseRequest
-	(*GetCaseResponse)(nil),       // 8: creditbank.v1.GetCaseResponse
-	(*DecideCaseRequest)(nil),     // 9: creditbank.v1.DecideCaseRequest
-	(*DecideCaseResponse)(nil),    // 10: creditbank.v1.DecideCaseResponse
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*Assessment)(nil),            // 12: creditbank.v1.Assessment
+	(Decision)(0),                    // 0: creditbank.v1.Decision
+	(CaseOrder)(0),                   // 1: creditbank.v1.CaseOrder
+	(*Case)(nil),                     // 2: creditbank.v1.Case
+	(*CaseReviewer)(nil),             // 3: creditbank.v1.CaseReviewer
+	(*Evidence)(nil),                 // 4: creditbank.v1.Evidence
+	(*EvidenceSession)(nil),          // 5: creditbank.v1.EvidenceSession
+	(*ListCasesRequest)(nil),         // 6: creditbank.v1.ListCasesRequest
+	(*ListCasesResponse)(nil),        // 7: creditbank.v1.ListCasesResponse
+	(*CountCasesRequest)(nil),        // 8: creditbank.v1.CountCasesRequest
+	(*CountCasesResponse)(nil),       // 9: creditbank.v1.CountCasesResponse
+	(*CaseCount)(nil),                // 10: creditbank.v1.CaseCount
+	(*GetCaseRequest)(nil),           // 11: creditbank.v1.GetCaseRequest
+	(*GetCaseResponse)(nil),          // 12: creditbank.v1.GetCaseResponse
+	(*TakeCaseRequest)(nil),          // 13: creditbank.v1.TakeCaseRequest
+	(*TakeCaseResponse)(nil),         // 14: creditbank.v1.TakeCaseResponse
+	(*ReleaseCaseRequest)(nil),       // 15: creditbank.v1.ReleaseCaseRequest
+	(*ReleaseCaseResponse)(nil),      // 16: creditbank.v1.ReleaseCaseResponse
+	(*DecideCaseRequest)(nil),        // 17: creditbank.v1.DecideCaseRequest
+	(*DecideCaseResponse)(nil),       // 18: creditbank.v1.DecideCaseResponse
+	(*BatchDecideCasesRequest)(nil),  // 19: creditbank.v1.BatchDecideCasesRequest
+	(*BatchItem)(nil),                // 20: creditbank.v1.BatchItem
+	(*BatchDecideCasesResponse)(nil), // 21: creditbank.v1.BatchDecideCasesResponse
+	(*BatchResult)(nil),              // 22: creditbank.v1.BatchResult
+	(*ReturnCaseRequest)(nil),        // 23: creditbank.v1.ReturnCaseRequest
+	(*ReturnCaseResponse)(nil),       // 24: creditbank.v1.ReturnCaseResponse
+	(*RevokeCaseRequest)(nil),        // 25: creditbank.v1.RevokeCaseRequest
+	(*RevokeCaseResponse)(nil),       // 26: creditbank.v1.RevokeCaseResponse
+	(*RevocationPreview)(nil),        // 27: creditbank.v1.RevocationPreview
+	(*AnswerCaseRequest)(nil),        // 28: creditbank.v1.AnswerCaseRequest
+	(*AnswerCaseResponse)(nil),       // 29: creditbank.v1.AnswerCaseResponse
+	(*WithdrawCaseRequest)(nil),      // 30: creditbank.v1.WithdrawCaseRequest
+	(*WithdrawCaseResponse)(nil),     // 31: creditbank.v1.WithdrawCaseResponse
+	(*FileAppealRequest)(nil),        // 32: creditbank.v1.FileAppealRequest
+	(*FileAppealResponse)(nil),       // 33: creditbank.v1.FileAppealResponse
+	(*FileObjectionRequest)(nil),     // 34: creditbank.v1.FileObjectionRequest
+	(*FileObjectionResponse)(nil),    // 35: creditbank.v1.FileObjectionResponse
+	(*CaseSummary)(nil),              // 36: creditbank.v1.CaseSummary
+	(*ListNoticesRequest)(nil),       // 37: creditbank.v1.ListNoticesRequest
+	(*ListNoticesResponse)(nil),      // 38: creditbank.v1.ListNoticesResponse
+	(*Notice)(nil),                   // 39: creditbank.v1.Notice
+	(CaseState)(0),                   // 40: creditbank.v1.CaseState
+	(*timestamppb.Timestamp)(nil),    // 41: google.protobuf.Timestamp
+	(*Assessment)(nil),               // 42: creditbank.v1.Assessment
+	(*CaseEvent)(nil),                // 43: creditbank.v1.CaseEvent
+	(*status.Status)(nil),            // 44: google.rpc.Status
 }
 var file_creditbank_v1_review_proto_depIdxs = []int32{
-	0,  // 0: creditbank.v1.Case.state:type_name -> creditbank.v1.CaseState
-	11, // 1: creditbank.v1.Case.open_time:type_name -> google.protobuf.Timestamp
-	11, // 2: creditbank.v1.Case.decide_time:type_name -> google.protobuf.Timestamp
-	4,  // 3: creditbank.v1.Evidence.sessions:type_name -> creditbank.v1.EvidenceSession
-	11, // 4: creditbank.v1.Evidence.post_time:type_name -> google.protobuf.Timestamp
-	11, // 5: creditbank.v1.EvidenceSession.start_time:type_name -> google.protobuf.Timestamp
-	11, // 6: creditbank.v1.EvidenceSession.end_time:type_name -> google.protobuf.Timestamp
-	0,  // 7: creditbank.v1.ListCasesRequest.state:type_name -> creditbank.v1.CaseState
-	2,  // 8: creditbank.v1.ListCasesResponse.cases:type_name -> creditbank.v1.Case
-	2,  // 9: creditbank.v1.GetCaseResponse.case:type_name -> creditbank.v1.Case
-	3,  // 10: creditbank.v1.GetCaseResponse.evidence:type_name -> creditbank.v1.Evidence
-	12, // 11: creditbank.v1.GetCaseResponse.assessment:type_name -> creditbank.v1.Assessment
-	1,  // 12: creditbank.v1.DecideCaseRequest.decision:type_name -> creditbank.v1.Decision
-	2,  // 13: creditbank.v1.DecideCaseResponse.case:type_name -> creditbank.v1.Case
-	12, // 14: creditbank.v1.DecideCaseResponse.assessment:type_name -> creditbank.v1.Assessment
-	5,  // 15: creditbank.v1.ReviewService.ListCases:input_type -> creditbank.v1.ListCasesRequest
-	7,  // 16: creditbank.v1.ReviewService.GetCase:input_type -> creditbank.v1.GetCaseRequest
-	9,  // 17: creditbank.v1.ReviewService.DecideCase:input_type -> creditbank.v1.DecideCaseRequest
-	6,  // 18: creditbank.v1.ReviewService.ListCases:output_type -> creditbank.v1.ListCasesResponse
-	8,  // 19: creditbank.v1.ReviewService.GetCase:output_type -> creditbank.v1.GetCaseResponse
-	10, // 20: creditbank.v1.ReviewService.DecideCase:output_type -> creditbank.v1.DecideCaseResponse
-	18, // [18:21] is the sub-list for method output_type
-	15, // [15:18] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	40, // 0: creditbank.v1.Case.state:type_name -> creditbank.v1.CaseState
+	41, // 1: creditbank.v1.Case.open_time:type_name -> google.protobuf.Timestamp
+	41, // 2: creditbank.v1.Case.decide_time:type_name -> google.protobuf.Timestamp
+	41, // 3: creditbank.v1.Case.state_time:type_name -> google.protobuf.Timestamp
+	41, // 4: creditbank.v1.Case.deadline:type_name -> google.protobuf.Timestamp
+	41, // 5: creditbank.v1.Case.due_time:type_name -> google.protobuf.Timestamp
+	41, // 6: creditbank.v1.Case.lease_end_time:type_name -> google.protobuf.Timestamp
+	3,  // 7: creditbank.v1.Case.reviewers:type_name -> creditbank.v1.CaseReviewer
+	40, // 8: creditbank.v1.CaseReviewer.stage:type_name -> creditbank.v1.CaseState
+	5,  // 9: creditbank.v1.Evidence.sessions:type_name -> creditbank.v1.EvidenceSession
+	41, // 10: creditbank.v1.Evidence.post_time:type_name -> google.protobuf.Timestamp
+	41, // 11: creditbank.v1.EvidenceSession.start_time:type_name -> google.protobuf.Timestamp
+	41, // 12: creditbank.v1.EvidenceSession.end_time:type_name -> google.protobuf.Timestamp
+	40, // 13: creditbank.v1.ListCasesRequest.state:type_name -> creditbank.v1.CaseState
+	41, // 14: creditbank.v1.ListCasesRequest.open_from_time:type_name -> google.protobuf.Timestamp
+	41, // 15: creditbank.v1.ListCasesRequest.open_before_time:type_name -> google.protobuf.Timestamp
+	41, // 16: creditbank.v1.ListCasesRequest.due_before_time:type_name -> google.protobuf.Timestamp
+	1,  // 17: creditbank.v1.ListCasesRequest.order:type_name -> creditbank.v1.CaseOrder
+	2,  // 18: creditbank.v1.ListCasesResponse.cases:type_name -> creditbank.v1.Case
+	40, // 19: creditbank.v1.CountCasesRequest.state:type_name -> creditbank.v1.CaseState
+	41, // 20: creditbank.v1.CountCasesRequest.open_before_time:type_name -> google.protobuf.Timestamp
+	10, // 21: creditbank.v1.CountCasesResponse.counts:type_name -> creditbank.v1.CaseCount
+	40, // 22: creditbank.v1.CaseCount.state:type_name -> creditbank.v1.CaseState
+	2,  // 23: creditbank.v1.GetCaseResponse.case:type_name -> creditbank.v1.Case
+	4,  // 24: creditbank.v1.GetCaseResponse.evidence:type_name -> creditbank.v1.Evidence
+	42, // 25: creditbank.v1.GetCaseResponse.assessment:type_name -> creditbank.v1.Assessment
+	43, // 26: creditbank.v1.GetCaseResponse.steps:type_name -> creditbank.v1.CaseEvent
+	2,  // 27: creditbank.v1.TakeCaseResponse.case:type_name -> creditbank.v1.Case
+	2,  // 28: creditbank.v1.ReleaseCaseResponse.case:type_name -> creditbank.v1.Case
+	0,  // 29: creditbank.v1.DecideCaseRequest.decision:type_name -> creditbank.v1.Decision
+	2,  // 30: creditbank.v1.DecideCaseResponse.case:type_name -> creditbank.v1.Case
+	42, // 31: creditbank.v1.DecideCaseResponse.assessment:type_name -> creditbank.v1.Assessment
+	0,  // 32: creditbank.v1.BatchDecideCasesRequest.decision:type_name -> creditbank.v1.Decision
+	20, // 33: creditbank.v1.BatchDecideCasesRequest.items:type_name -> creditbank.v1.BatchItem
+	22, // 34: creditbank.v1.BatchDecideCasesResponse.results:type_name -> creditbank.v1.BatchResult
+	44, // 35: creditbank.v1.BatchResult.error:type_name -> google.rpc.Status
+	40, // 36: creditbank.v1.BatchResult.state:type_name -> creditbank.v1.CaseState
+	2,  // 37: creditbank.v1.ReturnCaseResponse.case:type_name -> creditbank.v1.Case
+	2,  // 38: creditbank.v1.RevokeCaseResponse.case:type_name -> creditbank.v1.Case
+	42, // 39: creditbank.v1.RevokeCaseResponse.assessment:type_name -> creditbank.v1.Assessment
+	27, // 40: creditbank.v1.RevokeCaseResponse.preview:type_name -> creditbank.v1.RevocationPreview
+	36, // 41: creditbank.v1.AnswerCaseResponse.case:type_name -> creditbank.v1.CaseSummary
+	36, // 42: creditbank.v1.WithdrawCaseResponse.case:type_name -> creditbank.v1.CaseSummary
+	36, // 43: creditbank.v1.FileAppealResponse.case:type_name -> creditbank.v1.CaseSummary
+	36, // 44: creditbank.v1.FileObjectionResponse.case:type_name -> creditbank.v1.CaseSummary
+	40, // 45: creditbank.v1.CaseSummary.state:type_name -> creditbank.v1.CaseState
+	41, // 46: creditbank.v1.CaseSummary.state_time:type_name -> google.protobuf.Timestamp
+	41, // 47: creditbank.v1.CaseSummary.deadline:type_name -> google.protobuf.Timestamp
+	39, // 48: creditbank.v1.ListNoticesResponse.notices:type_name -> creditbank.v1.Notice
+	41, // 49: creditbank.v1.Notice.publish_time:type_name -> google.protobuf.Timestamp
+	41, // 50: creditbank.v1.Notice.end_time:type_name -> google.protobuf.Timestamp
+	6,  // 51: creditbank.v1.ReviewService.ListCases:input_type -> creditbank.v1.ListCasesRequest
+	8,  // 52: creditbank.v1.ReviewService.CountCases:input_type -> creditbank.v1.CountCasesRequest
+	11, // 53: creditbank.v1.ReviewService.GetCase:input_type -> creditbank.v1.GetCaseRequest
+	13, // 54: creditbank.v1.ReviewService.TakeCase:input_type -> creditbank.v1.TakeCaseRequest
+	15, // 55: creditbank.v1.ReviewService.ReleaseCase:input_type -> creditbank.v1.ReleaseCaseRequest
+	17, // 56: creditbank.v1.ReviewService.DecideCase:input_type -> creditbank.v1.DecideCaseRequest
+	19, // 57: creditbank.v1.ReviewService.BatchDecideCases:input_type -> creditbank.v1.BatchDecideCasesRequest
+	23, // 58: creditbank.v1.ReviewService.ReturnCase:input_type -> creditbank.v1.ReturnCaseRequest
+	25, // 59: creditbank.v1.ReviewService.RevokeCase:input_type -> creditbank.v1.RevokeCaseRequest
+	28, // 60: creditbank.v1.ReviewService.AnswerCase:input_type -> creditbank.v1.AnswerCaseRequest
+	30, // 61: creditbank.v1.ReviewService.WithdrawCase:input_type -> creditbank.v1.WithdrawCaseRequest
+	32, // 62: creditbank.v1.ReviewService.FileAppeal:input_type -> creditbank.v1.FileAppealRequest
+	34, // 63: creditbank.v1.ReviewService.FileObjection:input_type -> creditbank.v1.FileObjectionRequest
+	37, // 64: creditbank.v1.ReviewService.ListNotices:input_type -> creditbank.v1.ListNoticesRequest
+	7,  // 65: creditbank.v1.ReviewService.ListCases:output_type -> creditbank.v1.ListCasesResponse
+	9,  // 66: creditbank.v1.ReviewService.CountCases:output_type -> creditbank.v1.CountCasesResponse
+	12, // 67: creditbank.v1.ReviewService.GetCase:output_type -> creditbank.v1.GetCaseResponse
+	14, // 68: creditbank.v1.ReviewService.TakeCase:output_type -> creditbank.v1.TakeCaseResponse
+	16, // 69: creditbank.v1.ReviewService.ReleaseCase:output_type -> creditbank.v1.ReleaseCaseResponse
+	18, // 70: creditbank.v1.ReviewService.DecideCase:output_type -> creditbank.v1.DecideCaseResponse
+	21, // 71: creditbank.v1.ReviewService.BatchDecideCases:output_type -> creditbank.v1.BatchDecideCasesResponse
+	24, // 72: creditbank.v1.ReviewService.ReturnCase:output_type -> creditbank.v1.ReturnCaseResponse
+	26, // 73: creditbank.v1.ReviewService.RevokeCase:output_type -> creditbank.v1.RevokeCaseResponse
+	29, // 74: creditbank.v1.ReviewService.AnswerCase:output_type -> creditbank.v1.AnswerCaseResponse
+	31, // 75: creditbank.v1.ReviewService.WithdrawCase:output_type -> creditbank.v1.WithdrawCaseResponse
+	33, // 76: creditbank.v1.ReviewService.FileAppeal:output_type -> creditbank.v1.FileAppealResponse
+	35, // 77: creditbank.v1.ReviewService.FileObjection:output_type -> creditbank.v1.FileObjectionResponse
+	38, // 78: creditbank.v1.ReviewService.ListNotices:output_type -> creditbank.v1.ListNoticesResponse
+	65, // [65:79] is the sub-list for method output_type
+	51, // [51:65] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_review_proto_init() }
@@ -1038,14 +3414,14 @@ func file_creditbank_v1_review_proto_init() {
 		return
 	}
 	file_creditbank_v1_common_proto_init()
-	file_creditbank_v1_review_proto_msgTypes[1].OneofWrappers = []any{}
+	file_creditbank_v1_review_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_review_proto_rawDesc), len(file_creditbank_v1_review_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

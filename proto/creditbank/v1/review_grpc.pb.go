@@ -21,24 +21,61 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ReviewService_ListCases_FullMethodName  = "/creditbank.v1.ReviewService/ListCases"
-	ReviewService_GetCase_FullMethodName    = "/creditbank.v1.ReviewService/GetCase"
-	ReviewService_DecideCase_FullMethodName = "/creditbank.v1.ReviewService/DecideCase"
+	ReviewService_ListCases_FullMethodName        = "/creditbank.v1.ReviewService/ListCases"
+	ReviewService_CountCases_FullMethodName       = "/creditbank.v1.ReviewService/CountCases"
+	ReviewService_GetCase_FullMethodName          = "/creditbank.v1.ReviewService/GetCase"
+	ReviewService_TakeCase_FullMethodName         = "/creditbank.v1.ReviewService/TakeCase"
+	ReviewService_ReleaseCase_FullMethodName      = "/creditbank.v1.ReviewService/ReleaseCase"
+	ReviewService_DecideCase_FullMethodName       = "/creditbank.v1.ReviewService/DecideCase"
+	ReviewService_BatchDecideCases_FullMethodName = "/creditbank.v1.ReviewService/BatchDecideCases"
+	ReviewService_ReturnCase_FullMethodName       = "/creditbank.v1.ReviewService/ReturnCase"
+	ReviewService_RevokeCase_FullMethodName       = "/creditbank.v1.ReviewService/RevokeCase"
+	ReviewService_AnswerCase_FullMethodName       = "/creditbank.v1.ReviewService/AnswerCase"
+	ReviewService_WithdrawCase_FullMethodName     = "/creditbank.v1.ReviewService/WithdrawCase"
+	ReviewService_FileAppeal_FullMethodName       = "/creditbank.v1.ReviewService/FileAppeal"
+	ReviewService_FileObjection_FullMethodName    = "/creditbank.v1.ReviewService/FileObjection"
+	ReviewService_ListNotices_FullMethodName      = "/creditbank.v1.ReviewService/ListNotices"
 )
 
 // ReviewServiceClient is the client API for ReviewService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ReviewService is the certification officers' (认证员) queue. Officers see and decide cases of courses that are provided
-// in their subtree.
+// ReviewService is the certification officers' (认证员) queue, and the way to it for those whom a case concerns. Officers see
+// and decide cases of courses that are provided in their subtree. certify/review/WORKFLOW.md draws which step leads where.
+//
+// A step that the case does not lead to any more, since somebody else was first, answers ABORTED; the metadata of its ErrorInfo
+// say how the case stands now ("state") and which step that was ("etag").
 type ReviewServiceClient interface {
-	// Lists cases, the riskiest and then the oldest first.
+	// Lists cases: the riskiest and then the oldest first, or those first that are due first.
 	ListCases(ctx context.Context, in *ListCasesRequest, opts ...grpc.CallOption) (*ListCasesResponse, error)
-	// Answers a case with its evidence: the completion as posted, and the assessment so far.
+	// Counts cases by state and risk.
+	CountCases(ctx context.Context, in *CountCasesRequest, opts ...grpc.CallOption) (*CountCasesResponse, error)
+	// Answers a case with its evidence, its steps, and the assessment so far.
 	GetCase(ctx context.Context, in *GetCaseRequest, opts ...grpc.CallOption) (*GetCaseResponse, error)
-	// Decides a case. A case that somebody else decided in between answers ABORTED and how it stands now.
+	// Takes a case for a time in which no other officer takes it, or prolongs that time.
+	TakeCase(ctx context.Context, in *TakeCaseRequest, opts ...grpc.CallOption) (*TakeCaseResponse, error)
+	// Gives it back.
+	ReleaseCase(ctx context.Context, in *ReleaseCaseRequest, opts ...grpc.CallOption) (*ReleaseCaseResponse, error)
+	// Says what an officer thinks of a case. Whether that is the last word depends on what the policy asks for: another officer
+	// and a public notice may have to come first.
 	DecideCase(ctx context.Context, in *DecideCaseRequest, opts ...grpc.CallOption) (*DecideCaseResponse, error)
+	// Decides up to 500 cases alike, each on its own; only cases whose policy has them decided among many.
+	BatchDecideCases(ctx context.Context, in *BatchDecideCasesRequest, opts ...grpc.CallOption) (*BatchDecideCasesResponse, error)
+	// Asks the learner and the platform for more evidence.
+	ReturnCase(ctx context.Context, in *ReturnCaseRequest, opts ...grpc.CallOption) (*ReturnCaseResponse, error)
+	// Takes back what was approved, or says what that would undo.
+	RevokeCase(ctx context.Context, in *RevokeCaseRequest, opts ...grpc.CallOption) (*RevokeCaseResponse, error)
+	// Brings more evidence, in words. For the learner, and the platform that posted the completion.
+	AnswerCase(ctx context.Context, in *AnswerCaseRequest, opts ...grpc.CallOption) (*AnswerCaseResponse, error)
+	// Gives a case up that is not decided yet. For the learner.
+	WithdrawCase(ctx context.Context, in *WithdrawCaseRequest, opts ...grpc.CallOption) (*WithdrawCaseResponse, error)
+	// Appeals against a refusal or a revocation, once, in time. For the learner.
+	FileAppeal(ctx context.Context, in *FileAppealRequest, opts ...grpc.CallOption) (*FileAppealResponse, error)
+	// Objects to a case under public notice. For every resident but the learner, and every organization.
+	FileObjection(ctx context.Context, in *FileObjectionRequest, opts ...grpc.CallOption) (*FileObjectionResponse, error)
+	// Lists the cases under public notice (公示), with masked names. For everybody.
+	ListNotices(ctx context.Context, in *ListNoticesRequest, opts ...grpc.CallOption) (*ListNoticesResponse, error)
 }
 
 type reviewServiceClient struct {
@@ -59,10 +96,40 @@ func (c *reviewServiceClient) ListCases(ctx context.Context, in *ListCasesReques
 	return out, nil
 }
 
+func (c *reviewServiceClient) CountCases(ctx context.Context, in *CountCasesRequest, opts ...grpc.CallOption) (*CountCasesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CountCasesResponse)
+	err := c.cc.Invoke(ctx, ReviewService_CountCases_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *reviewServiceClient) GetCase(ctx context.Context, in *GetCaseRequest, opts ...grpc.CallOption) (*GetCaseResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetCaseResponse)
 	err := c.cc.Invoke(ctx, ReviewService_GetCase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) TakeCase(ctx context.Context, in *TakeCaseRequest, opts ...grpc.CallOption) (*TakeCaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TakeCaseResponse)
+	err := c.cc.Invoke(ctx, ReviewService_TakeCase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) ReleaseCase(ctx context.Context, in *ReleaseCaseRequest, opts ...grpc.CallOption) (*ReleaseCaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseCaseResponse)
+	err := c.cc.Invoke(ctx, ReviewService_ReleaseCase_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -79,19 +146,125 @@ func (c *reviewServiceClient) DecideCase(ctx context.Context, in *DecideCaseRequ
 	return out, nil
 }
 
+func (c *reviewServiceClient) BatchDecideCases(ctx context.Context, in *BatchDecideCasesRequest, opts ...grpc.CallOption) (*BatchDecideCasesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchDecideCasesResponse)
+	err := c.cc.Invoke(ctx, ReviewService_BatchDecideCases_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) ReturnCase(ctx context.Context, in *ReturnCaseRequest, opts ...grpc.CallOption) (*ReturnCaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReturnCaseResponse)
+	err := c.cc.Invoke(ctx, ReviewService_ReturnCase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) RevokeCase(ctx context.Context, in *RevokeCaseRequest, opts ...grpc.CallOption) (*RevokeCaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeCaseResponse)
+	err := c.cc.Invoke(ctx, ReviewService_RevokeCase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) AnswerCase(ctx context.Context, in *AnswerCaseRequest, opts ...grpc.CallOption) (*AnswerCaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnswerCaseResponse)
+	err := c.cc.Invoke(ctx, ReviewService_AnswerCase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) WithdrawCase(ctx context.Context, in *WithdrawCaseRequest, opts ...grpc.CallOption) (*WithdrawCaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawCaseResponse)
+	err := c.cc.Invoke(ctx, ReviewService_WithdrawCase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) FileAppeal(ctx context.Context, in *FileAppealRequest, opts ...grpc.CallOption) (*FileAppealResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FileAppealResponse)
+	err := c.cc.Invoke(ctx, ReviewService_FileAppeal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) FileObjection(ctx context.Context, in *FileObjectionRequest, opts ...grpc.CallOption) (*FileObjectionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FileObjectionResponse)
+	err := c.cc.Invoke(ctx, ReviewService_FileObjection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) ListNotices(ctx context.Context, in *ListNoticesRequest, opts ...grpc.CallOption) (*ListNoticesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListNoticesResponse)
+	err := c.cc.Invoke(ctx, ReviewService_ListNotices_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReviewServiceServer is the server API for ReviewService service.
 // All implementations must embed UnimplementedReviewServiceServer
 // for forward compatibility.
 //
-// ReviewService is the certification officers' (认证员) queue. Officers see and decide cases of courses that are provided
-// in their subtree.
+// ReviewService is the certification officers' (认证员) queue, and the way to it for those whom a case concerns. Officers see
+// and decide cases of courses that are provided in their subtree. certify/review/WORKFLOW.md draws which step leads where.
+//
+// A step that the case does not lead to any more, since somebody else was first, answers ABORTED; the metadata of its ErrorInfo
+// say how the case stands now ("state") and which step that was ("etag").
 type ReviewServiceServer interface {
-	// Lists cases, the riskiest and then the oldest first.
+	// Lists cases: the riskiest and then the oldest first, or those first that are due first.
 	ListCases(context.Context, *ListCasesRequest) (*ListCasesResponse, error)
-	// Answers a case with its evidence: the completion as posted, and the assessment so far.
+	// Counts cases by state and risk.
+	CountCases(context.Context, *CountCasesRequest) (*CountCasesResponse, error)
+	// Answers a case with its evidence, its steps, and the assessment so far.
 	GetCase(context.Context, *GetCaseRequest) (*GetCaseResponse, error)
-	// Decides a case. A case that somebody else decided in between answers ABORTED and how it stands now.
+	// Takes a case for a time in which no other officer takes it, or prolongs that time.
+	TakeCase(context.Context, *TakeCaseRequest) (*TakeCaseResponse, error)
+	// Gives it back.
+	ReleaseCase(context.Context, *ReleaseCaseRequest) (*ReleaseCaseResponse, error)
+	// Says what an officer thinks of a case. Whether that is the last word depends on what the policy asks for: another officer
+	// and a public notice may have to come first.
 	DecideCase(context.Context, *DecideCaseRequest) (*DecideCaseResponse, error)
+	// Decides up to 500 cases alike, each on its own; only cases whose policy has them decided among many.
+	BatchDecideCases(context.Context, *BatchDecideCasesRequest) (*BatchDecideCasesResponse, error)
+	// Asks the learner and the platform for more evidence.
+	ReturnCase(context.Context, *ReturnCaseRequest) (*ReturnCaseResponse, error)
+	// Takes back what was approved, or says what that would undo.
+	RevokeCase(context.Context, *RevokeCaseRequest) (*RevokeCaseResponse, error)
+	// Brings more evidence, in words. For the learner, and the platform that posted the completion.
+	AnswerCase(context.Context, *AnswerCaseRequest) (*AnswerCaseResponse, error)
+	// Gives a case up that is not decided yet. For the learner.
+	WithdrawCase(context.Context, *WithdrawCaseRequest) (*WithdrawCaseResponse, error)
+	// Appeals against a refusal or a revocation, once, in time. For the learner.
+	FileAppeal(context.Context, *FileAppealRequest) (*FileAppealResponse, error)
+	// Objects to a case under public notice. For every resident but the learner, and every organization.
+	FileObjection(context.Context, *FileObjectionRequest) (*FileObjectionResponse, error)
+	// Lists the cases under public notice (公示), with masked names. For everybody.
+	ListNotices(context.Context, *ListNoticesRequest) (*ListNoticesResponse, error)
 	mustEmbedUnimplementedReviewServiceServer()
 }
 
@@ -105,11 +278,44 @@ type UnimplementedReviewServiceServer struct{}
 func (UnimplementedReviewServiceServer) ListCases(context.Context, *ListCasesRequest) (*ListCasesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCases not implemented")
 }
+func (UnimplementedReviewServiceServer) CountCases(context.Context, *CountCasesRequest) (*CountCasesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountCases not implemented")
+}
 func (UnimplementedReviewServiceServer) GetCase(context.Context, *GetCaseRequest) (*GetCaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCase not implemented")
 }
+func (UnimplementedReviewServiceServer) TakeCase(context.Context, *TakeCaseRequest) (*TakeCaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TakeCase not implemented")
+}
+func (UnimplementedReviewServiceServer) ReleaseCase(context.Context, *ReleaseCaseRequest) (*ReleaseCaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseCase not implemented")
+}
 func (UnimplementedReviewServiceServer) DecideCase(context.Context, *DecideCaseRequest) (*DecideCaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DecideCase not implemented")
+}
+func (UnimplementedReviewServiceServer) BatchDecideCases(context.Context, *BatchDecideCasesRequest) (*BatchDecideCasesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchDecideCases not implemented")
+}
+func (UnimplementedReviewServiceServer) ReturnCase(context.Context, *ReturnCaseRequest) (*ReturnCaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReturnCase not implemented")
+}
+func (UnimplementedReviewServiceServer) RevokeCase(context.Context, *RevokeCaseRequest) (*RevokeCaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeCase not implemented")
+}
+func (UnimplementedReviewServiceServer) AnswerCase(context.Context, *AnswerCaseRequest) (*AnswerCaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AnswerCase not implemented")
+}
+func (UnimplementedReviewServiceServer) WithdrawCase(context.Context, *WithdrawCaseRequest) (*WithdrawCaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawCase not implemented")
+}
+func (UnimplementedReviewServiceServer) FileAppeal(context.Context, *FileAppealRequest) (*FileAppealResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FileAppeal not implemented")
+}
+func (UnimplementedReviewServiceServer) FileObjection(context.Context, *FileObjectionRequest) (*FileObjectionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FileObjection not implemented")
+}
+func (UnimplementedReviewServiceServer) ListNotices(context.Context, *ListNoticesRequest) (*ListNoticesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListNotices not implemented")
 }
 func (UnimplementedReviewServiceServer) mustEmbedUnimplementedReviewServiceServer() {}
 func (UnimplementedReviewServiceServer) testEmbeddedByValue()                       {}
@@ -150,6 +356,24 @@ func _ReviewService_ListCases_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReviewService_CountCases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CountCasesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).CountCases(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_CountCases_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).CountCases(ctx, req.(*CountCasesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ReviewService_GetCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetCaseRequest)
 	if err := dec(in); err != nil {
@@ -164,6 +388,42 @@ func _ReviewService_GetCase_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ReviewServiceServer).GetCase(ctx, req.(*GetCaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_TakeCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TakeCaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).TakeCase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_TakeCase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).TakeCase(ctx, req.(*TakeCaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_ReleaseCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseCaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).ReleaseCase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_ReleaseCase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).ReleaseCase(ctx, req.(*ReleaseCaseRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -186,6 +446,150 @@ func _ReviewService_DecideCase_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReviewService_BatchDecideCases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchDecideCasesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).BatchDecideCases(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_BatchDecideCases_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).BatchDecideCases(ctx, req.(*BatchDecideCasesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_ReturnCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReturnCaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).ReturnCase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_ReturnCase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).ReturnCase(ctx, req.(*ReturnCaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_RevokeCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeCaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).RevokeCase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_RevokeCase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).RevokeCase(ctx, req.(*RevokeCaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_AnswerCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnswerCaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).AnswerCase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_AnswerCase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).AnswerCase(ctx, req.(*AnswerCaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_WithdrawCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawCaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).WithdrawCase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_WithdrawCase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).WithdrawCase(ctx, req.(*WithdrawCaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_FileAppeal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FileAppealRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).FileAppeal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_FileAppeal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).FileAppeal(ctx, req.(*FileAppealRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_FileObjection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FileObjectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).FileObjection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_FileObjection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).FileObjection(ctx, req.(*FileObjectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_ListNotices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListNoticesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).ListNotices(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_ListNotices_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).ListNotices(ctx, req.(*ListNoticesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReviewService_ServiceDesc is the grpc.ServiceDesc for ReviewService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -198,12 +602,56 @@ var ReviewService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ReviewService_ListCases_Handler,
 		},
 		{
+			MethodName: "CountCases",
+			Handler:    _ReviewService_CountCases_Handler,
+		},
+		{
 			MethodName: "GetCase",
 			Handler:    _ReviewService_GetCase_Handler,
 		},
 		{
+			MethodName: "TakeCase",
+			Handler:    _ReviewService_TakeCase_Handler,
+		},
+		{
+			MethodName: "ReleaseCase",
+			Handler:    _ReviewService_ReleaseCase_Handler,
+		},
+		{
 			MethodName: "DecideCase",
 			Handler:    _ReviewService_DecideCase_Handler,
+		},
+		{
+			MethodName: "BatchDecideCases",
+			Handler:    _ReviewService_BatchDecideCases_Handler,
+		},
+		{
+			MethodName: "ReturnCase",
+			Handler:    _ReviewService_ReturnCase_Handler,
+		},
+		{
+			MethodName: "RevokeCase",
+			Handler:    _ReviewService_RevokeCase_Handler,
+		},
+		{
+			MethodName: "AnswerCase",
+			Handler:    _ReviewService_AnswerCase_Handler,
+		},
+		{
+			MethodName: "WithdrawCase",
+			Handler:    _ReviewService_WithdrawCase_Handler,
+		},
+		{
+			MethodName: "FileAppeal",
+			Handler:    _ReviewService_FileAppeal_Handler,
+		},
+		{
+			MethodName: "FileObjection",
+			Handler:    _ReviewService_FileObjection_Handler,
+		},
+		{
+			MethodName: "ListNotices",
+			Handler:    _ReviewService_ListNotices_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -462,6 +462,8 @@ const (
 	Outcome_OUTCOME_VOIDED Outcome = 5
 	// An officer refused it: it counts no hours.
 	Outcome_OUTCOME_REFUSED Outcome = 6
+	// Its learner did not want it decided: it counts no hours.
+	Outcome_OUTCOME_WITHDRAWN Outcome = 7
 )
 
 // Enum value maps for Outcome.
@@ -474,6 +476,7 @@ var (
 		4: "OUTCOME_DUPLICATE",
 		5: "OUTCOME_VOIDED",
 		6: "OUTCOME_REFUSED",
+		7: "OUTCOME_WITHDRAWN",
 	}
 	Outcome_value = map[string]int32{
 		"OUTCOME_UNSPECIFIED": 0,
@@ -483,6 +486,7 @@ var (
 		"OUTCOME_DUPLICATE":   4,
 		"OUTCOME_VOIDED":      5,
 		"OUTCOME_REFUSED":     6,
+		"OUTCOME_WITHDRAWN":   7,
 	}
 )
 
@@ -598,6 +602,95 @@ func (Stage) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{8}
 }
 
+// CaseStatus is where a case stands. Its workflow is certify/review's: which step leads where, and who may take it.
+type CaseStatus int32
+
+const (
+	// Not said.
+	CaseStatus_CASE_STATUS_UNSPECIFIED CaseStatus = 0
+	// Waits for an officer.
+	CaseStatus_CASE_STATUS_SUBMITTED CaseStatus = 1
+	// Approved.
+	CaseStatus_CASE_STATUS_APPROVED CaseStatus = 2
+	// Refused, or left with its hours only.
+	CaseStatus_CASE_STATUS_REJECTED CaseStatus = 3
+	// Gone with its completion, which the platform took back, or given up by the learner.
+	CaseStatus_CASE_STATUS_WITHDRAWN CaseStatus = 4
+	// An officer works on it (初审).
+	CaseStatus_CASE_STATUS_FIRST_REVIEW CaseStatus = 5
+	// Waits for more evidence of the learner or the platform.
+	CaseStatus_CASE_STATUS_RETURNED CaseStatus = 6
+	// The first officer has said what they would decide; it waits for another one (复审).
+	CaseStatus_CASE_STATUS_SECOND_REVIEW CaseStatus = 7
+	// Approved unless somebody objects in time (公示).
+	CaseStatus_CASE_STATUS_PUBLIC_NOTICE CaseStatus = 8
+	// Somebody objected (异议); it waits for an officer who has not reviewed it.
+	CaseStatus_CASE_STATUS_OBJECTED CaseStatus = 9
+	// The learner appealed against a refusal (申诉); it waits for an officer who has not reviewed it.
+	CaseStatus_CASE_STATUS_APPEALED CaseStatus = 10
+	// Approved once, and taken back.
+	CaseStatus_CASE_STATUS_REVOKED CaseStatus = 11
+)
+
+// Enum value maps for CaseStatus.
+var (
+	CaseStatus_name = map[int32]string{
+		0:  "CASE_STATUS_UNSPECIFIED",
+		1:  "CASE_STATUS_SUBMITTED",
+		2:  "CASE_STATUS_APPROVED",
+		3:  "CASE_STATUS_REJECTED",
+		4:  "CASE_STATUS_WITHDRAWN",
+		5:  "CASE_STATUS_FIRST_REVIEW",
+		6:  "CASE_STATUS_RETURNED",
+		7:  "CASE_STATUS_SECOND_REVIEW",
+		8:  "CASE_STATUS_PUBLIC_NOTICE",
+		9:  "CASE_STATUS_OBJECTED",
+		10: "CASE_STATUS_APPEALED",
+		11: "CASE_STATUS_REVOKED",
+	}
+	CaseStatus_value = map[string]int32{
+		"CASE_STATUS_UNSPECIFIED":   0,
+		"CASE_STATUS_SUBMITTED":     1,
+		"CASE_STATUS_APPROVED":      2,
+		"CASE_STATUS_REJECTED":      3,
+		"CASE_STATUS_WITHDRAWN":     4,
+		"CASE_STATUS_FIRST_REVIEW":  5,
+		"CASE_STATUS_RETURNED":      6,
+		"CASE_STATUS_SECOND_REVIEW": 7,
+		"CASE_STATUS_PUBLIC_NOTICE": 8,
+		"CASE_STATUS_OBJECTED":      9,
+		"CASE_STATUS_APPEALED":      10,
+		"CASE_STATUS_REVOKED":       11,
+	}
+)
+
+func (x CaseStatus) Enum() *CaseStatus {
+	p := new(CaseStatus)
+	*p = x
+	return p
+}
+
+func (x CaseStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CaseStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[9].Descriptor()
+}
+
+func (CaseStatus) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[9]
+}
+
+func (x CaseStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CaseStatus.Descriptor instead.
+func (CaseStatus) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{9}
+}
+
 // CaseStep is a step of a case that awards nothing.
 type CaseStep int32
 
@@ -608,19 +701,75 @@ const (
 	CaseStep_CASE_STEP_REJECTED CaseStep = 1
 	// No credits, but the hours count.
 	CaseStep_CASE_STEP_HOURS_ONLY CaseStep = 2
+	// An officer took it, for a time in which no other one does.
+	CaseStep_CASE_STEP_TAKEN CaseStep = 3
+	// The officer who had it gave it back.
+	CaseStep_CASE_STEP_RELEASED CaseStep = 4
+	// Given back to the learner and the platform for more evidence.
+	CaseStep_CASE_STEP_RETURNED CaseStep = 5
+	// More evidence came.
+	CaseStep_CASE_STEP_RESUBMITTED CaseStep = 6
+	// No more evidence came in time.
+	CaseStep_CASE_STEP_EVIDENCE_LAPSED CaseStep = 7
+	// The first officer would approve.
+	CaseStep_CASE_STEP_RECOMMENDED CaseStep = 8
+	// The first officer would refuse.
+	CaseStep_CASE_STEP_RECOMMENDED_REJECTION CaseStep = 9
+	// The first officer would leave it with its hours.
+	CaseStep_CASE_STEP_RECOMMENDED_HOURS_ONLY CaseStep = 10
+	// The last officer needed approved: it is made public, and approved when nobody objects in time.
+	CaseStep_CASE_STEP_PUBLISHED CaseStep = 11
+	// Somebody objected.
+	CaseStep_CASE_STEP_OBJECTED CaseStep = 12
+	// An officer found the objection without ground: the public notice goes on.
+	CaseStep_CASE_STEP_OBJECTION_DISMISSED CaseStep = 13
+	// The learner appealed.
+	CaseStep_CASE_STEP_APPEALED CaseStep = 14
+	// The learner gave it up.
+	CaseStep_CASE_STEP_WITHDRAWN CaseStep = 15
+	// What had been approved was taken back.
+	CaseStep_CASE_STEP_REVOKED CaseStep = 16
 )
 
 // Enum value maps for CaseStep.
 var (
 	CaseStep_name = map[int32]string{
-		0: "CASE_STEP_UNSPECIFIED",
-		1: "CASE_STEP_REJECTED",
-		2: "CASE_STEP_HOURS_ONLY",
+		0:  "CASE_STEP_UNSPECIFIED",
+		1:  "CASE_STEP_REJECTED",
+		2:  "CASE_STEP_HOURS_ONLY",
+		3:  "CASE_STEP_TAKEN",
+		4:  "CASE_STEP_RELEASED",
+		5:  "CASE_STEP_RETURNED",
+		6:  "CASE_STEP_RESUBMITTED",
+		7:  "CASE_STEP_EVIDENCE_LAPSED",
+		8:  "CASE_STEP_RECOMMENDED",
+		9:  "CASE_STEP_RECOMMENDED_REJECTION",
+		10: "CASE_STEP_RECOMMENDED_HOURS_ONLY",
+		11: "CASE_STEP_PUBLISHED",
+		12: "CASE_STEP_OBJECTED",
+		13: "CASE_STEP_OBJECTION_DISMISSED",
+		14: "CASE_STEP_APPEALED",
+		15: "CASE_STEP_WITHDRAWN",
+		16: "CASE_STEP_REVOKED",
 	}
 	CaseStep_value = map[string]int32{
-		"CASE_STEP_UNSPECIFIED": 0,
-		"CASE_STEP_REJECTED":    1,
-		"CASE_STEP_HOURS_ONLY":  2,
+		"CASE_STEP_UNSPECIFIED":            0,
+		"CASE_STEP_REJECTED":               1,
+		"CASE_STEP_HOURS_ONLY":             2,
+		"CASE_STEP_TAKEN":                  3,
+		"CASE_STEP_RELEASED":               4,
+		"CASE_STEP_RETURNED":               5,
+		"CASE_STEP_RESUBMITTED":            6,
+		"CASE_STEP_EVIDENCE_LAPSED":        7,
+		"CASE_STEP_RECOMMENDED":            8,
+		"CASE_STEP_RECOMMENDED_REJECTION":  9,
+		"CASE_STEP_RECOMMENDED_HOURS_ONLY": 10,
+		"CASE_STEP_PUBLISHED":              11,
+		"CASE_STEP_OBJECTED":               12,
+		"CASE_STEP_OBJECTION_DISMISSED":    13,
+		"CASE_STEP_APPEALED":               14,
+		"CASE_STEP_WITHDRAWN":              15,
+		"CASE_STEP_REVOKED":                16,
 	}
 )
 
@@ -635,11 +784,11 @@ func (x CaseStep) String() string {
 }
 
 func (CaseStep) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[9].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[10].Descriptor()
 }
 
 func (CaseStep) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[9]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[10]
 }
 
 func (x CaseStep) Number() protoreflect.EnumNumber {
@@ -648,7 +797,7 @@ func (x CaseStep) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CaseStep.Descriptor instead.
 func (CaseStep) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{10}
 }
 
 // Entry is one leaf of the log: at most 65,535 bytes.
@@ -947,12 +1096,12 @@ type Entry_CompletionVoided struct {
 }
 
 type Entry_CreditsAwarded struct {
-	// An officer awarded the credits of a case.
+	// The credits of a case were awarded.
 	CreditsAwarded *CreditsAwarded `protobuf:"bytes,7,opt,name=credits_awarded,json=creditsAwarded,proto3,oneof"`
 }
 
 type Entry_CaseStepTaken struct {
-	// An officer took a step of a case that awards nothing.
+	// A step of a case was taken that awards nothing.
 	CaseStepTaken *CaseStepTaken `protobuf:"bytes,8,opt,name=case_step_taken,json=caseStepTaken,proto3,oneof"`
 }
 
@@ -1208,7 +1357,9 @@ type Actor struct {
 	// Officer who did it; empty where the organization's own key did.
 	Officer string `protobuf:"bytes,2,opt,name=officer,proto3" json:"officer,omitempty"`
 	// Key that authenticated the organization; empty for an officer. 32 bytes.
-	KeyId         []byte `protobuf:"bytes,3,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	KeyId []byte `protobuf:"bytes,3,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// A resident did it, who is not named here: the holder of the account, or whoever objected.
+	Resident      bool `protobuf:"varint,4,opt,name=resident,proto3" json:"resident,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1262,6 +1413,13 @@ func (x *Actor) GetKeyId() []byte {
 		return x.KeyId
 	}
 	return nil
+}
+
+func (x *Actor) GetResident() bool {
+	if x != nil {
+		return x.Resident
+	}
+	return false
 }
 
 // Request makes a changing call idempotent: (caller, method, request id) is answered once.
@@ -2530,7 +2688,9 @@ type CompletionRecorded struct {
 	// SealedCompletion under the key of the account.
 	Sealed []byte `protobuf:"bytes,12,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	// Crowds in which it is counted: what else happened in the same hour on the same course or site (ledger/FORMAT.md).
-	Crowds        []uint64 `protobuf:"fixed64,13,rep,packed,name=crowds,proto3" json:"crowds,omitempty"`
+	Crowds []uint64 `protobuf:"fixed64,13,rep,packed,name=crowds,proto3" json:"crowds,omitempty"`
+	// By when an officer should have taken a step, where there is a case: microseconds since 1970; 0: nobody said.
+	Due           int64 `protobuf:"varint,15,opt,name=due,proto3" json:"due,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2654,6 +2814,13 @@ func (x *CompletionRecorded) GetCrowds() []uint64 {
 		return x.Crowds
 	}
 	return nil
+}
+
+func (x *CompletionRecorded) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
 }
 
 // SessionTime is when a session was, to compare it with others.
@@ -3802,10 +3969,10 @@ func (x *SealedVoid) GetStatement() []byte {
 	return nil
 }
 
-// CreditsAwarded is an officer's approval of a case, with what it gave.
+// CreditsAwarded is the approval of a case, with what it gave.
 type CreditsAwarded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who did it.
+	// Who did it; absent where the time for objections passed.
 	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	// The call.
 	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
@@ -3914,7 +4081,7 @@ func (x *CreditsAwarded) GetSealed() []byte {
 // CaseStepTaken is a step of a case that awards nothing.
 type CaseStepTaken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who did it.
+	// Who did it; absent where a deadline passed.
 	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	// The call.
 	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
@@ -3926,12 +4093,22 @@ type CaseStepTaken struct {
 	Account []byte `protobuf:"bytes,5,opt,name=account,proto3" json:"account,omitempty"`
 	// The step.
 	Step CaseStep `protobuf:"varint,6,opt,name=step,proto3,enum=creditbank.ledger.v1.CaseStep" json:"step,omitempty"`
-	// What became of the completion.
+	// What became of the completion; unspecified: nothing changed for it.
 	Outcome Outcome `protobuf:"varint,7,opt,name=outcome,proto3,enum=creditbank.ledger.v1.Outcome" json:"outcome,omitempty"`
-	// Everything that the step changed.
+	// Everything that the step changed for the account.
 	Effects *Effects `protobuf:"bytes,8,opt,name=effects,proto3" json:"effects,omitempty"`
-	// SealedDecision under the key of the account.
-	Sealed        []byte `protobuf:"bytes,9,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// SealedDecision under the key of the account; empty where nobody said anything.
+	Sealed []byte `protobuf:"bytes,9,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// Where the case stands after it.
+	State CaseStatus `protobuf:"varint,10,opt,name=state,proto3,enum=creditbank.ledger.v1.CaseStatus" json:"state,omitempty"`
+	// When that state ends by itself, or the right to appeal does: microseconds since 1970; 0: it does not.
+	Deadline int64 `protobuf:"varint,11,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// By when an officer should take the next step: microseconds since 1970; 0: nobody said. Nothing happens then.
+	Due int64 `protobuf:"varint,12,opt,name=due,proto3" json:"due,omitempty"`
+	// Until when no other officer takes it, for TAKEN: microseconds since 1970.
+	LeaseUntil int64 `protobuf:"varint,13,opt,name=lease_until,json=leaseUntil,proto3" json:"lease_until,omitempty"`
+	// Milli-credits that could not be taken back since they had been used.
+	Unrecovered   int64 `protobuf:"varint,14,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4029,15 +4206,52 @@ func (x *CaseStepTaken) GetSealed() []byte {
 	return nil
 }
 
-// SealedDecision is the part of an officer's decision that concerns a person.
+func (x *CaseStepTaken) GetState() CaseStatus {
+	if x != nil {
+		return x.State
+	}
+	return CaseStatus_CASE_STATUS_UNSPECIFIED
+}
+
+func (x *CaseStepTaken) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
+func (x *CaseStepTaken) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *CaseStepTaken) GetLeaseUntil() int64 {
+	if x != nil {
+		return x.LeaseUntil
+	}
+	return 0
+}
+
+func (x *CaseStepTaken) GetUnrecovered() int64 {
+	if x != nil {
+		return x.Unrecovered
+	}
+	return 0
+}
+
+// SealedDecision is the part of a case's step that concerns a person.
 type SealedDecision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Code of the reason, from the list of the API.
+	// Code of the reason, from the list of the API; empty for steps that no officer takes.
 	ReasonCode string `protobuf:"bytes,1,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
-	// Words of the officer for the resident.
+	// Words of the officer for the resident, or of whoever answers, objects or appeals for the officers.
 	Note string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
 	// Why the numbers are as they are.
-	Reasons       []*Reason `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	Reasons []*Reason `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// Account of the resident who objected, 16 bytes. It is for the officers alone.
+	Objector      []byte `protobuf:"bytes,4,opt,name=objector,proto3" json:"objector,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4093,6 +4307,13 @@ func (x *SealedDecision) GetReasons() []*Reason {
 	return nil
 }
 
+func (x *SealedDecision) GetObjector() []byte {
+	if x != nil {
+		return x.Objector
+	}
+	return nil
+}
+
 // CaseOpened asks an officer to look at a completion again, since a void has changed what it was judged by.
 type CaseOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4103,7 +4324,9 @@ type CaseOpened struct {
 	// Why.
 	Causes []string `protobuf:"bytes,3,rep,name=causes,proto3" json:"causes,omitempty"`
 	// Risk of the case, 1 to 5.
-	Risk          uint32 `protobuf:"varint,4,opt,name=risk,proto3" json:"risk,omitempty"`
+	Risk uint32 `protobuf:"varint,4,opt,name=risk,proto3" json:"risk,omitempty"`
+	// By when an officer should have taken a step: microseconds since 1970; 0: nobody said.
+	Due           int64 `protobuf:"varint,5,opt,name=due,proto3" json:"due,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4162,6 +4385,13 @@ func (x *CaseOpened) GetCauses() []string {
 func (x *CaseOpened) GetRisk() uint32 {
 	if x != nil {
 		return x.Risk
+	}
+	return 0
+}
+
+func (x *CaseOpened) GetDue() int64 {
+	if x != nil {
+		return x.Due
 	}
 	return 0
 }
@@ -4316,11 +4546,12 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\fLogContinued\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12*\n" +
 	"\x11last_verifier_key\x18\x02 \x01(\tR\x0flastVerifierKey\x12'\n" +
-	"\x0flast_checkpoint\x18\x03 \x01(\fR\x0elastCheckpoint\"\\\n" +
+	"\x0flast_checkpoint\x18\x03 \x01(\fR\x0elastCheckpoint\"x\n" +
 	"\x05Actor\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12\x18\n" +
 	"\aofficer\x18\x02 \x01(\tR\aofficer\x12\x15\n" +
-	"\x06key_id\x18\x03 \x01(\fR\x05keyId\"T\n" +
+	"\x06key_id\x18\x03 \x01(\fR\x05keyId\x12\x1a\n" +
+	"\bresident\x18\x04 \x01(\bR\bresident\"T\n" +
 	"\aRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x1d\n" +
 	"\n" +
@@ -4429,7 +4660,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"submission\x12\x1a\n" +
 	"\bposition\x18\x05 \x01(\rR\bposition\x12\x15\n" +
 	"\x06key_id\x18\x06 \x01(\fR\x05keyId\x12\x1c\n" +
-	"\tsignature\x18\a \x01(\fR\tsignature\"\xba\x03\n" +
+	"\tsignature\x18\a \x01(\fR\tsignature\"\xcc\x03\n" +
 	"\x12CompletionRecorded\x124\n" +
 	"\x06origin\x18\x01 \x01(\v2\x1c.creditbank.ledger.v1.OriginR\x06origin\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\fR\aaccount\x12\x16\n" +
@@ -4445,7 +4676,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	" \x01(\rR\x04risk\x12\x17\n" +
 	"\aend_day\x18\v \x01(\x05R\x06endDay\x12\x16\n" +
 	"\x06sealed\x18\f \x01(\fR\x06sealed\x12\x16\n" +
-	"\x06crowds\x18\r \x03(\x06R\x06crowds\"M\n" +
+	"\x06crowds\x18\r \x03(\x06R\x06crowds\x12\x10\n" +
+	"\x03due\x18\x0f \x01(\x03R\x03due\"M\n" +
 	"\vSessionTime\x12\x10\n" +
 	"\x03day\x18\x01 \x01(\x05R\x03day\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x03R\x05start\x12\x16\n" +
@@ -4550,7 +4782,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\aaccount\x18\x05 \x01(\fR\aaccount\x127\n" +
 	"\aoutcome\x18\x06 \x01(\x0e2\x1d.creditbank.ledger.v1.OutcomeR\aoutcome\x127\n" +
 	"\aeffects\x18\a \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12\x16\n" +
-	"\x06sealed\x18\b \x01(\fR\x06sealed\"\xac\x03\n" +
+	"\x06sealed\x18\b \x01(\fR\x06sealed\"\xd5\x04\n" +
 	"\rCaseStepTaken\x121\n" +
 	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x12\n" +
@@ -4562,12 +4794,20 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x04step\x18\x06 \x01(\x0e2\x1e.creditbank.ledger.v1.CaseStepR\x04step\x127\n" +
 	"\aoutcome\x18\a \x01(\x0e2\x1d.creditbank.ledger.v1.OutcomeR\aoutcome\x127\n" +
 	"\aeffects\x18\b \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12\x16\n" +
-	"\x06sealed\x18\t \x01(\fR\x06sealed\"}\n" +
+	"\x06sealed\x18\t \x01(\fR\x06sealed\x126\n" +
+	"\x05state\x18\n" +
+	" \x01(\x0e2 .creditbank.ledger.v1.CaseStatusR\x05state\x12\x1a\n" +
+	"\bdeadline\x18\v \x01(\x03R\bdeadline\x12\x10\n" +
+	"\x03due\x18\f \x01(\x03R\x03due\x12\x1f\n" +
+	"\vlease_until\x18\r \x01(\x03R\n" +
+	"leaseUntil\x12 \n" +
+	"\vunrecovered\x18\x0e \x01(\x03R\vunrecovered\"\x99\x01\n" +
 	"\x0eSealedDecision\x12\x1f\n" +
 	"\vreason_code\x18\x01 \x01(\tR\n" +
 	"reasonCode\x12\x12\n" +
 	"\x04note\x18\x02 \x01(\tR\x04note\x126\n" +
-	"\areasons\x18\x03 \x03(\v2\x1c.creditbank.ledger.v1.ReasonR\areasons\"\x97\x01\n" +
+	"\areasons\x18\x03 \x03(\v2\x1c.creditbank.ledger.v1.ReasonR\areasons\x12\x1a\n" +
+	"\bobjector\x18\x04 \x01(\fR\bobjector\"\xa9\x01\n" +
 	"\n" +
 	"CaseOpened\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\fR\aaccount\x12C\n" +
@@ -4575,7 +4815,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"completion\x18\x02 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\n" +
 	"completion\x12\x16\n" +
 	"\x06causes\x18\x03 \x03(\tR\x06causes\x12\x12\n" +
-	"\x04risk\x18\x04 \x01(\rR\x04risk\"d\n" +
+	"\x04risk\x18\x04 \x01(\rR\x04risk\x12\x10\n" +
+	"\x03due\x18\x05 \x01(\x03R\x03due\"d\n" +
 	"\x0fCreditsReleased\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\fR\aaccount\x127\n" +
 	"\aeffects\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\"c\n" +
@@ -4622,7 +4863,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x15ACCOUNT_STATUS_FROZEN\x10\x03\x12\x19\n" +
 	"\x15ACCOUNT_STATUS_MERGED\x10\x04\x12\x19\n" +
 	"\x15ACCOUNT_STATUS_CLOSED\x10\x05\x12\x19\n" +
-	"\x15ACCOUNT_STATUS_ERASED\x10\x06*\xa5\x01\n" +
+	"\x15ACCOUNT_STATUS_ERASED\x10\x06*\xbc\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOUTCOME_AWARDED\x10\x01\x12\x15\n" +
@@ -4630,7 +4871,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x11OUTCOME_NO_CREDIT\x10\x03\x12\x15\n" +
 	"\x11OUTCOME_DUPLICATE\x10\x04\x12\x12\n" +
 	"\x0eOUTCOME_VOIDED\x10\x05\x12\x13\n" +
-	"\x0fOUTCOME_REFUSED\x10\x06*\xe2\x01\n" +
+	"\x0fOUTCOME_REFUSED\x10\x06\x12\x15\n" +
+	"\x11OUTCOME_WITHDRAWN\x10\a*\xe2\x01\n" +
 	"\x05Stage\x12\x15\n" +
 	"\x11STAGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11STAGE_ELIGIBILITY\x10\x01\x12\x0f\n" +
@@ -4644,11 +4886,41 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x0eSTAGE_VALIDITY\x10\b\x12\x12\n" +
 	"\x0eSTAGE_DECISION\x10\t\x12\x10\n" +
 	"\fSTAGE_POINTS\x10\n" +
-	"*W\n" +
+	"*\xd6\x02\n" +
+	"\n" +
+	"CaseStatus\x12\x1b\n" +
+	"\x17CASE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15CASE_STATUS_SUBMITTED\x10\x01\x12\x18\n" +
+	"\x14CASE_STATUS_APPROVED\x10\x02\x12\x18\n" +
+	"\x14CASE_STATUS_REJECTED\x10\x03\x12\x19\n" +
+	"\x15CASE_STATUS_WITHDRAWN\x10\x04\x12\x1c\n" +
+	"\x18CASE_STATUS_FIRST_REVIEW\x10\x05\x12\x18\n" +
+	"\x14CASE_STATUS_RETURNED\x10\x06\x12\x1d\n" +
+	"\x19CASE_STATUS_SECOND_REVIEW\x10\a\x12\x1d\n" +
+	"\x19CASE_STATUS_PUBLIC_NOTICE\x10\b\x12\x18\n" +
+	"\x14CASE_STATUS_OBJECTED\x10\t\x12\x18\n" +
+	"\x14CASE_STATUS_APPEALED\x10\n" +
+	"\x12\x17\n" +
+	"\x13CASE_STATUS_REVOKED\x10\v*\xd8\x03\n" +
 	"\bCaseStep\x12\x19\n" +
 	"\x15CASE_STEP_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CASE_STEP_REJECTED\x10\x01\x12\x18\n" +
-	"\x14CASE_STEP_HOURS_ONLY\x10\x02BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\x14CASE_STEP_HOURS_ONLY\x10\x02\x12\x13\n" +
+	"\x0fCASE_STEP_TAKEN\x10\x03\x12\x16\n" +
+	"\x12CASE_STEP_RELEASED\x10\x04\x12\x16\n" +
+	"\x12CASE_STEP_RETURNED\x10\x05\x12\x19\n" +
+	"\x15CASE_STEP_RESUBMITTED\x10\x06\x12\x1d\n" +
+	"\x19CASE_STEP_EVIDENCE_LAPSED\x10\a\x12\x19\n" +
+	"\x15CASE_STEP_RECOMMENDED\x10\b\x12#\n" +
+	"\x1fCASE_STEP_RECOMMENDED_REJECTION\x10\t\x12$\n" +
+	" CASE_STEP_RECOMMENDED_HOURS_ONLY\x10\n" +
+	"\x12\x17\n" +
+	"\x13CASE_STEP_PUBLISHED\x10\v\x12\x16\n" +
+	"\x12CASE_STEP_OBJECTED\x10\f\x12!\n" +
+	"\x1dCASE_STEP_OBJECTION_DISMISSED\x10\r\x12\x16\n" +
+	"\x12CASE_STEP_APPEALED\x10\x0e\x12\x17\n" +
+	"\x13CASE_STEP_WITHDRAWN\x10\x0f\x12\x15\n" +
+	"\x11CASE_STEP_REVOKED\x10\x10BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_entry_proto_rawDescOnce sync.Once
@@ -4662,7 +4934,7 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
 var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                      // 0: creditbank.ledger.v1.Role
@@ -4674,140 +4946,142 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(AccountStatus)(0),             // 6: creditbank.ledger.v1.AccountStatus
 	(Outcome)(0),                   // 7: creditbank.ledger.v1.Outcome
 	(Stage)(0),                     // 8: creditbank.ledger.v1.Stage
-	(CaseStep)(0),                  // 9: creditbank.ledger.v1.CaseStep
-	(*Entry)(nil),                  // 10: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),            // 11: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),           // 12: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                  // 13: creditbank.ledger.v1.Actor
-	(*Request)(nil),                // 14: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil), // 15: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),               // 16: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),             // 17: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),       // 18: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),         // 19: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),         // 20: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),        // 21: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),         // 22: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),          // 23: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),          // 24: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),     // 25: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                 // 26: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),     // 27: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),            // 28: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                // 29: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),               // 30: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                 // 31: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),            // 32: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),          // 33: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),            // 34: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                    // 35: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),              // 36: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),               // 37: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),             // 38: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),       // 39: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                 // 40: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),       // 41: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),             // 42: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),         // 43: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),          // 44: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),         // 45: creditbank.ledger.v1.SealedDecision
-	(*CaseOpened)(nil),             // 46: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),        // 47: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),         // 48: creditbank.ledger.v1.CreditsExpired
+	(CaseStatus)(0),                // 9: creditbank.ledger.v1.CaseStatus
+	(CaseStep)(0),                  // 10: creditbank.ledger.v1.CaseStep
+	(*Entry)(nil),                  // 11: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),            // 12: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),           // 13: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                  // 14: creditbank.ledger.v1.Actor
+	(*Request)(nil),                // 15: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil), // 16: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),               // 17: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),             // 18: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),       // 19: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),         // 20: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),         // 21: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),        // 22: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),         // 23: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),          // 24: creditbank.ledger.v1.CourseDecided
+	(*AccountOpened)(nil),          // 25: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),     // 26: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                 // 27: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),     // 28: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),            // 29: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                // 30: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),               // 31: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                 // 32: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),            // 33: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),          // 34: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),            // 35: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                    // 36: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),              // 37: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),               // 38: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),             // 39: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),       // 40: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                 // 41: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),       // 42: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),             // 43: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),         // 44: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),          // 45: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),         // 46: creditbank.ledger.v1.SealedDecision
+	(*CaseOpened)(nil),             // 47: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),        // 48: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),         // 49: creditbank.ledger.v1.CreditsExpired
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	27, // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	25, // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	41, // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	43, // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	44, // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	47, // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	48, // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	24, // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	15, // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	16, // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	17, // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	18, // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	19, // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	20, // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	21, // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	22, // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	23, // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	11, // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	46, // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	12, // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	13, // 20: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 21: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	28, // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	26, // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	42, // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	44, // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	45, // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	48, // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	49, // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	25, // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	16, // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	17, // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	18, // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	19, // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	20, // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	21, // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	22, // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	23, // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	24, // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	12, // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	47, // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	13, // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	14, // 20: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 21: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
 	1,  // 22: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
 	0,  // 23: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	13, // 24: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 25: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	14, // 24: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 25: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
 	2,  // 26: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
 	3,  // 27: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	13, // 28: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 29: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	13, // 30: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 31: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	14, // 28: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 29: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	14, // 30: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 31: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
 	4,  // 32: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	13, // 33: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 34: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	13, // 35: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 36: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	13, // 37: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 38: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	13, // 39: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 40: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	13, // 41: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 42: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	14, // 33: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 34: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	14, // 35: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 36: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	14, // 37: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 38: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	14, // 39: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 40: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	14, // 41: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 42: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
 	5,  // 43: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	13, // 44: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 45: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	14, // 44: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 45: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
 	6,  // 46: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	26, // 47: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	27, // 47: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
 	7,  // 48: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	29, // 49: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	34, // 50: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	35, // 51: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	36, // 52: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	37, // 53: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	38, // 54: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	32, // 55: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	28, // 56: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	28, // 57: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	30, // 58: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	31, // 59: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	33, // 60: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	34, // 61: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	37, // 62: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	38, // 63: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	31, // 64: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	33, // 65: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	33, // 66: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	40, // 67: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	30, // 49: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	35, // 50: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	36, // 51: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	37, // 52: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	38, // 53: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	39, // 54: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	33, // 55: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	29, // 56: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	29, // 57: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	31, // 58: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	32, // 59: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	34, // 60: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	35, // 61: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	38, // 62: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	39, // 63: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	32, // 64: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	34, // 65: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	34, // 66: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	41, // 67: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
 	8,  // 68: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	26, // 69: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	33, // 70: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	29, // 71: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	13, // 72: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 73: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	33, // 74: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	27, // 69: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	34, // 70: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	30, // 71: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	14, // 72: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 73: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	34, // 74: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	7,  // 75: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	29, // 76: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	13, // 77: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	14, // 78: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	33, // 79: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	9,  // 80: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	30, // 76: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	14, // 77: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	15, // 78: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	34, // 79: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10, // 80: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
 	7,  // 81: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	29, // 82: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	40, // 83: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	33, // 84: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	29, // 85: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	29, // 86: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	87, // [87:87] is the sub-list for method output_type
-	87, // [87:87] is the sub-list for method input_type
-	87, // [87:87] is the sub-list for extension type_name
-	87, // [87:87] is the sub-list for extension extendee
-	0,  // [0:87] is the sub-list for field type_name
+	30, // 82: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	9,  // 83: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	41, // 84: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	34, // 85: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	30, // 86: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	30, // 87: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	88, // [88:88] is the sub-list for method output_type
+	88, // [88:88] is the sub-list for method input_type
+	88, // [88:88] is the sub-list for extension type_name
+	88, // [88:88] is the sub-list for extension extendee
+	0,  // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -4842,7 +5116,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      10,
+			NumEnums:      11,
 			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -25,67 +25,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// CaseStatus is where a case stands.
-type CaseStatus int32
-
-const (
-	// Not said.
-	CaseStatus_CASE_STATUS_UNSPECIFIED CaseStatus = 0
-	// Waits for an officer.
-	CaseStatus_CASE_STATUS_OPEN CaseStatus = 1
-	// Approved.
-	CaseStatus_CASE_STATUS_APPROVED CaseStatus = 2
-	// Refused, or left with its hours only.
-	CaseStatus_CASE_STATUS_REJECTED CaseStatus = 3
-	// Gone with its completion, which the platform took back.
-	CaseStatus_CASE_STATUS_WITHDRAWN CaseStatus = 4
-)
-
-// Enum value maps for CaseStatus.
-var (
-	CaseStatus_name = map[int32]string{
-		0: "CASE_STATUS_UNSPECIFIED",
-		1: "CASE_STATUS_OPEN",
-		2: "CASE_STATUS_APPROVED",
-		3: "CASE_STATUS_REJECTED",
-		4: "CASE_STATUS_WITHDRAWN",
-	}
-	CaseStatus_value = map[string]int32{
-		"CASE_STATUS_UNSPECIFIED": 0,
-		"CASE_STATUS_OPEN":        1,
-		"CASE_STATUS_APPROVED":    2,
-		"CASE_STATUS_REJECTED":    3,
-		"CASE_STATUS_WITHDRAWN":   4,
-	}
-)
-
-func (x CaseStatus) Enum() *CaseStatus {
-	p := new(CaseStatus)
-	*p = x
-	return p
-}
-
-func (x CaseStatus) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (CaseStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_state_proto_enumTypes[0].Descriptor()
-}
-
-func (CaseStatus) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_state_proto_enumTypes[0]
-}
-
-func (x CaseStatus) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use CaseStatus.Descriptor instead.
-func (CaseStatus) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{0}
-}
-
 // TreeRow is the tree after the newest commit. It is no derived table: fsck compares it with the entries.
 type TreeRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -187,7 +126,9 @@ type AccountRow struct {
 	// Lots with credits that expire one day and have not.
 	Expiring []*LotRef `protobuf:"bytes,12,rep,name=expiring,proto3" json:"expiring,omitempty"`
 	// Reward points by the day on which they lapse; those with none are left out.
-	Points        []*Points `protobuf:"bytes,13,rep,name=points,proto3" json:"points,omitempty"`
+	Points []*Points `protobuf:"bytes,13,rep,name=points,proto3" json:"points,omitempty"`
+	// Cases whose state ends by itself, by case.
+	Deadlines     []*CaseDeadline `protobuf:"bytes,16,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -309,6 +250,13 @@ func (x *AccountRow) GetExpiring() []*LotRef {
 func (x *AccountRow) GetPoints() []*Points {
 	if x != nil {
 		return x.Points
+	}
+	return nil
+}
+
+func (x *AccountRow) GetDeadlines() []*CaseDeadline {
+	if x != nil {
+		return x.Deadlines
 	}
 	return nil
 }
@@ -645,9 +593,11 @@ type CompletionItem struct {
 	// Entries after the one that recorded it whose effects changed it: their sum is what it contributes to the account.
 	EffectsIn []uint64 `protobuf:"varint,13,rep,packed,name=effects_in,json=effectsIn,proto3" json:"effects_in,omitempty"`
 	// Reward points that it gives now, in milli-points.
-	MilliPoints   int64 `protobuf:"varint,14,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MilliPoints int64 `protobuf:"varint,14,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
+	// Newest case on it, open or not: index of the entry that opened it, plus one; 0: there was none.
+	LastCasePlusOne uint64 `protobuf:"varint,16,opt,name=last_case_plus_one,json=lastCasePlusOne,proto3" json:"last_case_plus_one,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CompletionItem) Reset() {
@@ -774,6 +724,13 @@ func (x *CompletionItem) GetEffectsIn() []uint64 {
 func (x *CompletionItem) GetMilliPoints() int64 {
 	if x != nil {
 		return x.MilliPoints
+	}
+	return 0
+}
+
+func (x *CompletionItem) GetLastCasePlusOne() uint64 {
+	if x != nil {
+		return x.LastCasePlusOne
 	}
 	return 0
 }
@@ -1409,7 +1366,33 @@ type CaseRow struct {
 	// When it was ended.
 	DecidedTime int64 `protobuf:"varint,8,opt,name=decided_time,json=decidedTime,proto3" json:"decided_time,omitempty"`
 	// Officer who decided it.
-	Officer       string `protobuf:"bytes,9,opt,name=officer,proto3" json:"officer,omitempty"`
+	Officer string `protobuf:"bytes,9,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Course: index of the entry that proposed it.
+	Course uint64 `protobuf:"varint,10,opt,name=course,proto3" json:"course,omitempty"`
+	// When its state ends by itself, or the right to appeal does, in microseconds since 1970; 0: it does not.
+	Deadline int64 `protobuf:"varint,11,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// By when an officer should take the next step, in microseconds since 1970; 0: nobody said.
+	Due int64 `protobuf:"varint,12,opt,name=due,proto3" json:"due,omitempty"`
+	// Officer who has it; empty: nobody does.
+	Holder string `protobuf:"bytes,13,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Until when no other officer takes it.
+	LeaseUntil int64 `protobuf:"varint,14,opt,name=lease_until,json=leaseUntil,proto3" json:"lease_until,omitempty"`
+	// When the newest public notice ends or ended; 0: there was none.
+	NoticeUntil int64 `protobuf:"varint,15,opt,name=notice_until,json=noticeUntil,proto3" json:"notice_until,omitempty"`
+	// Officers who judged it, in their order.
+	Reviewers []*CaseReviewer `protobuf:"bytes,16,rep,name=reviewers,proto3" json:"reviewers,omitempty"`
+	// Entries of its steps, but for those by which an officer took it or gave it back.
+	Steps []uint64 `protobuf:"varint,17,rep,packed,name=steps,proto3" json:"steps,omitempty"`
+	// Newest entry that took a step of it, or opened it.
+	ChangedIndex uint64 `protobuf:"varint,18,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
+	// When it came to where it stands.
+	StatusTime int64 `protobuf:"varint,19,opt,name=status_time,json=statusTime,proto3" json:"status_time,omitempty"`
+	// How often it was returned for more evidence.
+	Returns uint32 `protobuf:"varint,20,opt,name=returns,proto3" json:"returns,omitempty"`
+	// How often somebody objected.
+	Objections uint32 `protobuf:"varint,21,opt,name=objections,proto3" json:"objections,omitempty"`
+	// How often the learner appealed.
+	Appeals       uint32 `protobuf:"varint,22,opt,name=appeals,proto3" json:"appeals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1507,6 +1490,207 @@ func (x *CaseRow) GetOfficer() string {
 	return ""
 }
 
+func (x *CaseRow) GetCourse() uint64 {
+	if x != nil {
+		return x.Course
+	}
+	return 0
+}
+
+func (x *CaseRow) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
+func (x *CaseRow) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *CaseRow) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *CaseRow) GetLeaseUntil() int64 {
+	if x != nil {
+		return x.LeaseUntil
+	}
+	return 0
+}
+
+func (x *CaseRow) GetNoticeUntil() int64 {
+	if x != nil {
+		return x.NoticeUntil
+	}
+	return 0
+}
+
+func (x *CaseRow) GetReviewers() []*CaseReviewer {
+	if x != nil {
+		return x.Reviewers
+	}
+	return nil
+}
+
+func (x *CaseRow) GetSteps() []uint64 {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *CaseRow) GetChangedIndex() uint64 {
+	if x != nil {
+		return x.ChangedIndex
+	}
+	return 0
+}
+
+func (x *CaseRow) GetStatusTime() int64 {
+	if x != nil {
+		return x.StatusTime
+	}
+	return 0
+}
+
+func (x *CaseRow) GetReturns() uint32 {
+	if x != nil {
+		return x.Returns
+	}
+	return 0
+}
+
+func (x *CaseRow) GetObjections() uint32 {
+	if x != nil {
+		return x.Objections
+	}
+	return 0
+}
+
+func (x *CaseRow) GetAppeals() uint32 {
+	if x != nil {
+		return x.Appeals
+	}
+	return 0
+}
+
+// CaseReviewer is an officer who judged a case.
+type CaseReviewer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the case stood: FIRST_REVIEW also where nobody had taken it.
+	Stage CaseStatus `protobuf:"varint,1,opt,name=stage,proto3,enum=creditbank.ledger.v1.CaseStatus" json:"stage,omitempty"`
+	// The officer.
+	Officer       string `protobuf:"bytes,2,opt,name=officer,proto3" json:"officer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaseReviewer) Reset() {
+	*x = CaseReviewer{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaseReviewer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaseReviewer) ProtoMessage() {}
+
+func (x *CaseReviewer) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaseReviewer.ProtoReflect.Descriptor instead.
+func (*CaseReviewer) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CaseReviewer) GetStage() CaseStatus {
+	if x != nil {
+		return x.Stage
+	}
+	return CaseStatus_CASE_STATUS_UNSPECIFIED
+}
+
+func (x *CaseReviewer) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+// CaseDeadline is a case of an account whose state ends by itself.
+type CaseDeadline struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case.
+	Case uint64 `protobuf:"varint,1,opt,name=case,proto3" json:"case,omitempty"`
+	// When, in microseconds since 1970.
+	Time          int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaseDeadline) Reset() {
+	*x = CaseDeadline{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaseDeadline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaseDeadline) ProtoMessage() {}
+
+func (x *CaseDeadline) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaseDeadline.ProtoReflect.Descriptor instead.
+func (*CaseDeadline) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CaseDeadline) GetCase() uint64 {
+	if x != nil {
+		return x.Case
+	}
+	return 0
+}
+
+func (x *CaseDeadline) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
 // RequestRow is the answer to a call that must not be done twice.
 type RequestRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1520,7 +1704,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1716,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1729,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -1573,7 +1757,7 @@ type CrowdRow struct {
 
 func (x *CrowdRow) Reset() {
 	*x = CrowdRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1769,7 @@ func (x *CrowdRow) String() string {
 func (*CrowdRow) ProtoMessage() {}
 
 func (x *CrowdRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1782,7 @@ func (x *CrowdRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
 func (*CrowdRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CrowdRow) GetCompletions() []uint64 {
@@ -1629,7 +1813,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1825,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1838,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -1708,7 +1892,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\x12%\n" +
-	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\x93\x05\n" +
+	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\xd5\x05\n" +
 	"\n" +
 	"AccountRow\x12!\n" +
 	"\fopened_index\x18\x01 \x01(\x04R\vopenedIndex\x12\x1f\n" +
@@ -1727,7 +1911,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	" \x03(\v2!.creditbank.ledger.v1.GroupChangeR\x06groups\x126\n" +
 	"\apending\x18\v \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\apending\x128\n" +
 	"\bexpiring\x18\f \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\bexpiring\x124\n" +
-	"\x06points\x18\r \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\"\x87\x02\n" +
+	"\x06points\x18\r \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\x12@\n" +
+	"\tdeadlines\x18\x10 \x03(\v2\".creditbank.ledger.v1.CaseDeadlineR\tdeadlines\"\x87\x02\n" +
 	"\vCategorySum\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x18\n" +
 	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12\x18\n" +
@@ -1751,7 +1936,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"expiresDay\"x\n" +
 	"\aWeekRow\x12:\n" +
 	"\x05items\x18\x01 \x03(\v2$.creditbank.ledger.v1.CompletionItemR\x05items\x121\n" +
-	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xe7\x03\n" +
+	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\x94\x04\n" +
 	"\x0eCompletionItem\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12#\n" +
 	"\rchanged_index\x18\x02 \x01(\x04R\fchangedIndex\x12\x12\n" +
@@ -1768,7 +1953,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x10decided_plus_one\x18\f \x01(\x04R\x0edecidedPlusOne\x12\x1d\n" +
 	"\n" +
 	"effects_in\x18\r \x03(\x04R\teffectsIn\x12!\n" +
-	"\fmilli_points\x18\x0e \x01(\x03R\vmilliPoints\"\x89\x02\n" +
+	"\fmilli_points\x18\x0e \x01(\x03R\vmilliPoints\x12+\n" +
+	"\x12last_case_plus_one\x18\x10 \x01(\x04R\x0flastCasePlusOne\"\x89\x02\n" +
 	"\bLotState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x18\n" +
@@ -1816,7 +2002,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x128\n" +
 	"\x04fact\x18\x03 \x01(\v2$.creditbank.ledger.v1.PolicyProposedR\x04fact\x12,\n" +
 	"\x12published_plus_one\x18\x04 \x01(\x04R\x10publishedPlusOne\x12%\n" +
-	"\x0epublished_time\x18\x05 \x01(\x03R\rpublishedTime\"\xc9\x02\n" +
+	"\x0epublished_time\x18\x05 \x01(\x03R\rpublishedTime\"\xdd\x05\n" +
 	"\aCaseRow\x128\n" +
 	"\x06status\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.CaseStatusR\x06status\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\fR\aaccount\x12C\n" +
@@ -1828,7 +2014,31 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04time\x18\x06 \x01(\x03R\x04time\x12(\n" +
 	"\x10decided_plus_one\x18\a \x01(\x04R\x0edecidedPlusOne\x12!\n" +
 	"\fdecided_time\x18\b \x01(\x03R\vdecidedTime\x12\x18\n" +
-	"\aofficer\x18\t \x01(\tR\aofficer\"6\n" +
+	"\aofficer\x18\t \x01(\tR\aofficer\x12\x16\n" +
+	"\x06course\x18\n" +
+	" \x01(\x04R\x06course\x12\x1a\n" +
+	"\bdeadline\x18\v \x01(\x03R\bdeadline\x12\x10\n" +
+	"\x03due\x18\f \x01(\x03R\x03due\x12\x16\n" +
+	"\x06holder\x18\r \x01(\tR\x06holder\x12\x1f\n" +
+	"\vlease_until\x18\x0e \x01(\x03R\n" +
+	"leaseUntil\x12!\n" +
+	"\fnotice_until\x18\x0f \x01(\x03R\vnoticeUntil\x12@\n" +
+	"\treviewers\x18\x10 \x03(\v2\".creditbank.ledger.v1.CaseReviewerR\treviewers\x12\x14\n" +
+	"\x05steps\x18\x11 \x03(\x04R\x05steps\x12#\n" +
+	"\rchanged_index\x18\x12 \x01(\x04R\fchangedIndex\x12\x1f\n" +
+	"\vstatus_time\x18\x13 \x01(\x03R\n" +
+	"statusTime\x12\x18\n" +
+	"\areturns\x18\x14 \x01(\rR\areturns\x12\x1e\n" +
+	"\n" +
+	"objections\x18\x15 \x01(\rR\n" +
+	"objections\x12\x18\n" +
+	"\aappeals\x18\x16 \x01(\rR\aappeals\"`\n" +
+	"\fCaseReviewer\x126\n" +
+	"\x05stage\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.CaseStatusR\x05stage\x12\x18\n" +
+	"\aofficer\x18\x02 \x01(\tR\aofficer\"6\n" +
+	"\fCaseDeadline\x12\x12\n" +
+	"\x04case\x18\x01 \x01(\x04R\x04case\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\"6\n" +
 	"\n" +
 	"RequestRow\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +
@@ -1841,14 +2051,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x0estatement_hash\x18\x03 \x01(\fR\rstatementHash\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x05 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage*\x8e\x01\n" +
-	"\n" +
-	"CaseStatus\x12\x1b\n" +
-	"\x17CASE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n" +
-	"\x10CASE_STATUS_OPEN\x10\x01\x12\x18\n" +
-	"\x14CASE_STATUS_APPROVED\x10\x02\x12\x18\n" +
-	"\x14CASE_STATUS_REJECTED\x10\x03\x12\x19\n" +
-	"\x15CASE_STATUS_WITHDRAWN\x10\x04BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\amessage\x18\x06 \x01(\tR\amessageBPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_state_proto_rawDescOnce sync.Once
@@ -1862,74 +2065,78 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_state_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
-	(CaseStatus)(0),                // 0: creditbank.ledger.v1.CaseStatus
-	(*TreeRow)(nil),                // 1: creditbank.ledger.v1.TreeRow
-	(*AccountRow)(nil),             // 2: creditbank.ledger.v1.AccountRow
-	(*CategorySum)(nil),            // 3: creditbank.ledger.v1.CategorySum
-	(*CourseRemainder)(nil),        // 4: creditbank.ledger.v1.CourseRemainder
-	(*LotRef)(nil),                 // 5: creditbank.ledger.v1.LotRef
-	(*WeekRow)(nil),                // 6: creditbank.ledger.v1.WeekRow
-	(*CompletionItem)(nil),         // 7: creditbank.ledger.v1.CompletionItem
-	(*LotState)(nil),               // 8: creditbank.ledger.v1.LotState
-	(*DayItem)(nil),                // 9: creditbank.ledger.v1.DayItem
-	(*DaySession)(nil),             // 10: creditbank.ledger.v1.DaySession
-	(*OrganizationRow)(nil),        // 11: creditbank.ledger.v1.OrganizationRow
-	(*KeyRow)(nil),                 // 12: creditbank.ledger.v1.KeyRow
-	(*OfficerRow)(nil),             // 13: creditbank.ledger.v1.OfficerRow
-	(*CourseRow)(nil),              // 14: creditbank.ledger.v1.CourseRow
-	(*PolicyRow)(nil),              // 15: creditbank.ledger.v1.PolicyRow
-	(*CaseRow)(nil),                // 16: creditbank.ledger.v1.CaseRow
-	(*RequestRow)(nil),             // 17: creditbank.ledger.v1.RequestRow
-	(*CrowdRow)(nil),               // 18: creditbank.ledger.v1.CrowdRow
-	(*RejectRow)(nil),              // 19: creditbank.ledger.v1.RejectRow
-	(AccountStatus)(0),             // 20: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),            // 21: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),               // 22: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),            // 23: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                 // 24: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),          // 25: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                   // 26: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),             // 27: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil), // 28: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),               // 29: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),       // 30: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),         // 31: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),            // 32: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),         // 33: creditbank.ledger.v1.PolicyProposed
+	(*TreeRow)(nil),                // 0: creditbank.ledger.v1.TreeRow
+	(*AccountRow)(nil),             // 1: creditbank.ledger.v1.AccountRow
+	(*CategorySum)(nil),            // 2: creditbank.ledger.v1.CategorySum
+	(*CourseRemainder)(nil),        // 3: creditbank.ledger.v1.CourseRemainder
+	(*LotRef)(nil),                 // 4: creditbank.ledger.v1.LotRef
+	(*WeekRow)(nil),                // 5: creditbank.ledger.v1.WeekRow
+	(*CompletionItem)(nil),         // 6: creditbank.ledger.v1.CompletionItem
+	(*LotState)(nil),               // 7: creditbank.ledger.v1.LotState
+	(*DayItem)(nil),                // 8: creditbank.ledger.v1.DayItem
+	(*DaySession)(nil),             // 9: creditbank.ledger.v1.DaySession
+	(*OrganizationRow)(nil),        // 10: creditbank.ledger.v1.OrganizationRow
+	(*KeyRow)(nil),                 // 11: creditbank.ledger.v1.KeyRow
+	(*OfficerRow)(nil),             // 12: creditbank.ledger.v1.OfficerRow
+	(*CourseRow)(nil),              // 13: creditbank.ledger.v1.CourseRow
+	(*PolicyRow)(nil),              // 14: creditbank.ledger.v1.PolicyRow
+	(*CaseRow)(nil),                // 15: creditbank.ledger.v1.CaseRow
+	(*CaseReviewer)(nil),           // 16: creditbank.ledger.v1.CaseReviewer
+	(*CaseDeadline)(nil),           // 17: creditbank.ledger.v1.CaseDeadline
+	(*RequestRow)(nil),             // 18: creditbank.ledger.v1.RequestRow
+	(*CrowdRow)(nil),               // 19: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),              // 20: creditbank.ledger.v1.RejectRow
+	(AccountStatus)(0),             // 21: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),            // 22: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),               // 23: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),            // 24: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                 // 25: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),          // 26: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                   // 27: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),             // 28: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil), // 29: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),               // 30: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),       // 31: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),         // 32: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),            // 33: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),         // 34: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                // 35: creditbank.ledger.v1.CaseStatus
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	20, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
-	3,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	21, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	22, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
-	4,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	23, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
-	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
-	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	24, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
-	25, // 9: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,  // 10: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
-	9,  // 11: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	26, // 12: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
-	8,  // 13: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
-	10, // 14: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	27, // 15: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	28, // 16: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	29, // 17: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	30, // 18: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	31, // 19: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	32, // 20: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	33, // 21: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	0,  // 22: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	25, // 23: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	21, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	2,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
+	22, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	23, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	3,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
+	24, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	4,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
+	4,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
+	25, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	17, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
+	26, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	6,  // 11: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
+	8,  // 12: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
+	27, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	7,  // 14: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
+	9,  // 15: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
+	28, // 16: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	29, // 17: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	30, // 18: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	31, // 19: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	32, // 20: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	33, // 21: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	34, // 22: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	35, // 23: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	26, // 24: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	16, // 25: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
+	35, // 26: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -1943,14 +2150,13 @@ func file_creditbank_ledger_v1_state_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   19,
+			NumEnums:      0,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_creditbank_ledger_v1_state_proto_goTypes,
 		DependencyIndexes: file_creditbank_ledger_v1_state_proto_depIdxs,
-		EnumInfos:         file_creditbank_ledger_v1_state_proto_enumTypes,
 		MessageInfos:      file_creditbank_ledger_v1_state_proto_msgTypes,
 	}.Build()
 	File_creditbank_ledger_v1_state_proto = out.File

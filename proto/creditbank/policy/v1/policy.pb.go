@@ -471,6 +471,10 @@ type Policy struct {
 	Requirements []*Requirement `protobuf:"bytes,20,rep,name=requirements,proto3" json:"requirements,omitempty"`
 	// How many reward points (积分) the counted minutes give. Points are a ledger of their own: they never become credits.
 	Points []*PointsRule `protobuf:"bytes,21,rep,name=points,proto3" json:"points,omitempty"`
+	// What a case needs until it is decided: the first rule that fits a case counts, and the last one fits all. Without any
+	// rule, one officer decides at once; cases of risk 1 and 2 can be decided many at a time; who has to bring more evidence
+	// has 30 days for it, and a refusal can be appealed against for 30 days.
+	Workflow []*WorkflowRule `protobuf:"bytes,22,rep,name=workflow,proto3" json:"workflow,omitempty"`
 	// How many completions an hour are still believed.
 	Rates         []*RateRule `protobuf:"bytes,23,rep,name=rates,proto3" json:"rates,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -650,6 +654,13 @@ func (x *Policy) GetRequirements() []*Requirement {
 func (x *Policy) GetPoints() []*PointsRule {
 	if x != nil {
 		return x.Points
+	}
+	return nil
+}
+
+func (x *Policy) GetWorkflow() []*WorkflowRule {
+	if x != nil {
+		return x.Workflow
 	}
 	return nil
 }
@@ -1895,11 +1906,157 @@ func (x *Requirement) GetWords() *Text {
 	return nil
 }
 
+// WorkflowRule says what a case needs until it is decided. Days end at midnight in the policy's time zone, and the day on which
+// they begin does not count.
+type WorkflowRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the rule, unique in the policy.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The rule is for cases of at most this risk, 1 to 5; 0: of any.
+	MaxRisk int32 `protobuf:"varint,2,opt,name=max_risk,json=maxRisk,proto3" json:"max_risk,omitempty"`
+	// The rule is for cases that have no other causes than these: names of rules, or the bank's own in capitals. Empty: any.
+	Causes []string `protobuf:"bytes,3,rep,name=causes,proto3" json:"causes,omitempty"`
+	// An approval takes a second officer.
+	SecondReview bool `protobuf:"varint,4,opt,name=second_review,json=secondReview,proto3" json:"second_review,omitempty"`
+	// A refusal takes a second officer too; only with second_review.
+	SecondRefusal bool `protobuf:"varint,5,opt,name=second_refusal,json=secondRefusal,proto3" json:"second_refusal,omitempty"`
+	// Days for which an approval is made public before it counts, 0 to 90; 0: it counts at once.
+	NoticeDays int32 `protobuf:"varint,6,opt,name=notice_days,json=noticeDays,proto3" json:"notice_days,omitempty"`
+	// Officers may decide such cases many at a time; neither with second_review nor with notice_days.
+	Batch bool `protobuf:"varint,7,opt,name=batch,proto3" json:"batch,omitempty"`
+	// Days in which more evidence can be brought, 1 to 365; 0: 30.
+	ReturnDays int32 `protobuf:"varint,8,opt,name=return_days,json=returnDays,proto3" json:"return_days,omitempty"`
+	// Days in which the learner can appeal against a refusal, 1 to 365; 0: 30.
+	AppealDays int32 `protobuf:"varint,9,opt,name=appeal_days,json=appealDays,proto3" json:"appeal_days,omitempty"`
+	// Days in which an officer should take each step, 0 to 365; 0: nobody is told that it is late.
+	ReviewDays int32 `protobuf:"varint,10,opt,name=review_days,json=reviewDays,proto3" json:"review_days,omitempty"`
+	// Hours for which a case stays with the officer who took it, 1 to 720; 0: 24.
+	LeaseHours int32 `protobuf:"varint,11,opt,name=lease_hours,json=leaseHours,proto3" json:"lease_hours,omitempty"`
+	// Words for a resident whose completion such a case is about.
+	Words         *Text `protobuf:"bytes,12,opt,name=words,proto3" json:"words,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkflowRule) Reset() {
+	*x = WorkflowRule{}
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkflowRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkflowRule) ProtoMessage() {}
+
+func (x *WorkflowRule) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkflowRule.ProtoReflect.Descriptor instead.
+func (*WorkflowRule) Descriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *WorkflowRule) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *WorkflowRule) GetMaxRisk() int32 {
+	if x != nil {
+		return x.MaxRisk
+	}
+	return 0
+}
+
+func (x *WorkflowRule) GetCauses() []string {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *WorkflowRule) GetSecondReview() bool {
+	if x != nil {
+		return x.SecondReview
+	}
+	return false
+}
+
+func (x *WorkflowRule) GetSecondRefusal() bool {
+	if x != nil {
+		return x.SecondRefusal
+	}
+	return false
+}
+
+func (x *WorkflowRule) GetNoticeDays() int32 {
+	if x != nil {
+		return x.NoticeDays
+	}
+	return 0
+}
+
+func (x *WorkflowRule) GetBatch() bool {
+	if x != nil {
+		return x.Batch
+	}
+	return false
+}
+
+func (x *WorkflowRule) GetReturnDays() int32 {
+	if x != nil {
+		return x.ReturnDays
+	}
+	return 0
+}
+
+func (x *WorkflowRule) GetAppealDays() int32 {
+	if x != nil {
+		return x.AppealDays
+	}
+	return 0
+}
+
+func (x *WorkflowRule) GetReviewDays() int32 {
+	if x != nil {
+		return x.ReviewDays
+	}
+	return 0
+}
+
+func (x *WorkflowRule) GetLeaseHours() int32 {
+	if x != nil {
+		return x.LeaseHours
+	}
+	return 0
+}
+
+func (x *WorkflowRule) GetWords() *Text {
+	if x != nil {
+		return x.Words
+	}
+	return nil
+}
+
 var File_creditbank_policy_v1_policy_proto protoreflect.FileDescriptor
 
 const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\xfc\b\n" +
+	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\xbc\t\n" +
 	"\x06Policy\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\"\n" +
@@ -1928,7 +2085,8 @@ const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\x06review\x18\x12 \x03(\v2 .creditbank.policy.v1.ReviewRuleR\x06review\x12>\n" +
 	"\bvalidity\x18\x13 \x03(\v2\".creditbank.policy.v1.ValidityRuleR\bvalidity\x12E\n" +
 	"\frequirements\x18\x14 \x03(\v2!.creditbank.policy.v1.RequirementR\frequirements\x128\n" +
-	"\x06points\x18\x15 \x03(\v2 .creditbank.policy.v1.PointsRuleR\x06points\x124\n" +
+	"\x06points\x18\x15 \x03(\v2 .creditbank.policy.v1.PointsRuleR\x06points\x12>\n" +
+	"\bworkflow\x18\x16 \x03(\v2\".creditbank.policy.v1.WorkflowRuleR\bworkflow\x124\n" +
 	"\x05rates\x18\x17 \x03(\v2\x1e.creditbank.policy.v1.RateRuleR\x05rates\"&\n" +
 	"\x04Text\x12\x0e\n" +
 	"\x02zh\x18\x01 \x01(\tR\x02zh\x12\x0e\n" +
@@ -2052,7 +2210,26 @@ const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\aminutes\x18\x02 \x01(\x03R\aminutes\x125\n" +
 	"\x16professional_numerator\x18\x03 \x01(\x05R\x15professionalNumerator\x129\n" +
 	"\x18professional_denominator\x18\x04 \x01(\x05R\x17professionalDenominator\x120\n" +
-	"\x05words\x18\x05 \x01(\v2\x1a.creditbank.policy.v1.TextR\x05wordsBPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1;policyv1b\x06proto3"
+	"\x05words\x18\x05 \x01(\v2\x1a.creditbank.policy.v1.TextR\x05words\"\x8a\x03\n" +
+	"\fWorkflowRule\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\bmax_risk\x18\x02 \x01(\x05R\amaxRisk\x12\x16\n" +
+	"\x06causes\x18\x03 \x03(\tR\x06causes\x12#\n" +
+	"\rsecond_review\x18\x04 \x01(\bR\fsecondReview\x12%\n" +
+	"\x0esecond_refusal\x18\x05 \x01(\bR\rsecondRefusal\x12\x1f\n" +
+	"\vnotice_days\x18\x06 \x01(\x05R\n" +
+	"noticeDays\x12\x14\n" +
+	"\x05batch\x18\a \x01(\bR\x05batch\x12\x1f\n" +
+	"\vreturn_days\x18\b \x01(\x05R\n" +
+	"returnDays\x12\x1f\n" +
+	"\vappeal_days\x18\t \x01(\x05R\n" +
+	"appealDays\x12\x1f\n" +
+	"\vreview_days\x18\n" +
+	" \x01(\x05R\n" +
+	"reviewDays\x12\x1f\n" +
+	"\vlease_hours\x18\v \x01(\x05R\n" +
+	"leaseHours\x120\n" +
+	"\x05words\x18\f \x01(\v2\x1a.creditbank.policy.v1.TextR\x05wordsBPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1;policyv1b\x06proto3"
 
 var (
 	file_creditbank_policy_v1_policy_proto_rawDescOnce sync.Once
@@ -2067,7 +2244,7 @@ func file_creditbank_policy_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_creditbank_policy_v1_policy_proto_goTypes = []any{
 	(DuplicateRule_Keep)(0),     // 0: creditbank.policy.v1.DuplicateRule.Keep
 	(CapRule_Period)(0),         // 1: creditbank.policy.v1.CapRule.Period
@@ -2092,6 +2269,7 @@ var file_creditbank_policy_v1_policy_proto_goTypes = []any{
 	(*PointsRule)(nil),          // 20: creditbank.policy.v1.PointsRule
 	(*AgeFactor)(nil),           // 21: creditbank.policy.v1.AgeFactor
 	(*Requirement)(nil),         // 22: creditbank.policy.v1.Requirement
+	(*WorkflowRule)(nil),        // 23: creditbank.policy.v1.WorkflowRule
 }
 var file_creditbank_policy_v1_policy_proto_depIdxs = []int32{
 	8,  // 0: creditbank.policy.v1.Policy.title:type_name -> creditbank.policy.v1.Text
@@ -2107,34 +2285,36 @@ var file_creditbank_policy_v1_policy_proto_depIdxs = []int32{
 	19, // 10: creditbank.policy.v1.Policy.validity:type_name -> creditbank.policy.v1.ValidityRule
 	22, // 11: creditbank.policy.v1.Policy.requirements:type_name -> creditbank.policy.v1.Requirement
 	20, // 12: creditbank.policy.v1.Policy.points:type_name -> creditbank.policy.v1.PointsRule
-	18, // 13: creditbank.policy.v1.Policy.rates:type_name -> creditbank.policy.v1.RateRule
-	8,  // 14: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
-	8,  // 15: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 16: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
-	0,  // 17: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
-	8,  // 18: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 19: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 20: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
-	1,  // 21: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
-	2,  // 22: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
-	8,  // 23: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
-	4,  // 24: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
-	3,  // 25: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
-	8,  // 26: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 27: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
-	5,  // 28: creditbank.policy.v1.RateRule.scope:type_name -> creditbank.policy.v1.RateRule.Scope
-	8,  // 29: creditbank.policy.v1.RateRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 30: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
-	21, // 31: creditbank.policy.v1.PointsRule.age_factor:type_name -> creditbank.policy.v1.AgeFactor
-	6,  // 32: creditbank.policy.v1.PointsRule.lapse:type_name -> creditbank.policy.v1.PointsRule.Lapse
-	8,  // 33: creditbank.policy.v1.PointsRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 34: creditbank.policy.v1.AgeFactor.words:type_name -> creditbank.policy.v1.Text
-	8,  // 35: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	23, // 13: creditbank.policy.v1.Policy.workflow:type_name -> creditbank.policy.v1.WorkflowRule
+	18, // 14: creditbank.policy.v1.Policy.rates:type_name -> creditbank.policy.v1.RateRule
+	8,  // 15: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
+	8,  // 16: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 17: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
+	0,  // 18: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
+	8,  // 19: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 20: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 21: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
+	1,  // 22: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
+	2,  // 23: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
+	8,  // 24: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
+	4,  // 25: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
+	3,  // 26: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
+	8,  // 27: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 28: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
+	5,  // 29: creditbank.policy.v1.RateRule.scope:type_name -> creditbank.policy.v1.RateRule.Scope
+	8,  // 30: creditbank.policy.v1.RateRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 31: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
+	21, // 32: creditbank.policy.v1.PointsRule.age_factor:type_name -> creditbank.policy.v1.AgeFactor
+	6,  // 33: creditbank.policy.v1.PointsRule.lapse:type_name -> creditbank.policy.v1.PointsRule.Lapse
+	8,  // 34: creditbank.policy.v1.PointsRule.words:type_name -> creditbank.policy.v1.Text
+	8,  // 35: creditbank.policy.v1.AgeFactor.words:type_name -> creditbank.policy.v1.Text
+	8,  // 36: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
+	8,  // 37: creditbank.policy.v1.WorkflowRule.words:type_name -> creditbank.policy.v1.Text
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_policy_v1_policy_proto_init() }
@@ -2148,7 +2328,7 @@ func file_creditbank_policy_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_policy_v1_policy_proto_rawDesc), len(file_creditbank_policy_v1_policy_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

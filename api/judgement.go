@@ -1,0 +1,155 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// judgement works out what the step of a case changes for its account.
+type judgement struct {
+	bank      *Bank
+	tx        *ledger.Tx
+	directory *directory
+	sealer    *vault.Sealer
+	id        unit.AccountID
+	account   *ledgerv1.AccountRow
+	ref       *ledgerv1.CompletionRef
+
+	item        *ledgerv1.CompletionItem
+	outcome     ledgerv1.Outcome
+	effects     *ledgerv1.Effects
+	reasons     []policy.Reason
+	shaken      []doubt
+	unrecovered int64
+	// recorded is the entry of the completion.
+	recorded *ledgerv1.CompletionRecorded
+}
+
+// judging reads what a judgement is about. What is overdue on the account has been settled.
+func (b *Bank) judging(tx *ledger.Tx, d *directory, sealer *vault.Sealer, row *ledgerv1.CaseRow) (*judgement, error) {
+	j := &judgement{bank: b, tx: tx, directory: d, sealer: sealer, id: unit.AccountID(row.GetAccount()), ref: row.GetCompletion()}
+	var err error
+	if j.account, err = tx.Account(j.id); err != nil {
+		return nil, err
+	}
+	if j.item, err = completionItem(tx, j.id, j.ref); err != nil {
+		return nil, err
+	}
+	e, err := tx.Entry(j.ref.GetIndex())
+	if err != nil {
+		return nil, err
+	}
+	j.recorded = e.GetCompletionRecorded()
+	return j, nil
+}
+
+// counted says whether the completion counts something already.
+func (j *judgement) counted() bool {
+	return j.item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED || j.item.GetOutcome() == ledgerv1.Outcome_OUTCOME_NO_CREDIT
+}
+
+// judge works out outcome and effects of a verdict. What the completion contributed so far stays when it is approved as
+// it is, and is taken back otherwise.
+func (j *judgement) judge(ctx context.Context, verdict Verdict) error {
+	switch {
+	case verdict == VerdictApprove && j.counted():
+		j.outcome, j.effects = j.item.GetOutcome(), &ledgerv1.Effects{}
+		return nil
+	case verdict == VerdictReject:
+		return j.takeBack(ledgerv1.Outcome_OUTCOME_REFUSED)
+	case j.counted():
+		return j.keepHours()
+	default:
+		return j.judgeAgain(ctx, verdict)
+	}
+}
+
+func (j *judgement) takeBack(outcome ledgerv1.Outcome) error {
+	var err error
+	if j.effects, j.unrecovered, err = reversal(j.tx, j.id, j.account, j.item); err != nil {
+		return err
+	}
+	j.outcome = outcome
+	j.shaken, err = shakenBy(j.tx, j.id, j.item, j.effects)
+	return err
+}
+
+// keepHours takes the credits of a completion back and leaves its hours, and the points that they give.
+func (j *judgement) keepHours() error {
+	if err := j.takeBack(ledgerv1.Outcome_OUTCOME_NO_CREDIT); err != nil {
+		return err
+	}
+	j.effects.Hours, j.effects.Days, j.effects.SessionsRemoved, j.effects.Points = nil, nil, nil, nil
+	return nil
+}
+
+// reopen has the completion wait again, as it did before it was decided: nothing of it counts, but its time is taken.
+func (j *judgement) reopen(ctx context.Context) error {
+	if err := j.takeBack(ledgerv1.Outcome_OUTCOME_IN_REVIEW); err != nil {
+		return err
+	}
+	if len(j.effects.GetSessionsRemoved()) > 0 {
+		j.effects.SessionsRemoved = nil
+		return nil
+	}
+	judged, _, err := j.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	j.effects.Sessions = sessionsProto(judged.Sessions())
+	return nil
+}
+
+// prepare has the policy that judged first read the completion once more.
+func (j *judgement) prepare(ctx context.Context) (*policy.Prepared, *course, error) {
+	recorded := j.recorded
+	opened := new(ledgerv1.SealedCompletion)
+	err := unseal(j.sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened)
+	if err != nil {
+		return nil, nil, err
+	}
+	posted := timeOf(opened.GetPostedAt())
+	s := readStatement(opened.GetStatement(), [32]byte{}, posted)
+	c, p := j.directory.byIndex[recorded.GetCourse()], j.directory.policyOf(recorded.GetPolicyHash())
+	if s.fault != nil || s.completion == nil || c == nil || p == nil {
+		return nil, nil, fmt.Errorf("%w: completion %d cannot be judged again", ledger.ErrDamaged, j.ref.GetIndex())
+	}
+	platform := j.directory.organizations[recorded.GetOrigin().GetOrganization()].GetFact()
+	fact := s.fact(c, unit.OrganizationID(platform.GetOrganization()), int(platform.GetTrustTier()), posted)
+	if p.AsksAge() {
+		if fact.Born, err = j.bank.vault.BirthDate(ctx, j.id); err != nil {
+			return nil, nil, err
+		}
+	}
+	return p.Prepare(fact), c, nil
+}
+
+// judgeAgain asks the policy that judged first, on the standing of this moment.
+func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
+	judged, c, err := j.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	standing := &standing{
+		tx: j.tx, directory: j.directory, sealer: j.sealer, id: j.id, account: j.account, course: c,
+		group: c.fact.GetEquivalenceGroup(), without: j.ref.GetIndex(),
+	}
+	var assessment policy.Assessment
+	if verdict == VerdictApprove {
+		assessment = judged.Approve(standing)
+	} else {
+		assessment = judged.HoursOnly(standing)
+	}
+	if standing.err != nil {
+		return standing.err
+	}
+	j.outcome, j.reasons = assessment.Outcome, assessment.Reasons
+	j.effects = new(ledgerv1.Effects)
+	return standing.effects(assessment, judged, j.ref.GetIndex(), j.effects)
+}

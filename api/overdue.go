@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"github.com/learning-credit-bank/creditbank/certify/review"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/store"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+// endCases appends the steps to which deadlines of an account's cases have led, the earliest first.
+func (b *Bank) endCases(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
+	now := tx.Now().UnixMicro()
+	due := slices.DeleteFunc(slices.Clone(account.GetDeadlines()), func(x *ledgerv1.CaseDeadline) bool { return x.GetTime() > now })
+	if len(due) == 0 || checkOpen(account) != nil {
+		return nil // an account that is frozen keeps what it has: its cases go on when it does
+	}
+	// The writer does not wait for whoever asked: the deadline has passed for everybody.
+	ctx := context.Background()
+	sealer, err := b.accountSealer(ctx, id)
+	if err != nil || sealer == nil {
+		return err
+	}
+	slices.SortStableFunc(due, func(x, y *ledgerv1.CaseDeadline) int { return int(min(max(x.GetTime()-y.GetTime(), -1), 1)) })
+	for _, x := range due {
+		row, err := tx.Case(x.GetCase())
+		if err != nil {
+			return err
+		}
+		j, err := b.judging(tx, d, sealer, row)
+		if err != nil {
+			return err
+		}
+		rule, c, err := j.subject(row)
+		if err != nil {
+			return err
+		}
+		following, err := review.Decide(rule, c, review.Caller{Role: review.Bank}, review.Expire, tx.Now())
+		if err != nil {
+			return err
+		}
+		if err := j.work(ctx, review.Expire, following); err != nil {
+			return err
+		}
+		sealed := &ledgerv1.SealedDecision{Reasons: reasonsProto(j.reasons)}
+		if following.Awards() {
+			// What the officers said is why it counts now.
+			if err := j.lastWord(row, sealed); err != nil {
+				return err
+			}
+		}
+		if _, err := j.append(x.GetCase(), nil, nil, following, sealed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastWord adds what the last officer said who judged the case.
+func (j *judgement) lastWord(row *ledgerv1.CaseRow, sealed *ledgerv1.SealedDecision) error {
+	for _, index := range slices.Backward(row.GetSteps()) {
+		e, err := j.tx.Entry(index)
+		if err != nil {
+			return err
+		}
+		step := e.GetCaseStepTaken()
+		said := step.GetStep() == ledgerv1.CaseStep_CASE_STEP_PUBLISHED || step.GetStep() == ledgerv1.CaseStep_CASE_STEP_OBJECTION_DISMISSED
+		if !said {
+			continue
+		}
+		opened := new(ledgerv1.SealedDecision)
+		err = unseal(j.sealer, "CaseStepTaken", j.recorded.GetOrigin().GetStatementId(), step.GetSealed(), opened)
+		sealed.ReasonCode, sealed.Note = opened.GetReasonCode(), opened.GetNote()
+		return err
+	}
+	return nil
+}
+
+// EndCases settles every account that has a case whose state has ended by now, and answers how many entries that took.
+// Accounts that are used are settled then; this is for the others, and for a bank that was away. It looks at nothing that is
+// not due.
+func (b *Bank) EndCases(ctx context.Context) (entries uint64, err error) {
+	view, err := b.ledger.View()
+	if err != nil {
+		return 0, err
+	}
+	defer view.Close()
+	ended := store.Prefix(book.CaseTimesPrefix(book.CaseEnds))
+	ended.End = book.CaseTimesUntil(book.CaseEnds, b.config.Now().UnixMicro()+1)
+	state := view.State(ctx)
+	var due []unit.AccountID
+	for row, err := range view.Scan(ctx, ended) {
+		if err != nil {
+			return entries, err
+		}
+		c, err := state.Case(binary.BigEndian.Uint64(row.Key[len(row.Key)-8:]))
+		if err != nil {
+			return entries, err
+		}
+		if id := unit.AccountID(c.GetAccount()); !slices.Contains(due, id) {
+			due = append(due, id)
+		}
+		if len(due) == sweptAtOnce {
+			n, err := b.settleAll(ctx, due)
+			if entries += n; err != nil {
+				return entries, err
+			}
+			due, state = due[:0], view.State(ctx)
+		}
+	}
+	n, err := b.settleAll(ctx, due)
+	return entries + n, err
+}

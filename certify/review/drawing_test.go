@@ -1,0 +1,66 @@
+package review_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/learning-credit-bank/creditbank/certify/review"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+const drawingFile = "WORKFLOW.md"
+
+// The drawing is made of the table: UPDATE_DRAWING=1 go test ./certify/review makes it anew.
+func TestDrawing(t *testing.T) {
+	t.Parallel()
+	want := drawing()
+	if os.Getenv("UPDATE_DRAWING") != "" {
+		if err := os.WriteFile(drawingFile, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(drawingFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the table says: UPDATE_DRAWING=1 go test ./certify/review makes it anew", drawingFile)
+	}
+}
+
+func word(s review.State) string { return strings.TrimPrefix(s.String(), "CASE_STATUS_") }
+
+// drawing is the table as Markdown: a picture that many viewers draw, and the table itself.
+func drawing() string {
+	var b strings.Builder
+	b.WriteString(`# The officers' workflow
+
+Made of the table in table.go by its test; do not edit. The picture leaves out taking and giving back a case, which an officer can
+do wherever it waits for one, and withdrawing it.
+
+` + "```mermaid\nstateDiagram-v2\n    [*] --> SUBMITTED\n")
+	for _, t := range review.Table() {
+		if t.Act == review.Take || t.Act == review.Release || t.Act == review.Withdraw {
+			continue
+		}
+		label := t.Act.String()
+		if w := t.When.String(); w != "" {
+			label += " (" + w + ")"
+		}
+		fmt.Fprintf(&b, "    %s --> %s: %s\n", word(t.From), word(t.To), label)
+	}
+	b.WriteString("```\n\nOf the lines with the same state and act, the first counts whose condition holds. An officer is one in whose subtree the provider\n" +
+		"is, who has judged the case at no other stage, and whom nobody came before in taking it; officers of the provider itself give\n" +
+		"a recommendation or a refusal in the first review, and nothing else, unless the policy is their organization's own.\n\n" +
+		"| state | act | who | when | then | written down |\n|---|---|---|---|---|---|\n")
+	for _, t := range review.Table() {
+		written := "CaseStepTaken " + strings.TrimPrefix(t.Step.String(), "CASE_STEP_")
+		if t.Step == ledgerv1.CaseStep_CASE_STEP_UNSPECIFIED {
+			written = "CreditsAwarded"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", word(t.From), t.Act, t.By, t.When, word(t.To), written)
+	}
+	return b.String()
+}
