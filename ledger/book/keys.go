@@ -25,10 +25,13 @@ const (
 	TableFeeds         byte = 0x0f
 	TableRequests      byte = 0x10
 	TableRejects       byte = 0x11
+	TableImports       byte = 0x12
 )
 
 // Derived says whether a table is made from the entries alone.
-func Derived(table byte) bool { return table >= TableStatements && table <= TableRequests }
+func Derived(table byte) bool {
+	return table >= TableStatements && table <= TableRequests || table == TableImports
+}
 
 // MetaKey names a row of the meta table.
 func MetaKey(name string) []byte { return append(append(make([]byte, 0, 16), TableMeta), name...) }
@@ -48,7 +51,8 @@ func TileKey(level uint8, index uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{TableTiles, level}, index)
 }
 
-// StatementKey finds the entry of a statement. The organization is named by the index of its registration.
+// StatementKey finds the entry of a statement. The organization is named by the index of its registration; records of
+// other systems lie under [SourceRecords].
 func StatementKey(organization uint64, id unit.StatementID) []byte {
 	return append(uintKey(TableStatements, organization), id[:]...)
 }
@@ -139,6 +143,9 @@ func RejectKey(organization uint64, slot uint32) []byte {
 
 // RejectCountKey is where the number of an organization's rejects so far lies.
 func RejectCountKey(organization uint64) []byte { return uintKey(TableRejects, organization) }
+
+// ImportKey is where an import of opening balances lies; index is the entry that proposed it.
+func ImportKey(index uint64) []byte { return uintKey(TableImports, index) }
 
 func uintKey(table byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 32), table), n)

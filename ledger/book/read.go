@@ -76,6 +76,11 @@ func (s *State) Case(index uint64) (*ledgerv1.CaseRow, error) {
 	return view[ledgerv1.CaseRow](s, CaseKey(index))
 }
 
+// Import answers an import of opening balances.
+func (s *State) Import(index uint64) (*ledgerv1.ImportRow, error) {
+	return view[ledgerv1.ImportRow](s, ImportKey(index))
+}
+
 // Request answers what a call led to, if it was made before.
 func (s *State) Request(caller, method string, requestID []byte) (*ledgerv1.RequestRow, error) {
 	return view[ledgerv1.RequestRow](s, RequestKey(caller, method, requestID))
@@ -184,6 +189,8 @@ func SameRow(table byte, a, b []byte) bool {
 		messages = func() proto.Message { return new(ledgerv1.CaseRow) }
 	case TableRequests:
 		messages = func() proto.Message { return new(ledgerv1.RequestRow) }
+	case TableImports:
+		messages = func() proto.Message { return new(ledgerv1.ImportRow) }
 	}
 	x, y := messages(), messages()
 	return x != nil && proto.Unmarshal(a, x) == nil && proto.Unmarshal(b, y) == nil && proto.Equal(x, y)

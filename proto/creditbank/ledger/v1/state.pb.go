@@ -25,6 +25,55 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ItemKind is what an item of the record is.
+type ItemKind int32
+
+const (
+	// A completion.
+	ItemKind_ITEM_KIND_UNSPECIFIED ItemKind = 0
+	// What was earned under another system.
+	ItemKind_ITEM_KIND_OPENING_BALANCE ItemKind = 1
+)
+
+// Enum value maps for ItemKind.
+var (
+	ItemKind_name = map[int32]string{
+		0: "ITEM_KIND_UNSPECIFIED",
+		1: "ITEM_KIND_OPENING_BALANCE",
+	}
+	ItemKind_value = map[string]int32{
+		"ITEM_KIND_UNSPECIFIED":     0,
+		"ITEM_KIND_OPENING_BALANCE": 1,
+	}
+)
+
+func (x ItemKind) Enum() *ItemKind {
+	p := new(ItemKind)
+	*p = x
+	return p
+}
+
+func (x ItemKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ItemKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_state_proto_enumTypes[0].Descriptor()
+}
+
+func (ItemKind) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_state_proto_enumTypes[0]
+}
+
+func (x ItemKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ItemKind.Descriptor instead.
+func (ItemKind) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{0}
+}
+
 // CaseStatus is where a case stands.
 type CaseStatus int32
 
@@ -70,11 +119,11 @@ func (x CaseStatus) String() string {
 }
 
 func (CaseStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_state_proto_enumTypes[0].Descriptor()
+	return file_creditbank_ledger_v1_state_proto_enumTypes[1].Descriptor()
 }
 
 func (CaseStatus) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_state_proto_enumTypes[0]
+	return &file_creditbank_ledger_v1_state_proto_enumTypes[1]
 }
 
 func (x CaseStatus) Number() protoreflect.EnumNumber {
@@ -83,7 +132,7 @@ func (x CaseStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CaseStatus.Descriptor instead.
 func (CaseStatus) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{0}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{1}
 }
 
 // TreeRow is the tree after the newest commit. It is no derived table: fsck compares it with the entries.
@@ -185,9 +234,11 @@ type AccountRow struct {
 	// Lots with pending credits, oldest first.
 	Pending []*LotRef `protobuf:"bytes,11,rep,name=pending,proto3" json:"pending,omitempty"`
 	// Lots with credits that expire one day and have not.
-	Expiring      []*LotRef `protobuf:"bytes,12,rep,name=expiring,proto3" json:"expiring,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Expiring []*LotRef `protobuf:"bytes,12,rep,name=expiring,proto3" json:"expiring,omitempty"`
+	// Number of opening balances on it.
+	OpeningBalances int64 `protobuf:"varint,19,opt,name=opening_balances,json=openingBalances,proto3" json:"opening_balances,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *AccountRow) Reset() {
@@ -302,6 +353,13 @@ func (x *AccountRow) GetExpiring() []*LotRef {
 		return x.Expiring
 	}
 	return nil
+}
+
+func (x *AccountRow) GetOpeningBalances() int64 {
+	if x != nil {
+		return x.OpeningBalances
+	}
+	return 0
 }
 
 // CategorySum adds up what a category has: minutes and milli-credits.
@@ -550,11 +608,11 @@ func (x *LotRef) GetExpiresDay() int32 {
 	return 0
 }
 
-// WeekRow is what an account has in one week: completions by the day on which they ended, sessions by the day on
-// which they began.
+// WeekRow is what an account has in one week: completions by the day on which they ended, opening balances by the day on
+// which they were earned, sessions by the day on which they began.
 type WeekRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The completions, by entry.
+	// The completions and opening balances, by entry.
 	Items []*CompletionItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	// The days, in no order.
 	Days          []*DayItem `protobuf:"bytes,2,rep,name=days,proto3" json:"days,omitempty"`
@@ -606,7 +664,8 @@ func (x *WeekRow) GetDays() []*DayItem {
 	return nil
 }
 
-// CompletionItem is a completion as it stands now.
+// CompletionItem is an item of the record as it stands now: a completion, or what its kind says. A CompletionRef leads to
+// any of them.
 type CompletionItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Entry that recorded it.
@@ -615,9 +674,9 @@ type CompletionItem struct {
 	ChangedIndex uint64 `protobuf:"varint,2,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
 	// When it was recorded, in microseconds since 1970.
 	Time int64 `protobuf:"varint,3,opt,name=time,proto3" json:"time,omitempty"`
-	// Organization that posted it: index of the entry that registered it.
+	// Organization that posted it: index of the entry that registered it. Of an opening balance, the one of the import.
 	Organization uint64 `protobuf:"varint,4,opt,name=organization,proto3" json:"organization,omitempty"`
-	// Course: index of the entry that proposed it.
+	// Course: index of the entry that proposed it; 0: none, in an opening balance.
 	Course uint64 `protobuf:"varint,5,opt,name=course,proto3" json:"course,omitempty"`
 	// Category.
 	Category string `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
@@ -627,14 +686,18 @@ type CompletionItem struct {
 	Minutes int64 `protobuf:"varint,8,opt,name=minutes,proto3" json:"minutes,omitempty"`
 	// Its lots.
 	Lots []*LotState `protobuf:"bytes,9,rep,name=lots,proto3" json:"lots,omitempty"`
-	// Last day of the learning.
+	// Last day of the learning; of an opening balance, the day on which it was earned.
 	EndDay int32 `protobuf:"varint,10,opt,name=end_day,json=endDay,proto3" json:"end_day,omitempty"`
 	// Open case on it: index of the entry that opened it, plus one; 0: none.
 	CasePlusOne uint64 `protobuf:"varint,11,opt,name=case_plus_one,json=casePlusOne,proto3" json:"case_plus_one,omitempty"`
 	// Entry of the newest decision of an officer on it, plus one; 0: none.
 	DecidedPlusOne uint64 `protobuf:"varint,12,opt,name=decided_plus_one,json=decidedPlusOne,proto3" json:"decided_plus_one,omitempty"`
 	// Entries after the one that recorded it whose effects changed it: their sum is what it contributes to the account.
-	EffectsIn     []uint64 `protobuf:"varint,13,rep,packed,name=effects_in,json=effectsIn,proto3" json:"effects_in,omitempty"`
+	EffectsIn []uint64 `protobuf:"varint,13,rep,packed,name=effects_in,json=effectsIn,proto3" json:"effects_in,omitempty"`
+	// What it is.
+	Kind ItemKind `protobuf:"varint,14,opt,name=kind,proto3,enum=creditbank.ledger.v1.ItemKind" json:"kind,omitempty"`
+	// System that an opening balance comes from.
+	Source        string `protobuf:"bytes,15,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -758,6 +821,20 @@ func (x *CompletionItem) GetEffectsIn() []uint64 {
 		return x.EffectsIn
 	}
 	return nil
+}
+
+func (x *CompletionItem) GetKind() ItemKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ItemKind_ITEM_KIND_UNSPECIFIED
+}
+
+func (x *CompletionItem) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
 }
 
 // LotState is a lot as it stands now: what was issued is the sum of the amounts, in milli-credits.
@@ -1489,6 +1566,88 @@ func (x *CaseRow) GetOfficer() string {
 	return ""
 }
 
+// ImportRow is an import of opening balances as it stands now.
+type ImportRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was proposed, in microseconds since 1970.
+	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was proposed, without the request and the roots.
+	Fact *OpeningBalancesProposed `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Index of the entry that confirmed it, plus one; 0: not confirmed.
+	ConfirmedPlusOne uint64 `protobuf:"varint,3,opt,name=confirmed_plus_one,json=confirmedPlusOne,proto3" json:"confirmed_plus_one,omitempty"`
+	// When it was confirmed.
+	ConfirmedTime int64 `protobuf:"varint,4,opt,name=confirmed_time,json=confirmedTime,proto3" json:"confirmed_time,omitempty"`
+	// Officer who confirmed it.
+	ConfirmedBy   string `protobuf:"bytes,5,opt,name=confirmed_by,json=confirmedBy,proto3" json:"confirmed_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRow) Reset() {
+	*x = ImportRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRow) ProtoMessage() {}
+
+func (x *ImportRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRow.ProtoReflect.Descriptor instead.
+func (*ImportRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ImportRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ImportRow) GetFact() *OpeningBalancesProposed {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *ImportRow) GetConfirmedPlusOne() uint64 {
+	if x != nil {
+		return x.ConfirmedPlusOne
+	}
+	return 0
+}
+
+func (x *ImportRow) GetConfirmedTime() int64 {
+	if x != nil {
+		return x.ConfirmedTime
+	}
+	return 0
+}
+
+func (x *ImportRow) GetConfirmedBy() string {
+	if x != nil {
+		return x.ConfirmedBy
+	}
+	return ""
+}
+
 // RequestRow is the answer to a call that must not be done twice.
 type RequestRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1502,7 +1661,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1673,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1686,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -1565,7 +1724,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +1736,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +1749,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -1644,7 +1803,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\x12%\n" +
-	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\xdd\x04\n" +
+	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\x88\x05\n" +
 	"\n" +
 	"AccountRow\x12!\n" +
 	"\fopened_index\x18\x01 \x01(\x04R\vopenedIndex\x12\x1f\n" +
@@ -1662,7 +1821,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x06groups\x18\n" +
 	" \x03(\v2!.creditbank.ledger.v1.GroupChangeR\x06groups\x126\n" +
 	"\apending\x18\v \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\apending\x128\n" +
-	"\bexpiring\x18\f \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\bexpiring\"\x87\x02\n" +
+	"\bexpiring\x18\f \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\bexpiring\x12)\n" +
+	"\x10opening_balances\x18\x13 \x01(\x03R\x0fopeningBalances\"\x87\x02\n" +
 	"\vCategorySum\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x18\n" +
 	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12\x18\n" +
@@ -1686,7 +1846,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"expiresDay\"x\n" +
 	"\aWeekRow\x12:\n" +
 	"\x05items\x18\x01 \x03(\v2$.creditbank.ledger.v1.CompletionItemR\x05items\x121\n" +
-	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xc4\x03\n" +
+	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\x90\x04\n" +
 	"\x0eCompletionItem\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12#\n" +
 	"\rchanged_index\x18\x02 \x01(\x04R\fchangedIndex\x12\x12\n" +
@@ -1702,7 +1862,9 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\rcase_plus_one\x18\v \x01(\x04R\vcasePlusOne\x12(\n" +
 	"\x10decided_plus_one\x18\f \x01(\x04R\x0edecidedPlusOne\x12\x1d\n" +
 	"\n" +
-	"effects_in\x18\r \x03(\x04R\teffectsIn\"\x89\x02\n" +
+	"effects_in\x18\r \x03(\x04R\teffectsIn\x122\n" +
+	"\x04kind\x18\x0e \x01(\x0e2\x1e.creditbank.ledger.v1.ItemKindR\x04kind\x12\x16\n" +
+	"\x06source\x18\x0f \x01(\tR\x06source\"\x89\x02\n" +
 	"\bLotState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x18\n" +
@@ -1762,7 +1924,13 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04time\x18\x06 \x01(\x03R\x04time\x12(\n" +
 	"\x10decided_plus_one\x18\a \x01(\x04R\x0edecidedPlusOne\x12!\n" +
 	"\fdecided_time\x18\b \x01(\x03R\vdecidedTime\x12\x18\n" +
-	"\aofficer\x18\t \x01(\tR\aofficer\"6\n" +
+	"\aofficer\x18\t \x01(\tR\aofficer\"\xda\x01\n" +
+	"\tImportRow\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12A\n" +
+	"\x04fact\x18\x02 \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedR\x04fact\x12,\n" +
+	"\x12confirmed_plus_one\x18\x03 \x01(\x04R\x10confirmedPlusOne\x12%\n" +
+	"\x0econfirmed_time\x18\x04 \x01(\x03R\rconfirmedTime\x12!\n" +
+	"\fconfirmed_by\x18\x05 \x01(\tR\vconfirmedBy\"6\n" +
 	"\n" +
 	"RequestRow\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +
@@ -1773,7 +1941,10 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x0estatement_hash\x18\x03 \x01(\fR\rstatementHash\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x05 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage*\x8e\x01\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage*D\n" +
+	"\bItemKind\x12\x19\n" +
+	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19ITEM_KIND_OPENING_BALANCE\x10\x01*\x8e\x01\n" +
 	"\n" +
 	"CaseStatus\x12\x1b\n" +
 	"\x17CASE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -1794,71 +1965,76 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_state_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
-	(CaseStatus)(0),                // 0: creditbank.ledger.v1.CaseStatus
-	(*TreeRow)(nil),                // 1: creditbank.ledger.v1.TreeRow
-	(*AccountRow)(nil),             // 2: creditbank.ledger.v1.AccountRow
-	(*CategorySum)(nil),            // 3: creditbank.ledger.v1.CategorySum
-	(*CourseRemainder)(nil),        // 4: creditbank.ledger.v1.CourseRemainder
-	(*LotRef)(nil),                 // 5: creditbank.ledger.v1.LotRef
-	(*WeekRow)(nil),                // 6: creditbank.ledger.v1.WeekRow
-	(*CompletionItem)(nil),         // 7: creditbank.ledger.v1.CompletionItem
-	(*LotState)(nil),               // 8: creditbank.ledger.v1.LotState
-	(*DayItem)(nil),                // 9: creditbank.ledger.v1.DayItem
-	(*DaySession)(nil),             // 10: creditbank.ledger.v1.DaySession
-	(*OrganizationRow)(nil),        // 11: creditbank.ledger.v1.OrganizationRow
-	(*KeyRow)(nil),                 // 12: creditbank.ledger.v1.KeyRow
-	(*OfficerRow)(nil),             // 13: creditbank.ledger.v1.OfficerRow
-	(*CourseRow)(nil),              // 14: creditbank.ledger.v1.CourseRow
-	(*PolicyRow)(nil),              // 15: creditbank.ledger.v1.PolicyRow
-	(*CaseRow)(nil),                // 16: creditbank.ledger.v1.CaseRow
-	(*RequestRow)(nil),             // 17: creditbank.ledger.v1.RequestRow
-	(*RejectRow)(nil),              // 18: creditbank.ledger.v1.RejectRow
-	(AccountStatus)(0),             // 19: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),            // 20: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),               // 21: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),            // 22: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),          // 23: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                   // 24: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),             // 25: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil), // 26: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),               // 27: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),       // 28: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),         // 29: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),            // 30: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),         // 31: creditbank.ledger.v1.PolicyProposed
+	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
+	(CaseStatus)(0),                 // 1: creditbank.ledger.v1.CaseStatus
+	(*TreeRow)(nil),                 // 2: creditbank.ledger.v1.TreeRow
+	(*AccountRow)(nil),              // 3: creditbank.ledger.v1.AccountRow
+	(*CategorySum)(nil),             // 4: creditbank.ledger.v1.CategorySum
+	(*CourseRemainder)(nil),         // 5: creditbank.ledger.v1.CourseRemainder
+	(*LotRef)(nil),                  // 6: creditbank.ledger.v1.LotRef
+	(*WeekRow)(nil),                 // 7: creditbank.ledger.v1.WeekRow
+	(*CompletionItem)(nil),          // 8: creditbank.ledger.v1.CompletionItem
+	(*LotState)(nil),                // 9: creditbank.ledger.v1.LotState
+	(*DayItem)(nil),                 // 10: creditbank.ledger.v1.DayItem
+	(*DaySession)(nil),              // 11: creditbank.ledger.v1.DaySession
+	(*OrganizationRow)(nil),         // 12: creditbank.ledger.v1.OrganizationRow
+	(*KeyRow)(nil),                  // 13: creditbank.ledger.v1.KeyRow
+	(*OfficerRow)(nil),              // 14: creditbank.ledger.v1.OfficerRow
+	(*CourseRow)(nil),               // 15: creditbank.ledger.v1.CourseRow
+	(*PolicyRow)(nil),               // 16: creditbank.ledger.v1.PolicyRow
+	(*CaseRow)(nil),                 // 17: creditbank.ledger.v1.CaseRow
+	(*ImportRow)(nil),               // 18: creditbank.ledger.v1.ImportRow
+	(*RequestRow)(nil),              // 19: creditbank.ledger.v1.RequestRow
+	(*RejectRow)(nil),               // 20: creditbank.ledger.v1.RejectRow
+	(AccountStatus)(0),              // 21: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 22: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 23: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 24: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),           // 25: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 26: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 27: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 28: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                // 29: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 30: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 31: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 32: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 33: creditbank.ledger.v1.PolicyProposed
+	(*OpeningBalancesProposed)(nil), // 34: creditbank.ledger.v1.OpeningBalancesProposed
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	19, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
-	3,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	20, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	21, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
-	4,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	22, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
-	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
-	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	23, // 8: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,  // 9: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
-	9,  // 10: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	24, // 11: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
-	8,  // 12: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
-	10, // 13: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	25, // 14: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	26, // 15: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	27, // 16: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	28, // 17: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	29, // 18: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	30, // 19: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	31, // 20: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	0,  // 21: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	23, // 22: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	21, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	4,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
+	22, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	23, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	5,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
+	24, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	6,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
+	6,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
+	25, // 8: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	8,  // 9: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
+	10, // 10: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
+	26, // 11: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	9,  // 12: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
+	0,  // 13: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
+	11, // 14: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
+	27, // 15: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	28, // 16: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	29, // 17: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	30, // 18: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	31, // 19: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	32, // 20: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	33, // 21: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	1,  // 22: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	25, // 23: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	34, // 24: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -1872,8 +2048,8 @@ func file_creditbank_ledger_v1_state_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   18,
+			NumEnums:      2,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
