@@ -263,7 +263,9 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 			sum.Minutes += e.Decision.Minutes
 			sum.Available += e.Decision.Available
 			sum.Pending += e.Decision.Pending
-			checkChain(b.t, e.Decision)
+			if e.Opening == nil { // no policy judged it
+				checkChain(b.t, e.Decision)
+			}
 		}
 		if page.Token = next; next == "" {
 			break

@@ -68,7 +68,7 @@ type Portfolio struct {
 	LogSize      uint64
 }
 
-// PortfolioEntry is one completion on the record.
+// PortfolioEntry is one item of the record: a completion, or an opening balance.
 type PortfolioEntry struct {
 	Index         uint64
 	Course, Title string
@@ -80,6 +80,20 @@ type PortfolioEntry struct {
 	Decision      *Decision
 	// ReasonCode and Note are an officer's, where one decided.
 	ReasonCode, Note string
+	// Opening is where it comes from, where it is an opening balance; nil: it is a completion. It has no course and no
+	// platform then, and EndDate is the day on which it was earned.
+	Opening *OpeningBalance
+}
+
+// OpeningBalance is what was earned under another system.
+type OpeningBalance struct {
+	// Source is the system.
+	Source string
+	// Record is the name of its record there, Title what it was for. These and what follows are there only where reasons are.
+	Record, Title string
+	// Import is the entry that proposed it, and who answers for it.
+	Import                  uint64
+	ProposedBy, ConfirmedBy string
 }
 
 // GetPortfolio answers the totals of an account and its newest entries, up to limit.
@@ -103,7 +117,7 @@ func (b *Bank) GetPortfolio(ctx context.Context, caller access.Caller, id unit.A
 	if err != nil {
 		return nil, err
 	}
-	p := &Portfolio{Account: id, EntryCount: account.GetCompletions(), LogSize: view.Size()}
+	p := &Portfolio{Account: id, EntryCount: account.GetCompletions() + account.GetOpeningBalances(), LogSize: view.Size()}
 	current := d.policyFor(account.GetHome(), b.config.Now())
 	p.categories(account, current)
 	p.requirements(account, current)
@@ -281,6 +295,10 @@ func (r entryReader) entry(item *ledgerv1.CompletionItem) PortfolioEntry {
 		Index: item.GetIndex(), Platform: r.directory.numbers[item.GetOrganization()], EndDate: dayString(item.GetEndDay()),
 		Recorded: timeOf(item.GetTime()), Decision: standingDecision(item, nil),
 	}
+	if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE {
+		entry.Platform, entry.Opening = "", &OpeningBalance{Source: item.GetSource()}
+		return entry
+	}
 	if c := r.directory.byIndex[item.GetCourse()]; c != nil {
 		entry.Course, entry.Title, entry.Provider = c.fact.GetCode(), c.fact.GetTitle(), c.fact.GetProvider()
 		entry.ProviderName = r.directory.organizations[entry.Provider].GetFact().GetName()
@@ -303,10 +321,39 @@ func (r entryReader) explainAll(ctx context.Context, items []*ledgerv1.Completio
 		if err != nil {
 			return err
 		}
-		if err := r.explain(ctx, item, e.GetCompletionRecorded(), &entries[i]); err != nil {
+		if opening := e.GetOpeningBalanceRecorded(); opening != nil {
+			err = r.explainOpening(ctx, opening, entries[i].Opening)
+		} else {
+			err = r.explain(ctx, item, e.GetCompletionRecorded(), &entries[i])
+		}
+		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// explainOpening adds what lies in the entry of an opening balance: who answers for it, and under the seal of the account its
+// record.
+func (r entryReader) explainOpening(ctx context.Context, recorded *ledgerv1.OpeningBalanceRecorded, opening *OpeningBalance) error {
+	opening.Import = recorded.GetOrigin().GetImport()
+	row, err := r.view.State(ctx).Import(opening.Import)
+	if err != nil {
+		return err
+	}
+	opening.ProposedBy, opening.ConfirmedBy = row.GetFact().GetActor().GetOfficer(), row.GetConfirmedBy()
+	sealer, err := r.bank.accountSealer(ctx, unit.AccountID(recorded.GetAccount()))
+	if err != nil || sealer == nil {
+		return err
+	}
+	sealed, said := new(ledgerv1.SealedOpeningBalance), new(ledgerv1.OpeningBalanceRow)
+	if err := unseal(sealer, "OpeningBalanceRecorded", recorded.GetOrigin().GetSourceId(), recorded.GetSealed(), sealed); err != nil {
+		return err
+	}
+	if err := said.UnmarshalVT(sealed.GetRow()); err != nil {
+		return fmt.Errorf("%w: the row of an opening balance: %v", ledger.ErrDamaged, err)
+	}
+	opening.Record, opening.Title = said.GetSourceRecord(), said.GetTitle()
 	return nil
 }
 

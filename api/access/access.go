@@ -97,6 +97,11 @@ const (
 	RevokeKey            Action = "RevokeKey"
 	AppointOfficer       Action = "AppointOfficer"
 	RemoveOfficer        Action = "RemoveOfficer"
+
+	ProposeOpeningBalances Action = "ProposeOpeningBalances"
+	ConfirmOpeningBalances Action = "ConfirmOpeningBalances"
+	RecordOpeningBalances  Action = "RecordOpeningBalances"
+	ReadImports            Action = "ReadImports"
 )
 
 // rule says who may do something. What is not said is not permitted.
@@ -134,6 +139,8 @@ func ruleFor(action Action) rule {
 	case ReadPortfolio:
 		return rule{holder: true, offices: offices(certification)}
 	case ReadCases, DecideCase, DecideCourse, ProposePolicy, PublishPolicy:
+		return rule{offices: offices(certification)}
+	case ProposeOpeningBalances, ConfirmOpeningBalances, RecordOpeningBalances, ReadImports:
 		return rule{offices: offices(certification)}
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}

@@ -98,6 +98,7 @@ func portfolioEntriesProto(entries []api.PortfolioEntry, view creditbankv1.View)
 		v.EntryIndex, v.Course, v.CourseTitle, v.Provider, v.ProviderName = e.Index, e.Course, e.Title, e.Provider, e.ProviderName
 		v.Platform, v.EndDate, v.RecordTime = e.Platform, e.EndDate, timestamp(e.Recorded)
 		v.Assessment, v.DecisionReasonCode, v.DecisionNote = assessmentProto(e.Decision, view), e.ReasonCode, e.Note
+		v.OpeningBalance = openingBalanceProto(e.Opening)
 		all[i] = v
 	}
 	return all
