@@ -471,3 +471,28 @@ func TestOpeningParts(t *testing.T) {
 	}
 	b.has(account, 1007, 1007, 0, 0)
 }
+
+// Whatever bytes are sent: a row that is taken is within its limits and names its learner in one way.
+func FuzzOpeningRow(f *testing.F) {
+	number := nobody(f)
+	for _, row := range []*ledgerv1.OpeningBalanceRow{apitest.OpeningRow(number, "1"), apitest.OpeningReversal(number, "1")} {
+		raw, err := proto.Marshal(row)
+		must(f, err)
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		row, fault := api.CheckOpeningRow(raw, apitest.Start())
+		if fault != nil {
+			if fault.Kind != api.Invalid || fault.Message == "" {
+				t.Errorf("%+v", fault)
+			}
+			return
+		}
+		record := row.GetAction() == ledgerv1.RowAction_ROW_ACTION_RECORD
+		if (row.GetAccountNumber() == "") == (row.GetDocumentNumber() == "") || row.GetSourceRecord() == "" ||
+			row.GetMinutes() < 0 || row.GetMinutes() > 1_000_000 || row.GetMilliCredits() < 0 || row.GetMilliCredits() > 10_000_000 ||
+			record != (row.GetMinutes()+row.GetMilliCredits() > 0) || record != (row.GetEarnedOn() != "") {
+			t.Errorf("%v", row)
+		}
+	})
+}
