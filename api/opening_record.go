@@ -164,13 +164,10 @@ func (r *openingRecording) findAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(findersAtOnce)
 	for i, b := range r.part.Rows {
-		group.Go(func() error {
-			r.rows[i] = readOpeningRow(b, r.bank.config.Now())
-			if r.rows[i].fault != nil {
-				return nil
-			}
-			return r.rows[i].find(ctx, r.bank, r.caller, r.source)
-		})
+		row := readOpeningRow(b, r.bank.config.Now())
+		if r.rows[i] = row; row.fault == nil {
+			group.Go(func() error { return row.find(ctx, r.bank, r.caller, r.source) })
+		}
 	}
 	return group.Wait()
 }

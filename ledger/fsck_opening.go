@@ -67,8 +67,8 @@ func recordedRow(r *ledgerv1.OpeningBalanceRecorded) *ledgerv1.OpeningBalanceRow
 
 func dateOf(day int32) string { return time.Unix(int64(day)*86_400, 0).UTC().Format(time.DateOnly) }
 
-// checkRow checks that a row lies within its import, and that what is sealed is that row.
-func (f *fsck) checkRow(e *ledgerv1.Entry, origin *ledgerv1.ImportOrigin, account, sealed []byte, clear *ledgerv1.OpeningBalanceRow) error {
+// checkRow checks that a row lies within its import, and that what is sealed is the row that the entry shows.
+func (f *fsck) checkRow(e *ledgerv1.Entry, origin *ledgerv1.ImportOrigin, account, sealed []byte, shown *ledgerv1.OpeningBalanceRow) error {
 	proposed, err := f.state.Import(origin.GetImport())
 	if err != nil || proposed == nil {
 		return err // applying it says that there is none
@@ -99,7 +99,7 @@ func (f *fsck) checkRow(e *ledgerv1.Entry, origin *ledgerv1.ImportOrigin, accoun
 		Action: row.GetAction(), Category: row.GetCategory(), Minutes: row.GetMinutes(), MilliCredits: row.GetMilliCredits(),
 		EarnedOn: row.GetEarnedOn(), ExpiresOn: row.GetExpiresOn(),
 	}
-	if !proto.Equal(said, clear) {
+	if !proto.Equal(said, shown) {
 		return f.at(e.GetIndex(), "sealed", "it is another row than the entry says")
 	}
 	return nil

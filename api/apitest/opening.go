@@ -32,40 +32,30 @@ func OpeningReversal(account unit.AccountNumber, record string) *ledgerv1.Openin
 	}
 }
 
-// RowBytes are rows as they are sent.
-func (b *Bank) RowBytes(rows ...*ledgerv1.OpeningBalanceRow) [][]byte {
-	b.tb.Helper()
-	all := make([][]byte, len(rows))
-	for i, row := range rows {
-		raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(row)
-		b.must(err)
-		all[i] = raw
-	}
-	return all
-}
-
-// OpeningImport describes an import of rows for the whole district.
-func (b *Bank) OpeningImport(rows ...*ledgerv1.OpeningBalanceRow) api.OpeningImport {
-	b.tb.Helper()
-	i := api.OpeningImport{Organization: Root, Source: OpeningSource, Rows: len(rows)}
+// Opening describes an import of rows for the whole district, and answers the rows as they are sent.
+func Opening(rows ...*ledgerv1.OpeningBalanceRow) (i api.OpeningImport, sent [][]byte, err error) {
+	i = api.OpeningImport{Organization: Root, Source: OpeningSource, Rows: len(rows)}
 	totals := make(map[string]api.CategoryAmount)
 	for _, row := range rows {
-		if row.GetAction() == ledgerv1.RowAction_ROW_ACTION_REVERSE {
+		raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(row)
+		if err != nil {
+			return i, nil, fmt.Errorf("apitest: row: %v", err)
+		}
+		sent = append(sent, raw)
+		switch {
+		case row.GetAction() == ledgerv1.RowAction_ROW_ACTION_REVERSE:
 			i.Reversals++
-			continue
-		}
-		if row.GetCategory() == "" {
-			continue // a row that is wrong
-		}
-		t := totals[row.GetCategory()]
-		totals[row.GetCategory()] = api.CategoryAmount{
-			Category: row.GetCategory(), Minutes: t.Minutes + row.GetMinutes(), MilliCredits: t.MilliCredits + row.GetMilliCredits(),
+		case row.GetCategory() != "": // others are wrong
+			t := totals[row.GetCategory()]
+			totals[row.GetCategory()] = api.CategoryAmount{
+				Category: row.GetCategory(), Minutes: t.Minutes + row.GetMinutes(), MilliCredits: t.MilliCredits + row.GetMilliCredits(),
+			}
 		}
 	}
 	for _, category := range slices.Sorted(maps.Keys(totals)) {
 		i.Totals = append(i.Totals, totals[category])
 	}
-	for part := range slices.Chunk(b.RowBytes(rows...), api.ImportPartRows) {
+	for part := range slices.Chunk(sent, api.ImportPartRows) {
 		hashes := make([]merkle.Hash, len(part))
 		for n, row := range part {
 			hashes[n] = merkle.LeafHash(row)
@@ -75,6 +65,22 @@ func (b *Bank) OpeningImport(rows ...*ledgerv1.OpeningBalanceRow) api.OpeningImp
 	}
 	hash := sha256.Sum256(fmt.Append(nil, i.PartRoots))
 	i.FileHash = hash[:]
+	return i, sent, nil
+}
+
+// RowBytes are rows as they are sent.
+func (b *Bank) RowBytes(rows ...*ledgerv1.OpeningBalanceRow) [][]byte {
+	b.tb.Helper()
+	_, sent, err := Opening(rows...)
+	b.must(err)
+	return sent
+}
+
+// OpeningImport describes an import of rows for the whole district.
+func (b *Bank) OpeningImport(rows ...*ledgerv1.OpeningBalanceRow) api.OpeningImport {
+	b.tb.Helper()
+	i, _, err := Opening(rows...)
+	b.must(err)
 	return i
 }
 

@@ -55,6 +55,8 @@ func (g *generator) next(w *world, m *model) (command, error) {
 		return g.directoryChange(), nil
 	case p < 92:
 		return g.sweep(), nil
+	case p < 95:
+		return g.takeOver(m), nil
 	default:
 		return g.look(m), nil
 	}
