@@ -124,7 +124,7 @@ func (b *Bank) GetPortfolio(ctx context.Context, caller access.Caller, id unit.A
 	if limit == 0 {
 		return p, nil
 	}
-	reader := entryReader{bank: b, view: view, directory: d}
+	reader := entryReader{bank: b, view: view, directory: d, imports: make(map[uint64]*ledgerv1.ImportRow)}
 	p.Entries, _, err = reader.page(ctx, id, entryPlace{}, limit, "", false)
 	return p, err
 }
@@ -205,7 +205,7 @@ func (b *Bank) ListPortfolioEntries(
 	if err != nil {
 		return nil, "", err
 	}
-	reader := entryReader{bank: b, view: view, directory: d}
+	reader := entryReader{bank: b, view: view, directory: d, imports: make(map[uint64]*ledgerv1.ImportRow)}
 	entries, more, err := reader.page(ctx, id, place, size, category, reasons)
 	if err != nil || more == nil {
 		return entries, "", err
@@ -230,6 +230,8 @@ type entryReader struct {
 	bank      *Bank
 	view      ledger.View
 	directory *directory
+	// imports are those that were read.
+	imports map[uint64]*ledgerv1.ImportRow
 }
 
 // page answers up to size entries after a place, and the place of the last one where there are more.
@@ -337,9 +339,13 @@ func (r entryReader) explainAll(ctx context.Context, items []*ledgerv1.Completio
 // record.
 func (r entryReader) explainOpening(ctx context.Context, recorded *ledgerv1.OpeningBalanceRecorded, opening *OpeningBalance) error {
 	opening.Import = recorded.GetOrigin().GetImport()
-	row, err := r.view.State(ctx).Import(opening.Import)
-	if err != nil {
-		return err
+	row, known := r.imports[opening.Import]
+	if !known {
+		var err error
+		if row, err = r.view.State(ctx).Import(opening.Import); err != nil {
+			return err
+		}
+		r.imports[opening.Import] = row
 	}
 	opening.ProposedBy, opening.ConfirmedBy = row.GetFact().GetActor().GetOfficer(), row.GetConfirmedBy()
 	sealer, err := r.bank.accountSealer(ctx, unit.AccountID(recorded.GetAccount()))

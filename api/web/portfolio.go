@@ -183,6 +183,8 @@ type recordView struct {
 	language
 
 	rules map[policyHash]rules
+	// usual are the rules that decided last: by them is said what no rule decided. They are zero where there are none.
+	usual rules
 }
 
 func (v recordView) record(
@@ -191,7 +193,8 @@ func (v recordView) record(
 	c := record{
 		First: first, Number: account.Number.Grouped(), Status: v.accountStatus(account.Status), LogSize: sum.LogSize,
 	}
-	hour := v.hour(entries)
+	v.usual = v.last(entries)
+	hour := v.usual.hour // how many minutes make a learning hour
 	c.Hour = int64(hour)
 	if next != "" {
 		c.Older = homePath + "?" + url.Values{pageParam: {next}}.Encode()
@@ -220,14 +223,14 @@ func cutYear(date string) (year, rest string, ok bool) {
 	return date[:digits], date[digits:], true
 }
 
-// hour is how many minutes make a learning hour, by the policy that decided last.
-func (v recordView) hour(entries []api.PortfolioEntry) unit.Minutes {
+// last are the rules that decided last.
+func (v recordView) last(entries []api.PortfolioEntry) rules {
 	for _, e := range entries {
 		if decided, ok := v.decidedUnder(e); ok {
-			return decided.hour
+			return decided
 		}
 	}
-	return 0
+	return rules{}
 }
 
 func (v recordView) decidedUnder(e api.PortfolioEntry) (rules, bool) {
@@ -359,6 +362,8 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 		zone = decided.zone
 		shown.Policy, shown.Version = v.text(decided.title), decided.version
 		shown.PolicyTag = v.foreign(shown.Policy)
+	} else if v.usual.zone != nil {
+		decided, zone = v.usual, v.usual.zone
 	}
 	shown.Recorded = v.date(e.Recorded.In(zone))
 	if shown.Nothing == "" {

@@ -185,8 +185,12 @@ func (t *taking) run(check bool, do func() error) (err error) {
 		}
 	}
 	done := t.read()
-	if done == nil && len(t.rows) > 0 {
+	switch {
+	case done != nil:
+	case len(t.rows) > 0:
 		done = do()
+	case t.as.Source != "":
+		done = fmt.Errorf("%s: there is no row in it that could be taken", t.file.File)
 	}
 	done = errors.Join(done, t.rejects.close())
 	if t.hash != nil {
