@@ -274,7 +274,9 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 			sum.Available += e.Decision.Available
 			sum.Pending += e.Decision.Pending
 			points += e.Decision.Points
-			checkChain(b.t, e.Decision)
+			if e.Opening == nil { // no policy judged it
+				checkChain(b.t, e.Decision)
+			}
 		}
 		if page.Token = next; next == "" {
 			break

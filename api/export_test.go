@@ -1,6 +1,17 @@
 package api
 
-import statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
+import (
+	"time"
+
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
+)
 
 // DecodeStatement is decodeStatement, for tests.
 func DecodeStatement(b []byte) (*statementv1.Statement, error) { return decodeStatement(b) }
+
+// CheckOpeningRow answers what is wrong with the bytes of a row of an import, nil if nothing, and what they say.
+func CheckOpeningRow(b []byte, now time.Time) (*ledgerv1.OpeningBalanceRow, *Error) {
+	r := readOpeningRow(b, now)
+	return r.OpeningBalanceRow, r.fault
+}

@@ -126,6 +126,13 @@ const (
 	ReasonDeadlinePassed      Reason = "DEADLINE_PASSED"
 	ReasonStepLimit           Reason = "STEP_LIMIT"
 	ReasonBatchNotAllowed     Reason = "BATCH_NOT_ALLOWED"
+	ReasonRowMalformed        Reason = "ROW_MALFORMED"
+	ReasonCredits             Reason = "CREDITS_INVALID"
+	ReasonUnknownRecord       Reason = "UNKNOWN_SOURCE_RECORD"
+	ReasonRecordConflict      Reason = "SOURCE_RECORD_CONFLICT"
+	ReasonImportNotConfirmed  Reason = "IMPORT_NOT_CONFIRMED"
+	ReasonImportConfirmed     Reason = "IMPORT_CONFIRMED"
+	ReasonImportMismatch      Reason = "IMPORT_MISMATCH"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.

@@ -211,6 +211,18 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 		account = fact.CreditsExpired.GetAccount()
 	case *ledgerv1.Entry_AccountOpened:
 		account = fact.AccountOpened.GetAccount()
+	case *ledgerv1.Entry_OpeningBalanceRecorded:
+		account = fact.OpeningBalanceRecorded.GetAccount()
+	case *ledgerv1.Entry_OpeningBalanceReversed:
+		account = fact.OpeningBalanceReversed.GetAccount()
+	case *ledgerv1.Entry_OpeningBalancesProposed:
+		// They hold hashes of what concerns many people: for the officers of the organization.
+		s.home = fact.OpeningBalancesProposed.GetOrganization()
+		return s, true, nil
+	case *ledgerv1.Entry_OpeningBalancesConfirmed:
+		row, err := view.State(ctx).Import(fact.OpeningBalancesConfirmed.GetImport())
+		s.home = row.GetFact().GetOrganization()
+		return s, true, err
 	default:
 		return s, false, nil
 	}

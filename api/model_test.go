@@ -23,6 +23,9 @@ type machine struct {
 	*bank
 	accounts []api.Account
 	posted   []sent
+	// taken are rows that were taken over and not back, n numbers them.
+	taken []*ledgerv1.OpeningBalanceRow
+	n     int
 }
 
 // sent is a completion on the ledger.
@@ -85,6 +88,26 @@ func (m *machine) again(t *rapid.T) {
 	s, size := rapid.SampledFrom(m.posted).Draw(t, "posted"), m.size()
 	if r := m.bank.post(s.platform, s.statement)[0]; r.Status != api.Replayed || r.Index != s.index || m.size() != size {
 		t.Fatalf("%+v, not entry %d; %d new entries", r, s.index, m.size()-size)
+	}
+}
+
+// takeOver takes something over, or back, or both once more.
+func (m *machine) takeOver(t *rapid.T) {
+	m.n++
+	row := apitest.OpeningRow(rapid.SampledFrom(m.accounts).Draw(t, "account").Number, fmt.Sprint("record ", m.n))
+	row.Minutes, row.MilliCredits = rapid.Int64Range(0, 1000).Draw(t, "minutes"), rapid.Int64Range(1, 50_000).Draw(t, "credits")
+	rows := []*ledgerv1.OpeningBalanceRow{row}
+	if len(m.taken) > 0 && rapid.Bool().Draw(t, "take back") {
+		i := rapid.IntRange(0, len(m.taken)-1).Draw(t, "taken")
+		rows = append(rows, apitest.OpeningReversal(unit.AccountNumber(m.taken[i].GetAccountNumber()), m.taken[i].GetSourceRecord()))
+		m.taken = slices.Delete(m.taken, i, i+1)
+	}
+	recorded(t, m.TakeOver(rows...))
+	m.taken = append(m.taken, row)
+	for _, r := range m.TakeOver(rows...) {
+		if r.Status != api.Replayed {
+			t.Fatalf("taken over twice: %+v", r)
+		}
 	}
 }
 
@@ -191,7 +214,9 @@ func (m *machine) check(t *rapid.T) {
 					t.Fatalf("it counts nothing, but %+v", d)
 				}
 			}
-			counted += d.Available
+			if e.Opening == nil { // what was earned elsewhere takes no room under the caps
+				counted += d.Available
+			}
 		}
 		for _, u := range row.GetUsage() {
 			if name, _, _ := strings.Cut(u.GetKey(), "/"); name == "provider-lifetime" {
@@ -228,7 +253,7 @@ func TestHistories(t *testing.T) {
 		m.accounts = []api.Account{m.Open(), m.Open()}
 		rt.Repeat(map[string]func(*rapid.T){
 			"post": m.post, "post more": m.post, "and more": m.post, "void": m.void, "again": m.again, "judge": m.judge, "wait": m.wait,
-			"walk": m.walk, "walk on": m.walk, "and on": m.walk,
+			"walk": m.walk, "walk on": m.walk, "and on": m.walk, "take over": m.takeOver,
 			"": m.check,
 		})
 		if t.Failed() {

@@ -87,7 +87,7 @@ type PointLapse struct {
 	Points   unit.Points
 }
 
-// PortfolioEntry is one completion on the record.
+// PortfolioEntry is one item of the record: a completion, or an opening balance.
 type PortfolioEntry struct {
 	Index         uint64
 	Course, Title string
@@ -101,6 +101,20 @@ type PortfolioEntry struct {
 	ReasonCode, Note string
 	// Case is the newest case on it, as its learner sees it; nil where there was none, and where no reasons were asked for.
 	Case *CaseProgress
+	// Opening is where it comes from, where it is an opening balance; nil: it is a completion. It has no course and no
+	// platform then, and EndDate is the day on which it was earned.
+	Opening *OpeningBalance
+}
+
+// OpeningBalance is what was earned under another system.
+type OpeningBalance struct {
+	// Source is the system.
+	Source string
+	// Record is the name of its record there, Title what it was for. These and what follows are there only where reasons are.
+	Record, Title string
+	// Import is the entry that proposed it, and who answers for it.
+	Import                  uint64
+	ProposedBy, ConfirmedBy string
 }
 
 // GetPortfolio answers the totals of an account and its newest entries, up to limit.
@@ -124,7 +138,7 @@ func (b *Bank) GetPortfolio(ctx context.Context, caller access.Caller, id unit.A
 	if err != nil {
 		return nil, err
 	}
-	p := &Portfolio{Account: id, EntryCount: account.GetCompletions(), LogSize: view.Size()}
+	p := &Portfolio{Account: id, EntryCount: account.GetCompletions() + account.GetOpeningBalances(), LogSize: view.Size()}
 	current := d.policyFor(account.GetHome(), b.config.Now())
 	p.categories(account, current)
 	p.requirements(account, current)
@@ -132,7 +146,7 @@ func (b *Bank) GetPortfolio(ctx context.Context, caller access.Caller, id unit.A
 	if limit == 0 {
 		return p, nil
 	}
-	reader := entryReader{bank: b, view: view, directory: d}
+	reader := entryReader{bank: b, view: view, directory: d, imports: make(map[uint64]*ledgerv1.ImportRow)}
 	p.Entries, _, err = reader.page(ctx, id, entryPlace{}, limit, "", false)
 	return p, err
 }
@@ -241,7 +255,7 @@ func (b *Bank) ListPortfolioEntries(
 	if err != nil {
 		return nil, "", err
 	}
-	reader := entryReader{bank: b, view: view, directory: d}
+	reader := entryReader{bank: b, view: view, directory: d, imports: make(map[uint64]*ledgerv1.ImportRow)}
 	entries, more, err := reader.page(ctx, id, place, size, category, reasons)
 	if err != nil || more == nil {
 		return entries, "", err
@@ -266,6 +280,8 @@ type entryReader struct {
 	bank      *Bank
 	view      ledger.View
 	directory *directory
+	// imports are those that were read.
+	imports map[uint64]*ledgerv1.ImportRow
 }
 
 // page answers up to size entries after a place, and the place of the last one where there are more.
@@ -331,6 +347,10 @@ func (r entryReader) entry(item *ledgerv1.CompletionItem) PortfolioEntry {
 		Index: item.GetIndex(), Platform: r.directory.numbers[item.GetOrganization()], EndDate: dayString(item.GetEndDay()),
 		Recorded: timeOf(item.GetTime()), Decision: standingDecision(item, nil),
 	}
+	if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE {
+		entry.Platform, entry.Opening = "", &OpeningBalance{Source: item.GetSource()}
+		return entry
+	}
 	if c := r.directory.byIndex[item.GetCourse()]; c != nil {
 		entry.Course, entry.Title, entry.Provider = c.fact.GetCode(), c.fact.GetTitle(), c.fact.GetProvider()
 		entry.ProviderName = r.directory.organizations[entry.Provider].GetFact().GetName()
@@ -353,10 +373,43 @@ func (r entryReader) explainAll(ctx context.Context, items []*ledgerv1.Completio
 		if err != nil {
 			return err
 		}
-		if err := r.explain(ctx, item, e.GetCompletionRecorded(), &entries[i]); err != nil {
+		if opening := e.GetOpeningBalanceRecorded(); opening != nil {
+			err = r.explainOpening(ctx, opening, entries[i].Opening)
+		} else {
+			err = r.explain(ctx, item, e.GetCompletionRecorded(), &entries[i])
+		}
+		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// explainOpening adds what lies in the entry of an opening balance: who answers for it, and under the seal of the account its
+// record.
+func (r entryReader) explainOpening(ctx context.Context, recorded *ledgerv1.OpeningBalanceRecorded, opening *OpeningBalance) error {
+	opening.Import = recorded.GetOrigin().GetImport()
+	row, known := r.imports[opening.Import]
+	if !known {
+		var err error
+		if row, err = r.view.State(ctx).Import(opening.Import); err != nil {
+			return err
+		}
+		r.imports[opening.Import] = row
+	}
+	opening.ProposedBy, opening.ConfirmedBy = row.GetFact().GetActor().GetOfficer(), row.GetConfirmedBy()
+	sealer, err := r.bank.accountSealer(ctx, unit.AccountID(recorded.GetAccount()))
+	if err != nil || sealer == nil {
+		return err
+	}
+	sealed, said := new(ledgerv1.SealedOpeningBalance), new(ledgerv1.OpeningBalanceRow)
+	if err := unseal(sealer, "OpeningBalanceRecorded", recorded.GetOrigin().GetSourceId(), recorded.GetSealed(), sealed); err != nil {
+		return err
+	}
+	if err := said.UnmarshalVT(sealed.GetRow()); err != nil {
+		return fmt.Errorf("%w: the row of an opening balance: %v", ledger.ErrDamaged, err)
+	}
+	opening.Record, opening.Title = said.GetSourceRecord(), said.GetTitle()
 	return nil
 }
 

@@ -42,6 +42,8 @@ const (
 	Recorded Status = iota + 1
 	Replayed
 	Rejected
+	// Valid is what could be recorded, where only that was asked.
+	Valid
 )
 
 // StatementResult answers one statement.

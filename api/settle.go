@@ -31,9 +31,10 @@ func (b *Bank) settle(tx *ledger.Tx, d *directory, id unit.AccountID) error {
 	return release(tx, d, id, account)
 }
 
-// lotOf answers a lot as it stands, and the policy that its course is under today: nil if there is none.
+// lotOf answers a lot as it stands, and the policy that its course is under today, or, where it has no course, the account
+// at home: nil if there is none.
 func lotOf(
-	tx *ledger.Tx, d *directory, id unit.AccountID, ref *ledgerv1.LotRef,
+	tx *ledger.Tx, d *directory, id unit.AccountID, home string, ref *ledgerv1.LotRef,
 ) (*ledgerv1.LotState, *published, error) {
 	item, err := completionItem(tx, id, ref.GetCompletion())
 	if err != nil {
@@ -45,14 +46,17 @@ func lotOf(
 	if i < 0 {
 		return nil, nil, fmt.Errorf("%w: lot %d/%d is missing", ledger.ErrDamaged, ref.GetEntry(), ref.GetPosition())
 	}
-	c := d.byIndex[item.GetCourse()]
-	return item.GetLots()[i], d.policyFor(c.fact.GetProvider(), tx.Now()), nil
+	under := home
+	if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED {
+		under = d.byIndex[item.GetCourse()].fact.GetProvider()
+	}
+	return item.GetLots()[i], d.policyFor(under, tx.Now()), nil
 }
 
 // expire ends what is unused of lots whose last day has passed.
 func expire(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
 	for _, ref := range slices.Clone(account.GetExpiring()) {
-		lot, p, err := lotOf(tx, d, id, ref)
+		lot, p, err := lotOf(tx, d, id, account.GetHome(), ref)
 		if err != nil {
 			return err
 		}
@@ -78,7 +82,7 @@ func release(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.A
 	waiting := make(map[*published][]*ledgerv1.LotRef)
 	lots := make(map[*published][]policy.PendingLot)
 	for _, ref := range account.GetPending() {
-		lot, p, err := lotOf(tx, d, id, ref)
+		lot, p, err := lotOf(tx, d, id, account.GetHome(), ref)
 		if err != nil {
 			return err
 		}

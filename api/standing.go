@@ -454,6 +454,10 @@ func effectsOf(e *ledgerv1.Entry) *ledgerv1.Effects {
 		return fact.CreditsReleased.GetEffects()
 	case *ledgerv1.Entry_CreditsExpired:
 		return fact.CreditsExpired.GetEffects()
+	case *ledgerv1.Entry_OpeningBalanceRecorded:
+		return fact.OpeningBalanceRecorded.GetEffects()
+	case *ledgerv1.Entry_OpeningBalanceReversed:
+		return fact.OpeningBalanceReversed.GetEffects()
 	default:
 		return nil
 	}

@@ -361,6 +361,9 @@ func (f *fsck) checkFact(ctx context.Context, e *ledgerv1.Entry) error {
 	case *ledgerv1.Entry_CompletionVoided:
 		v := fact.CompletionVoided
 		return f.checkStatement(ctx, e, v.GetOrigin(), v.GetAccount(), v.GetSealed())
+	case *ledgerv1.Entry_OpeningBalancesProposed, *ledgerv1.Entry_OpeningBalancesConfirmed,
+		*ledgerv1.Entry_OpeningBalanceRecorded, *ledgerv1.Entry_OpeningBalanceReversed:
+		return f.checkOpening(e)
 	default:
 		return nil
 	}
@@ -602,7 +605,7 @@ func (f *fsck) checkTables(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, tables := range [][2]byte{{book.TableStatements, book.TableRequests}, {book.TableCaseTimes, book.TableCrowds}} {
+	for _, tables := range [][2]byte{{book.TableStatements, book.TableRequests}, {book.TableCaseTimes, book.TableImports}} {
 		if err := f.compare(ctx, store.Range{Start: []byte{tables[0]}, End: []byte{tables[1] + 1}}); err != nil {
 			return err
 		}

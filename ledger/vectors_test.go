@@ -113,7 +113,7 @@ func TestFormatPage(t *testing.T) {
 	for i := range facts.Len() {
 		says(fmt.Sprintf("\n| %s | %d |", facts.Get(i).Message().Name(), facts.Get(i).Number()))
 	}
-	for table := book.TableMeta; table <= book.TableCrowds; table++ {
+	for table := book.TableMeta; table <= book.TableImports; table++ {
 		says(fmt.Sprintf("\n| `%02x` ", table))
 	}
 	submissions := readGolden[struct {
@@ -381,7 +381,7 @@ func TestGoldenSealed(t *testing.T) {
 		}
 		m := map[string]proto.Message{
 			"SealedCompletion": new(ledgerv1.SealedCompletion), "SealedVoid": new(ledgerv1.SealedVoid),
-			"SealedDecision": new(ledgerv1.SealedDecision),
+			"SealedDecision": new(ledgerv1.SealedDecision), "SealedOpeningBalance": new(ledgerv1.SealedOpeningBalance),
 		}[s.Type]
 		goldenMessage(t, s.Fact, m, s.Plain, s.Message)
 	}
@@ -464,7 +464,7 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"TreeRow": new(ledgerv1.TreeRow), "AccountRow": new(ledgerv1.AccountRow), "WeekRow": new(ledgerv1.WeekRow),
 		"OrganizationRow": new(ledgerv1.OrganizationRow), "KeyRow": new(ledgerv1.KeyRow),
 		"OfficerRow": new(ledgerv1.OfficerRow), "CourseRow": new(ledgerv1.CourseRow), "PolicyRow": new(ledgerv1.PolicyRow),
-		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow),
+		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow),
 	}[r.Type]
 	if m == nil {
 		t.Fatalf("row %x is of type %q", r.Key, r.Type)
@@ -875,6 +875,18 @@ func TestGoldenKeyLayouts(t *testing.T) {
 			break
 		}
 	}
+	var proposed uint64
+	var sourceID unit.StatementID
+	for _, golden := range log.Entries {
+		e := decodeGolden(t, golden.Bytes)
+		if e.GetOpeningBalancesProposed() != nil && proposed == 0 {
+			proposed = e.GetIndex()
+		}
+		if balance := e.GetOpeningBalanceRecorded(); balance != nil {
+			sourceID = unit.StatementID(balance.GetOrigin().GetSourceId())
+			break
+		}
+	}
 	account := unit.AccountID(recorded.GetAccount())
 	number, id := platform.GetIndex(), unit.StatementID(recorded.GetOrigin().GetStatementId())
 	caller, requestID := book.Caller(registered.GetActor()), registered.GetRequest().GetRequestId()
@@ -903,6 +915,8 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"case 21 ends in a second":           book.CaseTimeKey(book.CaseEnds, 1_000_000, 21),
 		"case 21 is due in a second":         book.CaseTimeKey(book.CaseDue, 1_000_000, 21),
 		"case 21, which an officer has":      book.HeldKey("officer-1", 21),
+		"record of another system":           book.StatementKey(book.SourceRecords, sourceID),
+		"import":                             book.ImportKey(proposed),
 	}
 	for _, k := range v.Keys {
 		if got, ok := want[k.Name]; !ok || !bytes.Equal(got, k.Key) {

@@ -105,6 +105,11 @@ const (
 	RevokeKey            Action = "RevokeKey"
 	AppointOfficer       Action = "AppointOfficer"
 	RemoveOfficer        Action = "RemoveOfficer"
+
+	ProposeOpeningBalances Action = "ProposeOpeningBalances"
+	ConfirmOpeningBalances Action = "ConfirmOpeningBalances"
+	RecordOpeningBalances  Action = "RecordOpeningBalances"
+	ReadImports            Action = "ReadImports"
 )
 
 // rule says who may do something. What is not said is not permitted.
@@ -150,6 +155,8 @@ func ruleFor(action Action) rule {
 	case FileObjection:
 		return rule{public: true}
 	case ReadCases, DecideCase, TakeCase, ReleaseCase, ReturnCase, RevokeCase, DecideCourse, ProposePolicy, PublishPolicy:
+		return rule{offices: offices(certification)}
+	case ProposeOpeningBalances, ConfirmOpeningBalances, RecordOpeningBalances, ReadImports:
 		return rule{offices: offices(certification)}
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}

@@ -112,6 +112,7 @@ func portfolioEntriesProto(entries []api.PortfolioEntry, view creditbankv1.View)
 		if full(view) {
 			v.Case = progressProto(e.Case)
 		}
+		v.OpeningBalance = openingBalanceProto(e.Opening)
 		all[i] = v
 	}
 	return all

@@ -53,8 +53,10 @@ func (g *generator) next(w *world, m *model) (command, error) {
 		return g.decision(w, m)
 	case p < 88:
 		return g.directoryChange(), nil
-	case p < 92:
+	case p < 91:
 		return g.sweep(), nil
+	case p < 96:
+		return g.takeOver(m), nil
 	default:
 		return g.look(m), nil
 	}

@@ -27,11 +27,16 @@ type history struct {
 	leaves []merkle.Hash
 	// statements are the entries that record statements, by id.
 	statements map[unit.StatementID]uint64
-	accounts   map[unit.AccountID]*holding
+	// records are the entries of records of another system, imports who proposed them, confirmed those that were.
+	records   map[unit.StatementID]uint64
+	imports   map[uint64]string
+	confirmed map[uint64]bool
+	accounts  map[unit.AccountID]*holding
 }
 
 // holding is what an account has.
 type holding struct {
+	// completions are its items: those of other systems, too.
 	completions int64
 	categories  map[string]*amounts
 	lots        map[lotName]*amounts
@@ -82,6 +87,7 @@ func replay(view ledger.View, sizes map[uint64]merkle.Hash) (*history, error) {
 	h := &history{
 		size: view.Size(), roots: make(map[uint64]merkle.Hash),
 		statements: make(map[unit.StatementID]uint64), accounts: make(map[unit.AccountID]*holding),
+		records: make(map[unit.StatementID]uint64), imports: make(map[uint64]string), confirmed: make(map[uint64]bool),
 	}
 	tree := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
 	var submission *submitted
@@ -193,6 +199,8 @@ func (h *history) add(e *ledgerv1.Entry) error {
 		return h.take(e, fact.CreditsReleased.GetAccount(), fact.CreditsReleased.GetEffects(), nil)
 	case *ledgerv1.Entry_CreditsExpired:
 		return h.take(e, fact.CreditsExpired.GetAccount(), fact.CreditsExpired.GetEffects(), nil)
+	default:
+		return h.takeOver(e)
 	}
 	return nil
 }

@@ -7,12 +7,15 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
 const (
@@ -168,10 +171,14 @@ type (
 		Learned, Credits, Pending, Nothing, Points string
 		Reasons                                    []reason
 		OfficerReason, Note, NoteTag               string
-		Policy, PolicyTag, Version                 string
-		Index                                      uint64
-		Recorded                                   string
+		// Source is the other system under which it was earned, Facts are what is known of that; empty: it was learned here.
+		Source, SourceTag          string
+		Facts                      []fact
+		Policy, PolicyTag, Version string
+		Index                      uint64
+		Recorded                   string
 	}
+	fact   struct{ Label, Words, Tag string }
 	reason struct {
 		Stage, Words, Tag, Chain string
 	}
@@ -182,6 +189,8 @@ type recordView struct {
 	language
 
 	rules map[policyHash]rules
+	// usual are the rules that decided last: by them is said what no rule decided. They are zero where there are none.
+	usual rules
 }
 
 func (v recordView) record(
@@ -190,7 +199,8 @@ func (v recordView) record(
 	c := record{
 		First: first, Number: account.Number.Grouped(), Status: v.accountStatus(account.Status), LogSize: sum.LogSize,
 	}
-	hour := v.hour(entries)
+	v.usual = v.last(entries)
+	hour := v.usual.hour // how many minutes make a learning hour
 	c.Hour = int64(hour)
 	if next != "" {
 		c.Older = homePath + "?" + url.Values{pageParam: {next}}.Encode()
@@ -220,14 +230,14 @@ func cutYear(date string) (year, rest string, ok bool) {
 	return date[:digits], date[digits:], true
 }
 
-// hour is how many minutes make a learning hour, by the policy that decided last.
-func (v recordView) hour(entries []api.PortfolioEntry) unit.Minutes {
+// last are the rules that decided last.
+func (v recordView) last(entries []api.PortfolioEntry) rules {
 	for _, e := range entries {
 		if decided, ok := v.decidedUnder(e); ok {
-			return decided.hour
+			return decided
 		}
 	}
-	return 0
+	return rules{}
 }
 
 func (v recordView) decidedUnder(e api.PortfolioEntry) (rules, bool) {
@@ -364,6 +374,9 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 		Title: e.Title, Provider: e.ProviderName, Date: e.EndDate, ISODate: e.EndDate, Index: e.Index,
 		Class: outcomeClass(d.Outcome), Nothing: v.nothing(d.Outcome), Note: e.Note, NoteTag: v.foreign(e.Note),
 	}
+	if e.Opening != nil {
+		v.opening(e, &shown)
+	}
 	if shown.Title == "" {
 		shown.Title = e.Course
 	}
@@ -381,6 +394,8 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 		zone = decided.zone
 		shown.Policy, shown.Version = v.text(decided.title), decided.version
 		shown.PolicyTag = v.foreign(shown.Policy)
+	} else if v.usual.zone != nil {
+		decided, zone = v.usual, v.usual.zone
 	}
 	shown.Recorded = v.date(e.Recorded.In(zone))
 	if shown.Nothing == "" {
@@ -388,6 +403,9 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 		shown.Credits = v.credits(d.Available + d.Pending)
 		if d.Points != 0 {
 			shown.Points = fmt.Sprintf(v.say("另得 %s", "and %s"), v.language.points(d.Points))
+		}
+		if e.Opening != nil && d.Minutes == 0 {
+			shown.Learned = "" // credits alone, without the hours that led to them
 		}
 		switch {
 		case d.Pending == 0:
@@ -404,6 +422,39 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 		shown.Reasons = append(shown.Reasons, v.reason(d, r))
 	}
 	return shown
+}
+
+// opening says what was earned under another system: which, and who answers for it.
+func (v recordView) opening(e api.PortfolioEntry, shown *entry) {
+	o := e.Opening
+	shown.Title, shown.Source, shown.SourceTag = o.Title, o.Source, v.nameTag(o.Source)
+	if shown.Title == "" {
+		shown.Title = v.say("期初余额", "Opening balance")
+	}
+	if e.Decision.Outcome == ledgerv1.Outcome_OUTCOME_VOIDED {
+		shown.Nothing = v.say("登记有误，已由两名认证员更正，不再计算", "Recorded in error and taken back by two officers; it counts no more")
+	}
+	for _, f := range []struct{ label, words string }{
+		{v.say("原系统编号", "Record there"), o.Record},
+		{v.say("提出", "Proposed by"), o.ProposedBy},
+		{v.say("复核", "Confirmed by"), o.ConfirmedBy},
+		{v.say("批次（账本编号）", "Import (log entry)"), strconv.FormatUint(o.Import, 10)},
+	} {
+		if f.words != "" {
+			shown.Facts = append(shown.Facts, fact{f.label, f.words, v.nameTag(f.words)})
+		}
+	}
+}
+
+// nameTag is the language of a name in Latin letters, or in Chinese ones, where it is not the page's.
+func (v recordView) nameTag(name string) string {
+	if tag := v.foreign(name); tag != "" || v.language != chinese {
+		return tag
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return unicode.Is(unicode.Latin, r) }) {
+		return english.tag()
+	}
+	return ""
 }
 
 // reason says one step. A rule without words is named as the policy names it.

@@ -77,6 +77,7 @@ type commands struct {
 	Post      postCommand      `cmd:"" help:"Post completions from files; posting them again changes nothing."`
 	Portfolio portfolioCommand `cmd:"" help:"Show a learning record with its reasons."`
 	Review    reviewCommand    `cmd:"" help:"See and decide the cases that wait for an officer."`
+	Balances  balancesCommand  `cmd:"" help:"Take over what residents earned under another system, with two officers."`
 	Course    courseCommand    `cmd:"" help:"Look courses up."`
 	Audit     auditCommand     `cmd:"" help:"Check that the history of the bank was not rewritten."`
 	Proof     proofCommand     `cmd:"" help:"Fetch and verify the proof that an entry is in the log."`

@@ -160,9 +160,15 @@ func printEntries(p *process, l language, portfolio *creditbankv1.Portfolio) {
 		if provider == "" {
 			provider = clean(entry.GetProvider())
 		}
+		if opening := entry.GetOpeningBalance(); opening != nil {
+			title, provider = clean(opening.GetTitle()), l.say("期初余额", "opening balance")
+		}
 		t.row(fmt.Sprint(entry.GetEntryIndex()), clean(entry.GetEndDate()), title, provider, l.outcome(a.GetOutcome()),
 			l.minutes(a.GetMinutes()), l.credits(a.GetAvailableMilliCredits()+a.GetPendingMilliCredits()))
 		printAssessment(t, l, a)
+		if opening := entry.GetOpeningBalance(); opening != nil {
+			t.note(l.opening(opening))
+		}
 		if code := clean(entry.GetDecisionReasonCode()); code != "" {
 			t.note(l.say("认证员说明  ", "officer's reason  ") + code + "  " + clean(entry.GetDecisionNote()))
 		}

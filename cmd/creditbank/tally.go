@@ -82,20 +82,25 @@ func (t *tally) problem(one problem) {
 	}
 }
 
-// print writes the summary.
-func (t *tally) print(g *globals, p *process, check bool) error {
+// finish works out what follows from the counts, for programs.
+func (t *tally) finish() {
 	t.Reasons = slices.SortedFunc(maps.Values(t.reasons), func(a, b *reasonTally) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Reason, b.Reason))
 	})
+	if t.Reasons == nil {
+		t.Reasons = []*reasonTally{} // a list, if an empty one
+	}
 	t.Unanswered = t.Rows - t.Good - t.Recorded - t.Replayed - t.Before - t.Repeated - t.Rejected - t.Wrong
+	t.Outcomes = make(map[string]int)
+	for outcome, count := range t.outcomes {
+		t.Outcomes[strings.TrimPrefix(outcome.String(), "OUTCOME_")] = count
+	}
+}
+
+// print writes the summary.
+func (t *tally) print(g *globals, p *process, check bool) error {
+	t.finish()
 	if g.JSON {
-		if t.Reasons == nil {
-			t.Reasons = []*reasonTally{} // a list, if an empty one
-		}
-		t.Outcomes = make(map[string]int)
-		for outcome, count := range t.outcomes {
-			t.Outcomes[strings.TrimPrefix(outcome.String(), "OUTCOME_")] = count
-		}
 		return writeJSON(p.stdout, t)
 	}
 	l := g.language(p)

@@ -73,6 +73,18 @@ func (l language) outcome(o ledgerv1.Outcome) string {
 	}
 }
 
+// opening is one line of where an opening balance comes from.
+func (l language) opening(o *creditbankv1.OpeningBalance) string {
+	line := l.say("来源 ", "from ") + clean(o.GetSource())
+	if record := clean(o.GetSourceRecord()); record != "" {
+		line += l.say("，编号 ", ", record ") + record
+	}
+	if by := clean(o.GetProposedBy()); by != "" {
+		line += fmt.Sprintf(l.say("；%s 提出，%s 复核（批次 %d）", "; proposed by %s, confirmed by %s (import %d)"), by, clean(o.GetConfirmedBy()), o.GetImport())
+	}
+	return line
+}
+
 func (l language) stage(s ledgerv1.Stage) string {
 	switch s {
 	case ledgerv1.Stage_STAGE_ELIGIBILITY:

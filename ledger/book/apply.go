@@ -40,6 +40,14 @@ func (s *State) apply(e *ledgerv1.Entry) error {
 		return s.moved(e, fact.CreditsExpired.GetAccount(), fact.CreditsExpired.GetEffects())
 	case *ledgerv1.Entry_AccountOpened:
 		return s.accountOpened(e, fact.AccountOpened)
+	case *ledgerv1.Entry_OpeningBalancesProposed:
+		return s.openingBalancesProposed(e, fact.OpeningBalancesProposed)
+	case *ledgerv1.Entry_OpeningBalancesConfirmed:
+		return s.openingBalancesConfirmed(e, fact.OpeningBalancesConfirmed)
+	case *ledgerv1.Entry_OpeningBalanceRecorded:
+		return s.openingBalanceRecorded(e, fact.OpeningBalanceRecorded)
+	case *ledgerv1.Entry_OpeningBalanceReversed:
+		return s.openingBalanceReversed(e, fact.OpeningBalanceReversed)
 	case nil:
 		return fmt.Errorf("%w: the entry holds no fact that is known here", ErrInconsistent)
 	default:
@@ -248,6 +256,14 @@ func (s *State) courseDecided(e *ledgerv1.Entry, fact *ledgerv1.CourseDecided) e
 	}
 	row.Decision, row.LastDay = fact.GetDecision(), fact.GetLastDay()
 	return s.requested(e, fact.GetActor(), fact.GetRequest())
+}
+
+// markItem notes that an entry changed an item, for the feed of whoever posted it. Nobody posted an opening balance.
+func (s *State) markItem(item *ledgerv1.CompletionItem, index uint64) error {
+	if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE {
+		return nil
+	}
+	return s.mark(item.GetOrganization(), index)
 }
 
 // mark notes that an entry concerns an organization, for the organization's feed.

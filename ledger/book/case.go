@@ -85,7 +85,7 @@ func (s *State) stepTaken(e *ledgerv1.Entry, t step) error {
 		err = s.changeCompletion(e, id, account, item, t.outcome, t.effects)
 	case !isLease(t.kind):
 		item.ChangedIndex = e.GetIndex()
-		err = s.mark(item.GetOrganization(), e.GetIndex())
+		err = s.markItem(item, e.GetIndex())
 	}
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ func (s *State) caseOpened(e *ledgerv1.Entry, fact *ledgerv1.CaseOpened) error {
 		return err
 	}
 	item.ChangedIndex = e.GetIndex()
-	return s.mark(item.GetOrganization(), e.GetIndex())
+	return s.markItem(item, e.GetIndex())
 }
 
 // opened is what a case begins with.

@@ -107,7 +107,7 @@ func (s *State) changeCompletion(
 	if e.GetIndex() != item.GetIndex() {
 		item.EffectsIn = append(item.EffectsIn, e.GetIndex())
 	}
-	if err := s.mark(item.GetOrganization(), e.GetIndex()); err != nil {
+	if err := s.markItem(item, e.GetIndex()); err != nil {
 		return err
 	}
 	return s.addEffects(e, id, account, item, effects)
@@ -119,17 +119,22 @@ func (s *State) stated(e *ledgerv1.Entry, origin *ledgerv1.Origin) (organization
 	if err != nil {
 		return 0, err
 	}
-	statement, err := unit.ParseStatementID(origin.GetStatementId())
+	return organization, s.know(e, organization, origin.GetStatementId())
+}
+
+// know makes a statement known for ever, or what is known in the same way.
+func (s *State) know(e *ledgerv1.Entry, organization uint64, id []byte) error {
+	statement, err := unit.ParseStatementID(id)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrInconsistent, err)
+		return fmt.Errorf("%w: %w", ErrInconsistent, err)
 	}
 	key := StatementKey(organization, statement)
 	if known, err := s.Row(key); err != nil {
-		return 0, err
+		return err
 	} else if known != nil {
-		return 0, fmt.Errorf("%w: the statement is recorded already", ErrInconsistent)
+		return fmt.Errorf("%w: the statement is recorded already", ErrInconsistent)
 	}
-	return organization, s.set(key, Uint(e.GetIndex()))
+	return s.set(key, Uint(e.GetIndex()))
 }
 
 // account answers the standing of an account to be changed.

@@ -116,7 +116,7 @@ func (s *State) noteChange(e *ledgerv1.Entry, item *ledgerv1.CompletionItem) err
 	}
 	item.ChangedIndex = e.GetIndex()
 	item.EffectsIn = append(item.EffectsIn, e.GetIndex())
-	return s.mark(item.GetOrganization(), e.GetIndex())
+	return s.markItem(item, e.GetIndex())
 }
 
 func addHours(account *ledgerv1.AccountRow, delta *ledgerv1.YearMinutes) error {

@@ -28,11 +28,12 @@ const (
 	TableCaseTimes     byte = 0x12
 	TableHeld          byte = 0x13
 	TableCrowds        byte = 0x14
+	TableImports       byte = 0x15
 )
 
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
-	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableCrowds
+	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports
 }
 
 // MetaKey names a row of the meta table.
@@ -53,7 +54,8 @@ func TileKey(level uint8, index uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{TableTiles, level}, index)
 }
 
-// StatementKey finds the entry of a statement. The organization is named by the index of its registration.
+// StatementKey finds the entry of a statement. The organization is named by the index of its registration; records of
+// other systems lie under [SourceRecords].
 func StatementKey(organization uint64, id unit.StatementID) []byte {
 	return append(uintKey(TableStatements, organization), id[:]...)
 }
@@ -176,6 +178,9 @@ func RejectKey(organization uint64, slot uint32) []byte {
 
 // RejectCountKey is where the number of an organization's rejects so far lies.
 func RejectCountKey(organization uint64) []byte { return uintKey(TableRejects, organization) }
+
+// ImportKey is where an import of opening balances lies; index is the entry that proposed it.
+func ImportKey(index uint64) []byte { return uintKey(TableImports, index) }
 
 func uintKey(table byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 32), table), n)

@@ -50,7 +50,13 @@ func (m *machine) misfits(t *rapid.T) map[string]*ledgerv1.Entry {
 			Origin: &ledgerv1.Origin{Organization: platformA, StatementId: m.id()}, Account: nobody, Completion: &ledgerv1.CompletionRef{Index: 1},
 		}}},
 		"release on an unknown account": released(nobody, &ledgerv1.Effects{}),
-		"case of an unknown account":    {Fact: &ledgerv1.Entry_CaseOpened{CaseOpened: &ledgerv1.CaseOpened{Account: nobody}}},
+		"import of nobody": {Fact: &ledgerv1.Entry_OpeningBalancesProposed{
+			OpeningBalancesProposed: &ledgerv1.OpeningBalancesProposed{Organization: "nobody"},
+		}},
+		"confirmed unproposed": {Fact: &ledgerv1.Entry_OpeningBalancesConfirmed{
+			OpeningBalancesConfirmed: &ledgerv1.OpeningBalancesConfirmed{Import: 1 << 40},
+		}},
+		"case of an unknown account": {Fact: &ledgerv1.Entry_CaseOpened{CaseOpened: &ledgerv1.CaseOpened{Account: nobody}}},
 	}
 	if len(m.model.accounts) > 0 {
 		m.accountMisfits(t, all)
@@ -64,6 +70,7 @@ func released(account []byte, effects *ledgerv1.Effects) *ledgerv1.Entry {
 
 func (m *machine) accountMisfits(t *rapid.T, all map[string]*ledgerv1.Entry) {
 	id, a := m.account(t)
+	m.openingMisfits(id, a, all)
 	recorded := func(change func(f *ledgerv1.CompletionRecorded)) *ledgerv1.Entry {
 		f := &ledgerv1.CompletionRecorded{
 			Origin: &ledgerv1.Origin{Organization: platformA, StatementId: m.id()}, Account: id, Course: 100, Category: "arts",

@@ -21,6 +21,7 @@ type naive struct {
 	feeds         map[uint64]map[uint64]bool // organization → entries
 	requests      map[string]uint64          // caller, method and id → entry
 	crowds        map[uint64][]uint64        // key → entries
+	imports       map[uint64]*naiveImport
 	directory     uint64
 }
 
@@ -55,11 +56,18 @@ func (a *amounts) total() (sum int64) {
 	return sum
 }
 
+type naiveImport struct {
+	organization, source string
+	confirmed            uint64 // plus one
+	by                   string
+}
+
 type naiveAccount struct {
 	opened      uint64
 	status      ledgerv1.AccountStatus
 	home        string
 	completions int64
+	openings    int64
 	minutes     map[string]int64 // by category
 	credits     map[string]*amounts
 	issued      map[string]int64
@@ -75,6 +83,7 @@ type naiveAccount struct {
 
 type naiveItem struct {
 	account              string
+	source               string // of an opening balance
 	index, changed       uint64
 	organization, course uint64
 	category             string
@@ -125,6 +134,7 @@ func newNaive() *naive {
 		organizations: make(map[string]uint64), accounts: make(map[string]*naiveAccount),
 		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
 		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
+		imports: make(map[uint64]*naiveImport),
 	}
 }
 
@@ -168,7 +178,7 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		item := n.item(f.GetAccount(), f.GetCompletion())
 		n.open(e, item, f.GetCauses(), f.GetRisk(), f.GetDue())
 		item.changed = e.GetIndex()
-		n.mark(item.organization, e.GetIndex())
+		n.markItem(item, e.GetIndex())
 	case *ledgerv1.Entry_CreditsAwarded:
 		f := fact.CreditsAwarded
 		n.step(e, f.GetActor(), f.GetRequest(), &ledgerv1.CaseStepTaken{
@@ -177,6 +187,29 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		})
 	case *ledgerv1.Entry_CaseStepTaken:
 		n.step(e, fact.CaseStepTaken.GetActor(), fact.CaseStepTaken.GetRequest(), fact.CaseStepTaken)
+	case *ledgerv1.Entry_OpeningBalancesProposed:
+		f := fact.OpeningBalancesProposed
+		n.imports[e.GetIndex()] = &naiveImport{organization: f.GetOrganization(), source: f.GetSource()}
+		n.requested(e, f.GetActor(), f.GetRequest())
+	case *ledgerv1.Entry_OpeningBalancesConfirmed:
+		f := fact.OpeningBalancesConfirmed
+		n.imports[f.GetImport()].confirmed, n.imports[f.GetImport()].by = e.GetIndex()+1, f.GetActor().GetOfficer()
+		n.requested(e, f.GetActor(), f.GetRequest())
+	case *ledgerv1.Entry_OpeningBalanceRecorded:
+		f := fact.OpeningBalanceRecorded
+		n.statements[naiveStatement{0, string(f.GetOrigin().GetSourceId())}] = e.GetIndex()
+		a := n.accounts[string(f.GetAccount())]
+		item := &naiveItem{
+			account: string(f.GetAccount()), index: e.GetIndex(), source: f.GetSource(), category: f.GetCategory(), endDay: f.GetEarnedDay(),
+			organization: n.organizations[n.imports[f.GetOrigin().GetImport()].organization], contributed: new(ledgerv1.Effects),
+		}
+		a.items[e.GetIndex()] = item
+		a.openings++
+		n.change(e, item, ledgerv1.Outcome_OUTCOME_AWARDED, f.GetEffects())
+	case *ledgerv1.Entry_OpeningBalanceReversed:
+		f := fact.OpeningBalanceReversed
+		n.statements[naiveStatement{0, string(f.GetOrigin().GetSourceId())}] = e.GetIndex()
+		n.change(e, n.item(f.GetAccount(), f.GetBalance()), ledgerv1.Outcome_OUTCOME_VOIDED, f.GetEffects())
 	case *ledgerv1.Entry_CreditsReleased:
 		n.effects(e, n.accounts[string(fact.CreditsReleased.GetAccount())], nil, fact.CreditsReleased.GetEffects())
 	case *ledgerv1.Entry_CreditsExpired:
@@ -192,6 +225,12 @@ func (n *naive) requested(e *ledgerv1.Entry, actor *ledgerv1.Actor, request *led
 
 func (n *naive) stated(e *ledgerv1.Entry, o *ledgerv1.Origin) {
 	n.statements[naiveStatement{n.organizations[o.GetOrganization()], string(o.GetStatementId())}] = e.GetIndex()
+}
+
+func (n *naive) markItem(item *naiveItem, index uint64) {
+	if item.source == "" {
+		n.mark(item.organization, index)
+	}
 }
 
 func (n *naive) mark(organization, index uint64) {
@@ -314,7 +353,7 @@ func (n *naive) change(e *ledgerv1.Entry, item *naiveItem, outcome ledgerv1.Outc
 	if item.index != e.GetIndex() {
 		item.effectsIn = append(item.effectsIn, e.GetIndex())
 	}
-	n.mark(item.organization, e.GetIndex())
+	n.markItem(item, e.GetIndex())
 	n.effects(e, n.accounts[item.account], item, effects)
 }
 
@@ -322,7 +361,7 @@ func (n *naive) note(e *ledgerv1.Entry, item *naiveItem) {
 	if item.changed != e.GetIndex() {
 		item.changed = e.GetIndex()
 		item.effectsIn = append(item.effectsIn, e.GetIndex())
-		n.mark(item.organization, e.GetIndex())
+		n.markItem(item, e.GetIndex())
 	}
 }
 

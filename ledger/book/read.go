@@ -81,6 +81,11 @@ func (s *State) Crowd(key uint64) (*ledgerv1.CrowdRow, error) {
 	return view[ledgerv1.CrowdRow](s, CrowdKey(key))
 }
 
+// Import answers an import of opening balances.
+func (s *State) Import(index uint64) (*ledgerv1.ImportRow, error) {
+	return view[ledgerv1.ImportRow](s, ImportKey(index))
+}
+
 // Request answers what a call led to, if it was made before.
 func (s *State) Request(caller, method string, requestID []byte) (*ledgerv1.RequestRow, error) {
 	return view[ledgerv1.RequestRow](s, RequestKey(caller, method, requestID))
@@ -191,6 +196,8 @@ func SameRow(table byte, a, b []byte) bool {
 		messages = func() proto.Message { return new(ledgerv1.CrowdRow) }
 	case TableRequests:
 		messages = func() proto.Message { return new(ledgerv1.RequestRow) }
+	case TableImports:
+		messages = func() proto.Message { return new(ledgerv1.ImportRow) }
 	}
 	x, y := messages(), messages()
 	return x != nil && proto.Unmarshal(a, x) == nil && proto.Unmarshal(b, y) == nil && proto.Equal(x, y)

@@ -20,7 +20,8 @@ import (
 //
 // A Keyset never changes. The key-encryption key is changed in four steps, at any time and while the bank is open:
 // write out what Rotate answers, open the vault with it, call [Vault.Rewrap], and, when the last backup under the old key
-// has expired, write out what Retire answers. The lookup key stays: all rows would have to be written anew.
+// has expired, write out what Retire answers. The lookup key stays: all rows would have to be written anew,
+// and what the log holds under it (KeyedHash) can't be.
 type Keyset struct {
 	wrapping *keyset.Handle // AES-256-GCM: the primary wraps, all unwrap
 	lookup   *keyset.Handle // HMAC-SHA-256

@@ -115,6 +115,8 @@ ENUMS = {
                 "RECOMMENDED_REJECTION RECOMMENDED_HOURS_ONLY PUBLISHED OBJECTED OBJECTION_DISMISSED APPEALED WITHDRAWN REVOKED",
     "CaseStatus": "CASE_STATUS UNSPECIFIED SUBMITTED APPROVED REJECTED WITHDRAWN FIRST_REVIEW RETURNED SECOND_REVIEW "
                   "PUBLIC_NOTICE OBJECTED APPEALED REVOKED",
+    "ItemKind": "ITEM_KIND UNSPECIFIED OPENING_BALANCE",
+    "RowAction": "ROW_ACTION UNSPECIFIED RECORD REVERSE",
 }
 
 MESSAGES = {
@@ -135,7 +137,9 @@ MESSAGES = {
              "officer_appointed=19:OfficerAppointed officer_removed=20:OfficerRemoved "
              "policy_proposed=21:PolicyProposed policy_published=22:PolicyPublished course_proposed=23:CourseProposed "
              "course_decided=24:CourseDecided bank_founded=25:BankFounded case_opened=26:CaseOpened "
-             "log_continued=27:LogContinued",
+             "log_continued=27:LogContinued opening_balances_proposed=38:OpeningBalancesProposed "
+             "opening_balances_confirmed=39:OpeningBalancesConfirmed opening_balance_recorded=40:OpeningBalanceRecorded "
+             "opening_balance_reversed=41:OpeningBalanceReversed",
     "BankFounded": "bank_id=1:s origin=2:s format=3:w",
     "LogContinued": "origin=1:s last_verifier_key=2:s last_checkpoint=3:b",
     "Actor": "organization=1:s officer=2:s key_id=3:b resident=4:t",
@@ -187,11 +191,24 @@ MESSAGES = {
     "CaseOpened": "account=1:b completion=2:CompletionRef causes=3:*s risk=4:w due=5:i",
     "CreditsReleased": "account=1:b effects=2:Effects",
     "CreditsExpired": "account=1:b effects=2:Effects",
+    "OpeningBalancesProposed": "actor=1:Actor request=2:Request organization=3:s source=4:s file_hash=5:b rows=6:w "
+                               "reversals=7:w part_roots=8:b totals=9:*CategoryAmount",
+    "CategoryAmount": "category=1:s minutes=2:i milli_credits=3:i",
+    "OpeningBalancesConfirmed": "actor=1:Actor request=2:Request import=3:u file_hash=4:b",
+    "ImportOrigin": "import=1:u part=2:w position=3:w source_id=4:b row_digest=5:b",
+    "OpeningBalanceRecorded": "actor=1:Actor origin=2:ImportOrigin account=3:b source=4:s category=5:s earned_day=6:d "
+                              "effects=7:Effects sealed=8:b",
+    "OpeningBalanceReversed": "actor=1:Actor origin=2:ImportOrigin account=3:b balance=4:CompletionRef effects=5:Effects "
+                              "unrecovered=6:i sealed=7:b",
+    "SealedOpeningBalance": "row=1:b",
+    "OpeningBalanceRow": "action=1:RowAction account_number=2:s document_kind=3:s document_number=4:s source_record=5:s "
+                         "category=6:s minutes=7:i milli_credits=8:i earned_on=9:s expires_on=10:s title=11:s",
     # creditbank.ledger.v1, rows
     "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
     "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
                   "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
-                  "pending=11:*LotRef expiring=12:*LotRef points=13:*Points deadlines=16:*CaseDeadline",
+                  "pending=11:*LotRef expiring=12:*LotRef points=13:*Points deadlines=16:*CaseDeadline "
+                  "opening_balances=19:i",
     "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
                    "reversed=8:i issued=9:i",
     "CourseRemainder": "course=1:u minutes=2:i",
@@ -199,7 +216,7 @@ MESSAGES = {
     "WeekRow": "items=1:*CompletionItem days=2:*DayItem",
     "CompletionItem": "index=1:u changed_index=2:u time=3:i organization=4:u course=5:u category=6:s outcome=7:Outcome "
                       "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
-                      "effects_in=13:*u milli_points=14:i last_case_plus_one=16:u",
+                      "effects_in=13:*u milli_points=14:i last_case_plus_one=16:u kind=17:ItemKind source=18:s",
     "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
                 "expires_day=9:d",
     "DayItem": "day=1:d sessions=2:*DaySession minutes=3:*DayMinutes",
@@ -215,6 +232,7 @@ MESSAGES = {
                "returns=20:w objections=21:w appeals=22:w",
     "CaseReviewer": "stage=1:CaseStatus officer=2:s",
     "CaseDeadline": "case=1:u time=2:i",
+    "ImportRow": "time=1:i fact=2:OpeningBalancesProposed confirmed_plus_one=3:u confirmed_time=4:i confirmed_by=5:s",
     "RequestRow": "hash=1:b index=2:u",
 }
 
@@ -927,6 +945,38 @@ def sealed_completion(name, moment, *reasons):
                                                         for r in reasons], "posted_at": moment}, STATEMENTS[name]["id"])
 
 
+OPENING_SOURCE = "xihu-2019"
+
+
+def opening_row(record, **more):
+    return encode("OpeningBalanceRow", {
+        "action": "ROW_ACTION_REVERSE", "account_number": NUMBER, "source_record": record, **more})
+
+
+def opening_import(t, *rows, totals=(), reversals=0):
+    """Two officers propose and confirm an import; the origins of its rows come back."""
+    file_hash, root = derived(f"file {len(LOG)}"), Tree([leaf_hash(row) for row in rows]).root()
+    proposed = append(t, "opening_balances_proposed", **call("ProposeOpeningBalances", t), organization=COLLEGE,
+                      source=OPENING_SOURCE, file_hash=file_hash, rows=len(rows), reversals=reversals, part_roots=root,
+                      totals=list(totals))
+    append(t, "opening_balances_confirmed", **call("ConfirmOpeningBalances", t, "officer-2"),
+           **{"import": proposed, "file_hash": file_hash})
+    return [{"import": proposed, "position": i, "source_id": source_id(row), "row_digest": derived(f"digest of {row.hex()}")}
+            for i, row in enumerate(rows)]
+
+
+def source_id(row):
+    """Stands for the keyed hash of a record, whose key is the bank's own: 16 bytes in the form of a UUID of version 8."""
+    b = bytearray(derived(f"record of {row.hex()}", 16))
+    b[6] = b[6] & 0x0F | 0x80
+    b[8] = b[8] & 0x3F | 0x80
+    return bytes(b)
+
+
+def sealed_opening(fact, row):
+    return seal(fact, "SealedOpeningBalance", {"row": row}, source_id(row))
+
+
 def build_log():
     t = micros("2026-03-02 09:00")
     append(t, "bank_founded", bank_id=BANK, origin=ORIGIN, format=1)
@@ -1094,6 +1144,42 @@ def build_log():
            compromised_since=micros("2026-07-01 00:00"), reason="the server was stolen")
     append(t, "course_decided", **call("DecideCourse", t, "officer-2"), course=tea, decision="COURSE_DECISION_RETIRED",
            last_day=days("2026-12-31"), reason="replaced by the edition of 2027")
+
+    # What the learner had earned before the bank: of three rows one names an unknown account and is rejected. Later one is
+    # taken back.
+    t = micros("2026-07-10 09:00")
+    rows = (
+        opening_row("1", action="ROW_ACTION_RECORD", category="humanities", minutes=450, milli_credits=600,
+                    earned_on="2019-05-04", title="书法班"),
+        opening_row("2", action="ROW_ACTION_RECORD", account_number=OTHER_NUMBER, category="skills", minutes=45,
+                    earned_on="2018-01-01"),
+        opening_row("3", action="ROW_ACTION_RECORD", category="skills", milli_credits=1500, earned_on="1969-12-31",
+                    expires_on="2030-01-01"),
+    )
+    origins = opening_import(t, *rows, totals=[{"category": "humanities", "minutes": 450, "milli_credits": 600},
+                                               {"category": "skills", "minutes": 45, "milli_credits": 1500}])
+    earned = days("2019-05-04")
+    opening = append(
+        t, "opening_balance_recorded", actor=actor("officer-2"), origin=origins[0], account=ACCOUNT, source=OPENING_SOURCE,
+        category="humanities", earned_day=earned,
+        effects={"hours": [{"year": 2019, "category": "humanities", "minutes": 450}],
+                 "lots": [{"category": "humanities", "available": 600}]},
+        sealed=sealed_opening("OpeningBalanceRecorded", rows[0]))
+    append(
+        t, "opening_balance_recorded", actor=actor("officer-2"), origin=origins[2], account=ACCOUNT, source=OPENING_SOURCE,
+        category="skills", earned_day=days("1969-12-31"),
+        effects={"lots": [{"category": "skills", "available": 1500, "expires_day": days("2030-01-01")}]},
+        sealed=sealed_opening("OpeningBalanceRecorded", rows[2]))
+    t = micros("2026-07-11 09:00")
+    back = opening_row("1")
+    (origin,) = opening_import(t, back, reversals=1)
+    append(
+        t, "opening_balance_reversed", actor=actor("officer-1"), origin=origin, account=ACCOUNT,
+        balance={"index": opening, "end_day": earned},
+        effects={"hours": [{"year": 2019, "category": "humanities", "minutes": -450}],
+                 "lot_changes": [{"entry": opening, "available": -600, "reversed": 600,
+                                  "completion": {"index": opening, "end_day": earned}}]},
+        sealed=sealed_opening("OpeningBalanceReversed", back))
     story = len(LOG)
     while len(LOG) < 259:
         t += 1_000_000
@@ -1216,6 +1302,45 @@ class State:
     def account_opened(self, i, t, f):
         self.new(table(5, f["account"]), "AccountRow", opened_index=i, opened_time=t, status=f["status"], home=f["home"])
 
+    # Opening balances
+
+    def opening_balances_proposed(self, i, t, f):
+        self.organization_number(f["organization"])
+        kept = {k: v for k, v in f.items() if k not in ("request", "part_roots")}
+        self.new(table(0x15, u64(i)), "ImportRow", time=t, fact=kept)
+
+    def opening_balances_confirmed(self, i, t, f):
+        row = self.rows[table(0x15, u64(f["import"]))][1]
+        assert "confirmed_plus_one" not in row
+        row.update(confirmed_plus_one=i + 1, confirmed_time=t, confirmed_by=f["actor"]["officer"])
+
+    def imported(self, i, origin):
+        row = self.rows[table(0x15, u64(origin["import"]))][1]
+        assert row["confirmed_plus_one"]
+        key = table(4, u64(0), origin["source_id"])
+        assert key not in self.rows
+        self.rows[key] = u64(i)
+        return self.organization_number(row["fact"]["organization"])
+
+    def opening_balance_recorded(self, i, t, f):
+        account = f["account"]
+        item = {"index": i, "time": t, "organization": self.imported(i, f["origin"]), "category": f["category"],
+                "end_day": f["earned_day"], "kind": "ITEM_KIND_OPENING_BALANCE", "source": f["source"]}
+        self.week(account, f["earned_day"]).setdefault("items", []).append(item)
+        row = self.rows[table(5, account)][1]
+        row["opening_balances"] = row.get("opening_balances", 0) + 1
+        self.change(i, account, item, "OUTCOME_AWARDED", f.get("effects", {}))
+
+    def opening_balance_reversed(self, i, t, f):
+        self.imported(i, f["origin"])
+        item = self.item(f["account"], f["balance"])
+        assert item.get("kind") and item["outcome"] != "OUTCOME_VOIDED"
+        self.change(i, f["account"], item, "OUTCOME_VOIDED", f.get("effects", {}))
+
+    def mark_item(self, item, i):
+        if "kind" not in item:
+            self.mark(item["organization"], i)
+
     def mark(self, organization, i):
         key = table(0x0F, u64(organization), u64(i // 256))
         marks = bytearray(self.rows.get(key, bytes(32)))
@@ -1275,7 +1400,7 @@ class State:
         item = self.item(f["account"], f["completion"])
         self.open_case(i, t, f["account"], f["completion"], item, f)
         item["changed_index"] = i
-        self.mark(item["organization"], i)
+        self.mark_item(item, i)
 
     def credits_released(self, i, t, f):
         self.effects(i, f["account"], None, f["effects"])
@@ -1334,14 +1459,14 @@ class State:
         item.update(outcome=outcome, changed_index=i)
         if i != item["index"]:
             item.setdefault("effects_in", []).append(i)
-        self.mark(item["organization"], i)
+        self.mark_item(item, i)
         self.effects(i, account, item, effects)
 
     def note(self, i, item):
         if item["changed_index"] != i:
             item["changed_index"] = i
             item.setdefault("effects_in", []).append(i)
-            self.mark(item["organization"], i)
+            self.mark_item(item, i)
 
     # Effects
 
@@ -1499,6 +1624,9 @@ def entry_vectors():
     (expired,) = INDEX["CreditsExpired"]
     opened, _ = INDEX["CaseOpened"]
     tea_ref = LOG[voided][1]["completion_voided"]["completion"]
+    confirmed, recorded = INDEX["OpeningBalancesConfirmed"][0], INDEX["OpeningBalanceRecorded"][0]
+    (reversed_,) = INDEX["OpeningBalanceReversed"]
+    balance, back = LOG[recorded][1]["opening_balance_recorded"], LOG[reversed_][1]["opening_balance_reversed"]
 
     def at(index, fact_field, **f):
         return encode("Entry", {"index": index, "time": LOG[index - 1][1]["time"], "salt": bytes(16), fact_field: f})
@@ -1581,6 +1709,17 @@ def entry_vectors():
          "a remainder belongs to a completion"),
         ("sessions-without-completion", "state", expired, effects(expired, sessions=[{"day": 1, "start": 1, "length": 1}]),
          "sessions belong to a completion"),
+        ("import-of-unknown", "state", 5, at(5, "opening_balances_proposed", organization="nobody"), "a registered organization"),
+        ("confirmed-unproposed", "state", 5, at(5, "opening_balances_confirmed", **{"import": 4}), "a proposed import"),
+        ("confirmed-twice", "state", confirmed + 1, at(confirmed + 1, "opening_balances_confirmed", **{"import": confirmed - 1}),
+         "not yet confirmed"),
+        ("balance-unconfirmed", "state", confirmed, at(confirmed, "opening_balance_recorded", **balance), "a confirmed import"),
+        ("record-twice", "state", recorded + 1, at(recorded + 1, "opening_balance_recorded", **balance), "a new record"),
+        ("balance-of-unknown", "state", recorded, fact(recorded, account=OTHER_ACCOUNT), "an open account"),
+        ("reversed-twice", "state", reversed_ + 1, at(reversed_ + 1, "opening_balance_reversed", **{
+            **back, "origin": {**back["origin"], "source_id": uuid7(0, "again")}}), "not yet taken back"),
+        ("reversed-completion", "state", reversed_, fact(reversed_, balance={
+            "index": tea_2, "end_day": LOG[tea_2][1]["completion_recorded"]["end_day"]}, effects={}), "an opening balance"),
         ("replaces-unknown", "state", aid_2, effects(aid_2, replaces={"completion": {"index": 1, "end_day": 1}}),
          "a completion of the account"),
     ]
@@ -1819,6 +1958,8 @@ def store_vectors():
         ("case 21 ends in a second", table(0x12, b"\x01", u64(1_000_000), u64(21))),
         ("case 21 is due in a second", table(0x12, b"\x02", u64(1_000_000), u64(21))),
         ("case 21, which an officer has", table(0x13, b"officer-1\0", u64(21))),
+        ("record of another system", table(4, u64(0), LOG[INDEX["OpeningBalanceRecorded"][0]][1]["opening_balance_recorded"]["origin"]["source_id"])),
+        ("import", table(0x15, u64(INDEX["OpeningBalancesProposed"][0]))),
     ]
 
     def slot(sequence, data, magic=b"CBANCHOR", length=None):

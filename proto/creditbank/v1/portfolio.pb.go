@@ -645,7 +645,7 @@ func (x *RequirementProgress) GetWords() *Text {
 	return nil
 }
 
-// PortfolioEntry is one completion on the record.
+// PortfolioEntry is one item of the record: a completion, or an opening balance.
 type PortfolioEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Entry that recorded it.
@@ -671,9 +671,12 @@ type PortfolioEntry struct {
 	// Words of the officer for the resident.
 	DecisionNote string `protobuf:"bytes,11,opt,name=decision_note,json=decisionNote,proto3" json:"decision_note,omitempty"`
 	// The newest case on it, in VIEW_FULL; absent: there was none.
-	Case          *CaseProgress `protobuf:"bytes,12,opt,name=case,proto3" json:"case,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Case *CaseProgress `protobuf:"bytes,12,opt,name=case,proto3" json:"case,omitempty"`
+	// Where it comes from, where it is an opening balance (期初余额): course, provider, platform and the assessment's policy and
+	// reasons are empty then, and end_date is the day on which it was earned.
+	OpeningBalance *OpeningBalance `protobuf:"bytes,13,opt,name=opening_balance,json=openingBalance,proto3" json:"opening_balance,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *PortfolioEntry) Reset() {
@@ -790,6 +793,104 @@ func (x *PortfolioEntry) GetCase() *CaseProgress {
 	return nil
 }
 
+func (x *PortfolioEntry) GetOpeningBalance() *OpeningBalance {
+	if x != nil {
+		return x.OpeningBalance
+	}
+	return nil
+}
+
+// OpeningBalance is what was earned under another system and taken over. Two officers answered for it.
+type OpeningBalance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the system.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Name of its record there. Only in VIEW_FULL, as all that follows.
+	SourceRecord string `protobuf:"bytes,2,opt,name=source_record,json=sourceRecord,proto3" json:"source_record,omitempty"`
+	// What it was for; may be empty.
+	Title string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	// The import: index of the entry that proposed it.
+	Import uint64 `protobuf:"varint,4,opt,name=import,proto3" json:"import,omitempty"`
+	// Officer who proposed the import.
+	ProposedBy string `protobuf:"bytes,5,opt,name=proposed_by,json=proposedBy,proto3" json:"proposed_by,omitempty"`
+	// Officer who confirmed it.
+	ConfirmedBy   string `protobuf:"bytes,6,opt,name=confirmed_by,json=confirmedBy,proto3" json:"confirmed_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpeningBalance) Reset() {
+	*x = OpeningBalance{}
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpeningBalance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpeningBalance) ProtoMessage() {}
+
+func (x *OpeningBalance) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpeningBalance.ProtoReflect.Descriptor instead.
+func (*OpeningBalance) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OpeningBalance) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *OpeningBalance) GetSourceRecord() string {
+	if x != nil {
+		return x.SourceRecord
+	}
+	return ""
+}
+
+func (x *OpeningBalance) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *OpeningBalance) GetImport() uint64 {
+	if x != nil {
+		return x.Import
+	}
+	return 0
+}
+
+func (x *OpeningBalance) GetProposedBy() string {
+	if x != nil {
+		return x.ProposedBy
+	}
+	return ""
+}
+
+func (x *OpeningBalance) GetConfirmedBy() string {
+	if x != nil {
+		return x.ConfirmedBy
+	}
+	return ""
+}
+
 // ListPortfolioEntriesRequest asks for a page.
 type ListPortfolioEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -809,7 +910,7 @@ type ListPortfolioEntriesRequest struct {
 
 func (x *ListPortfolioEntriesRequest) Reset() {
 	*x = ListPortfolioEntriesRequest{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +922,7 @@ func (x *ListPortfolioEntriesRequest) String() string {
 func (*ListPortfolioEntriesRequest) ProtoMessage() {}
 
 func (x *ListPortfolioEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +935,7 @@ func (x *ListPortfolioEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortfolioEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListPortfolioEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListPortfolioEntriesRequest) GetAccountId() string {
@@ -885,7 +986,7 @@ type ListPortfolioEntriesResponse struct {
 
 func (x *ListPortfolioEntriesResponse) Reset() {
 	*x = ListPortfolioEntriesResponse{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +998,7 @@ func (x *ListPortfolioEntriesResponse) String() string {
 func (*ListPortfolioEntriesResponse) ProtoMessage() {}
 
 func (x *ListPortfolioEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1011,7 @@ func (x *ListPortfolioEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortfolioEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListPortfolioEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{10}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListPortfolioEntriesResponse) GetEntries() []*PortfolioEntry {
@@ -982,7 +1083,7 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\x14professional_minutes\x18\x05 \x01(\x03R\x13professionalMinutes\x12B\n" +
 	"\x1drequired_professional_minutes\x18\x06 \x01(\x03R\x1brequiredProfessionalMinutes\x12\x10\n" +
 	"\x03met\x18\a \x01(\bR\x03met\x12)\n" +
-	"\x05words\x18\b \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xe4\x03\n" +
+	"\x05words\x18\b \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xac\x04\n" +
 	"\x0ePortfolioEntry\x12\x1f\n" +
 	"\ventry_index\x18\x01 \x01(\x04R\n" +
 	"entryIndex\x12\x16\n" +
@@ -1000,7 +1101,16 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\x14decision_reason_code\x18\n" +
 	" \x01(\tR\x12decisionReasonCode\x12#\n" +
 	"\rdecision_note\x18\v \x01(\tR\fdecisionNote\x12/\n" +
-	"\x04case\x18\f \x01(\v2\x1b.creditbank.v1.CaseProgressR\x04case\"\xbd\x01\n" +
+	"\x04case\x18\f \x01(\v2\x1b.creditbank.v1.CaseProgressR\x04case\x12F\n" +
+	"\x0fopening_balance\x18\r \x01(\v2\x1d.creditbank.v1.OpeningBalanceR\x0eopeningBalance\"\xbf\x01\n" +
+	"\x0eOpeningBalance\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12#\n" +
+	"\rsource_record\x18\x02 \x01(\tR\fsourceRecord\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\x12\x16\n" +
+	"\x06import\x18\x04 \x01(\x04R\x06import\x12\x1f\n" +
+	"\vproposed_by\x18\x05 \x01(\tR\n" +
+	"proposedBy\x12!\n" +
+	"\fconfirmed_by\x18\x06 \x01(\tR\vconfirmedBy\"\xbd\x01\n" +
 	"\x1bListPortfolioEntriesRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -1028,7 +1138,7 @@ func file_creditbank_v1_portfolio_proto_rawDescGZIP() []byte {
 	return file_creditbank_v1_portfolio_proto_rawDescData
 }
 
-var file_creditbank_v1_portfolio_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_creditbank_v1_portfolio_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_creditbank_v1_portfolio_proto_goTypes = []any{
 	(*GetPortfolioRequest)(nil),          // 0: creditbank.v1.GetPortfolioRequest
 	(*GetPortfolioResponse)(nil),         // 1: creditbank.v1.GetPortfolioResponse
@@ -1039,13 +1149,14 @@ var file_creditbank_v1_portfolio_proto_goTypes = []any{
 	(*CategoryTotals)(nil),               // 6: creditbank.v1.CategoryTotals
 	(*RequirementProgress)(nil),          // 7: creditbank.v1.RequirementProgress
 	(*PortfolioEntry)(nil),               // 8: creditbank.v1.PortfolioEntry
-	(*ListPortfolioEntriesRequest)(nil),  // 9: creditbank.v1.ListPortfolioEntriesRequest
-	(*ListPortfolioEntriesResponse)(nil), // 10: creditbank.v1.ListPortfolioEntriesResponse
-	(*Text)(nil),                         // 11: creditbank.v1.Text
-	(*timestamppb.Timestamp)(nil),        // 12: google.protobuf.Timestamp
-	(*Assessment)(nil),                   // 13: creditbank.v1.Assessment
-	(*CaseProgress)(nil),                 // 14: creditbank.v1.CaseProgress
-	(View)(0),                            // 15: creditbank.v1.View
+	(*OpeningBalance)(nil),               // 9: creditbank.v1.OpeningBalance
+	(*ListPortfolioEntriesRequest)(nil),  // 10: creditbank.v1.ListPortfolioEntriesRequest
+	(*ListPortfolioEntriesResponse)(nil), // 11: creditbank.v1.ListPortfolioEntriesResponse
+	(*Text)(nil),                         // 12: creditbank.v1.Text
+	(*timestamppb.Timestamp)(nil),        // 13: google.protobuf.Timestamp
+	(*Assessment)(nil),                   // 14: creditbank.v1.Assessment
+	(*CaseProgress)(nil),                 // 15: creditbank.v1.CaseProgress
+	(View)(0),                            // 16: creditbank.v1.View
 }
 var file_creditbank_v1_portfolio_proto_depIdxs = []int32{
 	2,  // 0: creditbank.v1.GetPortfolioResponse.portfolio:type_name -> creditbank.v1.Portfolio
@@ -1055,23 +1166,24 @@ var file_creditbank_v1_portfolio_proto_depIdxs = []int32{
 	8,  // 4: creditbank.v1.Portfolio.entries:type_name -> creditbank.v1.PortfolioEntry
 	3,  // 5: creditbank.v1.Portfolio.points:type_name -> creditbank.v1.PointTotals
 	4,  // 6: creditbank.v1.PointTotals.lapses:type_name -> creditbank.v1.PointLapse
-	11, // 7: creditbank.v1.CategoryTotals.name:type_name -> creditbank.v1.Text
+	12, // 7: creditbank.v1.CategoryTotals.name:type_name -> creditbank.v1.Text
 	5,  // 8: creditbank.v1.CategoryTotals.totals:type_name -> creditbank.v1.Totals
-	11, // 9: creditbank.v1.RequirementProgress.words:type_name -> creditbank.v1.Text
-	12, // 10: creditbank.v1.PortfolioEntry.record_time:type_name -> google.protobuf.Timestamp
-	13, // 11: creditbank.v1.PortfolioEntry.assessment:type_name -> creditbank.v1.Assessment
-	14, // 12: creditbank.v1.PortfolioEntry.case:type_name -> creditbank.v1.CaseProgress
-	15, // 13: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
-	8,  // 14: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
-	0,  // 15: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
-	9,  // 16: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
-	1,  // 17: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
-	10, // 18: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
-	17, // [17:19] is the sub-list for method output_type
-	15, // [15:17] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 9: creditbank.v1.RequirementProgress.words:type_name -> creditbank.v1.Text
+	13, // 10: creditbank.v1.PortfolioEntry.record_time:type_name -> google.protobuf.Timestamp
+	14, // 11: creditbank.v1.PortfolioEntry.assessment:type_name -> creditbank.v1.Assessment
+	15, // 12: creditbank.v1.PortfolioEntry.case:type_name -> creditbank.v1.CaseProgress
+	9,  // 13: creditbank.v1.PortfolioEntry.opening_balance:type_name -> creditbank.v1.OpeningBalance
+	16, // 14: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
+	8,  // 15: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
+	0,  // 16: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
+	10, // 17: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
+	1,  // 18: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
+	11, // 19: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
+	18, // [18:20] is the sub-list for method output_type
+	16, // [16:18] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_portfolio_proto_init() }
@@ -1086,7 +1198,7 @@ func file_creditbank_v1_portfolio_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_portfolio_proto_rawDesc), len(file_creditbank_v1_portfolio_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

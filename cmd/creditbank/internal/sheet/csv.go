@@ -25,8 +25,8 @@ const (
 	notUTF8Words = "the file is not UTF-8: save it from the spreadsheet as \"CSV UTF-8\""
 )
 
-// readCSV reads the records of a CSV file (RFC 4180) with a header row.
-func readCSV(r io.Reader) iter.Seq2[record, error] {
+// readCSV reads the records of a CSV file (RFC 4180) with a header row that names some of the columns.
+func readCSV(r io.Reader, columns []Column) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
 		buffered, err := skipMark(r)
 		if err != nil {
@@ -35,7 +35,7 @@ func readCSV(r io.Reader) iter.Seq2[record, error] {
 		}
 		reader := csv.NewReader(buffered)
 		reader.FieldsPerRecord = -1
-		header, err := readHeader(reader)
+		header, err := readHeader(reader, columns)
 		if err != nil {
 			yield(record{}, err)
 			return
@@ -86,7 +86,7 @@ func skipMark(r io.Reader) (*bufio.Reader, error) {
 }
 
 // readHeader reads the names of the columns. A file whose columns are not understood is not read at all.
-func readHeader(reader *csv.Reader) ([]string, error) {
+func readHeader(reader *csv.Reader, columns []Column) ([]string, error) {
 	cells, err := reader.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, errors.New("the file is empty: its first row names the columns")
@@ -94,7 +94,7 @@ func readHeader(reader *csv.Reader) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the first row names the columns, and cannot be read: %v", err)
 	}
-	columns, header := Columns(), make([]string, len(cells))
+	header := make([]string, len(cells))
 	for i, cell := range cells {
 		if !utf8.ValidString(cell) {
 			return nil, errors.New(notUTF8Words)

@@ -1,7 +1,7 @@
 // Package sheet reads completions that people and systems keep in files, and makes the statements of them that a platform
-// signs.
+// signs. It reads opening balances, too, and makes the rows of them that two officers confirm.
 //
-// A file is CSV with a header row, or JSON lines; Columns says what may stand in it. Each row is read by itself: a wrong one
+// A file is CSV with a header row, or, of completions, JSON lines; Columns and BalanceColumns say what may stand in it. Each row is read by itself: a wrong one
 // comes back as a *RowError that names its line, its columns and how to mend them, and the rows after it go on. Nothing is
 // guessed: a number that a spreadsheet has rounded, a date that could be read in two ways and a column that is not known
 // are refused.
@@ -149,7 +149,7 @@ func (e *RowError) Error() string {
 // Rows reads a file row by row. A *RowError concerns one row, and those after it follow; any other error ends the
 // sequence: the file as a whole cannot be read.
 func Rows(r io.Reader, format Format, options Options) iter.Seq2[Row, error] {
-	records := readCSV
+	records := func(r io.Reader) iter.Seq2[record, error] { return readCSV(r, Columns()) }
 	if format == JSONL {
 		records = readJSONL
 	}

@@ -351,6 +351,19 @@ func TestExamples(t *testing.T) {
 			}
 		}
 	}
+	text, err := os.ReadFile(filepath.Join(examples, "opening-balances.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opening, wrong, err := balances(string(text), 45)
+	if err != nil || len(wrong) > 0 || len(opening) != 8 {
+		t.Errorf("opening-balances.csv: %d rows, wrong %v, end %v", len(opening), wrong, err)
+	}
+	for _, row := range opening {
+		if !slices.Contains(known, row.Row.GetAccountNumber()) {
+			t.Errorf("opening-balances.csv:%d: the account is not in accounts.txt", row.Line)
+		}
+	}
 }
 
 func TestColumnOf(t *testing.T) {

@@ -800,6 +800,59 @@ func (CaseStep) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{10}
 }
 
+// RowAction is what a row of an import does.
+type RowAction int32
+
+const (
+	// Not said.
+	RowAction_ROW_ACTION_UNSPECIFIED RowAction = 0
+	// Records an opening balance.
+	RowAction_ROW_ACTION_RECORD RowAction = 1
+	// Takes the opening balance of the same record back.
+	RowAction_ROW_ACTION_REVERSE RowAction = 2
+)
+
+// Enum value maps for RowAction.
+var (
+	RowAction_name = map[int32]string{
+		0: "ROW_ACTION_UNSPECIFIED",
+		1: "ROW_ACTION_RECORD",
+		2: "ROW_ACTION_REVERSE",
+	}
+	RowAction_value = map[string]int32{
+		"ROW_ACTION_UNSPECIFIED": 0,
+		"ROW_ACTION_RECORD":      1,
+		"ROW_ACTION_REVERSE":     2,
+	}
+)
+
+func (x RowAction) Enum() *RowAction {
+	p := new(RowAction)
+	*p = x
+	return p
+}
+
+func (x RowAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RowAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[11].Descriptor()
+}
+
+func (RowAction) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[11]
+}
+
+func (x RowAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RowAction.Descriptor instead.
+func (RowAction) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{11}
+}
+
 // Entry is one leaf of the log: at most 65,535 bytes.
 type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -833,6 +886,10 @@ type Entry struct {
 	//	*Entry_BankFounded
 	//	*Entry_CaseOpened
 	//	*Entry_LogContinued
+	//	*Entry_OpeningBalancesProposed
+	//	*Entry_OpeningBalancesConfirmed
+	//	*Entry_OpeningBalanceRecorded
+	//	*Entry_OpeningBalanceReversed
 	Fact          isEntry_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1076,6 +1133,42 @@ func (x *Entry) GetLogContinued() *LogContinued {
 	return nil
 }
 
+func (x *Entry) GetOpeningBalancesProposed() *OpeningBalancesProposed {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_OpeningBalancesProposed); ok {
+			return x.OpeningBalancesProposed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetOpeningBalancesConfirmed() *OpeningBalancesConfirmed {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_OpeningBalancesConfirmed); ok {
+			return x.OpeningBalancesConfirmed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetOpeningBalanceRecorded() *OpeningBalanceRecorded {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_OpeningBalanceRecorded); ok {
+			return x.OpeningBalanceRecorded
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetOpeningBalanceReversed() *OpeningBalanceReversed {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_OpeningBalanceReversed); ok {
+			return x.OpeningBalanceReversed
+		}
+	}
+	return nil
+}
+
 type isEntry_Fact interface {
 	isEntry_Fact()
 }
@@ -1180,6 +1273,26 @@ type Entry_LogContinued struct {
 	LogContinued *LogContinued `protobuf:"bytes,27,opt,name=log_continued,json=logContinued,proto3,oneof"`
 }
 
+type Entry_OpeningBalancesProposed struct {
+	// An officer proposed what residents had earned under another system.
+	OpeningBalancesProposed *OpeningBalancesProposed `protobuf:"bytes,38,opt,name=opening_balances_proposed,json=openingBalancesProposed,proto3,oneof"`
+}
+
+type Entry_OpeningBalancesConfirmed struct {
+	// Another officer confirmed it.
+	OpeningBalancesConfirmed *OpeningBalancesConfirmed `protobuf:"bytes,39,opt,name=opening_balances_confirmed,json=openingBalancesConfirmed,proto3,oneof"`
+}
+
+type Entry_OpeningBalanceRecorded struct {
+	// What a resident had earned under another system was taken over.
+	OpeningBalanceRecorded *OpeningBalanceRecorded `protobuf:"bytes,40,opt,name=opening_balance_recorded,json=openingBalanceRecorded,proto3,oneof"`
+}
+
+type Entry_OpeningBalanceReversed struct {
+	// An opening balance was taken back.
+	OpeningBalanceReversed *OpeningBalanceReversed `protobuf:"bytes,41,opt,name=opening_balance_reversed,json=openingBalanceReversed,proto3,oneof"`
+}
+
 func (*Entry_CompletionRecorded) isEntry_Fact() {}
 
 func (*Entry_SubmissionReceived) isEntry_Fact() {}
@@ -1219,6 +1332,14 @@ func (*Entry_BankFounded) isEntry_Fact() {}
 func (*Entry_CaseOpened) isEntry_Fact() {}
 
 func (*Entry_LogContinued) isEntry_Fact() {}
+
+func (*Entry_OpeningBalancesProposed) isEntry_Fact() {}
+
+func (*Entry_OpeningBalancesConfirmed) isEntry_Fact() {}
+
+func (*Entry_OpeningBalanceRecorded) isEntry_Fact() {}
+
+func (*Entry_OpeningBalanceReversed) isEntry_Fact() {}
 
 // BankFounded is entry 0 of every log.
 type BankFounded struct {
@@ -4506,11 +4627,743 @@ func (x *CreditsExpired) GetEffects() *Effects {
 	return nil
 }
 
+// OpeningBalancesProposed brings what residents had earned under another system (期初余额): an import. What is in it lies
+// with the officers until another one confirms it; here are its size and its hashes.
+type OpeningBalancesProposed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Organization in whose subtree all accounts are at home.
+	Organization string `protobuf:"bytes,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Name of the system that it comes from, for ever: 1 to 64 letters, digits and "-_.".
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// SHA-256 of the file, as the officer has it, 32 bytes.
+	FileHash []byte `protobuf:"bytes,5,opt,name=file_hash,json=fileHash,proto3" json:"file_hash,omitempty"`
+	// Number of rows.
+	Rows uint32 `protobuf:"varint,6,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Rows among them that take an earlier opening balance back.
+	Reversals uint32 `protobuf:"varint,7,opt,name=reversals,proto3" json:"reversals,omitempty"`
+	// RFC 6962 roots over the rows' bytes, 32 bytes each, one after the other: one for each part of 1,000 rows, in order.
+	PartRoots []byte `protobuf:"bytes,8,opt,name=part_roots,json=partRoots,proto3" json:"part_roots,omitempty"`
+	// What the rows add up to, those that take back left out, as both officers stated it.
+	Totals        []*CategoryAmount `protobuf:"bytes,9,rep,name=totals,proto3" json:"totals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpeningBalancesProposed) Reset() {
+	*x = OpeningBalancesProposed{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpeningBalancesProposed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpeningBalancesProposed) ProtoMessage() {}
+
+func (x *OpeningBalancesProposed) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpeningBalancesProposed.ProtoReflect.Descriptor instead.
+func (*OpeningBalancesProposed) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *OpeningBalancesProposed) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *OpeningBalancesProposed) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *OpeningBalancesProposed) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *OpeningBalancesProposed) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *OpeningBalancesProposed) GetFileHash() []byte {
+	if x != nil {
+		return x.FileHash
+	}
+	return nil
+}
+
+func (x *OpeningBalancesProposed) GetRows() uint32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *OpeningBalancesProposed) GetReversals() uint32 {
+	if x != nil {
+		return x.Reversals
+	}
+	return 0
+}
+
+func (x *OpeningBalancesProposed) GetPartRoots() []byte {
+	if x != nil {
+		return x.PartRoots
+	}
+	return nil
+}
+
+func (x *OpeningBalancesProposed) GetTotals() []*CategoryAmount {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+// CategoryAmount is an amount of a category.
+type CategoryAmount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Category.
+	Category string `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
+	// Minutes.
+	Minutes int64 `protobuf:"varint,2,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Milli-credits.
+	MilliCredits  int64 `protobuf:"varint,3,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CategoryAmount) Reset() {
+	*x = CategoryAmount{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CategoryAmount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CategoryAmount) ProtoMessage() {}
+
+func (x *CategoryAmount) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CategoryAmount.ProtoReflect.Descriptor instead.
+func (*CategoryAmount) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *CategoryAmount) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *CategoryAmount) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *CategoryAmount) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+// OpeningBalancesConfirmed is the second officer's consent to an import: its rows may be recorded from now on.
+type OpeningBalancesConfirmed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it: another officer than the one who proposed it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Index of the entry that proposed it.
+	Import uint64 `protobuf:"varint,3,opt,name=import,proto3" json:"import,omitempty"`
+	// SHA-256 of the file that the second officer has: that of the proposal. 32 bytes.
+	FileHash      []byte `protobuf:"bytes,4,opt,name=file_hash,json=fileHash,proto3" json:"file_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpeningBalancesConfirmed) Reset() {
+	*x = OpeningBalancesConfirmed{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpeningBalancesConfirmed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpeningBalancesConfirmed) ProtoMessage() {}
+
+func (x *OpeningBalancesConfirmed) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpeningBalancesConfirmed.ProtoReflect.Descriptor instead.
+func (*OpeningBalancesConfirmed) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *OpeningBalancesConfirmed) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *OpeningBalancesConfirmed) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *OpeningBalancesConfirmed) GetImport() uint64 {
+	if x != nil {
+		return x.Import
+	}
+	return 0
+}
+
+func (x *OpeningBalancesConfirmed) GetFileHash() []byte {
+	if x != nil {
+		return x.FileHash
+	}
+	return nil
+}
+
+// ImportOrigin says which row of which import an entry comes of.
+type ImportOrigin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the entry that proposed the import.
+	Import uint64 `protobuf:"varint,1,opt,name=import,proto3" json:"import,omitempty"`
+	// Part of the import, from 0.
+	Part uint32 `protobuf:"varint,2,opt,name=part,proto3" json:"part,omitempty"`
+	// Position of the row in the part, from 0.
+	Position uint32 `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`
+	// Keyed hash of system, record and what the row does, in the form of a UUID (version 8), 16 bytes: the same row is
+	// recorded once. Who does not have the key of the vault's lookups cannot test guesses.
+	SourceId []byte `protobuf:"bytes,4,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
+	// Keyed hash of what the row says, so that another row under the same record is noticed. 32 bytes.
+	RowDigest     []byte `protobuf:"bytes,5,opt,name=row_digest,json=rowDigest,proto3" json:"row_digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportOrigin) Reset() {
+	*x = ImportOrigin{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportOrigin) ProtoMessage() {}
+
+func (x *ImportOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportOrigin.ProtoReflect.Descriptor instead.
+func (*ImportOrigin) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ImportOrigin) GetImport() uint64 {
+	if x != nil {
+		return x.Import
+	}
+	return 0
+}
+
+func (x *ImportOrigin) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *ImportOrigin) GetPosition() uint32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ImportOrigin) GetSourceId() []byte {
+	if x != nil {
+		return x.SourceId
+	}
+	return nil
+}
+
+func (x *ImportOrigin) GetRowDigest() []byte {
+	if x != nil {
+		return x.RowDigest
+	}
+	return nil
+}
+
+// OpeningBalanceRecorded is a row of a confirmed import. No policy judges it: it is exempt from the rules on lateness, from
+// closed periods, caps, duplicates and daily limits, and counts towards none of them.
+type OpeningBalanceRecorded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who recorded it. The two who answer for it are those of the import.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Where it comes from.
+	Origin *ImportOrigin `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// System that it comes from, as the import says.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// Category.
+	Category string `protobuf:"bytes,5,opt,name=category,proto3" json:"category,omitempty"`
+	// Day on which it was earned, as days since 1970-01-01.
+	EarnedDay int32 `protobuf:"varint,6,opt,name=earned_day,json=earnedDay,proto3" json:"earned_day,omitempty"`
+	// Everything that it changes: hours of the year in which it was earned, and at most one lot.
+	Effects *Effects `protobuf:"bytes,7,opt,name=effects,proto3" json:"effects,omitempty"`
+	// SealedOpeningBalance under the key of the account.
+	Sealed        []byte `protobuf:"bytes,8,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpeningBalanceRecorded) Reset() {
+	*x = OpeningBalanceRecorded{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpeningBalanceRecorded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpeningBalanceRecorded) ProtoMessage() {}
+
+func (x *OpeningBalanceRecorded) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpeningBalanceRecorded.ProtoReflect.Descriptor instead.
+func (*OpeningBalanceRecorded) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *OpeningBalanceRecorded) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *OpeningBalanceRecorded) GetOrigin() *ImportOrigin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+func (x *OpeningBalanceRecorded) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *OpeningBalanceRecorded) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *OpeningBalanceRecorded) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *OpeningBalanceRecorded) GetEarnedDay() int32 {
+	if x != nil {
+		return x.EarnedDay
+	}
+	return 0
+}
+
+func (x *OpeningBalanceRecorded) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *OpeningBalanceRecorded) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// OpeningBalanceReversed takes an opening balance back that should not have been recorded. It is a row of a confirmed
+// import, too.
+type OpeningBalanceReversed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who recorded it. The two who answer for it are those of the import.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Where it comes from.
+	Origin *ImportOrigin `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// The opening balance that is taken back.
+	Balance *CompletionRef `protobuf:"bytes,4,opt,name=balance,proto3" json:"balance,omitempty"`
+	// Everything that it changes.
+	Effects *Effects `protobuf:"bytes,5,opt,name=effects,proto3" json:"effects,omitempty"`
+	// Milli-credits that could not be taken back since they had been used.
+	Unrecovered int64 `protobuf:"varint,6,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`
+	// SealedOpeningBalance under the key of the account.
+	Sealed        []byte `protobuf:"bytes,7,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpeningBalanceReversed) Reset() {
+	*x = OpeningBalanceReversed{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpeningBalanceReversed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpeningBalanceReversed) ProtoMessage() {}
+
+func (x *OpeningBalanceReversed) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpeningBalanceReversed.ProtoReflect.Descriptor instead.
+func (*OpeningBalanceReversed) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *OpeningBalanceReversed) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *OpeningBalanceReversed) GetOrigin() *ImportOrigin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
+func (x *OpeningBalanceReversed) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *OpeningBalanceReversed) GetBalance() *CompletionRef {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
+func (x *OpeningBalanceReversed) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *OpeningBalanceReversed) GetUnrecovered() int64 {
+	if x != nil {
+		return x.Unrecovered
+	}
+	return 0
+}
+
+func (x *OpeningBalanceReversed) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// SealedOpeningBalance is the part of an opening balance that concerns a person.
+type SealedOpeningBalance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The row's bytes (OpeningBalanceRow), as they were confirmed.
+	Row           []byte `protobuf:"bytes,1,opt,name=row,proto3" json:"row,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealedOpeningBalance) Reset() {
+	*x = SealedOpeningBalance{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedOpeningBalance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedOpeningBalance) ProtoMessage() {}
+
+func (x *SealedOpeningBalance) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedOpeningBalance.ProtoReflect.Descriptor instead.
+func (*SealedOpeningBalance) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *SealedOpeningBalance) GetRow() []byte {
+	if x != nil {
+		return x.Row
+	}
+	return nil
+}
+
+// OpeningBalanceRow is a row of an import. A row is the bytes that were confirmed: it is never marshalled anew.
+type OpeningBalanceRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it does.
+	Action RowAction `protobuf:"varint,1,opt,name=action,proto3,enum=creditbank.ledger.v1.RowAction" json:"action,omitempty"`
+	// Account number of the learner; empty where a document says who it is.
+	AccountNumber string `protobuf:"bytes,2,opt,name=account_number,json=accountNumber,proto3" json:"account_number,omitempty"`
+	// Kind of the learner's identity document, such as "resident_identity"; empty where the account number is known.
+	DocumentKind string `protobuf:"bytes,3,opt,name=document_kind,json=documentKind,proto3" json:"document_kind,omitempty"`
+	// Number of the document.
+	DocumentNumber string `protobuf:"bytes,4,opt,name=document_number,json=documentNumber,proto3" json:"document_number,omitempty"`
+	// Name of the record in the system that it comes from: 1 to 128 characters.
+	SourceRecord string `protobuf:"bytes,5,opt,name=source_record,json=sourceRecord,proto3" json:"source_record,omitempty"`
+	// Category. Empty, as all that follows, in a row that takes back.
+	Category string `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
+	// Minutes learned: 0 to 1,000,000.
+	Minutes int64 `protobuf:"varint,7,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Milli-credits that can be used: 0 to 10,000,000. Minutes or milli-credits are above 0.
+	MilliCredits int64 `protobuf:"varint,8,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	// Day on which it was earned: YYYY-MM-DD.
+	EarnedOn string `protobuf:"bytes,9,opt,name=earned_on,json=earnedOn,proto3" json:"earned_on,omitempty"`
+	// First day on which the credits can no longer be used: YYYY-MM-DD; empty: never.
+	ExpiresOn string `protobuf:"bytes,10,opt,name=expires_on,json=expiresOn,proto3" json:"expires_on,omitempty"`
+	// What it was for, for the learner: at most 200 characters; may be empty.
+	Title         string `protobuf:"bytes,11,opt,name=title,proto3" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpeningBalanceRow) Reset() {
+	*x = OpeningBalanceRow{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpeningBalanceRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpeningBalanceRow) ProtoMessage() {}
+
+func (x *OpeningBalanceRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpeningBalanceRow.ProtoReflect.Descriptor instead.
+func (*OpeningBalanceRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *OpeningBalanceRow) GetAction() RowAction {
+	if x != nil {
+		return x.Action
+	}
+	return RowAction_ROW_ACTION_UNSPECIFIED
+}
+
+func (x *OpeningBalanceRow) GetAccountNumber() string {
+	if x != nil {
+		return x.AccountNumber
+	}
+	return ""
+}
+
+func (x *OpeningBalanceRow) GetDocumentKind() string {
+	if x != nil {
+		return x.DocumentKind
+	}
+	return ""
+}
+
+func (x *OpeningBalanceRow) GetDocumentNumber() string {
+	if x != nil {
+		return x.DocumentNumber
+	}
+	return ""
+}
+
+func (x *OpeningBalanceRow) GetSourceRecord() string {
+	if x != nil {
+		return x.SourceRecord
+	}
+	return ""
+}
+
+func (x *OpeningBalanceRow) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *OpeningBalanceRow) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *OpeningBalanceRow) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+func (x *OpeningBalanceRow) GetEarnedOn() string {
+	if x != nil {
+		return x.EarnedOn
+	}
+	return ""
+}
+
+func (x *OpeningBalanceRow) GetExpiresOn() string {
+	if x != nil {
+		return x.ExpiresOn
+	}
+	return ""
+}
+
+func (x *OpeningBalanceRow) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
 var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\xa2\r\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\xd3\x10\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -4537,7 +5390,11 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\fbank_founded\x18\x19 \x01(\v2!.creditbank.ledger.v1.BankFoundedH\x00R\vbankFounded\x12C\n" +
 	"\vcase_opened\x18\x1a \x01(\v2 .creditbank.ledger.v1.CaseOpenedH\x00R\n" +
 	"caseOpened\x12I\n" +
-	"\rlog_continued\x18\x1b \x01(\v2\".creditbank.ledger.v1.LogContinuedH\x00R\flogContinuedB\x06\n" +
+	"\rlog_continued\x18\x1b \x01(\v2\".creditbank.ledger.v1.LogContinuedH\x00R\flogContinued\x12k\n" +
+	"\x19opening_balances_proposed\x18& \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedH\x00R\x17openingBalancesProposed\x12n\n" +
+	"\x1aopening_balances_confirmed\x18' \x01(\v2..creditbank.ledger.v1.OpeningBalancesConfirmedH\x00R\x18openingBalancesConfirmed\x12h\n" +
+	"\x18opening_balance_recorded\x18( \x01(\v2,.creditbank.ledger.v1.OpeningBalanceRecordedH\x00R\x16openingBalanceRecorded\x12h\n" +
+	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversedB\x06\n" +
 	"\x04fact\"V\n" +
 	"\vBankFounded\x12\x17\n" +
 	"\abank_id\x18\x01 \x01(\tR\x06bankId\x12\x16\n" +
@@ -4822,7 +5679,68 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\aeffects\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\"c\n" +
 	"\x0eCreditsExpired\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\fR\aaccount\x127\n" +
-	"\aeffects\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects*{\n" +
+	"\aeffects\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\"\xed\x02\n" +
+	"\x17OpeningBalancesProposed\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\"\n" +
+	"\forganization\x18\x03 \x01(\tR\forganization\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12\x1b\n" +
+	"\tfile_hash\x18\x05 \x01(\fR\bfileHash\x12\x12\n" +
+	"\x04rows\x18\x06 \x01(\rR\x04rows\x12\x1c\n" +
+	"\treversals\x18\a \x01(\rR\treversals\x12\x1d\n" +
+	"\n" +
+	"part_roots\x18\b \x01(\fR\tpartRoots\x12<\n" +
+	"\x06totals\x18\t \x03(\v2$.creditbank.ledger.v1.CategoryAmountR\x06totals\"k\n" +
+	"\x0eCategoryAmount\x12\x1a\n" +
+	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x18\n" +
+	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12#\n" +
+	"\rmilli_credits\x18\x03 \x01(\x03R\fmilliCredits\"\xbb\x01\n" +
+	"\x18OpeningBalancesConfirmed\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x16\n" +
+	"\x06import\x18\x03 \x01(\x04R\x06import\x12\x1b\n" +
+	"\tfile_hash\x18\x04 \x01(\fR\bfileHash\"\x92\x01\n" +
+	"\fImportOrigin\x12\x16\n" +
+	"\x06import\x18\x01 \x01(\x04R\x06import\x12\x12\n" +
+	"\x04part\x18\x02 \x01(\rR\x04part\x12\x1a\n" +
+	"\bposition\x18\x03 \x01(\rR\bposition\x12\x1b\n" +
+	"\tsource_id\x18\x04 \x01(\fR\bsourceId\x12\x1d\n" +
+	"\n" +
+	"row_digest\x18\x05 \x01(\fR\trowDigest\"\xc5\x02\n" +
+	"\x16OpeningBalanceRecorded\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x12:\n" +
+	"\x06origin\x18\x02 \x01(\v2\".creditbank.ledger.v1.ImportOriginR\x06origin\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12\x1a\n" +
+	"\bcategory\x18\x05 \x01(\tR\bcategory\x12\x1d\n" +
+	"\n" +
+	"earned_day\x18\x06 \x01(\x05R\tearnedDay\x127\n" +
+	"\aeffects\x18\a \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12\x16\n" +
+	"\x06sealed\x18\b \x01(\fR\x06sealed\"\xd3\x02\n" +
+	"\x16OpeningBalanceReversed\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x12:\n" +
+	"\x06origin\x18\x02 \x01(\v2\".creditbank.ledger.v1.ImportOriginR\x06origin\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12=\n" +
+	"\abalance\x18\x04 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\abalance\x127\n" +
+	"\aeffects\x18\x05 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12 \n" +
+	"\vunrecovered\x18\x06 \x01(\x03R\vunrecovered\x12\x16\n" +
+	"\x06sealed\x18\a \x01(\fR\x06sealed\"(\n" +
+	"\x14SealedOpeningBalance\x12\x10\n" +
+	"\x03row\x18\x01 \x01(\fR\x03row\"\x93\x03\n" +
+	"\x11OpeningBalanceRow\x127\n" +
+	"\x06action\x18\x01 \x01(\x0e2\x1f.creditbank.ledger.v1.RowActionR\x06action\x12%\n" +
+	"\x0eaccount_number\x18\x02 \x01(\tR\raccountNumber\x12#\n" +
+	"\rdocument_kind\x18\x03 \x01(\tR\fdocumentKind\x12'\n" +
+	"\x0fdocument_number\x18\x04 \x01(\tR\x0edocumentNumber\x12#\n" +
+	"\rsource_record\x18\x05 \x01(\tR\fsourceRecord\x12\x1a\n" +
+	"\bcategory\x18\x06 \x01(\tR\bcategory\x12\x18\n" +
+	"\aminutes\x18\a \x01(\x03R\aminutes\x12#\n" +
+	"\rmilli_credits\x18\b \x01(\x03R\fmilliCredits\x12\x1b\n" +
+	"\tearned_on\x18\t \x01(\tR\bearnedOn\x12\x1d\n" +
+	"\n" +
+	"expires_on\x18\n" +
+	" \x01(\tR\texpiresOn\x12\x14\n" +
+	"\x05title\x18\v \x01(\tR\x05title*{\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_PLATFORM\x10\x01\x12\x11\n" +
@@ -4920,7 +5838,11 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x1dCASE_STEP_OBJECTION_DISMISSED\x10\r\x12\x16\n" +
 	"\x12CASE_STEP_APPEALED\x10\x0e\x12\x17\n" +
 	"\x13CASE_STEP_WITHDRAWN\x10\x0f\x12\x15\n" +
-	"\x11CASE_STEP_REVOKED\x10\x10BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\x11CASE_STEP_REVOKED\x10\x10*V\n" +
+	"\tRowAction\x12\x1a\n" +
+	"\x16ROW_ACTION_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11ROW_ACTION_RECORD\x10\x01\x12\x16\n" +
+	"\x12ROW_ACTION_REVERSE\x10\x02BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_entry_proto_rawDescOnce sync.Once
@@ -4934,154 +5856,180 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
-	(Role)(0),                      // 0: creditbank.ledger.v1.Role
-	(OrganizationLevel)(0),         // 1: creditbank.ledger.v1.OrganizationLevel
-	(KeyAlgorithm)(0),              // 2: creditbank.ledger.v1.KeyAlgorithm
-	(KeyPurpose)(0),                // 3: creditbank.ledger.v1.KeyPurpose
-	(OfficerRole)(0),               // 4: creditbank.ledger.v1.OfficerRole
-	(CourseDecision)(0),            // 5: creditbank.ledger.v1.CourseDecision
-	(AccountStatus)(0),             // 6: creditbank.ledger.v1.AccountStatus
-	(Outcome)(0),                   // 7: creditbank.ledger.v1.Outcome
-	(Stage)(0),                     // 8: creditbank.ledger.v1.Stage
-	(CaseStatus)(0),                // 9: creditbank.ledger.v1.CaseStatus
-	(CaseStep)(0),                  // 10: creditbank.ledger.v1.CaseStep
-	(*Entry)(nil),                  // 11: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),            // 12: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),           // 13: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                  // 14: creditbank.ledger.v1.Actor
-	(*Request)(nil),                // 15: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil), // 16: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),               // 17: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),             // 18: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),       // 19: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),         // 20: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),         // 21: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),        // 22: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),         // 23: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),          // 24: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),          // 25: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),     // 26: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                 // 27: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),     // 28: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),            // 29: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                // 30: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),               // 31: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                 // 32: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),            // 33: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),          // 34: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),            // 35: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                    // 36: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),              // 37: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),               // 38: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),             // 39: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),       // 40: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                 // 41: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),       // 42: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),             // 43: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),         // 44: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),          // 45: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),         // 46: creditbank.ledger.v1.SealedDecision
-	(*CaseOpened)(nil),             // 47: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),        // 48: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),         // 49: creditbank.ledger.v1.CreditsExpired
+	(Role)(0),                        // 0: creditbank.ledger.v1.Role
+	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
+	(KeyAlgorithm)(0),                // 2: creditbank.ledger.v1.KeyAlgorithm
+	(KeyPurpose)(0),                  // 3: creditbank.ledger.v1.KeyPurpose
+	(OfficerRole)(0),                 // 4: creditbank.ledger.v1.OfficerRole
+	(CourseDecision)(0),              // 5: creditbank.ledger.v1.CourseDecision
+	(AccountStatus)(0),               // 6: creditbank.ledger.v1.AccountStatus
+	(Outcome)(0),                     // 7: creditbank.ledger.v1.Outcome
+	(Stage)(0),                       // 8: creditbank.ledger.v1.Stage
+	(CaseStatus)(0),                  // 9: creditbank.ledger.v1.CaseStatus
+	(CaseStep)(0),                    // 10: creditbank.ledger.v1.CaseStep
+	(RowAction)(0),                   // 11: creditbank.ledger.v1.RowAction
+	(*Entry)(nil),                    // 12: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),              // 13: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),             // 14: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                    // 15: creditbank.ledger.v1.Actor
+	(*Request)(nil),                  // 16: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil),   // 17: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                 // 18: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),               // 19: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),         // 20: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),           // 21: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),           // 22: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),          // 23: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),           // 24: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),            // 25: creditbank.ledger.v1.CourseDecided
+	(*AccountOpened)(nil),            // 26: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),       // 27: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                   // 28: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),       // 29: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),              // 30: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                  // 31: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),                 // 32: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                   // 33: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),              // 34: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),            // 35: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),              // 36: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                      // 37: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),                // 38: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),                 // 39: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),               // 40: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),         // 41: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                   // 42: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),         // 43: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),               // 44: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),           // 45: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),            // 46: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),           // 47: creditbank.ledger.v1.SealedDecision
+	(*CaseOpened)(nil),               // 48: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),          // 49: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),           // 50: creditbank.ledger.v1.CreditsExpired
+	(*OpeningBalancesProposed)(nil),  // 51: creditbank.ledger.v1.OpeningBalancesProposed
+	(*CategoryAmount)(nil),           // 52: creditbank.ledger.v1.CategoryAmount
+	(*OpeningBalancesConfirmed)(nil), // 53: creditbank.ledger.v1.OpeningBalancesConfirmed
+	(*ImportOrigin)(nil),             // 54: creditbank.ledger.v1.ImportOrigin
+	(*OpeningBalanceRecorded)(nil),   // 55: creditbank.ledger.v1.OpeningBalanceRecorded
+	(*OpeningBalanceReversed)(nil),   // 56: creditbank.ledger.v1.OpeningBalanceReversed
+	(*SealedOpeningBalance)(nil),     // 57: creditbank.ledger.v1.SealedOpeningBalance
+	(*OpeningBalanceRow)(nil),        // 58: creditbank.ledger.v1.OpeningBalanceRow
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	28, // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	26, // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	42, // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	44, // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	45, // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	48, // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	49, // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	25, // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	16, // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	17, // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	18, // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	19, // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	20, // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	21, // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	22, // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	23, // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	24, // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	12, // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	47, // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	13, // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	14, // 20: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 21: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,  // 22: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,  // 23: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	14, // 24: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 25: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,  // 26: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,  // 27: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	14, // 28: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 29: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	14, // 30: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 31: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,  // 32: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	14, // 33: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 34: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	14, // 35: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 36: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	14, // 37: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 38: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	14, // 39: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 40: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	14, // 41: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 42: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,  // 43: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	14, // 44: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 45: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,  // 46: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	27, // 47: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,  // 48: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	30, // 49: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	35, // 50: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	36, // 51: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	37, // 52: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	38, // 53: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	39, // 54: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	33, // 55: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	29, // 56: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	29, // 57: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	31, // 58: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	32, // 59: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	34, // 60: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	35, // 61: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	38, // 62: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	39, // 63: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	32, // 64: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	34, // 65: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	34, // 66: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	41, // 67: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,  // 68: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	27, // 69: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	34, // 70: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	30, // 71: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	14, // 72: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 73: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	34, // 74: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,  // 75: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	30, // 76: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	14, // 77: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	15, // 78: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	34, // 79: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10, // 80: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,  // 81: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	30, // 82: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,  // 83: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	41, // 84: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	34, // 85: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	30, // 86: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	30, // 87: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	88, // [88:88] is the sub-list for method output_type
-	88, // [88:88] is the sub-list for method input_type
-	88, // [88:88] is the sub-list for extension type_name
-	88, // [88:88] is the sub-list for extension extendee
-	0,  // [0:88] is the sub-list for field type_name
+	29,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	27,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	43,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	45,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	46,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	49,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	50,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	26,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	17,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	18,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	19,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	20,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	21,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	22,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	23,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	24,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	25,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	13,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	48,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	14,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	51,  // 20: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	53,  // 21: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
+	55,  // 22: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
+	56,  // 23: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
+	15,  // 24: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 25: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 26: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 27: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	15,  // 28: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 29: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 30: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 31: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	15,  // 32: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 33: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	15,  // 34: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 35: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 36: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	15,  // 37: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 38: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	15,  // 39: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 40: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	15,  // 41: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 42: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	15,  // 43: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 44: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	15,  // 45: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 46: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 47: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	15,  // 48: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 49: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 50: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	28,  // 51: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	7,   // 52: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	31,  // 53: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	36,  // 54: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	37,  // 55: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	38,  // 56: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	39,  // 57: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	40,  // 58: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	34,  // 59: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	30,  // 60: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	30,  // 61: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	32,  // 62: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	33,  // 63: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	35,  // 64: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	36,  // 65: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	39,  // 66: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	40,  // 67: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	33,  // 68: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	35,  // 69: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	35,  // 70: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	42,  // 71: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,   // 72: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	28,  // 73: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	35,  // 74: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	31,  // 75: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	15,  // 76: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 77: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	35,  // 78: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 79: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	31,  // 80: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	15,  // 81: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 82: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	35,  // 83: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 84: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,   // 85: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	31,  // 86: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	9,   // 87: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	42,  // 88: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	35,  // 89: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	31,  // 90: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	31,  // 91: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	15,  // 92: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 93: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	52,  // 94: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	15,  // 95: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	16,  // 96: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	15,  // 97: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	54,  // 98: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	31,  // 99: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	15,  // 100: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	54,  // 101: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	35,  // 102: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	31,  // 103: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	11,  // 104: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	105, // [105:105] is the sub-list for method output_type
+	105, // [105:105] is the sub-list for method input_type
+	105, // [105:105] is the sub-list for extension type_name
+	105, // [105:105] is the sub-list for extension extendee
+	0,   // [0:105] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -5110,14 +6058,18 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_BankFounded)(nil),
 		(*Entry_CaseOpened)(nil),
 		(*Entry_LogContinued)(nil),
+		(*Entry_OpeningBalancesProposed)(nil),
+		(*Entry_OpeningBalancesConfirmed)(nil),
+		(*Entry_OpeningBalanceRecorded)(nil),
+		(*Entry_OpeningBalanceReversed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      11,
-			NumMessages:   39,
+			NumEnums:      12,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -25,6 +25,55 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ItemKind is what an item of the record is.
+type ItemKind int32
+
+const (
+	// A completion.
+	ItemKind_ITEM_KIND_UNSPECIFIED ItemKind = 0
+	// What was earned under another system.
+	ItemKind_ITEM_KIND_OPENING_BALANCE ItemKind = 1
+)
+
+// Enum value maps for ItemKind.
+var (
+	ItemKind_name = map[int32]string{
+		0: "ITEM_KIND_UNSPECIFIED",
+		1: "ITEM_KIND_OPENING_BALANCE",
+	}
+	ItemKind_value = map[string]int32{
+		"ITEM_KIND_UNSPECIFIED":     0,
+		"ITEM_KIND_OPENING_BALANCE": 1,
+	}
+)
+
+func (x ItemKind) Enum() *ItemKind {
+	p := new(ItemKind)
+	*p = x
+	return p
+}
+
+func (x ItemKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ItemKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_state_proto_enumTypes[0].Descriptor()
+}
+
+func (ItemKind) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_state_proto_enumTypes[0]
+}
+
+func (x ItemKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ItemKind.Descriptor instead.
+func (ItemKind) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{0}
+}
+
 // TreeRow is the tree after the newest commit. It is no derived table: fsck compares it with the entries.
 type TreeRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -128,9 +177,11 @@ type AccountRow struct {
 	// Reward points by the day on which they lapse; those with none are left out.
 	Points []*Points `protobuf:"bytes,13,rep,name=points,proto3" json:"points,omitempty"`
 	// Cases whose state ends by itself, by case.
-	Deadlines     []*CaseDeadline `protobuf:"bytes,16,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Deadlines []*CaseDeadline `protobuf:"bytes,16,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
+	// Number of opening balances on it.
+	OpeningBalances int64 `protobuf:"varint,19,opt,name=opening_balances,json=openingBalances,proto3" json:"opening_balances,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *AccountRow) Reset() {
@@ -259,6 +310,13 @@ func (x *AccountRow) GetDeadlines() []*CaseDeadline {
 		return x.Deadlines
 	}
 	return nil
+}
+
+func (x *AccountRow) GetOpeningBalances() int64 {
+	if x != nil {
+		return x.OpeningBalances
+	}
+	return 0
 }
 
 // CategorySum adds up what a category has: minutes and milli-credits.
@@ -507,11 +565,11 @@ func (x *LotRef) GetExpiresDay() int32 {
 	return 0
 }
 
-// WeekRow is what an account has in one week: completions by the day on which they ended, sessions by the day on
-// which they began.
+// WeekRow is what an account has in one week: completions by the day on which they ended, opening balances by the day on
+// which they were earned, sessions by the day on which they began.
 type WeekRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The completions, by entry.
+	// The completions and opening balances, by entry.
 	Items []*CompletionItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	// The days, in no order.
 	Days          []*DayItem `protobuf:"bytes,2,rep,name=days,proto3" json:"days,omitempty"`
@@ -563,7 +621,8 @@ func (x *WeekRow) GetDays() []*DayItem {
 	return nil
 }
 
-// CompletionItem is a completion as it stands now.
+// CompletionItem is an item of the record as it stands now: a completion, or what its kind says. A CompletionRef leads to
+// any of them.
 type CompletionItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Entry that recorded it.
@@ -572,9 +631,9 @@ type CompletionItem struct {
 	ChangedIndex uint64 `protobuf:"varint,2,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
 	// When it was recorded, in microseconds since 1970.
 	Time int64 `protobuf:"varint,3,opt,name=time,proto3" json:"time,omitempty"`
-	// Organization that posted it: index of the entry that registered it.
+	// Organization that posted it: index of the entry that registered it. Of an opening balance, the one of the import.
 	Organization uint64 `protobuf:"varint,4,opt,name=organization,proto3" json:"organization,omitempty"`
-	// Course: index of the entry that proposed it.
+	// Course: index of the entry that proposed it; 0: none, in an opening balance.
 	Course uint64 `protobuf:"varint,5,opt,name=course,proto3" json:"course,omitempty"`
 	// Category.
 	Category string `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
@@ -584,7 +643,7 @@ type CompletionItem struct {
 	Minutes int64 `protobuf:"varint,8,opt,name=minutes,proto3" json:"minutes,omitempty"`
 	// Its lots.
 	Lots []*LotState `protobuf:"bytes,9,rep,name=lots,proto3" json:"lots,omitempty"`
-	// Last day of the learning.
+	// Last day of the learning; of an opening balance, the day on which it was earned.
 	EndDay int32 `protobuf:"varint,10,opt,name=end_day,json=endDay,proto3" json:"end_day,omitempty"`
 	// Open case on it: index of the entry that opened it, plus one; 0: none.
 	CasePlusOne uint64 `protobuf:"varint,11,opt,name=case_plus_one,json=casePlusOne,proto3" json:"case_plus_one,omitempty"`
@@ -596,8 +655,12 @@ type CompletionItem struct {
 	MilliPoints int64 `protobuf:"varint,14,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
 	// Newest case on it, open or not: index of the entry that opened it, plus one; 0: there was none.
 	LastCasePlusOne uint64 `protobuf:"varint,16,opt,name=last_case_plus_one,json=lastCasePlusOne,proto3" json:"last_case_plus_one,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What it is.
+	Kind ItemKind `protobuf:"varint,17,opt,name=kind,proto3,enum=creditbank.ledger.v1.ItemKind" json:"kind,omitempty"`
+	// System that an opening balance comes from.
+	Source        string `protobuf:"bytes,18,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CompletionItem) Reset() {
@@ -733,6 +796,20 @@ func (x *CompletionItem) GetLastCasePlusOne() uint64 {
 		return x.LastCasePlusOne
 	}
 	return 0
+}
+
+func (x *CompletionItem) GetKind() ItemKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ItemKind_ITEM_KIND_UNSPECIFIED
+}
+
+func (x *CompletionItem) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
 }
 
 // LotState is a lot as it stands now: what was issued is the sum of the amounts, in milli-credits.
@@ -1691,6 +1768,88 @@ func (x *CaseDeadline) GetTime() int64 {
 	return 0
 }
 
+// ImportRow is an import of opening balances as it stands now.
+type ImportRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was proposed, in microseconds since 1970.
+	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was proposed, without the request and the roots.
+	Fact *OpeningBalancesProposed `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Index of the entry that confirmed it, plus one; 0: not confirmed.
+	ConfirmedPlusOne uint64 `protobuf:"varint,3,opt,name=confirmed_plus_one,json=confirmedPlusOne,proto3" json:"confirmed_plus_one,omitempty"`
+	// When it was confirmed.
+	ConfirmedTime int64 `protobuf:"varint,4,opt,name=confirmed_time,json=confirmedTime,proto3" json:"confirmed_time,omitempty"`
+	// Officer who confirmed it.
+	ConfirmedBy   string `protobuf:"bytes,5,opt,name=confirmed_by,json=confirmedBy,proto3" json:"confirmed_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRow) Reset() {
+	*x = ImportRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRow) ProtoMessage() {}
+
+func (x *ImportRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRow.ProtoReflect.Descriptor instead.
+func (*ImportRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ImportRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ImportRow) GetFact() *OpeningBalancesProposed {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *ImportRow) GetConfirmedPlusOne() uint64 {
+	if x != nil {
+		return x.ConfirmedPlusOne
+	}
+	return 0
+}
+
+func (x *ImportRow) GetConfirmedTime() int64 {
+	if x != nil {
+		return x.ConfirmedTime
+	}
+	return 0
+}
+
+func (x *ImportRow) GetConfirmedBy() string {
+	if x != nil {
+		return x.ConfirmedBy
+	}
+	return ""
+}
+
 // RequestRow is the answer to a call that must not be done twice.
 type RequestRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1704,7 +1863,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +1875,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +1888,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -1757,7 +1916,7 @@ type CrowdRow struct {
 
 func (x *CrowdRow) Reset() {
 	*x = CrowdRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +1928,7 @@ func (x *CrowdRow) String() string {
 func (*CrowdRow) ProtoMessage() {}
 
 func (x *CrowdRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +1941,7 @@ func (x *CrowdRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
 func (*CrowdRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CrowdRow) GetCompletions() []uint64 {
@@ -1813,7 +1972,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +1984,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +1997,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -1892,7 +2051,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\x12%\n" +
-	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\xd5\x05\n" +
+	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\x80\x06\n" +
 	"\n" +
 	"AccountRow\x12!\n" +
 	"\fopened_index\x18\x01 \x01(\x04R\vopenedIndex\x12\x1f\n" +
@@ -1912,7 +2071,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\apending\x18\v \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\apending\x128\n" +
 	"\bexpiring\x18\f \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\bexpiring\x124\n" +
 	"\x06points\x18\r \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\x12@\n" +
-	"\tdeadlines\x18\x10 \x03(\v2\".creditbank.ledger.v1.CaseDeadlineR\tdeadlines\"\x87\x02\n" +
+	"\tdeadlines\x18\x10 \x03(\v2\".creditbank.ledger.v1.CaseDeadlineR\tdeadlines\x12)\n" +
+	"\x10opening_balances\x18\x13 \x01(\x03R\x0fopeningBalances\"\x87\x02\n" +
 	"\vCategorySum\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x18\n" +
 	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12\x18\n" +
@@ -1936,7 +2096,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"expiresDay\"x\n" +
 	"\aWeekRow\x12:\n" +
 	"\x05items\x18\x01 \x03(\v2$.creditbank.ledger.v1.CompletionItemR\x05items\x121\n" +
-	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\x94\x04\n" +
+	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xe0\x04\n" +
 	"\x0eCompletionItem\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12#\n" +
 	"\rchanged_index\x18\x02 \x01(\x04R\fchangedIndex\x12\x12\n" +
@@ -1954,7 +2114,9 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"effects_in\x18\r \x03(\x04R\teffectsIn\x12!\n" +
 	"\fmilli_points\x18\x0e \x01(\x03R\vmilliPoints\x12+\n" +
-	"\x12last_case_plus_one\x18\x10 \x01(\x04R\x0flastCasePlusOne\"\x89\x02\n" +
+	"\x12last_case_plus_one\x18\x10 \x01(\x04R\x0flastCasePlusOne\x122\n" +
+	"\x04kind\x18\x11 \x01(\x0e2\x1e.creditbank.ledger.v1.ItemKindR\x04kind\x12\x16\n" +
+	"\x06source\x18\x12 \x01(\tR\x06source\"\x89\x02\n" +
 	"\bLotState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x18\n" +
@@ -2038,7 +2200,13 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\aofficer\x18\x02 \x01(\tR\aofficer\"6\n" +
 	"\fCaseDeadline\x12\x12\n" +
 	"\x04case\x18\x01 \x01(\x04R\x04case\x12\x12\n" +
-	"\x04time\x18\x02 \x01(\x03R\x04time\"6\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\"\xda\x01\n" +
+	"\tImportRow\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12A\n" +
+	"\x04fact\x18\x02 \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedR\x04fact\x12,\n" +
+	"\x12confirmed_plus_one\x18\x03 \x01(\x04R\x10confirmedPlusOne\x12%\n" +
+	"\x0econfirmed_time\x18\x04 \x01(\x03R\rconfirmedTime\x12!\n" +
+	"\fconfirmed_by\x18\x05 \x01(\tR\vconfirmedBy\"6\n" +
 	"\n" +
 	"RequestRow\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +
@@ -2051,7 +2219,10 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x0estatement_hash\x18\x03 \x01(\fR\rstatementHash\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x05 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessageBPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\amessage\x18\x06 \x01(\tR\amessage*D\n" +
+	"\bItemKind\x12\x19\n" +
+	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19ITEM_KIND_OPENING_BALANCE\x10\x01BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_state_proto_rawDescOnce sync.Once
@@ -2065,78 +2236,84 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_state_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
-	(*TreeRow)(nil),                // 0: creditbank.ledger.v1.TreeRow
-	(*AccountRow)(nil),             // 1: creditbank.ledger.v1.AccountRow
-	(*CategorySum)(nil),            // 2: creditbank.ledger.v1.CategorySum
-	(*CourseRemainder)(nil),        // 3: creditbank.ledger.v1.CourseRemainder
-	(*LotRef)(nil),                 // 4: creditbank.ledger.v1.LotRef
-	(*WeekRow)(nil),                // 5: creditbank.ledger.v1.WeekRow
-	(*CompletionItem)(nil),         // 6: creditbank.ledger.v1.CompletionItem
-	(*LotState)(nil),               // 7: creditbank.ledger.v1.LotState
-	(*DayItem)(nil),                // 8: creditbank.ledger.v1.DayItem
-	(*DaySession)(nil),             // 9: creditbank.ledger.v1.DaySession
-	(*OrganizationRow)(nil),        // 10: creditbank.ledger.v1.OrganizationRow
-	(*KeyRow)(nil),                 // 11: creditbank.ledger.v1.KeyRow
-	(*OfficerRow)(nil),             // 12: creditbank.ledger.v1.OfficerRow
-	(*CourseRow)(nil),              // 13: creditbank.ledger.v1.CourseRow
-	(*PolicyRow)(nil),              // 14: creditbank.ledger.v1.PolicyRow
-	(*CaseRow)(nil),                // 15: creditbank.ledger.v1.CaseRow
-	(*CaseReviewer)(nil),           // 16: creditbank.ledger.v1.CaseReviewer
-	(*CaseDeadline)(nil),           // 17: creditbank.ledger.v1.CaseDeadline
-	(*RequestRow)(nil),             // 18: creditbank.ledger.v1.RequestRow
-	(*CrowdRow)(nil),               // 19: creditbank.ledger.v1.CrowdRow
-	(*RejectRow)(nil),              // 20: creditbank.ledger.v1.RejectRow
-	(AccountStatus)(0),             // 21: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),            // 22: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),               // 23: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),            // 24: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                 // 25: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),          // 26: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                   // 27: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),             // 28: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil), // 29: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),               // 30: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),       // 31: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),         // 32: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),            // 33: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),         // 34: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                // 35: creditbank.ledger.v1.CaseStatus
+	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
+	(*TreeRow)(nil),                 // 1: creditbank.ledger.v1.TreeRow
+	(*AccountRow)(nil),              // 2: creditbank.ledger.v1.AccountRow
+	(*CategorySum)(nil),             // 3: creditbank.ledger.v1.CategorySum
+	(*CourseRemainder)(nil),         // 4: creditbank.ledger.v1.CourseRemainder
+	(*LotRef)(nil),                  // 5: creditbank.ledger.v1.LotRef
+	(*WeekRow)(nil),                 // 6: creditbank.ledger.v1.WeekRow
+	(*CompletionItem)(nil),          // 7: creditbank.ledger.v1.CompletionItem
+	(*LotState)(nil),                // 8: creditbank.ledger.v1.LotState
+	(*DayItem)(nil),                 // 9: creditbank.ledger.v1.DayItem
+	(*DaySession)(nil),              // 10: creditbank.ledger.v1.DaySession
+	(*OrganizationRow)(nil),         // 11: creditbank.ledger.v1.OrganizationRow
+	(*KeyRow)(nil),                  // 12: creditbank.ledger.v1.KeyRow
+	(*OfficerRow)(nil),              // 13: creditbank.ledger.v1.OfficerRow
+	(*CourseRow)(nil),               // 14: creditbank.ledger.v1.CourseRow
+	(*PolicyRow)(nil),               // 15: creditbank.ledger.v1.PolicyRow
+	(*CaseRow)(nil),                 // 16: creditbank.ledger.v1.CaseRow
+	(*CaseReviewer)(nil),            // 17: creditbank.ledger.v1.CaseReviewer
+	(*CaseDeadline)(nil),            // 18: creditbank.ledger.v1.CaseDeadline
+	(*ImportRow)(nil),               // 19: creditbank.ledger.v1.ImportRow
+	(*RequestRow)(nil),              // 20: creditbank.ledger.v1.RequestRow
+	(*CrowdRow)(nil),                // 21: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),               // 22: creditbank.ledger.v1.RejectRow
+	(AccountStatus)(0),              // 23: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 24: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 25: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 26: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 27: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 28: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 29: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 30: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 31: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                // 32: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 33: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 34: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 35: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 36: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 37: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 38: creditbank.ledger.v1.OpeningBalancesProposed
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	21, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
-	2,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	22, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	23, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
-	3,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	24, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
-	4,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
-	4,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	25, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
-	17, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
-	26, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	6,  // 11: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
-	8,  // 12: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	27, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
-	7,  // 14: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
-	9,  // 15: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	28, // 16: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	29, // 17: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	30, // 18: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	31, // 19: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	32, // 20: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	33, // 21: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	34, // 22: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	35, // 23: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	26, // 24: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	16, // 25: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	35, // 26: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	23, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	3,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
+	24, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	25, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	4,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
+	26, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
+	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
+	27, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	18, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
+	28, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,  // 11: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
+	9,  // 12: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
+	29, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	8,  // 14: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
+	0,  // 15: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
+	10, // 16: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
+	30, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	31, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	32, // 19: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	33, // 20: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	34, // 21: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	35, // 22: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	36, // 23: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	37, // 24: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	28, // 25: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	17, // 26: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
+	37, // 27: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	38, // 28: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -2150,13 +2327,14 @@ func file_creditbank_ledger_v1_state_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   21,
+			NumEnums:      1,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_creditbank_ledger_v1_state_proto_goTypes,
 		DependencyIndexes: file_creditbank_ledger_v1_state_proto_depIdxs,
+		EnumInfos:         file_creditbank_ledger_v1_state_proto_enumTypes,
 		MessageInfos:      file_creditbank_ledger_v1_state_proto_msgTypes,
 	}.Build()
 	File_creditbank_ledger_v1_state_proto = out.File
