@@ -162,7 +162,9 @@ func (r *openingRow) find(ctx context.Context, b *Bank, caller access.Caller, so
 		r.account, err = b.vault.FindByDocument(ctx, unit.Document{Kind: unit.DocumentKind(r.GetDocumentKind()), Number: r.GetDocumentNumber()})
 		// Every document that is asked for is written down, also one that leads to nobody.
 		if err == nil || errors.Is(err, vault.ErrUnknownAccount) {
-			err = errors.Join(err, b.journal(ctx, caller, r.account, access.RecordOpeningBalances, source))
+			if err := b.journal(ctx, caller, r.account, access.RecordOpeningBalances, source); err != nil {
+				return err
+			}
 		}
 	}
 	if err == nil {
