@@ -228,7 +228,7 @@ func (d *directory) readPolicy(ctx context.Context, view ledger.View, value []by
 		if err != nil {
 			return err
 		}
-		if p.Policy, err = policy.Compile(yaml); err != nil {
+		if p.Policy, err = policy.Load(yaml); err != nil {
 			return fmt.Errorf("policy %x: %w", hash, err)
 		}
 	}

@@ -192,27 +192,33 @@ func (r *recording) prepareRange(ctx context.Context, from, to int) error {
 		if p.fault != nil || p.completion == nil {
 			continue
 		}
-		err := r.findAccount(ctx, p)
-		if err != nil {
+		if err := r.findAccount(ctx, p); err != nil {
 			return err
 		}
 		if p.fault == nil {
 			p.fault = r.findCourse(p)
 		}
-		if p.fault != nil {
-			continue
-		}
-		fact := p.fact(p.course, unit.OrganizationID(r.submission.Organization), tier, r.posted)
-		if p.policy.AsksAge() {
-			if fact.Born, err = r.bank.vault.BirthDate(ctx, p.account); err != nil {
-				if p.fault = accountFault(err); p.fault == nil {
-					return err
-				}
-				continue
+		if p.fault == nil {
+			if err := r.ask(ctx, p, tier); err != nil {
+				return err
 			}
 		}
-		p.judged = p.policy.Prepare(fact)
 	}
+	return nil
+}
+
+// ask runs the conditions of the policy on a statement. The learner's age is looked up where a rule asks for it alone.
+func (r *recording) ask(ctx context.Context, p *preparedStatement, tier int) error {
+	fact := p.fact(p.course, unit.OrganizationID(r.submission.Organization), tier, r.posted)
+	if p.policy.AsksAge() {
+		born, err := r.bank.vault.BirthDate(ctx, p.account)
+		if err != nil {
+			p.fault, err = accountFault(err)
+			return err
+		}
+		fact.Born = born
+	}
+	p.judged = p.policy.Prepare(fact)
 	return nil
 }
 
@@ -222,22 +228,20 @@ func (r *recording) findAccount(ctx context.Context, p *preparedStatement) error
 		p.account = id
 		p.sealer, err = r.bank.vault.Sealer(ctx, id)
 	}
-	if p.fault = accountFault(err); p.fault != nil {
-		return nil
-	}
+	p.fault, err = accountFault(err)
 	return err
 }
 
-// accountFault is what a statement is rejected with where the vault has no such account; nil for any other error.
-func accountFault(err error) *Error {
+// accountFault is what a statement is rejected with where the vault has no such account. It hands any other error back.
+func accountFault(err error) (*Error, error) {
 	const field = "completion.account_number"
 	switch {
 	case errors.Is(err, vault.ErrUnknownAccount):
-		return faultf(NotFound, ReasonUnknownAccount, field, "no account has this number; ask ResolveAccount, or open one")
+		return faultf(NotFound, ReasonUnknownAccount, field, "no account has this number; ask ResolveAccount, or open one"), nil
 	case errors.Is(err, vault.ErrErased), errors.Is(err, vault.ErrKeyGone):
-		return faultf(Precondition, ReasonAccountErased, field, "the account was erased")
+		return faultf(Precondition, ReasonAccountErased, field, "the account was erased"), nil
 	default:
-		return nil
+		return nil, err
 	}
 }
 

@@ -104,7 +104,7 @@ func (s *site) rulesOf(ctx context.Context, entries []api.PortfolioEntry) (map[p
 			if err != nil {
 				return nil, err
 			}
-			compiled, err := policy.Compile(yaml)
+			compiled, err := policy.Load(yaml)
 			if err != nil {
 				return nil, fmt.Errorf("web: published policy %x: %w", hash, err)
 			}

@@ -37,13 +37,20 @@ const (
 
 // Compile reads a policy and checks all of it. The error joins one *[Error] for every fault, in the order of the text, each
 // wrapping [ErrPolicy]; [Faults] takes them apart.
-func Compile(text []byte) (*Policy, error) {
+func Compile(text []byte) (*Policy, error) { return compile(text, true) }
+
+// Load reads a policy that was checked by [Compile] before it was written down, be it by an older version of this package. What
+// was published judges as it always did: rules that can never count, and what all conditions cost together, are not asked
+// for again, so that a stricter check never keeps a bank from opening. Its errors are those of Compile.
+func Load(text []byte) (*Policy, error) { return compile(text, false) }
+
+func compile(text []byte, fresh bool) (*Policy, error) {
 	message := new(policyv1.Policy)
 	source, written := decode(text, message)
 	if source == nil {
 		return nil, join(written, nil)
 	}
-	c := &compiler{source: source, message: message, names: make(map[string]bool)}
+	c := &compiler{source: source, message: message, names: make(map[string]bool), fresh: fresh}
 	var err error
 	if c.conditions, err = newConditionCompiler(message.GetCategories()); err != nil {
 		return nil, &Error{Message: err.Error()}
@@ -62,6 +69,7 @@ type compiler struct {
 	message    *policyv1.Policy
 	conditions *conditionCompiler
 	names      map[string]bool // of rules so far
+	fresh      bool            // it has not been published yet: whatever can never count is a fault
 	faults     []*Error
 }
 
@@ -108,7 +116,7 @@ func (c *compiler) header(p *Policy) {
 	if p.until != 0 && p.until < p.from {
 		c.fault("lies before effective_from", "effective_until")
 	}
-	if p.closedThrough != 0 && p.closedThrough < p.from {
+	if c.fresh && p.closedThrough != 0 && p.closedThrough < p.from {
 		c.fault("lies before effective_from: no learning that ended then is judged by this version, so it closes nothing", "closed_through")
 	}
 	// "Local" is another zone on every machine, and "" would be UTC by accident.
@@ -375,7 +383,7 @@ func (c *compiler) requirements(p *Policy) {
 		if rule.GetMinutes() == 0 && rule.GetProfessionalNumerator() == 0 {
 			c.fault("asks for nothing", "requirements", i)
 		}
-		if rule.GetProfessionalNumerator() > 0 && !slices.ContainsFunc(c.message.GetCategories(), (*policyv1.Category).GetProfessional) {
+		if c.fresh && rule.GetProfessionalNumerator() > 0 && !slices.ContainsFunc(c.message.GetCategories(), (*policyv1.Category).GetProfessional) {
 			c.fault("asks for professional hours, which no category has: mark a category as professional", "requirements", i, "professional_numerator")
 		}
 	}
@@ -429,14 +437,16 @@ func (c *compiler) condition(expression string, optional bool, path ...any) cond
 		}
 		return condition{}
 	}
-	compiled, faults := c.conditions.compile(expression, path[0] == "points")
+	compiled, faults := c.conditions.compile(expression, path[0] == "points", c.fresh)
 	for _, f := range faults {
 		c.inCondition(f, path...)
 	}
 	if len(faults) > 0 {
 		return condition{meaning: new(meaning)}
 	}
-	c.decided(compiled.meaning, path...)
+	if c.fresh {
+		c.decided(compiled.meaning, path...)
+	}
 	return compiled
 }
 

@@ -34,7 +34,7 @@ const (
 type condition struct {
 	program cel.Program
 	answers *answers
-	meaning *meaning // of a condition that was written
+	meaning *meaning // of one that is checked before it is published
 	asksAge bool
 }
 
@@ -129,8 +129,9 @@ type celFault struct {
 	message      string
 }
 
-// compile answers the condition of an expression, or what is wrong with it. Ages says whether it may ask for the learner's age.
-func (c *conditionCompiler) compile(expression string, ages bool) (condition, []celFault) {
+// compile answers the condition of an expression, or what is wrong with it. Ages says whether it may ask for the learner's age,
+// fresh whether it has not been published yet.
+func (c *conditionCompiler) compile(expression string, ages, fresh bool) (condition, []celFault) {
 	checked, issues := c.env.Compile(expression)
 	if issues.Err() != nil {
 		var faults []celFault
@@ -154,7 +155,7 @@ func (c *conditionCompiler) compile(expression string, ages bool) (condition, []
 	if estimate.Max > MaxConditionCost {
 		return condition{}, []celFault{{1, 0, fmt.Sprintf("may cost %s in the worst case, more than %d", costWords(estimate.Max), MaxConditionCost)}}
 	}
-	if c.cost += estimate.Max; c.cost > MaxCost && c.cost-estimate.Max <= MaxCost {
+	if c.cost += estimate.Max; fresh && c.cost > MaxCost && c.cost-estimate.Max <= MaxCost {
 		return condition{}, []celFault{{1, 0, fmt.Sprintf("brings the conditions of the policy to %d in the worst case, more than %d", c.cost, MaxCost)}}
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
@@ -169,7 +170,9 @@ func (c *conditionCompiler) compile(expression string, ages bool) (condition, []
 	if asked.few {
 		compiled.answers = compiled.tabulate()
 	}
-	compiled.meaning = c.meaningOf(checked, compiled)
+	if fresh {
+		compiled.meaning = c.meaningOf(checked, compiled)
+	}
 	return compiled, nil
 }
 

@@ -43,20 +43,20 @@ func (*Error) Unwrap() error { return ErrPolicy }
 
 // Faults are the faults inside what [Compile] answered, in the order of the text, however deep they are wrapped.
 func Faults(err error) []*Error {
-	switch err := err.(type) {
-	case *Error:
-		return []*Error{err}
-	case interface{ Unwrap() []error }:
+	if one, ok := err.(*Error); ok { //nolint:errorlint // each layer is looked at by itself
+		return []*Error{one}
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []*Error
-		for _, one := range err.Unwrap() {
+		for _, one := range joined.Unwrap() {
 			all = append(all, Faults(one)...)
 		}
 		return all
-	case interface{ Unwrap() error }:
-		return Faults(err.Unwrap())
-	default:
+	}
+	if err == nil {
 		return nil
 	}
+	return Faults(errors.Unwrap(err))
 }
 
 // join makes one error of faults: sorted, each said once, and no check's complaint where the YAML itself is wrong.

@@ -7,9 +7,10 @@
 //
 // # Three steps
 //
-// [Compile] reads the YAML that officers wrote and finds all its faults at once. [Policy.Prepare] runs every condition on one
-// completion; it needs no state, so it runs in parallel. [Prepared.Decide] adds up integers against the standing of the account;
-// it runs in the ledger's single writer, and whatever it decided is written down and never judged again.
+// [Compile] reads the YAML that officers wrote and finds all its faults at once; [Load] reads it again once it is on the ledger.
+// [Policy.Prepare] runs every condition on one completion; it needs no state, so it runs in parallel. [Prepared.Decide] adds up
+// integers against the standing of the account; it runs in the ledger's single writer, and whatever it decided is written
+// down and never judged again.
 //
 // # The stages
 //

@@ -125,6 +125,9 @@ func (c *condition) within(other *condition) bool {
 
 // firstOf refuses rules that are never reached in a stage that takes the first that holds.
 func (c *compiler) firstOf(stage string, conditions []condition) {
+	if !c.fresh {
+		return
+	}
 	var taken answers // cases in which an earlier rule holds, or ends the search
 	for i := range conditions {
 		later := &conditions[i]
@@ -157,6 +160,9 @@ func (a *answers) allIn(taken *answers) bool {
 
 // eachOnce refuses a rule that says what one before it says, in a stage in which every rule counts.
 func (c *compiler) eachOnce(stage string, n int, same func(i, j int) bool) {
+	if !c.fresh {
+		return
+	}
 	for j := range n {
 		for i := range j {
 			if same(i, j) {

@@ -131,3 +131,32 @@ func TestAllConditionsTogetherCostTooMuch(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// What was published before a check was there judges on.
+func TestLoad(t *testing.T) {
+	dear := "review:\n"
+	for i := range 20 {
+		dear += fmt.Sprintf("  - {id: r%d, risk: 1, when: '[1,2,3,4,5,6,7].all(a, [1,2,3,4,5,6,7,8].all(b, a + b + %d < minutes))'}\n", i, i)
+	}
+	for _, text := range []string{
+		validityOf("", "minutes > 1"), validityOf("level > 1", "level > 1"), minimal + dear,
+		minimal + "review:\n  - {id: a, when: level > 1, risk: 1}\n  - {id: b, when: level > 1, risk: 2}\n  - {id: c, when: 'false', risk: 2}\n",
+		minimal + "closed_through: \"2024-03-29\"\nrequirements: [{id: q, professional_numerator: 2, professional_denominator: 3}]\n",
+	} {
+		if faultsOf(t, text) == nil {
+			t.Errorf("Compile takes %s", text)
+		}
+		if p, err := policy.Load([]byte(text)); err != nil || len(decide(p, minutes(t, classroom, 90), empty(t)).Reasons) == 0 {
+			t.Errorf("Load: %v", err)
+		}
+	}
+	if _, err := policy.Load([]byte(minimal + "review: [{id: a, when: minuets > 1, risk: 1}]\n")); len(policy.Faults(err)) != 1 {
+		t.Errorf("Load: %v", err)
+	}
+	text := []byte(minimal)
+	compiled, err := policy.Compile(text)
+	loaded, err2 := policy.Load(text)
+	if err != nil || err2 != nil || compiled.Hash() != loaded.Hash() {
+		t.Error("the same text is two policies")
+	}
+}

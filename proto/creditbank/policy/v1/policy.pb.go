@@ -402,8 +402,14 @@ func (PointsRule_Lapse) EnumDescriptor() ([]byte, []int) {
 
 // Policy converts hours of learning to credits for the courses of one organization and of those below it.
 //
-// Conditions ("when", "require") are CEL expressions that yield a bool. They see the completion and its course, never
-// the account, and know only int, string, bool, timestamp and duration:
+// deploy/policies/xihu-2026.yaml is a whole one to start from: each of its rules says where it comes from. The least that
+// a policy has is what it is (id to learning_hour_minutes), a category, a rule of conversion and one of rounding. Amounts are
+// whole numbers: minutes, milli-credits (1000 are a credit) and milli-points. What an institution takes over, at what
+// ratio, up to which age and share of its programme, is no matter of a policy but of its agreements.
+//
+// Conditions ("when", "require") are CEL expressions (github.com/google/cel-spec) that yield a bool, such as
+// 'mode == "online" && level >= 5' or '["CIV-", "ART-"].exists(p, course.startsWith(p))'. They see the completion and its
+// course, never the account, and know only int, string, bool, timestamp and duration, and lists of them:
 //
 //	mode string ("classroom", "online", "practice", "lecture", "achievement"), minutes int (learned, as posted),
 //	sessions int, held int, attended int, late int (class meetings), has_score bool, score int (0 to 100),
@@ -425,6 +431,13 @@ func (PointsRule_Lapse) EnumDescriptor() ([]byte, []int) {
 // The stages run in a fixed order: eligibility, hours, duplicates and overlap, conversion, caps, rounding, review,
 // validity, points. In a stage that picks one rule (hours, conversion, rounding, validity, points) the first whose condition
 // holds is taken; in the others every rule whose condition holds counts.
+//
+// A policy is refused as a whole, with all its faults at once and the line and column of each, where the YAML has a field that
+// is not here, twice, or could be read in two ways; where a number is out of its bounds, with a fraction or a unit; where a
+// condition does not fit the types, names a category or a mode that there is not, or may cost too much, alone (1,000) or
+// with all others (10,000, in the units of CEL's cost model: a comparison is about 3); and where a rule could never count:
+// one that always follows another that holds, one that says what another says, a condition that never holds, a requirement
+// that always does. What can only show on a completion, such as a division by zero, does not award anything.
 type Policy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name that all versions of the policy share: 1 to 64 lower-case letters, digits and hyphens.
