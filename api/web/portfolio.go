@@ -162,6 +162,7 @@ type (
 		Learned, Credits, Pending, Nothing string
 		Reasons                            []reason
 		OfficerReason, Note, NoteTag       string
+		Case                               *caseShown
 		Policy, PolicyTag, Version         string
 		Index                              uint64
 		Recorded                           string
@@ -351,6 +352,7 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 		shown.PolicyTag = v.foreign(shown.Policy)
 	}
 	shown.Recorded = v.date(e.Recorded.In(zone))
+	shown.Case = v.progress(e.Case, zone)
 	if shown.Nothing == "" {
 		shown.Learned = v.learned(d.Minutes, decided.hour)
 		shown.Credits = v.credits(d.Available + d.Pending)
