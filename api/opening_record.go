@@ -288,7 +288,7 @@ func (r *openingRecording) record(tx *ledger.Tx, i int) error {
 		return err
 	}
 	// What is overdue on the account comes first.
-	if err := r.bank.settle(tx, r.directory, row.account); err != nil {
+	if err := r.bank.settle(context.Background(), tx, r.directory, row.account); err != nil {
 		return err
 	}
 	origin := &ledgerv1.ImportOrigin{

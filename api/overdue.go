@@ -14,14 +14,14 @@ import (
 )
 
 // endCases appends the steps to which deadlines of an account's cases have led, the earliest first.
-func (b *Bank) endCases(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
+func (b *Bank) endCases(
+	ctx context.Context, tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.AccountRow,
+) error {
 	now := tx.Now().UnixMicro()
 	due := slices.DeleteFunc(slices.Clone(account.GetDeadlines()), func(x *ledgerv1.CaseDeadline) bool { return x.GetTime() > now })
-	if len(due) == 0 || checkOpen(account) != nil {
+	if open := checkOpen(account) == nil; len(due) == 0 || !open {
 		return nil // an account that is frozen keeps what it has: its cases go on when it does
 	}
-	// The writer does not wait for whoever asked: the deadline has passed for everybody.
-	ctx := context.Background()
 	sealer, err := b.accountSealer(ctx, id)
 	if err != nil || sealer == nil {
 		return err

@@ -370,7 +370,7 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if fault := checkOpen(account); fault != nil {
 		return r.reject(tx, i, fault)
 	}
-	if err := r.bank.settle(tx, r.directory, p.account); err != nil {
+	if err := r.bank.settle(context.Background(), tx, r.directory, p.account); err != nil {
 		return err
 	}
 	standing := &standing{

@@ -17,12 +17,12 @@ import (
 // settle appends what is overdue on an account: steps of cases whose time has passed, credits that expired, and pending credits for which there is room since a
 // new period began or a completion was taken back. Effects happen by entry, never by clock: until settle has written
 // them, they have not happened.
-func (b *Bank) settle(tx *ledger.Tx, d *directory, id unit.AccountID) error {
+func (b *Bank) settle(ctx context.Context, tx *ledger.Tx, d *directory, id unit.AccountID) error {
 	account, err := tx.Account(id)
 	if err != nil || len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines()) == 0 {
 		return err
 	}
-	if err := b.endCases(tx, d, id, account); err != nil {
+	if err := b.endCases(ctx, tx, d, id, account); err != nil {
 		return err
 	}
 	if err := expire(tx, d, id, account); err != nil {
@@ -180,7 +180,7 @@ func (b *Bank) settleAll(ctx context.Context, due []unit.AccountID) (entries uin
 				return errStale
 			}
 			before := tx.Next()
-			err := b.settle(tx, d, due[i])
+			err := b.settle(ctx, tx, d, due[i])
 			if err == nil {
 				entries += tx.Next() - before
 			}

@@ -264,7 +264,7 @@ func (b *Bank) workOut(
 		return nil, following, faultf(Precondition, ReasonAccountNotOpen, "case_id", "the account is frozen, merged, closed or erased")
 	}
 	// What is overdue comes first: a state that has ended is not the state of the case any more.
-	if err := b.settle(tx, d, id); err != nil {
+	if err := b.settle(ctx, tx, d, id); err != nil {
 		return nil, following, err
 	}
 	if row, err = tx.Case(s.Case); err != nil {
@@ -295,7 +295,7 @@ func (b *Bank) takeStep(
 	if err != nil {
 		return 0, err
 	}
-	return index, b.settle(tx, d, j.id)
+	return index, b.settle(ctx, tx, d, j.id)
 }
 
 // RevocationPreview is what revoking a case would undo.

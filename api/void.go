@@ -65,7 +65,7 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 		return r.reject(tx, i, faultf(Precondition, ReasonAccountErased, field, "the account was erased"))
 	}
 	// What is overdue on the account comes first: credits that have expired are not there to be taken back.
-	if err := r.bank.settle(tx, r.directory, id); err != nil {
+	if err := r.bank.settle(context.Background(), tx, r.directory, id); err != nil {
 		return err
 	}
 	effects, unrecovered, err := reversal(tx, id, account, item)
@@ -93,7 +93,7 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 	if err := openCases(tx, r.directory, id, shaken); err != nil {
 		return err
 	}
-	if err := r.bank.settle(tx, r.directory, id); err != nil {
+	if err := r.bank.settle(context.Background(), tx, r.directory, id); err != nil {
 		return err
 	}
 	r.results[i] = result

@@ -56,7 +56,7 @@ func (b *bank) step(by access.Caller, id uint64, act review.Act, words ...string
 	return taken.Case, err
 }
 
-// takes takes a step that leads to a state.
+// takes has a step lead to a state.
 func (b *bank) takes(by access.Caller, id uint64, act review.Act, to ledgerv1.CaseStatus, words ...string) api.Case {
 	b.t.Helper()
 	c, err := b.step(by, id, act, words...)

@@ -171,6 +171,7 @@ type (
 		Learned, Credits, Pending, Nothing, Points string
 		Reasons                                    []reason
 		OfficerReason, Note, NoteTag               string
+		Case                                       *caseShown
 		// Source is the other system under which it was earned, Facts are what is known of that; empty: it was learned here.
 		Source, SourceTag          string
 		Facts                      []fact
@@ -398,6 +399,7 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 		decided, zone = v.usual, v.usual.zone
 	}
 	shown.Recorded = v.date(e.Recorded.In(zone))
+	shown.Case = v.progress(e.Case, zone)
 	if shown.Nothing == "" {
 		shown.Learned = v.learned(d.Minutes, decided.hour)
 		shown.Credits = v.credits(d.Available + d.Pending)

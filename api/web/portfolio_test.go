@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
 	"github.com/learning-credit-bank/creditbank/api/web"
+	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 )
@@ -368,6 +370,53 @@ func TestPhrases(t *testing.T) {
 	for name := range phrases {
 		if !used[name] {
 			t.Errorf("nothing uses the phrase %q", name)
+		}
+	}
+}
+
+// The learner reads how the review of a completion stands, until when, and everything that was said on the way, but neither who
+// objected nor how.
+func TestPortfolioShowsReview(t *testing.T) {
+	t.Parallel()
+	b := apitest.NewBank(t)
+	account, neighbour := b.Open(), b.Open()
+	const room = statementv1.Mode_MODE_CLASSROOM
+	b.Record(learned{apitest.Root, apitest.Welding, room, 3, 60, -1}.statement(b, account.Number))
+	overlap := b.Submission(apitest.OtherPlatform, learned{apitest.Cuiyuan, apitest.Smartphone, room, 3, 90, -1}.statement(b, account.Number))
+	results, _, err := b.RecordCompletions(t.Context(), b.Platform(apitest.OtherPlatform), overlap, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := func(by access.Caller, act review.Act, reason, note string) {
+		t.Helper()
+		_, err := b.TakeStep(t.Context(), by, api.Step{
+			RequestID: b.RequestID(), Case: results[0].Index, Act: act, ReasonCode: reason, Note: note,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	step(b.Officer(apitest.Officer), review.Approve, "OVERLAP_EXPLAINED", "初审意见")
+	step(b.Officer(apitest.SecondOfficer), review.Approve, "EVIDENCE_SUFFICIENT", "<复审>意见")
+	step(b.Resident(neighbour.ID), review.Object, "", "他那天在别处")
+	step(b.Officer(apitest.ThirdOfficer), review.Approve, "OBJECTION_UNFOUNDED", "已向教师核实")
+	for lang, want := range map[string][]string{
+		"zh": {
+			"审核通过，正在公示，至 2026年6月20日（含）", "初审建议通过：时间重叠已说明清楚", "初审意见", "<复审>意见", "有人提出异议",
+			"异议不成立，继续公示：异议不成立", "已向教师核实",
+		},
+		"en": {"Approved, and under public notice until the end of", "The first officer would approve: The overlap in time was explained", "The objection was dismissed"},
+	} {
+		root := parse(t, newSite(t, b, nil).signedIn(b.ResidentToken(account.ID)).page("/portfolio?lang="+lang))
+		checkLanguage(t, root)
+		page := text(root)
+		for _, words := range want {
+			if !strings.Contains(page, words) {
+				t.Errorf("%s: the page does not say %q", lang, words)
+			}
+		}
+		if strings.Contains(page, "他那天在别处") {
+			t.Errorf("%s: the page says how somebody objected", lang)
 		}
 	}
 }

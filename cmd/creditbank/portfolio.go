@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
@@ -172,10 +173,26 @@ func printEntries(p *process, l language, portfolio *creditbankv1.Portfolio) {
 		if code := clean(entry.GetDecisionReasonCode()); code != "" {
 			t.note(l.say("认证员说明  ", "officer's reason  ") + code + "  " + clean(entry.GetDecisionNote()))
 		}
+		printProgress(t, l, entry.GetCase())
 	}
 	t.write(p.stdout)
 	if more := portfolio.GetEntryCount() - int64(len(portfolio.GetEntries())); more > 0 {
 		fmt.Fprintf(p.stdout, l.say("\n还有 %d 条记录未显示；--limit 0 显示全部。\n", "\n%d more; --limit 0 shows them all.\n"), more)
+	}
+}
+
+// printProgress notes how the case on an entry stands, and what was said on the way there.
+func printProgress(t *table, l language, progress *creditbankv1.CaseProgress) {
+	if progress == nil {
+		return
+	}
+	words := fmt.Sprintf(l.say("案件 %d  %s", "case %d  %s"), progress.GetCaseId(), l.caseState(progress.GetState()))
+	if progress.GetDeadline() != nil {
+		words += l.say("，至 ", ", until ") + when(progress.GetDeadline())
+	}
+	t.note(words)
+	for _, step := range progress.GetSteps() {
+		t.note("  " + strings.TrimSpace(when(step.GetTime())+"  "+l.caseStep(step.GetStep())+"  "+clean(step.GetNote())))
 	}
 }
 

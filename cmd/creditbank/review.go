@@ -13,14 +13,57 @@ import (
 )
 
 type reviewCommand struct {
-	List   reviewListCommand   `cmd:"" help:"List cases, the riskiest and then the oldest first."`
-	Show   reviewShowCommand   `cmd:"" help:"Show a case with its evidence."`
-	Decide reviewDecideCommand `cmd:"" help:"Decide a case."`
+	List     reviewListCommand     `cmd:"" help:"List cases, the riskiest and then the oldest first."`
+	Count    reviewCountCommand    `cmd:"" help:"Count cases by state and risk."`
+	Show     reviewShowCommand     `cmd:"" help:"Show a case with its evidence and its steps."`
+	Take     reviewTakeCommand     `cmd:"" help:"Take a case, so that no other officer does for a time."`
+	Release  reviewReleaseCommand  `cmd:"" help:"Give a case back."`
+	Decide   reviewDecideCommand   `cmd:"" help:"Say what you think of a case; the policy says whether that is the last word."`
+	Batch    reviewBatchCommand    `cmd:"" help:"Decide many cases alike, each on its own."`
+	Return   reviewReturnCommand   `cmd:"" help:"Ask the learner and the platform for more evidence."`
+	Revoke   reviewRevokeCommand   `cmd:"" help:"Take back what was approved."`
+	Answer   reviewAnswerCommand   `cmd:"" help:"Bring more evidence, as the learner."`
+	Withdraw reviewWithdrawCommand `cmd:"" help:"Give a case up, as the learner."`
+	Appeal   reviewAppealCommand   `cmd:"" help:"Appeal against a refusal or a revocation, as the learner."`
+	Object   reviewObjectCommand   `cmd:"" help:"Object to a case under public notice, as a resident."`
+	Notices  reviewNoticesCommand  `cmd:"" help:"List the cases under public notice, with masked names."`
 }
 
 type reviewListCommand struct {
 	State string `enum:"waiting,submitted,first-review,returned,second-review,public-notice,objected,approved,rejected,withdrawn,appealed,revoked" default:"waiting" help:"Only cases in this state: ${enum}; waiting: whatever waits for an officer (${default})."`
 	Limit int    `default:"100" help:"Most cases; 0: all (${default})."`
+
+	MinRisk  int32         `placeholder:"N" help:"Only cases of at least this risk."`
+	MaxRisk  int32         `placeholder:"N" help:"Only cases of at most this risk."`
+	OlderBy  time.Duration `placeholder:"TIME" help:"Only cases that were opened at least so long ago, such as 72h."`
+	Within   string        `placeholder:"ID" help:"Only cases of providers in this organization's subtree, such as a town's school."`
+	Provider string        `placeholder:"ID" help:"Only cases of this provider."`
+	Category string        `placeholder:"ID" help:"Only cases of courses in this category."`
+	Mine     bool          `help:"Only cases that you have taken." xor:"holder"`
+	Holder   string        `placeholder:"ID" help:"Only cases that this officer has taken." xor:"holder"`
+	DueIn    time.Duration `placeholder:"TIME" help:"Only cases that are due within this time, such as 48h; those that are late are among them."`
+	Due      bool          `help:"Those first that are due first."`
+}
+
+// request is what the flags ask for.
+func (c *reviewListCommand) request(now time.Time) *creditbankv1.ListCasesRequest {
+	r := &creditbankv1.ListCasesRequest{
+		PageSize: 500, MinRisk: c.MinRisk, MaxRisk: c.MaxRisk, Within: c.Within, Provider: c.Provider, Category: c.Category, Holder: c.Holder,
+		State: creditbankv1.CaseState(creditbankv1.CaseState_value["CASE_STATE_"+strings.ToUpper(strings.ReplaceAll(c.State, "-", "_"))]),
+	}
+	if c.Mine {
+		r.Holder = "me"
+	}
+	if c.OlderBy > 0 {
+		r.OpenBeforeTime = timestamppb.New(now.Add(-c.OlderBy))
+	}
+	if c.DueIn > 0 {
+		r.DueBeforeTime = timestamppb.New(now.Add(c.DueIn))
+	}
+	if c.Due {
+		r.Order = creditbankv1.CaseOrder_CASE_ORDER_DUE
+	}
+	return r
 }
 
 // Run lists the cases.
@@ -33,14 +76,12 @@ func (c *reviewListCommand) Run(ctx context.Context, g *globals, p *process) err
 		return err
 	}
 	defer hangUp(conn)
-	client := creditbankv1.NewReviewServiceClient(conn)
+	client, request := creditbankv1.NewReviewServiceClient(conn), c.request(p.now())
 	cases, err := pages(func(token string) ([]*creditbankv1.Case, string, error) {
 		ctx, done := g.call(ctx)
 		defer done()
-		page, err := client.ListCases(ctx, &creditbankv1.ListCasesRequest{
-			PageSize: 500, PageToken: token,
-			State: creditbankv1.CaseState(creditbankv1.CaseState_value["CASE_STATE_"+strings.ToUpper(strings.ReplaceAll(c.State, "-", "_"))]),
-		})
+		request.PageToken = token
+		page, err := client.ListCases(ctx, request)
 		return page.GetCases(), page.GetNextPageToken(), err
 	}, c.Limit)
 	if err != nil {
@@ -50,12 +91,13 @@ func (c *reviewListCommand) Run(ctx context.Context, g *globals, p *process) err
 		return writeList(p.stdout, cases)
 	}
 	l := g.language(p)
-	t := &table{right: []int{0, 1, 7}}
-	t.row(l.say("案件", "case"), l.say("风险", "risk"), l.say("状态", "state"), l.say("立案", "opened"), l.say("课程", "course"),
-		l.say("提供者", "provider"), l.say("平台", "platform"), l.say("时长", "learned"), l.say("原因", "causes"))
+	t := &table{right: []int{0, 1, 9}}
+	t.row(l.say("案件", "case"), l.say("风险", "risk"), l.say("状态", "state"), l.say("立案", "opened"), l.say("期限", "due"),
+		l.say("经办", "holder"), l.say("课程", "course"), l.say("提供者", "provider"), l.say("平台", "platform"), l.say("时长", "learned"),
+		l.say("原因", "causes"))
 	for _, one := range cases {
 		t.row(fmt.Sprint(one.GetCaseId()), itoa(int64(one.GetRisk())), l.caseState(one.GetState()), when(one.GetOpenTime()),
-			clean(one.GetCourseTitle()), clean(one.GetProvider()), clean(one.GetPlatform()), l.minutes(one.GetMinutes()),
+			when(one.GetDueTime()), clean(one.GetHolder()), clean(one.GetCourseTitle()), clean(one.GetProvider()), clean(one.GetPlatform()), l.minutes(one.GetMinutes()),
 			clean(strings.Join(one.GetCauses(), ", ")))
 	}
 	t.write(p.stdout)
@@ -85,6 +127,7 @@ func (c *reviewShowCommand) Run(ctx context.Context, g *globals, p *process) err
 	l := g.language(p)
 	printCase(p, l, answer.GetCase(), answer.GetAssessment())
 	printEvidence(p, l, answer.GetEvidence())
+	printSteps(p, l, answer.GetSteps())
 	return nil
 }
 
@@ -97,6 +140,18 @@ func printCase(p *process, l language, one *creditbankv1.Case, a *creditbankv1.A
 	t.row(l.say("课程", "course"), clean(one.GetCourseTitle())+" ("+clean(one.GetCourse())+", "+clean(one.GetProvider())+")")
 	t.row(l.say("平台", "platform"), clean(one.GetPlatform()))
 	t.row(l.say("学习结束", "learning ended"), clean(one.GetEndDate())+", "+l.minutes(one.GetMinutes()))
+	if one.GetDeadline() != nil {
+		t.row(l.say("截止", "until"), when(one.GetDeadline()))
+	}
+	if one.GetDueTime() != nil {
+		t.row(l.say("办理期限", "due"), when(one.GetDueTime()))
+	}
+	if one.GetHolder() != "" {
+		t.row(l.say("经办", "taken"), clean(one.GetHolder())+l.say("，至 ", ", until ")+when(one.GetLeaseEndTime()))
+	}
+	for _, r := range one.GetReviewers() {
+		t.row(l.say("审核", "judged"), clean(r.GetOfficer())+", "+l.caseState(r.GetStage()))
+	}
 	if one.GetDecidedBy() != "" {
 		t.row(l.say("决定", "decided"), clean(one.GetDecidedBy())+", "+when(one.GetDecideTime()))
 	}
@@ -136,14 +191,15 @@ func printEvidence(p *process, l language, e *creditbankv1.Evidence) {
 type reviewDecideCommand struct {
 	Case     uint64 `arg:"" help:"Id of the case."`
 	Decision string `arg:"" enum:"approve,reject,hours-only" help:"approve: the policy judges it once more; reject: it counts nothing; hours-only: no credits, but its hours count."`
-	Reason   string `required:"" placeholder:"CODE" enum:"EVIDENCE_SUFFICIENT,EVIDENCE_MISSING,NOT_ATTENDED,POSTED_TOO_LATE,OVERLAP_EXPLAINED,OVERLAP_UNEXPLAINED,IMPLAUSIBLE,OTHER" help:"Why: ${enum}."`
+	Reason   string `required:"" placeholder:"CODE" enum:"EVIDENCE_SUFFICIENT,EVIDENCE_MISSING,NOT_ATTENDED,POSTED_TOO_LATE,OVERLAP_EXPLAINED,OVERLAP_UNEXPLAINED,IMPLAUSIBLE,OBJECTION_FOUNDED,OBJECTION_UNFOUNDED,DECIDED_BY_MISTAKE,OTHER" help:"Why: ${enum}."`
 	Note     string `placeholder:"TEXT" help:"Words for the resident; needed with OTHER."`
+	Etag     string `placeholder:"TAG" help:"The case's etag as you have seen it (show --json): refused when somebody has changed it since."`
 }
 
 // Run decides the case.
 func (c *reviewDecideCommand) Run(ctx context.Context, g *globals, p *process) error {
-	if c.Reason == "OTHER" && strings.TrimSpace(c.Note) == "" {
-		return usagef("--note: with --reason OTHER say why, so that the resident can read it")
+	if err := checkNote(c.Reason, c.Note); err != nil {
+		return err
 	}
 	id, err := uuid.NewRandomFromReader(p.random)
 	if err != nil {
@@ -157,7 +213,7 @@ func (c *reviewDecideCommand) Run(ctx context.Context, g *globals, p *process) e
 	client := creditbankv1.NewReviewServiceClient(conn)
 	request := &creditbankv1.DecideCaseRequest{
 		RequestId: id.String(), CaseId: c.Case, ReasonCode: c.Reason, Note: c.Note,
-		Decision: creditbankv1.Decision(creditbankv1.Decision_value["DECISION_"+strings.ToUpper(strings.ReplaceAll(c.Decision, "-", "_"))]),
+		Decision: decisionOf(c.Decision), Etag: c.Etag,
 	}
 	var answer *creditbankv1.DecideCaseResponse
 	// The request id makes it one decision, however often it has to be asked for.
