@@ -182,7 +182,6 @@ func (r *recording) verify() error {
 
 // prepareRange prepares some statements: decoded, checked, with account, course and policy, and every condition run.
 func (r *recording) prepareRange(ctx context.Context, from, to int) error {
-	tier := int(r.directory.organizations[r.submission.Organization].GetFact().GetTrustTier())
 	for i := from; i < to; i++ {
 		p := &r.statements[i]
 		p.statement = readStatement(r.submission.Statements[i], r.hashes[i], r.posted)
@@ -196,7 +195,7 @@ func (r *recording) prepareRange(ctx context.Context, from, to int) error {
 			p.fault = r.findCourse(p)
 		}
 		if p.fault == nil {
-			p.judged = p.policy.Prepare(p.fact(p.course, unit.OrganizationID(r.submission.Organization), tier, r.posted))
+			p.ask(r.directory, r.submission.Organization, r.posted)
 		}
 	}
 	return nil
@@ -345,16 +344,9 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if fault := checkOpen(account); fault != nil {
 		return r.reject(tx, i, fault)
 	}
-	if err := r.bank.settle(tx, r.directory, p.account); err != nil {
+	standing, assessment, err := r.bank.judge(tx, r.directory, p, account)
+	if err != nil {
 		return err
-	}
-	standing := &standing{
-		tx: tx, directory: r.directory, sealer: p.sealer, id: p.account, account: account, course: p.course,
-		group: p.course.fact.GetEquivalenceGroup(),
-	}
-	assessment := p.judged.Decide(standing)
-	if standing.err != nil {
-		return standing.err
 	}
 	// One piece of memory for the messages of the entry: this is on the path of every completion.
 	var made struct {
@@ -368,17 +360,11 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if err := r.origin(tx, i, &made.origin); err != nil {
 		return err
 	}
-	index := tx.Next()
-	if err := standing.effects(assessment, p.judged, index, &made.effects); err != nil {
+	index, recorded := tx.Next(), &made.recorded
+	recorded.Origin, recorded.Effects = &made.origin, &made.effects
+	if err := p.describe(standing, assessment, index, recorded); err != nil {
 		return err
 	}
-	made.effects.Sessions = sessionsProto(p.judged.Sessions())
-	recorded := &made.recorded
-	recorded.Origin, recorded.Effects = &made.origin, &made.effects
-	recorded.Account, recorded.Course, recorded.Category = p.account[:], p.course.GetIndex(), p.course.fact.GetCategory()
-	recorded.Outcome, recorded.Causes, recorded.Risk = assessment.Outcome, assessment.Causes, uint32(assessment.Risk)
-	recorded.PolicyHash = p.policy.row.GetFact().GetPolicyHash()
-	recorded.Minutes, recorded.EndDay = p.minutes(), int32(p.judged.EndDay())
 	made.sealed.Statement, made.sealed.Reasons, made.sealed.PostedAt = p.bytes, reasonsProto(assessment.Reasons), r.posted.UnixMicro()
 	if recorded.Sealed, err = seal(p.sealer, "CompletionRecorded", p.id, &made.sealed); err != nil {
 		return err

@@ -355,7 +355,7 @@ func caseWord(status ledgerv1.CaseStatus) string {
 // judgement works out what an officer's decision changes.
 type judgement struct {
 	bank      *Bank
-	tx        *ledger.Tx
+	tx        scribe
 	directory *directory
 	sealer    *vault.Sealer
 	id        unit.AccountID

@@ -22,7 +22,7 @@ import (
 // the state. Reading can fail; certify cannot hear of it, so the first error is kept in err, and whoever asked for an
 // assessment looks there before using it.
 type standing struct {
-	tx        *ledger.Tx
+	tx        scribe
 	directory *directory
 	sealer    *vault.Sealer
 	id        unit.AccountID
@@ -189,7 +189,7 @@ func whole(item *ledgerv1.CompletionItem) bool {
 	return len(item.GetLots()) > 0
 }
 
-func completionItem(tx *ledger.Tx, id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
+func completionItem(tx scribe, id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
 	item, err := tx.Completion(id, ref)
 	if err == nil && item == nil {
 		err = fmt.Errorf("%w: completion %d is missing", ledger.ErrDamaged, ref.GetIndex())
@@ -275,7 +275,7 @@ type (
 )
 
 // contribution adds up the entries of a completion.
-func contribution(tx *ledger.Tx, item *ledgerv1.CompletionItem) (*part, error) {
+func contribution(tx scribe, item *ledgerv1.CompletionItem) (*part, error) {
 	p := &part{hours: make(map[hoursKey]int64), usage: make(map[string]int64), days: make(map[dayKey]int64)}
 	for _, index := range append([]uint64{item.GetIndex()}, item.GetEffectsIn()...) {
 		e, err := tx.Entry(index)
@@ -360,7 +360,7 @@ func reverseLots(item *ledgerv1.CompletionItem) (changes []*ledgerv1.LotChange, 
 
 // remainderOwed is how many minutes of a course were spent by later completions before the ones that left them were taken
 // back: whoever gives minutes back now gives those back that there still were.
-func remainderOwed(tx *ledger.Tx, id unit.AccountID, but *ledgerv1.CompletionItem) (owed int64, err error) {
+func remainderOwed(tx scribe, id unit.AccountID, but *ledgerv1.CompletionItem) (owed int64, err error) {
 	weeks, err := tx.Weeks(id)
 	if err != nil {
 		return 0, err
@@ -387,7 +387,7 @@ func remainderOwed(tx *ledger.Tx, id unit.AccountID, but *ledgerv1.CompletionIte
 
 // reversal takes back everything that a completion contributes, and what it stands for.
 func reversal(
-	tx *ledger.Tx, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
+	tx scribe, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
 ) (effects *ledgerv1.Effects, unrecovered int64, err error) {
 	part, err := contribution(tx, item)
 	if err != nil {
