@@ -66,6 +66,8 @@ var errStale = errors.New("api: prepared on an old directory")
 func (b *Bank) RecordCompletions(
 	ctx context.Context, caller access.Caller, submission Submission, reasons bool,
 ) ([]StatementResult, ledger.Receipt, error) {
+	b.posting.Add(1)
+	defer b.posting.Add(-1)
 	for range maxPrepare {
 		r, err := b.prepare(ctx, caller, submission)
 		if err != nil {

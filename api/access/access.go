@@ -91,6 +91,7 @@ const (
 	DecideCourse         Action = "DecideCourse"
 	ProposePolicy        Action = "ProposePolicy"
 	PublishPolicy        Action = "PublishPolicy"
+	SimulatePolicy       Action = "SimulatePolicy"
 	ReadEntry            Action = "ReadEntry"
 	RegisterOrganization Action = "RegisterOrganization"
 	AddKey               Action = "AddKey"
@@ -133,7 +134,7 @@ func ruleFor(action Action) rule {
 		return rule{holder: true, offices: offices(registrar, certification)}
 	case ReadPortfolio:
 		return rule{holder: true, offices: offices(certification)}
-	case ReadCases, DecideCase, DecideCourse, ProposePolicy, PublishPolicy:
+	case ReadCases, DecideCase, DecideCourse, ProposePolicy, PublishPolicy, SimulatePolicy:
 		return rule{offices: offices(certification)}
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}

@@ -49,6 +49,11 @@ type Options struct {
 	ResolvePerMinute, Queue int
 	// Metrics registers what the bank measures; nil for none.
 	Metrics prometheus.Registerer
+	// Policy is the YAML of the policy that is published; nil: that of [PolicyYAML].
+	Policy []byte
+	// Simulations and SimulationCompletions are as in api.Config.
+	Simulations           int
+	SimulationCompletions int64
 	// Empty leaves out everything but the founding: see [Bank.Settle].
 	Empty bool
 }
@@ -70,6 +75,7 @@ type Bank struct {
 	Policy []byte
 
 	tb        testing.TB
+	yaml      []byte
 	random    *random
 	platforms map[string]platformKeys
 	requests  atomic.Int64
@@ -94,6 +100,10 @@ func NewBankWith(tb testing.TB, options Options) *Bank {
 	b.open(options)
 	administrators := []string{Administrator, SecondAdministrator}
 	b.must(b.Found(b.ctx(), api.Founding{Organization: root(tb), Administrators: administrators}))
+	b.yaml = options.Policy
+	if b.yaml == nil {
+		b.yaml = PolicyYAML(tb)
+	}
 	if !options.Empty {
 		b.Settle()
 	}
@@ -130,6 +140,7 @@ func (b *Bank) open(options Options) {
 		Ledger: b.Ledger, Vault: b.Vault, Now: b.Clock.Now, Rand: b.random,
 		Issuers:          []access.Issuer{{Name: Issuer, Key: b.IssuerKey.Public(), Officers: true, Residents: true}},
 		ResolvePerMinute: options.ResolvePerMinute, Metrics: options.Metrics,
+		Simulations: options.Simulations, SimulationCompletions: options.SimulationCompletions,
 	})
 	b.must(err)
 }
