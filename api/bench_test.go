@@ -196,3 +196,24 @@ func (s *stream) postOne(b *testing.B, size int) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkSimulate simulates another ratio on 20,000 completions of 500 accounts.
+func BenchmarkSimulate(b *testing.B) {
+	engines(b, func(b *testing.B, engine store.Engine) {
+		b.Helper()
+		const completions = 20_000
+		s := newStream(b, engine, 500)
+		for range completions / 1000 {
+			s.postOne(b, 1000)
+		}
+		officer, simulation := s.Officer(apitest.Officer), api.Simulation{YAML: doubled(b)}
+		b.ResetTimer()
+		for range b.N {
+			r, err := s.SimulatePolicy(ctx(), officer, simulation, ignore)
+			if err != nil || r.ByDraft != completions || r.After == r.Before {
+				b.Fatal(err, r)
+			}
+		}
+		b.ReportMetric(float64(b.N*completions)/b.Elapsed().Seconds(), "completions/s")
+	})
+}

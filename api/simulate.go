@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -211,10 +212,7 @@ func (s Simulation) draft(d *directory) (*published, error) {
 // and of all of them where it is tried on any day.
 func (d *directory) with(draft *published) *directory {
 	tried := *d
-	tried.scopes = make(map[string][]*published, len(d.scopes)+1)
-	for organization, scope := range d.scopes {
-		tried.scopes[organization] = scope
-	}
+	tried.scopes = maps.Clone(d.scopes)
 	scope := []*published{draft}
 	if !draft.anyDay {
 		for _, p := range d.scopes[draft.Organization()] {

@@ -121,7 +121,6 @@ type page struct {
 	at         time.Time
 	platform   string
 	statements []*statementv1.Statement
-	sweep      bool
 }
 
 func (d *diary) write(p page) {
@@ -234,6 +233,7 @@ func learners(b *bank, people int) []api.Account {
 
 // doubled is a draft in which learning in class gives twice the credits.
 func doubled(t testing.TB) []byte {
+	t.Helper()
 	return draft(t, "minutes_per_credit: 720", "minutes_per_credit: 360")
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -141,7 +142,7 @@ func (s *standing) readPrior(ref *ledgerv1.CompletionRef) (policy.Prior, error) 
 	if err != nil {
 		return policy.Prior{}, err
 	}
-	completion, err := statedCompletion(s.sealer, e.GetCompletionRecorded())
+	completion, _, err := statedCompletion(s.sealer, e.GetCompletionRecorded())
 	if err != nil {
 		return policy.Prior{}, err
 	}
@@ -166,17 +167,19 @@ func (s *standing) readPrior(ref *ledgerv1.CompletionRef) (policy.Prior, error) 
 	return prior, nil
 }
 
-// statedCompletion opens the completion as its platform stated it.
-func statedCompletion(sealer *vault.Sealer, recorded *ledgerv1.CompletionRecorded) (*statementv1.Completion, error) {
+// statedCompletion opens the completion as its platform stated it, and when its statement reached the bank.
+func statedCompletion(
+	sealer *vault.Sealer, recorded *ledgerv1.CompletionRecorded,
+) (completion *statementv1.Completion, posted time.Time, err error) {
 	opened := new(ledgerv1.SealedCompletion)
 	if err := unseal(sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened); err != nil {
-		return nil, err
+		return nil, posted, err
 	}
 	stated := new(statementv1.Statement)
 	if err := stated.UnmarshalVT(opened.GetStatement()); err != nil {
-		return nil, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
+		return nil, posted, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
 	}
-	return stated.GetCompletion(), nil
+	return stated.GetCompletion(), timeOf(opened.GetPostedAt()), nil
 }
 
 // whole says whether all that a completion was issued is still available.

@@ -136,7 +136,7 @@ func (t *trial) report(done <-chan error, cancel func(), progress func(Simulatio
 		p.Remaining = last.Sub(began) / time.Duration(at) * time.Duration(wholeShare-at)
 		if err := progress(p); err != nil {
 			cancel()
-			<-done
+			_ = <-done // what ended it is known
 			return err
 		}
 	}

@@ -320,29 +320,28 @@ func (a *tried) step(e *ledgerv1.Entry) error {
 
 // judge decides on a completion anew: under the draft where it applies, and otherwise under the policy that judged it.
 func (a *tried) judge(index uint64, recorded *ledgerv1.CompletionRecorded) error {
-	origin := recorded.GetOrigin()
-	opened := new(ledgerv1.SealedCompletion)
-	if err := unseal(a.sealer, "CompletionRecorded", origin.GetStatementId(), recorded.GetSealed(), opened); err != nil {
+	// The statement was checked when it was recorded.
+	completion, posted, err := statedCompletion(a.sealer, recorded)
+	if err != nil {
 		return err
 	}
-	posted := timeOf(opened.GetPostedAt())
 	p := preparedStatement{
-		statement: readStatement(opened.GetStatement(), [32]byte{}, posted), account: a.id, sealer: a.sealer,
+		statement: statement{completion: completion}, account: a.id, sealer: a.sealer,
 		course: a.directory.byIndex[recorded.GetCourse()], policy: a.directory.policyOf(recorded.GetPolicyHash()),
 	}
-	if p.fault != nil || p.completion == nil || p.course == nil || p.policy == nil {
+	if len(completion.GetSessions()) == 0 || p.course == nil || p.policy == nil {
 		return fmt.Errorf("%w: completion %d cannot be judged again", ledger.ErrDamaged, index)
 	}
 	byDraft := a.directory.policyFor(p.course.fact.GetProvider(), p.ended()) == a.draft
 	if byDraft {
 		p.policy = a.draft
 	}
-	p.ask(a.directory, origin.GetOrganization(), posted)
+	p.ask(a.directory, recorded.GetOrigin().GetOrganization(), posted)
 	s, assessment, err := a.bank.judge(a.book, a.directory, &p, a.account)
 	if err != nil {
 		return err
 	}
-	again := &ledgerv1.CompletionRecorded{Origin: origin, Sealed: recorded.GetSealed(), Effects: new(ledgerv1.Effects)}
+	again := &ledgerv1.CompletionRecorded{Origin: recorded.GetOrigin(), Sealed: recorded.GetSealed(), Effects: new(ledgerv1.Effects)}
 	if err := p.describe(s, assessment, index, again); err != nil {
 		return err
 	}
