@@ -19,9 +19,12 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
-// trial decides a history anew, on one view of the ledger, and writes nothing. One goroutine goes through the weeks of the accounts, in
-// the order of their ids, and hands them to workers, which take whole accounts. Ids are random: how far the way has gone in
-// their order is the share of the work that is done.
+// trial decides a history anew, on one view of the ledger, and writes nothing. One goroutine goes through the weeks of the
+// accounts, in the order of their ids, and hands them to workers, which take whole accounts. Ids are random: how far the way
+// has gone in their order is the share of the work that is done.
+//
+// There is one worker fewer than there are cores, and one at least. Were none left, nobody would look at the network but every ten
+// milliseconds, and every call to the bank would wait for that.
 type trial struct {
 	bank *Bank
 	view ledger.View
@@ -87,7 +90,7 @@ func (t *trial) run(parent context.Context, progress func(SimulationProgress) er
 	})
 	var mu sync.Mutex
 	sum := newTally(t.top)
-	for worker := range runtime.GOMAXPROCS(0) {
+	for worker := range max(1, runtime.GOMAXPROCS(0)-1) {
 		group.Go(func() error {
 			own := newTally(t.top)
 			for batch := range batches {
@@ -101,9 +104,22 @@ func (t *trial) run(parent context.Context, progress func(SimulationProgress) er
 			return nil
 		})
 	}
-	done := make(chan error, 1)
-	go func() { done <- group.Wait() }()
-	if err := t.report(done, cancel, progress); err != nil {
+	var failed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		failed = group.Wait()
+	}()
+	if err := t.report(done, progress); err != nil {
+		cancel()
+		<-done
+		return SimulationResult{}, err
+	}
+	if failed != nil {
+		return SimulationResult{}, failed
+	}
+	looked := t.looked.Load()
+	if err := progress(SimulationProgress{Done: looked, Total: looked}); err != nil {
 		return SimulationResult{}, err
 	}
 	result := sum.result()
@@ -111,19 +127,15 @@ func (t *trial) run(parent context.Context, progress func(SimulationProgress) er
 	return result, nil
 }
 
-// report tells how far the work is until it is done. Whatever it answers, nothing of the work goes on.
-func (t *trial) report(done <-chan error, cancel func(), progress func(SimulationProgress) error) error {
+// report tells how far the work is until it is done.
+func (t *trial) report(done <-chan struct{}, progress func(SimulationProgress) error) error {
 	now := t.bank.config.Now
 	began := now()
 	last, share := began, uint64(0)
 	for {
 		select {
-		case err := <-done:
-			if err != nil {
-				return err
-			}
-			looked := t.looked.Load()
-			return progress(SimulationProgress{Done: looked, Total: looked})
+		case <-done:
+			return nil
 		case <-t.ticks:
 		}
 		at := t.share()
@@ -135,8 +147,6 @@ func (t *trial) report(done <-chan error, cancel func(), progress func(Simulatio
 		p.Total = p.Done * wholeShare / int64(at)
 		p.Remaining = last.Sub(began) / time.Duration(at) * time.Duration(wholeShare-at)
 		if err := progress(p); err != nil {
-			cancel()
-			_ = <-done // what ended it is known
 			return err
 		}
 	}

@@ -98,6 +98,8 @@ type tried struct {
 	sealer  *vault.Sealer
 	book    *rehearsal
 	account *ledgerv1.AccountRow
+	// statement is the one that is being judged: its memory is used again.
+	statement preparedStatement
 	// items are the completions as they stand on the ledger, by index; refs are where they lie in the rehearsal.
 	items map[uint64]*ledgerv1.CompletionItem
 	refs  map[uint64]*ledgerv1.CompletionRef
@@ -325,7 +327,8 @@ func (a *tried) judge(index uint64, recorded *ledgerv1.CompletionRecorded) error
 	if err != nil {
 		return err
 	}
-	p := preparedStatement{
+	p := &a.statement
+	*p = preparedStatement{
 		statement: statement{completion: completion}, account: a.id, sealer: a.sealer,
 		course: a.directory.byIndex[recorded.GetCourse()], policy: a.directory.policyOf(recorded.GetPolicyHash()),
 	}
@@ -337,14 +340,23 @@ func (a *tried) judge(index uint64, recorded *ledgerv1.CompletionRecorded) error
 		p.policy = a.draft
 	}
 	p.ask(a.directory, recorded.GetOrigin().GetOrganization(), posted)
-	s, assessment, err := a.bank.judge(a.book, a.directory, &p, a.account)
+	s, assessment, err := a.bank.judge(a.book, a.directory, p, a.account)
 	if err != nil {
 		return err
 	}
-	again := &ledgerv1.CompletionRecorded{Origin: recorded.GetOrigin(), Sealed: recorded.GetSealed(), Effects: new(ledgerv1.Effects)}
+	// One piece of memory for the messages of the entry, as on intake.
+	made := new(struct {
+		entry    ledgerv1.Entry
+		fact     ledgerv1.Entry_CompletionRecorded
+		recorded ledgerv1.CompletionRecorded
+		effects  ledgerv1.Effects
+	})
+	again := &made.recorded
+	again.Origin, again.Sealed, again.Effects = recorded.GetOrigin(), recorded.GetSealed(), &made.effects
 	if err := p.describe(s, assessment, index, again); err != nil {
 		return err
 	}
+	made.fact.CompletionRecorded, made.entry.Fact = again, &made.fact
 	if item := a.items[index]; a.counts(item) {
 		a.sum.Judged++
 		if byDraft {
@@ -354,13 +366,13 @@ func (a *tried) judge(index uint64, recorded *ledgerv1.CompletionRecorded) error
 			a.sum.failed(index)
 		}
 	}
-	return a.record(index, again)
+	return a.record(index, &made.entry)
 }
 
 // record writes a completion down.
-func (a *tried) record(index uint64, recorded *ledgerv1.CompletionRecorded) error {
-	a.refs[index] = &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
-	return a.book.put(index, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionRecorded{CompletionRecorded: recorded}})
+func (a *tried) record(index uint64, e *ledgerv1.Entry) error {
+	a.refs[index] = &ledgerv1.CompletionRef{Index: index, EndDay: e.GetCompletionRecorded().GetEndDay()}
+	return a.book.put(index, e)
 }
 
 // void takes a completion back, as its platform did.

@@ -19,11 +19,11 @@ func (a *tried) keepRecorded(index uint64, recorded *ledgerv1.CompletionRecorded
 	if a.counts(a.items[index]) {
 		a.sum.KeptDecided++
 	}
-	return a.record(index, &ledgerv1.CompletionRecorded{
+	return a.record(index, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionRecorded{CompletionRecorded: &ledgerv1.CompletionRecorded{
 		Origin: recorded.GetOrigin(), Account: recorded.GetAccount(), Course: recorded.GetCourse(), Category: recorded.GetCategory(),
 		Outcome: recorded.GetOutcome(), Causes: recorded.GetCauses(), Risk: recorded.GetRisk(), PolicyHash: recorded.GetPolicyHash(),
 		Minutes: recorded.GetMinutes(), EndDay: recorded.GetEndDay(), Sealed: recorded.GetSealed(), Effects: effects,
-	})
+	}}})
 }
 
 // adopt is what an entry gave to a completion, as far as it depends on the rest of the account as the account stands now:
