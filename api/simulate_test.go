@@ -322,9 +322,10 @@ func TestSimulationKeeps(t *testing.T) {
 	b := newBank(t)
 	late, gone := b.Open(), b.Open()
 	b.post(apitest.Platform, b.learned(late, apitest.Calligraphy, 100, 720), b.learned(late, apitest.Calligraphy, 99, 720),
-		b.learned(late, apitest.Calligraphy, 98, 720), b.learned(late, apitest.Calligraphy, 97, 720), b.learned(gone, apitest.Calligraphy, 3, 720))
+		b.learned(late, apitest.Calligraphy, 98, 720), b.learned(late, apitest.Calligraphy, 97, 720), b.learned(gone, apitest.Calligraphy, 3, 720),
+		b.learned(gone, apitest.Calligraphy, 101, 720))
 	cases := b.cases()
-	if len(cases) != 4 {
+	if len(cases) != 5 {
 		t.Fatalf("%d cases", len(cases))
 	}
 	b.decide(cases[0].ID, api.VerdictApprove)
@@ -334,15 +335,16 @@ func TestSimulationKeeps(t *testing.T) {
 	yaml := draft(t, "minutes_per_credit: 720", "minutes_per_credit: 360", "days_late > 90", "days_late > 365")
 	r := b.simulate(api.Simulation{YAML: yaml})
 	want := api.SimulationTotals{Minutes: 4 * 720, Available: 1000 + 2000 + 1000}
-	if r.KeptDecided != 3 || r.KeptErased != 1 || r.Judged != 1 || r.ByDraft != 1 || r.After != want || r.Before.Available != 2000 {
+	if r.KeptDecided != 3 || r.KeptErased != 2 || r.Judged != 1 || r.ByDraft != 1 || r.After != want || r.Before.Available != 2000 {
 		t.Errorf("%+v", r)
 	}
-	if r.CasesBefore != 4 || r.CasesAfter != 3 || r.Gaining != 1 || r.Same != 1 {
+	if r.CasesBefore != 5 || r.CasesAfter != 4 || r.Gaining != 1 || r.Same != 1 {
 		t.Errorf("%+v", r)
 	}
 	moved := []api.SimulationOutcomes{
 		{Before: awarded, After: awarded, Completions: 2},
 		{Before: inReview, After: awarded, Completions: 1},
+		{Before: inReview, After: inReview, Completions: 1},
 		{Before: noCredit, After: noCredit, Completions: 1},
 		{Before: refused, After: refused, Completions: 1},
 	}

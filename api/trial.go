@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -115,7 +117,10 @@ func (t *trial) run(parent context.Context, progress func(SimulationProgress) er
 		<-done
 		return SimulationResult{}, err
 	}
-	if failed != nil {
+	switch {
+	case errors.Is(failed, vault.ErrErased):
+		return SimulationResult{}, faultf(Changed, ReasonAccountErased, "", "somebody was forgotten while the simulation ran; run it again")
+	case failed != nil:
 		return SimulationResult{}, failed
 	}
 	looked := t.looked.Load()
@@ -249,7 +254,7 @@ func (t *trial) work(ctx context.Context, worker int, batch []weeks, sum *tally)
 // enough refuses to go on where there is too much to do: early, where that is as good as certain.
 func (t *trial) enough() error {
 	judged, most := t.judged.Load(), t.bank.config.SimulationCompletions
-	if judged <= most && (t.accounts.Load() < sampled || judged/int64(t.share()) <= 2*most/wholeShare) {
+	if judged <= most && (t.accounts.Load() < sampled || judged*wholeShare <= 2*most*int64(t.share())) {
 		return nil
 	}
 	return faultf(Precondition, ReasonSimulationSize, "",
@@ -257,14 +262,17 @@ func (t *trial) enough() error {
 			"ask for an organization, or for a period in which fewer people learned", most)
 }
 
-// patience is how long a worker rests before it looks again whether somebody posts.
-const patience = 2 * time.Millisecond
+// A worker rests at least for patience before it looks again whether somebody posts, and for longestRest at most.
+const (
+	patience    = 2 * time.Millisecond
+	longestRest = 50 * time.Millisecond
+)
 
 // giveWay lets those who post go first. While somebody does, all workers rest but the first, which rests as long as it has
-// worked: intake keeps three quarters of two cores.
+// worked.
 func (t *trial) giveWay(ctx context.Context, worker int, worked time.Duration) error {
 	for t.bank.posting.Load() > 0 {
-		timer := time.NewTimer(max(patience, worked))
+		timer := time.NewTimer(min(max(patience, worked), longestRest))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

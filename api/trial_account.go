@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -128,7 +129,7 @@ func (t *trial) account(ctx context.Context, w *weeks, sealer *vault.Sealer, sum
 	if err := t.enough(); err != nil {
 		return err
 	}
-	slices.SortFunc(items, func(a, b *ledgerv1.CompletionItem) int { return int(int64(a.GetIndex() - b.GetIndex())) })
+	slices.SortFunc(items, func(a, b *ledgerv1.CompletionItem) int { return cmp.Compare(a.GetIndex(), b.GetIndex()) })
 	a := &tried{
 		trial: t, sum: sum, id: w.id, sealer: sealer,
 		items: make(map[uint64]*ledgerv1.CompletionItem, len(items)), refs: make(map[uint64]*ledgerv1.CompletionRef, len(items)),
@@ -140,13 +141,15 @@ func (t *trial) account(ctx context.Context, w *weeks, sealer *vault.Sealer, sum
 	if err != nil {
 		return err
 	}
-	a.countCases(entries)
+	a.countCases(entries, 0)
 	before, err := a.before(ctx, items)
 	if err != nil {
 		return err
 	}
 	if sealer == nil {
-		return a.keepErased(items, before)
+		a.countCases(entries, 1)
+		a.keepErased(items, before)
+		return nil
 	}
 	if err := a.rehearse(entries); err != nil {
 		return fmt.Errorf("account %s: %w", w.id, err)
@@ -178,11 +181,11 @@ func (a *tried) history(ctx context.Context, items []*ledgerv1.CompletionItem) (
 	return entries, nil
 }
 
-// countCases counts the cases that were opened.
-func (a *tried) countCases(entries []*ledgerv1.Entry) {
+// countCases counts the cases that were opened, as before (0) or after (1).
+func (a *tried) countCases(entries []*ledgerv1.Entry, when int) {
 	opened := func(completion uint64, causes []string) {
 		if item := a.items[completion]; item != nil && a.counts(item) {
-			a.sum.opened(0, causes)
+			a.sum.opened(when, causes)
 		}
 	}
 	for _, e := range entries {
@@ -231,7 +234,7 @@ func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([
 }
 
 // keepErased counts an account whose statements nobody can read any more: it stays as it is.
-func (a *tried) keepErased(items []*ledgerv1.CompletionItem, before []state) error {
+func (a *tried) keepErased(items []*ledgerv1.CompletionItem, before []state) {
 	account := SimulationAccount{Account: a.id}
 	for i, item := range items {
 		if a.counts(item) {
@@ -240,7 +243,6 @@ func (a *tried) keepErased(items []*ledgerv1.CompletionItem, before []state) err
 		}
 	}
 	a.sum.account(account)
-	return nil
 }
 
 // compare counts what the completions were and what the rehearsal has made of them.
