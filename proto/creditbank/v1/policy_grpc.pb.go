@@ -32,7 +32,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// PolicyService proposes, publishes and shows the policies under which completions are judged. Anyone may read them.
+// PolicyService proposes, tries, publishes and shows the policies under which completions are judged. Anyone may read them.
 type PolicyServiceClient interface {
 	// Checks a policy and writes it down as proposed. Callers: certification officers of its organization or above. Errors
 	// name line and column of the YAML.
@@ -53,8 +53,10 @@ type PolicyServiceClient interface {
 	//
 	// Callers: certification officers in whose subtree the draft's organization lies. Errors: POLICY_INVALID names the lines
 	// and columns of the YAML; NOT_FOUND is a hash of no policy; UNKNOWN_ORGANIZATION; FIELD_INVALID; TOO_MANY_SIMULATIONS
-	// (RESOURCE_EXHAUSTED, with RetryInfo) when as many run as may; SIMULATION_TOO_LARGE (FAILED_PRECONDITION) when there are
-	// more completions to decide anew than one simulation takes: ask for a subtree, or a shorter period.
+	// (RESOURCE_EXHAUSTED, with RetryInfo) when as many run as may, which is one; SIMULATION_TOO_LARGE (FAILED_PRECONDITION) when
+	// there are more completions to decide anew than one simulation takes, 10,000,000: ask for a subtree, or for a period in
+	// which fewer people learned (all that these people ever learned is decided anew, since earlier learning counts towards
+	// the caps of later learning); ACCOUNT_ERASED (ABORTED) when somebody was forgotten meanwhile.
 	SimulatePolicy(ctx context.Context, in *SimulatePolicyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SimulatePolicyResponse], error)
 }
 
@@ -129,7 +131,7 @@ type PolicyService_SimulatePolicyClient = grpc.ServerStreamingClient[SimulatePol
 // All implementations must embed UnimplementedPolicyServiceServer
 // for forward compatibility.
 //
-// PolicyService proposes, publishes and shows the policies under which completions are judged. Anyone may read them.
+// PolicyService proposes, tries, publishes and shows the policies under which completions are judged. Anyone may read them.
 type PolicyServiceServer interface {
 	// Checks a policy and writes it down as proposed. Callers: certification officers of its organization or above. Errors
 	// name line and column of the YAML.
@@ -150,8 +152,10 @@ type PolicyServiceServer interface {
 	//
 	// Callers: certification officers in whose subtree the draft's organization lies. Errors: POLICY_INVALID names the lines
 	// and columns of the YAML; NOT_FOUND is a hash of no policy; UNKNOWN_ORGANIZATION; FIELD_INVALID; TOO_MANY_SIMULATIONS
-	// (RESOURCE_EXHAUSTED, with RetryInfo) when as many run as may; SIMULATION_TOO_LARGE (FAILED_PRECONDITION) when there are
-	// more completions to decide anew than one simulation takes: ask for a subtree, or a shorter period.
+	// (RESOURCE_EXHAUSTED, with RetryInfo) when as many run as may, which is one; SIMULATION_TOO_LARGE (FAILED_PRECONDITION) when
+	// there are more completions to decide anew than one simulation takes, 10,000,000: ask for a subtree, or for a period in
+	// which fewer people learned (all that these people ever learned is decided anew, since earlier learning counts towards
+	// the caps of later learning); ACCOUNT_ERASED (ABORTED) when somebody was forgotten meanwhile.
 	SimulatePolicy(*SimulatePolicyRequest, grpc.ServerStreamingServer[SimulatePolicyResponse]) error
 	mustEmbedUnimplementedPolicyServiceServer()
 }
