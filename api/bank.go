@@ -38,6 +38,10 @@ type Config struct {
 	Rand io.Reader
 	// ResolvePerMinute is how many identity documents one caller may resolve in a minute; 0: 600.
 	ResolvePerMinute int
+	// Simulations is how many simulations of policies run at once; 0: 1. SimulationCompletions is how many completions one
+	// of them decides anew at most; 0: 10,000,000.
+	Simulations           int
+	SimulationCompletions int64
 	// Published answers the checkpoint that everyone is shown, which may be older than the newest; nil: the newest, without
 	// cosignatures.
 	Published func() *cosignature.Checkpoint
@@ -59,6 +63,11 @@ type Bank struct {
 	// resolvers limits ResolveAccount by caller.
 	resolveMu sync.Mutex
 	resolvers *lru.Cache[string, *rate.Limiter]
+
+	// posting is how many submissions are being recorded: simulations give way to them.
+	posting atomic.Int64
+	// simulations are the places of those that run.
+	simulations chan struct{}
 }
 
 // resolversKept is how many callers of ResolveAccount are remembered; one that was forgotten starts with a full allowance.
@@ -69,6 +78,12 @@ func New(cfg Config) (*Bank, error) {
 	if cfg.ResolvePerMinute == 0 {
 		cfg.ResolvePerMinute = 600
 	}
+	if cfg.Simulations == 0 {
+		cfg.Simulations = usualSimulations
+	}
+	if cfg.SimulationCompletions == 0 {
+		cfg.SimulationCompletions = usualSimulationCompletions
+	}
 	authenticator, err := access.NewAuthenticator(cfg.Ledger.BankID(), cfg.Issuers, cfg.Now)
 	if err != nil {
 		return nil, err
@@ -77,7 +92,10 @@ func New(cfg Config) (*Bank, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: %v", err)
 	}
-	b := &Bank{config: cfg, ledger: cfg.Ledger, vault: cfg.Vault, authenticator: authenticator, resolvers: resolvers}
+	b := &Bank{
+		config: cfg, ledger: cfg.Ledger, vault: cfg.Vault, authenticator: authenticator, resolvers: resolvers,
+		simulations: make(chan struct{}, cfg.Simulations),
+	}
 	b.metrics = newMetrics(cfg.Metrics, b)
 	return b, nil
 }

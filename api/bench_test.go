@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,5 +196,65 @@ func (s *stream) postOne(b *testing.B, size int) {
 	b.Helper()
 	if _, _, err := s.RecordCompletions(ctx(), s.Platform(apitest.Platform), s.submission(size), false); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// BenchmarkSimulate simulates another ratio on 20,000 completions of 500 accounts.
+func BenchmarkSimulate(b *testing.B) {
+	engines(b, func(b *testing.B, engine store.Engine) {
+		b.Helper()
+		const completions = 20_000
+		s := newStream(b, engine, 500)
+		for range completions / 1000 {
+			s.postOne(b, 1000)
+		}
+		officer, simulation := s.Officer(apitest.Officer), api.Simulation{YAML: doubled(b)}
+		b.ResetTimer()
+		for range b.N {
+			r, err := s.SimulatePolicy(ctx(), officer, simulation, ignore)
+			if err != nil || r.ByDraft != completions || r.After == r.Before {
+				b.Fatal(err, r)
+			}
+		}
+		b.ReportMetric(float64(b.N*completions)/b.Elapsed().Seconds(), "completions/s")
+	})
+}
+
+// BenchmarkRecordBesideSimulation records submissions of 1,000, alone and while one simulation after the other runs.
+func BenchmarkRecordBesideSimulation(b *testing.B) {
+	for _, simulating := range []bool{false, true} {
+		b.Run(fmt.Sprintf("simulating=%t", simulating), func(b *testing.B) {
+			engine, err := pebble.Open(b.TempDir(), pebble.Options{})
+			must(b, err)
+			b.Cleanup(func() { _ = engine.Close() })
+			s := newStream(b, engine, 500)
+			for range 20 {
+				s.postOne(b, 1000)
+			}
+			caller, officer, simulation := s.Platform(apitest.Platform), s.Officer(apitest.Officer), api.Simulation{YAML: doubled(b)}
+			running, stop := context.WithCancel(ctx())
+			var group sync.WaitGroup
+			if simulating {
+				group.Go(func() {
+					for running.Err() == nil {
+						_, _ = s.SimulatePolicy(running, officer, simulation, ignore) // until it is broken off
+					}
+				})
+			}
+			submissions := make([]api.Submission, b.N)
+			for i := range submissions {
+				submissions[i] = s.submission(1000)
+			}
+			b.ResetTimer()
+			for _, submission := range submissions {
+				if results, _, err := s.RecordCompletions(ctx(), caller, submission, false); err != nil || results[0].Status != api.Recorded {
+					b.Fatal(err, results)
+				}
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(b.N*1000)/b.Elapsed().Seconds(), "records/s")
+			stop()
+			group.Wait()
+		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/learning-credit-bank/creditbank/certify/policy"
-	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
@@ -22,7 +21,7 @@ func crowdKeys(crowds []policy.Crowd) []uint64 {
 
 // suspects are the completions that have counted before one came that is too many: they are asked for before that one is
 // written down. A crowd is reported once, by the first completion above its limit; those after it are held one by one.
-func suspects(tx *ledger.Tx, crowds []policy.Crowd) ([]suspicion, error) {
+func suspects(tx scribe, crowds []policy.Crowd) ([]suspicion, error) {
 	var found []suspicion
 	for _, crowd := range crowds {
 		row, err := tx.Crowd(crowd.Key)
@@ -43,7 +42,7 @@ type suspicion struct {
 }
 
 // open makes cases of the completions that count, unless they are cases already.
-func (s suspicion) open(tx *ledger.Tx, d *directory) error {
+func (s suspicion) open(tx scribe, d *directory) error {
 	for _, index := range s.completions {
 		e, err := tx.Entry(index)
 		if err != nil {
@@ -60,8 +59,7 @@ func (s suspicion) open(tx *ledger.Tx, d *directory) error {
 		if err != nil {
 			return err
 		}
-		counts := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED || item.GetOutcome() == ledgerv1.Outcome_OUTCOME_NO_CREDIT
-		if !counts || item.GetCasePlusOne() != 0 || checkOpen(account) != nil {
+		if !counted(item) || item.GetCasePlusOne() != 0 || checkOpen(account) != nil {
 			continue // it moved nothing, an officer looks at it already, or nothing moves on the account
 		}
 		if err := openCases(tx, d, id, []doubt{{ref, s.Rule, uint32(s.Risk)}}); err != nil {

@@ -117,3 +117,25 @@ func (b *bank) caseOf(completion uint64) uint64 {
 	b.t.Fatalf("there is no open case on completion %d", completion)
 	return 0
 }
+
+// A simulation knows the crowds as they were counted, of all accounts.
+func TestSimulationKnowsCrowds(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.publish(crowdPolicy(t, "completions: 3"))
+	for range 5 {
+		b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	}
+	same := b.simulate(api.Simulation{YAML: crowdPolicy(t, "completions: 3")})
+	if same.Before != same.After || same.CasesBefore != 5 || same.CasesAfter != 5 || same.After.Available != 300 {
+		t.Errorf("the same policy: %+v", same)
+	}
+	fewer := b.simulate(api.Simulation{YAML: crowdPolicy(t, "completions: 1")})
+	if fewer.CasesAfter != 5 || fewer.After.Available != 100 || fewer.Losing != 2 {
+		t.Errorf("fewer are believed: %+v", fewer)
+	}
+	more := b.simulate(api.Simulation{YAML: crowdPolicy(t, "completions: 5")})
+	if more.CasesAfter != 0 || more.After.Available != 500 || more.Gaining != 2 {
+		t.Errorf("more are believed: %+v", more)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -69,6 +70,24 @@ func (c *course) name() courseName {
 type published struct {
 	*policy.Policy
 	row *ledgerv1.PolicyRow
+	// anyDay: it is tried on learning of any day, whatever it says itself.
+	anyDay bool
+}
+
+// EffectiveFrom is the first day on which learning may end to be judged by it.
+func (p *published) EffectiveFrom() policy.Day {
+	if p.anyDay {
+		return math.MinInt32
+	}
+	return p.Policy.EffectiveFrom()
+}
+
+// EffectiveUntil is the last such day, inclusive; 0: until the next version.
+func (p *published) EffectiveUntil() policy.Day {
+	if p.anyDay {
+		return 0
+	}
+	return p.Policy.EffectiveUntil()
 }
 
 func (p *published) inForce() bool { return p.row.GetPublishedPlusOne() != 0 }

@@ -113,6 +113,8 @@ const (
 	ReasonPolicyPublished     Reason = "POLICY_PUBLISHED"
 	ReasonPolicyRetroactive   Reason = "POLICY_RETROACTIVE"
 	ReasonPolicyOverlap       Reason = "POLICY_OVERLAP"
+	ReasonSimulations         Reason = "TOO_MANY_SIMULATIONS"
+	ReasonSimulationSize      Reason = "SIMULATION_TOO_LARGE"
 	ReasonCaseClosed          Reason = "CASE_CLOSED"
 	ReasonDecisionReason      Reason = "REASON_CODE_INVALID"
 	ReasonUnknownOfficer      Reason = "UNKNOWN_OFFICER"

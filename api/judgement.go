@@ -14,7 +14,7 @@ import (
 // judgement works out what the step of a case changes for its account.
 type judgement struct {
 	bank      *Bank
-	tx        *ledger.Tx
+	tx        scribe
 	directory *directory
 	sealer    *vault.Sealer
 	id        unit.AccountID
@@ -32,7 +32,7 @@ type judgement struct {
 }
 
 // judging reads what a judgement is about. What is overdue on the account has been settled.
-func (b *Bank) judging(tx *ledger.Tx, d *directory, sealer *vault.Sealer, row *ledgerv1.CaseRow) (*judgement, error) {
+func (b *Bank) judging(tx scribe, d *directory, sealer *vault.Sealer, row *ledgerv1.CaseRow) (*judgement, error) {
 	j := &judgement{bank: b, tx: tx, directory: d, sealer: sealer, id: unit.AccountID(row.GetAccount()), ref: row.GetCompletion()}
 	var err error
 	if j.account, err = tx.Account(j.id); err != nil {
@@ -51,7 +51,12 @@ func (b *Bank) judging(tx *ledger.Tx, d *directory, sealer *vault.Sealer, row *l
 
 // counted says whether the completion counts something already.
 func (j *judgement) counted() bool {
-	return j.item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED || j.item.GetOutcome() == ledgerv1.Outcome_OUTCOME_NO_CREDIT
+	return counted(j.item)
+}
+
+// counted says whether a completion gave something and still does.
+func counted(item *ledgerv1.CompletionItem) bool {
+	return item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED || item.GetOutcome() == ledgerv1.Outcome_OUTCOME_NO_CREDIT
 }
 
 // judge works out outcome and effects of a verdict. What the completion contributed so far stays when it is approved as

@@ -259,6 +259,7 @@ func TestHistories(t *testing.T) {
 		if t.Failed() {
 			rt.Fatal("see above")
 		}
+		m.simulateSame(rt)
 		if report := m.fsck(); report.Size != m.size() {
 			rt.Fatalf("fsck saw %d entries of %d", report.Size, m.size())
 		}

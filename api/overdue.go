@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/learning-credit-bank/creditbank/certify/review"
-	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
@@ -15,7 +14,7 @@ import (
 
 // endCases appends the steps to which deadlines of an account's cases have led, the earliest first.
 func (b *Bank) endCases(
-	ctx context.Context, tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.AccountRow,
+	ctx context.Context, tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow,
 ) error {
 	now := tx.Now().UnixMicro()
 	due := slices.DeleteFunc(slices.Clone(account.GetDeadlines()), func(x *ledgerv1.CaseDeadline) bool { return x.GetTime() > now })

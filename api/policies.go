@@ -52,12 +52,9 @@ func (b *Bank) ProposePolicy(ctx context.Context, caller access.Caller, requestI
 	if err := caller.Holds(access.ProposePolicy); err != nil {
 		return Policy{}, err
 	}
-	if n := len(yaml); n == 0 || n > MaxPolicyBytes {
-		return Policy{}, invalid(ReasonPolicyInvalid, "yaml", "the policy has %d bytes, 1 to %d are taken", n, MaxPolicyBytes)
-	}
-	p, err := policy.Compile(yaml)
+	p, err := compilePolicy(yaml)
 	if err != nil {
-		return Policy{}, invalid(ReasonPolicyInvalid, "yaml", "%w", err)
+		return Policy{}, err
 	}
 	hash := p.Hash()
 	fact := &ledgerv1.PolicyProposed{

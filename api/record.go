@@ -13,7 +13,6 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
-	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
@@ -69,6 +68,8 @@ var errStale = errors.New("api: prepared on an old directory")
 func (b *Bank) RecordCompletions(
 	ctx context.Context, caller access.Caller, submission Submission, reasons bool,
 ) ([]StatementResult, ledger.Receipt, error) {
+	b.posting.Add(1)
+	defer b.posting.Add(-1)
 	for range maxPrepare {
 		r, err := b.prepare(ctx, caller, submission)
 		if err != nil {
@@ -185,7 +186,6 @@ func (r *recording) verify() error {
 
 // prepareRange prepares some statements: decoded, checked, with account, course and policy, and every condition run.
 func (r *recording) prepareRange(ctx context.Context, from, to int) error {
-	tier := int(r.directory.organizations[r.submission.Organization].GetFact().GetTrustTier())
 	for i := from; i < to; i++ {
 		p := &r.statements[i]
 		p.statement = readStatement(r.submission.Statements[i], r.hashes[i], r.posted)
@@ -199,7 +199,7 @@ func (r *recording) prepareRange(ctx context.Context, from, to int) error {
 			p.fault = r.findCourse(p)
 		}
 		if p.fault == nil {
-			if err := r.ask(ctx, p, tier); err != nil {
+			if err := r.ask(ctx, p); err != nil {
 				return err
 			}
 		}
@@ -208,17 +208,16 @@ func (r *recording) prepareRange(ctx context.Context, from, to int) error {
 }
 
 // ask runs the conditions of the policy on a statement. The learner's age is looked up where a rule asks for it alone.
-func (r *recording) ask(ctx context.Context, p *preparedStatement, tier int) error {
-	fact := p.fact(p.course, unit.OrganizationID(r.submission.Organization), tier, r.posted)
+func (r *recording) ask(ctx context.Context, p *preparedStatement) error {
+	var born time.Time
 	if p.policy.AsksAge() {
-		born, err := r.bank.vault.BirthDate(ctx, p.account)
-		if err != nil {
+		var err error
+		if born, err = r.bank.vault.BirthDate(ctx, p.account); err != nil {
 			p.fault, err = accountFault(err)
 			return err
 		}
-		fact.Born = born
 	}
-	p.judged = p.policy.Prepare(fact)
+	p.ask(r.directory, r.submission.Organization, r.posted, born)
 	return nil
 }
 
@@ -370,16 +369,9 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if fault := checkOpen(account); fault != nil {
 		return r.reject(tx, i, fault)
 	}
-	if err := r.bank.settle(context.Background(), tx, r.directory, p.account); err != nil {
+	standing, assessment, err := r.bank.judge(context.Background(), tx, r.directory, p, account)
+	if err != nil {
 		return err
-	}
-	standing := &standing{
-		tx: tx, directory: r.directory, sealer: p.sealer, id: p.account, account: account, course: p.course,
-		group: p.course.fact.GetEquivalenceGroup(),
-	}
-	assessment := p.judged.Decide(standing)
-	if standing.err != nil {
-		return standing.err
 	}
 	// One piece of memory for the messages of the entry: this is on the path of every completion.
 	var made struct {
@@ -393,26 +385,15 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if err := r.origin(tx, i, &made.origin); err != nil {
 		return err
 	}
-	index := tx.Next()
-	if err := standing.effects(assessment, p.judged, index, &made.effects); err != nil {
+	index, recorded := tx.Next(), &made.recorded
+	recorded.Origin, recorded.Effects = &made.origin, &made.effects
+	if err := p.describe(standing, assessment, index, recorded); err != nil {
 		return err
 	}
-	made.effects.Sessions = sessionsProto(p.judged.Sessions())
-	recorded := &made.recorded
-	recorded.Origin, recorded.Effects = &made.origin, &made.effects
-	recorded.Account, recorded.Course, recorded.Category = p.account[:], p.course.GetIndex(), p.course.fact.GetCategory()
-	recorded.Outcome, recorded.Causes, recorded.Risk = assessment.Outcome, assessment.Causes, uint32(assessment.Risk)
-	recorded.PolicyHash = p.policy.row.GetFact().GetPolicyHash()
-	if assessment.Outcome == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
-		rule := r.directory.workflow(recorded.GetPolicyHash(), assessment.Risk, assessment.Causes)
-		recorded.Due = micros(review.Opened(rule, tx.Now()))
-	}
-	recorded.Minutes, recorded.EndDay = p.minutes(), int32(p.judged.EndDay())
 	made.sealed.Statement, made.sealed.Reasons, made.sealed.PostedAt = p.bytes, reasonsProto(assessment.Reasons), r.posted.UnixMicro()
 	if recorded.Sealed, err = seal(p.sealer, "CompletionRecorded", p.id, &made.sealed); err != nil {
 		return err
 	}
-	recorded.Crowds = crowdKeys(p.judged.Crowds())
 	suspicions, err := suspects(tx, p.judged.Crowds())
 	if err != nil {
 		return err

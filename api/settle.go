@@ -17,7 +17,7 @@ import (
 // settle appends what is overdue on an account: steps of cases whose time has passed, credits that expired, and pending credits for which there is room since a
 // new period began or a completion was taken back. Effects happen by entry, never by clock: until settle has written
 // them, they have not happened.
-func (b *Bank) settle(ctx context.Context, tx *ledger.Tx, d *directory, id unit.AccountID) error {
+func (b *Bank) settle(ctx context.Context, tx scribe, d *directory, id unit.AccountID) error {
 	account, err := tx.Account(id)
 	if err != nil || len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines()) == 0 {
 		return err
@@ -34,7 +34,7 @@ func (b *Bank) settle(ctx context.Context, tx *ledger.Tx, d *directory, id unit.
 // lotOf answers a lot as it stands, and the policy that its course is under today, or, where it has no course, the account
 // at home: nil if there is none.
 func lotOf(
-	tx *ledger.Tx, d *directory, id unit.AccountID, home string, ref *ledgerv1.LotRef,
+	tx scribe, d *directory, id unit.AccountID, home string, ref *ledgerv1.LotRef,
 ) (*ledgerv1.LotState, *published, error) {
 	item, err := completionItem(tx, id, ref.GetCompletion())
 	if err != nil {
@@ -54,7 +54,7 @@ func lotOf(
 }
 
 // expire ends what is unused of lots whose last day has passed.
-func expire(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
+func expire(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
 	for _, ref := range slices.Clone(account.GetExpiring()) {
 		lot, p, err := lotOf(tx, d, id, account.GetHome(), ref)
 		if err != nil {
@@ -76,7 +76,7 @@ func expire(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.Ac
 }
 
 // release makes pending credits available, the oldest first, as far as the caps leave room.
-func release(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
+func release(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
 	// Lots of one policy are released together, since they share its caps.
 	var policies []*published
 	waiting := make(map[*published][]*ledgerv1.LotRef)
@@ -111,7 +111,7 @@ func release(tx *ledger.Tx, d *directory, id unit.AccountID, account *ledgerv1.A
 	return nil
 }
 
-func appendRelease(tx *ledger.Tx, id unit.AccountID, ref *ledgerv1.LotRef, released policy.Released) error {
+func appendRelease(tx scribe, id unit.AccountID, ref *ledgerv1.LotRef, released policy.Released) error {
 	effects := &ledgerv1.Effects{LotChanges: []*ledgerv1.LotChange{{
 		Entry: ref.GetEntry(), Position: ref.GetPosition(), Completion: ref.GetCompletion(),
 		Pending: -int64(released.Credits), Available: int64(released.Credits),

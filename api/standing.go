@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -22,7 +23,7 @@ import (
 // the state. Reading can fail; certify cannot hear of it, so the first error is kept in err, and whoever asked for an
 // assessment looks there before using it.
 type standing struct {
-	tx        *ledger.Tx
+	tx        scribe
 	directory *directory
 	sealer    *vault.Sealer
 	id        unit.AccountID
@@ -153,7 +154,7 @@ func (s *standing) readPrior(ref *ledgerv1.CompletionRef) (policy.Prior, error) 
 	if err != nil {
 		return policy.Prior{}, err
 	}
-	completion, err := statedCompletion(s.sealer, e.GetCompletionRecorded())
+	completion, _, err := statedCompletion(s.sealer, e.GetCompletionRecorded())
 	if err != nil {
 		return policy.Prior{}, err
 	}
@@ -178,17 +179,19 @@ func (s *standing) readPrior(ref *ledgerv1.CompletionRef) (policy.Prior, error) 
 	return prior, nil
 }
 
-// statedCompletion opens the completion as its platform stated it.
-func statedCompletion(sealer *vault.Sealer, recorded *ledgerv1.CompletionRecorded) (*statementv1.Completion, error) {
+// statedCompletion opens the completion as its platform stated it, and when its statement reached the bank.
+func statedCompletion(
+	sealer *vault.Sealer, recorded *ledgerv1.CompletionRecorded,
+) (completion *statementv1.Completion, posted time.Time, err error) {
 	opened := new(ledgerv1.SealedCompletion)
 	if err := unseal(sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened); err != nil {
-		return nil, err
+		return nil, posted, err
 	}
 	stated := new(statementv1.Statement)
 	if err := stated.UnmarshalVT(opened.GetStatement()); err != nil {
-		return nil, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
+		return nil, posted, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
 	}
-	return stated.GetCompletion(), nil
+	return stated.GetCompletion(), timeOf(opened.GetPostedAt()), nil
 }
 
 // whole says whether all that a completion was issued is still available.
@@ -201,7 +204,7 @@ func whole(item *ledgerv1.CompletionItem) bool {
 	return len(item.GetLots()) > 0
 }
 
-func completionItem(tx *ledger.Tx, id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
+func completionItem(tx scribe, id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
 	item, err := tx.Completion(id, ref)
 	if err == nil && item == nil {
 		err = fmt.Errorf("%w: completion %d is missing", ledger.ErrDamaged, ref.GetIndex())
@@ -292,7 +295,7 @@ type (
 )
 
 // contribution adds up the entries of a completion.
-func contribution(tx *ledger.Tx, item *ledgerv1.CompletionItem) (*part, error) {
+func contribution(tx scribe, item *ledgerv1.CompletionItem) (*part, error) {
 	p := &part{
 		hours: make(map[hoursKey]int64), usage: make(map[string]int64), days: make(map[dayKey]int64), points: make(map[int32]int64),
 	}
@@ -389,7 +392,7 @@ func reverseLots(item *ledgerv1.CompletionItem) (changes []*ledgerv1.LotChange, 
 
 // remainderOwed is how many minutes of a course were spent by later completions before the ones that left them were taken
 // back: whoever gives minutes back now gives those back that there still were.
-func remainderOwed(tx *ledger.Tx, id unit.AccountID, but *ledgerv1.CompletionItem) (owed int64, err error) {
+func remainderOwed(tx scribe, id unit.AccountID, but *ledgerv1.CompletionItem) (owed int64, err error) {
 	weeks, err := tx.Weeks(id)
 	if err != nil {
 		return 0, err
@@ -416,7 +419,7 @@ func remainderOwed(tx *ledger.Tx, id unit.AccountID, but *ledgerv1.CompletionIte
 
 // reversal takes back everything that a completion contributes, and what it stands for.
 func reversal(
-	tx *ledger.Tx, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
+	tx scribe, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
 ) (effects *ledgerv1.Effects, unrecovered int64, err error) {
 	part, err := contribution(tx, item)
 	if err != nil {

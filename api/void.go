@@ -64,11 +64,7 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 	if sealer == nil {
 		return r.reject(tx, i, faultf(Precondition, ReasonAccountErased, field, "the account was erased"))
 	}
-	// What is overdue on the account comes first: credits that have expired are not there to be taken back.
-	if err := r.bank.settle(context.Background(), tx, r.directory, id); err != nil {
-		return err
-	}
-	effects, unrecovered, err := reversal(tx, id, account, item)
+	gone, err := r.bank.withdraw(context.Background(), tx, r.directory, id, account, item)
 	if err != nil {
 		return err
 	}
@@ -77,27 +73,55 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 		return err
 	}
 	voided := &ledgerv1.CompletionVoided{
-		Origin: origin, Account: id[:], Completion: ref, Effects: effects, Unrecovered: unrecovered,
+		Origin: origin, Account: id[:], Completion: ref, Effects: gone.effects, Unrecovered: gone.unrecovered,
 	}
 	if voided.Sealed, err = seal(sealer, "CompletionVoided", p.id, &ledgerv1.SealedVoid{Statement: p.bytes}); err != nil {
 		return err
 	}
-	shaken, err := shakenBy(tx, id, item, effects)
-	if err != nil {
-		return err
-	}
 	result := StatementResult{Status: Recorded, Index: tx.Next()}
-	if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionVoided{CompletionVoided: voided}}); err != nil {
-		return err
-	}
-	if err := openCases(tx, r.directory, id, shaken); err != nil {
-		return err
-	}
-	if err := r.bank.settle(context.Background(), tx, r.directory, id); err != nil {
+	if err := gone.write(context.Background(), tx, voided); err != nil {
 		return err
 	}
 	r.results[i] = result
 	return nil
+}
+
+// withdrawal is a completion on its way off an account.
+type withdrawal struct {
+	bank      *Bank
+	directory *directory
+	id        unit.AccountID
+	// effects take back what it contributes, but for what was transferred.
+	effects     *ledgerv1.Effects
+	unrecovered int64
+	shaken      []doubt
+}
+
+// withdraw works out what it changes that a completion is taken back.
+func (b *Bank) withdraw(
+	ctx context.Context, tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
+) (w withdrawal, err error) {
+	// What is overdue on the account comes first: credits that have expired are not there to be taken back.
+	if err := b.settle(ctx, tx, d, id); err != nil {
+		return w, err
+	}
+	w = withdrawal{bank: b, directory: d, id: id}
+	if w.effects, w.unrecovered, err = reversal(tx, id, account, item); err != nil {
+		return w, err
+	}
+	w.shaken, err = shakenBy(tx, id, item, w.effects)
+	return w, err
+}
+
+// write writes the withdrawal down, and what follows from it.
+func (w *withdrawal) write(ctx context.Context, tx scribe, voided *ledgerv1.CompletionVoided) error {
+	if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionVoided{CompletionVoided: voided}}); err != nil {
+		return err
+	}
+	if err := openCases(tx, w.directory, w.id, w.shaken); err != nil {
+		return err
+	}
+	return w.bank.settle(ctx, tx, w.directory, w.id)
 }
 
 // doubt is a completion that an officer has to look at again.
@@ -110,7 +134,7 @@ type doubt struct {
 // shakenBy answers the completions whose decision a reversal takes the ground from. Nobody decides them anew in silence:
 // they become cases.
 func shakenBy(
-	tx *ledger.Tx, id unit.AccountID, gone *ledgerv1.CompletionItem, effects *ledgerv1.Effects,
+	tx scribe, id unit.AccountID, gone *ledgerv1.CompletionItem, effects *ledgerv1.Effects,
 ) ([]doubt, error) {
 	part, err := contribution(tx, gone)
 	if err != nil {
@@ -163,13 +187,13 @@ func newer(item, than *ledgerv1.CompletionItem) bool {
 	return than == nil || item.GetIndex() > than.GetIndex()
 }
 
-func sameGroup(tx *ledger.Tx, item *ledgerv1.CompletionItem, group string) (bool, error) {
+func sameGroup(tx scribe, item *ledgerv1.CompletionItem, group string) (bool, error) {
 	c, err := tx.Course(item.GetCourse())
 	return c.GetFact().GetEquivalenceGroup() == group, err
 }
 
 // openCases asks officers to look at completions again.
-func openCases(tx *ledger.Tx, d *directory, id unit.AccountID, doubts []doubt) error {
+func openCases(tx scribe, d *directory, id unit.AccountID, doubts []doubt) error {
 	for _, doubt := range doubts {
 		e, err := tx.Entry(doubt.item.GetIndex())
 		if err != nil {

@@ -99,6 +99,7 @@ const (
 	DecideCourse         Action = "DecideCourse"
 	ProposePolicy        Action = "ProposePolicy"
 	PublishPolicy        Action = "PublishPolicy"
+	SimulatePolicy       Action = "SimulatePolicy"
 	ReadEntry            Action = "ReadEntry"
 	RegisterOrganization Action = "RegisterOrganization"
 	AddKey               Action = "AddKey"
@@ -154,7 +155,7 @@ func ruleFor(action Action) rule {
 		return rule{holder: true}
 	case FileObjection:
 		return rule{public: true}
-	case ReadCases, DecideCase, TakeCase, ReleaseCase, ReturnCase, RevokeCase, DecideCourse, ProposePolicy, PublishPolicy:
+	case ReadCases, DecideCase, TakeCase, ReleaseCase, ReturnCase, RevokeCase, DecideCourse, ProposePolicy, PublishPolicy, SimulatePolicy:
 		return rule{offices: offices(certification)}
 	case ProposeOpeningBalances, ConfirmOpeningBalances, RecordOpeningBalances, ReadImports:
 		return rule{offices: offices(certification)}

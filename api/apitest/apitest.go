@@ -49,8 +49,11 @@ type Options struct {
 	ResolvePerMinute, Queue int
 	// Metrics registers what the bank measures; nil for none.
 	Metrics prometheus.Registerer
-	// Policy is the YAML of the policy that is published; nil: PolicyYAML.
+	// Policy is the YAML of the policy that is published; nil: that of [PolicyYAML].
 	Policy []byte
+	// Simulations and SimulationCompletions are as in api.Config.
+	Simulations           int
+	SimulationCompletions int64
 	// Empty leaves out everything but the founding: see [Bank.Settle].
 	Empty bool
 }
@@ -72,8 +75,8 @@ type Bank struct {
 	Policy []byte
 
 	tb        testing.TB
+	yaml      []byte
 	random    *random
-	policy    []byte
 	platforms map[string]platformKeys
 	requests  atomic.Int64
 	people    atomic.Int64
@@ -93,14 +96,14 @@ func NewBankWith(tb testing.TB, options Options) *Bank {
 	tb.Helper()
 	b := &Bank{
 		Clock: NewClock(Start()), Anchor: new(Anchor), tb: tb, random: newRandom(), platforms: make(map[string]platformKeys),
-		policy: options.Policy,
-	}
-	if b.policy == nil {
-		b.policy = PolicyYAML(tb)
 	}
 	b.open(options)
 	administrators := []string{Administrator, SecondAdministrator}
 	b.must(b.Found(b.ctx(), api.Founding{Organization: root(tb), Administrators: administrators}))
+	b.yaml = options.Policy
+	if b.yaml == nil {
+		b.yaml = PolicyYAML(tb)
+	}
 	if !options.Empty {
 		b.Settle()
 	}
@@ -137,6 +140,7 @@ func (b *Bank) open(options Options) {
 		Ledger: b.Ledger, Vault: b.Vault, Now: b.Clock.Now, Rand: b.random,
 		Issuers:          []access.Issuer{{Name: Issuer, Key: b.IssuerKey.Public(), Officers: true, Residents: true}},
 		ResolvePerMinute: options.ResolvePerMinute, Metrics: options.Metrics,
+		Simulations: options.Simulations, SimulationCompletions: options.SimulationCompletions,
 	})
 	b.must(err)
 }

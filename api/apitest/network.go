@@ -119,10 +119,10 @@ func (b *Bank) appoint(officer, organization string, role ledgerv1.OfficerRole) 
 	b.must(err)
 }
 
-// publish puts the default policy into force, as two officers do.
+// publish puts the policy into force, as two officers do.
 func (b *Bank) publish() {
 	b.tb.Helper()
-	p, err := b.ProposePolicy(b.ctx(), b.Officer(Officer), b.RequestID(), b.policy)
+	p, err := b.ProposePolicy(b.ctx(), b.Officer(Officer), b.RequestID(), b.yaml)
 	b.must(err)
 	_, err = b.PublishPolicy(b.ctx(), b.Officer(SecondOfficer), b.RequestID(), p.Hash)
 	b.must(err)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/access"
+	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
 // guarded registers services so that their calls are taken by [Server.call] before the request is read. An interceptor
@@ -53,20 +54,39 @@ func (s *Server) guard(method string, next grpc.MethodHandler) grpc.MethodHandle
 	}
 }
 
-// stream puts a method with streams, which only health and reflection have, behind call. It ends when the server stops.
+// stream puts a method with streams behind call. It ends when the server stops.
 func (s *Server) stream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	return s.call(stream.Context(), info.FullMethod, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(s.closing, cancel)() //nolint:contextcheck // the stream ends with either of two contexts
-		return next(service, ending{stream, ctx})
+		return next(service, ending{stream, ctx, s})
 	})
 }
 
 // ending is a stream under a context that ends earlier than its own.
 type ending struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx    context.Context
+	server *Server
+}
+
+// RecvMsg implements grpc.ServerStream. The requests of the bank's own methods are read as those of methods without
+// streams are.
+func (e ending) RecvMsg(message any) error {
+	asked, ok := message.(*creditbankv1.SimulatePolicyRequest)
+	if !ok {
+		return e.ServerStream.RecvMsg(message)
+	}
+	r := request{server: e.server, read: e.ServerStream.RecvMsg}
+	defer r.release()
+	if err := r.decode(asked); err != nil {
+		return err
+	}
+	if fault := checkKnown(asked.ProtoReflect()); fault != nil {
+		return fault
+	}
+	return nil
 }
 
 // Context implements grpc.ServerStream.

@@ -65,6 +65,8 @@ func retryAfter(e *api.Error) (after time.Duration, useful bool) {
 	switch {
 	case e.Reason == reasonMessageSize:
 		return 0, false
+	case e.Reason == api.ReasonSimulations:
+		return 5 * time.Second, true
 	case e.Reason == api.ReasonHalted, e.Reason == api.ReasonClock:
 		return 30 * time.Second, true
 	case e.Reason == api.ReasonRate, e.Kind == api.Unavailable:

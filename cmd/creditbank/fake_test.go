@@ -54,6 +54,7 @@ type fakeBank struct {
 	creditbankv1.UnimplementedLedgerServiceServer
 
 	auth              *access.Authenticator
+	policies          *fakePolicies
 	signKey, authKey  *keyring.PrivateKey // of the platform xihu-cc
 	issuerKey         *keyring.PrivateKey
 	logSigner         note.Signer
@@ -140,6 +141,8 @@ func newFakeBankAt(address string, options ...grpc.ServerOption) (*fakeBank, err
 	creditbankv1.RegisterPortfolioServiceServer(b.server, fakePortfolio{bank: b})
 	creditbankv1.RegisterReviewServiceServer(b.server, &fakeReview{bank: b})
 	creditbankv1.RegisterAccreditationServiceServer(b.server, fakeCourses{})
+	b.policies = &fakePolicies{bank: b}
+	creditbankv1.RegisterPolicyServiceServer(b.server, b.policies)
 	healthpb.RegisterHealthServer(b.server, health.NewServer())
 	go func() { _ = b.server.Serve(listener) }()
 	b.web = httptest.NewServer(http.HandlerFunc(b.serveHTTP))

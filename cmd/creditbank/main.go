@@ -79,6 +79,7 @@ type commands struct {
 	Review    reviewCommand    `cmd:"" help:"See and decide the cases that wait for an officer."`
 	Balances  balancesCommand  `cmd:"" help:"Take over what residents earned under another system, with two officers."`
 	Course    courseCommand    `cmd:"" help:"Look courses up."`
+	Policy    policyCommand    `cmd:"" help:"Check, try, propose and publish the rules of credit."`
 	Audit     auditCommand     `cmd:"" help:"Check that the history of the bank was not rewritten."`
 	Proof     proofCommand     `cmd:"" help:"Fetch and verify the proof that an entry is in the log."`
 	Bench     benchCommand     `cmd:"" help:"Measure a bank through gRPC."`

@@ -122,3 +122,31 @@ func (c *counter) finish() {
 		_ = c.bar.Clear()
 	}
 }
+
+// estimate shows how far something is of which nobody knows yet how much it is: a bar to people, nothing elsewhere.
+type estimate struct{ bar *progressbar.ProgressBar }
+
+func newEstimate(p *process, what string) estimate {
+	terminal, ok := p.stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(terminal.Fd())) {
+		return estimate{}
+	}
+	return estimate{progressbar.NewOptions64(1,
+		progressbar.OptionSetWriter(p.stderr), progressbar.OptionSetDescription(what), progressbar.OptionSetWidth(30),
+		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+	)}
+}
+
+// at says how much is done, and how much that is by now expected to be in all.
+func (e estimate) at(done, total int64) {
+	if e.bar != nil && done < total { // a full bar is finished for good
+		e.bar.ChangeMax64(total)
+		_ = e.bar.Set64(done)
+	}
+}
+
+func (e estimate) finish() {
+	if e.bar != nil {
+		_ = e.bar.Clear()
+	}
+}

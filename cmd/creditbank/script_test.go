@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,6 +101,14 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	policy, err := filepath.Abs("../../deploy/policies/xihu-2026.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
@@ -112,7 +121,7 @@ func TestScripts(t *testing.T) {
 				return os.WriteFile(filepath.Join(env.WorkDir, name), content, 0o600)
 			})
 			env.Vars = append(env.Vars, vars...)
-			env.Vars = append(env.Vars, "EXAMPLES="+examples, "FAKE_DAEMON_DIARY="+filepath.Join(env.WorkDir, "diary"), "OTHER_VKEY="+merkle.VerifierKey(logName, make([]byte, ed25519.PublicKeySize)))
+			env.Vars = append(env.Vars, "EXAMPLES="+examples, "POLICY="+policy, fmt.Sprintf("HASH=%x", sha256.Sum256(text)), "FAKE_DAEMON_DIARY="+filepath.Join(env.WorkDir, "diary"), "OTHER_VKEY="+merkle.VerifierKey(logName, make([]byte, ed25519.PublicKeySize)))
 			for i, witness := range b.witnesses {
 				env.Vars = append(env.Vars, fmt.Sprintf("WITNESS_%d=%s", i, witness.Verifier()))
 			}
@@ -157,7 +166,7 @@ func entries(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// control makes the bank behave: grow N, rewrite INDEX, shrink SIZE, busy CALLS, late STATEMENTS, tamper TILE, honest; cosign
+// control makes the bank behave: grow N, rewrite INDEX, shrink SIZE, busy CALLS, simulating CALLS, late STATEMENTS, tamper TILE, honest; cosign
 // WITNESSES, forge WITNESSES, hide ENTRIES.
 func control(ts *testscript.TestScript, _ bool, args []string) {
 	b, n := bankOf(ts), 0
@@ -181,6 +190,10 @@ func control(ts *testscript.TestScript, _ bool, args []string) {
 		b.entries, b.leaves, b.signed = b.entries[:n], b.leaves[:n], ""
 	case "busy":
 		b.busy = n
+	case "simulating":
+		b.policies.mu.Lock()
+		b.policies.busy = n
+		b.policies.mu.Unlock()
 	case "late":
 		b.late = n
 	case "cosign", "forge":

@@ -141,6 +141,17 @@ func (l language) caseState(s creditbankv1.CaseState) string {
 	}
 }
 
+func (l language) policyStatus(s creditbankv1.PolicyStatus) string {
+	switch s {
+	case creditbankv1.PolicyStatus_POLICY_STATUS_PROPOSED:
+		return l.say("待发布", "proposed")
+	case creditbankv1.PolicyStatus_POLICY_STATUS_PUBLISHED:
+		return l.say("已发布", "published")
+	default:
+		return s.String()
+	}
+}
+
 func (l language) courseStatus(s creditbankv1.CourseStatus) string {
 	switch s {
 	case creditbankv1.CourseStatus_COURSE_STATUS_PROPOSED:

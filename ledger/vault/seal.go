@@ -56,12 +56,28 @@ func (v *Vault) Sealer(ctx context.Context, id unit.AccountID) (*Sealer, error) 
 // Sealers fetches the keys of many accounts with at most one round trip to the store: sealers[i] belongs to ids[i], and is
 // nil when that account is unknown or erased.
 func (v *Vault) Sealers(ctx context.Context, ids []unit.AccountID) (sealers []*Sealer, err error) {
+	return v.fetch(ctx, ids, v.sealers.Get, v.sealer)
+}
+
+// SealersInPassing is Sealers for whoever goes through all accounts once: nothing that it fetches is remembered, so that
+// those who use the vault meanwhile still find in memory what they found there.
+func (v *Vault) SealersInPassing(ctx context.Context, ids []unit.AccountID) (sealers []*Sealer, err error) {
+	return v.fetch(ctx, ids, v.sealers.Peek, func(_ uint64, id unit.AccountID, row []byte) (*Sealer, error) {
+		return v.newSealer(id, row)
+	})
+}
+
+// fetch answers sealers that are known, and makes the others of their rows.
+func (v *Vault) fetch(
+	ctx context.Context, ids []unit.AccountID, known func(unit.AccountID) (*Sealer, bool),
+	newOf func(generation uint64, id unit.AccountID, row []byte) (*Sealer, error),
+) (sealers []*Sealer, err error) {
 	generation := v.currentGeneration()
 	sealers = make([]*Sealer, len(ids))
 	var missing []int
 	var keys [][]byte
 	for i, id := range ids {
-		s, found := v.sealers.Get(id)
+		s, found := known(id)
 		if found {
 			sealers[i] = s
 			continue
@@ -76,7 +92,7 @@ func (v *Vault) Sealers(ctx context.Context, ids []unit.AccountID) (sealers []*S
 		return nil, fmt.Errorf("vault: sealers: %w", err)
 	}
 	for k, i := range missing {
-		s, err := v.sealer(generation, ids[i], rows[k])
+		s, err := newOf(generation, ids[i], rows[k])
 		if err != nil && !errors.Is(err, ErrUnknownAccount) && !errors.Is(err, ErrErased) {
 			return nil, err
 		}
@@ -85,8 +101,16 @@ func (v *Vault) Sealers(ctx context.Context, ids []unit.AccountID) (sealers []*S
 	return sealers, nil
 }
 
-// sealer makes a sealer from a row that was read at a generation.
+// sealer makes a sealer from a row that was read at a generation, and remembers it.
 func (v *Vault) sealer(generation uint64, id unit.AccountID, row []byte) (*Sealer, error) {
+	s, err := v.newSealer(id, row)
+	if err == nil {
+		v.remember(generation, func() { v.sealers.Add(id, s) })
+	}
+	return s, err
+}
+
+func (v *Vault) newSealer(id unit.AccountID, row []byte) (*Sealer, error) {
 	a, err := decodeAccount(row)
 	switch {
 	case errors.Is(err, ErrErased):
@@ -98,12 +122,10 @@ func (v *Vault) sealer(generation uint64, id unit.AccountID, row []byte) (*Seale
 	if err != nil {
 		return nil, err
 	}
-	s := &Sealer{
+	return &Sealer{
 		vault: v, id: id, cipher: aead,
 		data: []byte("creditbank/v1 seal\n" + v.bank + "\n" + hex.EncodeToString(id[:]) + "\n"),
-	}
-	v.remember(generation, func() { v.sealers.Add(id, s) })
-	return s, nil
+	}, nil
 }
 
 // Seal seals a payload for [Sealer.Seal], after fetching the account's key.

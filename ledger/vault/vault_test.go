@@ -227,6 +227,50 @@ func TestUnknown(t *testing.T) {
 	if err != nil || len(sealers) != 3 || sealers[0] != nil || sealers[1].Account() != account(1) || sealers[2].Account() != account(1) {
 		t.Errorf("Sealers = %v, %v", sealers, err)
 	}
+	passing, err := v.SealersInPassing(ctx, []unit.AccountID{account(2), account(1)})
+	if err != nil || len(passing) != 2 || passing[0] != nil || passing[1].Account() != account(1) {
+		t.Errorf("SealersInPassing = %v, %v", passing, err)
+	}
+}
+
+// Whoever goes through all accounts does not push others out of memory.
+func TestSealersInPassingAreNotRemembered(t *testing.T) {
+	ctx := context.Background()
+	engine := &counting{Engine: store.NewMemory()}
+	v := open(t, engine, newKeyset(t))
+	for n := 1; n <= 3; n++ {
+		enroll(t, v, n)
+	}
+	reads := func(sealers ...func() error) int {
+		before := engine.gets
+		for _, sealer := range sealers {
+			if err := sealer(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return engine.gets - before
+	}
+	used := func() error { return second(v.Sealer(ctx, account(1))) }
+	passing := func() error {
+		return second(v.SealersInPassing(ctx, []unit.AccountID{account(1), account(2), account(3)}))
+	}
+	if n := reads(used, passing, used, passing); n > 3 || n < 2 {
+		t.Errorf("%d reads, of which those in passing are two", n)
+	}
+	if n := reads(used); n != 0 {
+		t.Errorf("%d reads of what was in memory", n)
+	}
+}
+
+// counting counts the reads of single rows.
+type counting struct {
+	store.Engine
+	gets int
+}
+
+func (c *counting) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
+	c.gets++
+	return c.Engine.Get(ctx, keys...)
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -334,6 +378,9 @@ func TestErase(t *testing.T) {
 		}
 		if sealers, err := v.Sealers(ctx, []unit.AccountID{account(1)}); err != nil || sealers[0] != nil {
 			t.Errorf("Sealers = %v, %v", sealers, err)
+		}
+		if sealers, err := v.SealersInPassing(ctx, []unit.AccountID{account(1)}); err != nil || sealers[0] != nil {
+			t.Errorf("SealersInPassing = %v, %v", sealers, err)
 		}
 		if got, _, err := v.Accesses(ctx, account(1), vault.Page{Size: 10}); err != nil || len(got) != 1 {
 			t.Errorf("the journal has %d accesses, %v", len(got), err)

@@ -9,8 +9,10 @@
 package creditbankv1
 
 import (
+	v1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -709,11 +711,835 @@ func (x *ListPoliciesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// SimulatePolicyRequest names a draft, and what is counted.
+type SimulatePolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft; exactly one.
+	//
+	// Types that are valid to be assigned to Draft:
+	//
+	//	*SimulatePolicyRequest_Yaml
+	//	*SimulatePolicyRequest_PolicyHash
+	Draft isSimulatePolicyRequest_Draft `protobuf_oneof:"draft"`
+	// Counts only completions of courses that this organization or one below it provides; empty: those of the caller's
+	// subtree. It must lie in the caller's subtree.
+	Organization string `protobuf:"bytes,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Counts only learning that ended on this day or later: YYYY-MM-DD; empty: from the beginning.
+	FromDate string `protobuf:"bytes,4,opt,name=from_date,json=fromDate,proto3" json:"from_date,omitempty"`
+	// Counts only learning that ended on this day or earlier: YYYY-MM-DD; empty: to the end.
+	ToDate string `protobuf:"bytes,5,opt,name=to_date,json=toDate,proto3" json:"to_date,omitempty"`
+	// Judges by the draft whenever the learning ended, as if it had no effective_from and effective_until and its
+	// organization no other policy. Without it a draft that begins in the future judges nothing.
+	AnyDay bool `protobuf:"varint,6,opt,name=any_day,json=anyDay,proto3" json:"any_day,omitempty"`
+	// Most accounts to name among those that gain, and among those that lose: 1 to 100; 0: 10.
+	TopN          int32 `protobuf:"varint,7,opt,name=top_n,json=topN,proto3" json:"top_n,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulatePolicyRequest) Reset() {
+	*x = SimulatePolicyRequest{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulatePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulatePolicyRequest) ProtoMessage() {}
+
+func (x *SimulatePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulatePolicyRequest.ProtoReflect.Descriptor instead.
+func (*SimulatePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SimulatePolicyRequest) GetDraft() isSimulatePolicyRequest_Draft {
+	if x != nil {
+		return x.Draft
+	}
+	return nil
+}
+
+func (x *SimulatePolicyRequest) GetYaml() []byte {
+	if x != nil {
+		if x, ok := x.Draft.(*SimulatePolicyRequest_Yaml); ok {
+			return x.Yaml
+		}
+	}
+	return nil
+}
+
+func (x *SimulatePolicyRequest) GetPolicyHash() string {
+	if x != nil {
+		if x, ok := x.Draft.(*SimulatePolicyRequest_PolicyHash); ok {
+			return x.PolicyHash
+		}
+	}
+	return ""
+}
+
+func (x *SimulatePolicyRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *SimulatePolicyRequest) GetFromDate() string {
+	if x != nil {
+		return x.FromDate
+	}
+	return ""
+}
+
+func (x *SimulatePolicyRequest) GetToDate() string {
+	if x != nil {
+		return x.ToDate
+	}
+	return ""
+}
+
+func (x *SimulatePolicyRequest) GetAnyDay() bool {
+	if x != nil {
+		return x.AnyDay
+	}
+	return false
+}
+
+func (x *SimulatePolicyRequest) GetTopN() int32 {
+	if x != nil {
+		return x.TopN
+	}
+	return 0
+}
+
+type isSimulatePolicyRequest_Draft interface {
+	isSimulatePolicyRequest_Draft()
+}
+
+type SimulatePolicyRequest_Yaml struct {
+	// As YAML (creditbank.policy.v1.Policy), which need not be proposed: at most 60,000 bytes.
+	Yaml []byte `protobuf:"bytes,1,opt,name=yaml,proto3,oneof"`
+}
+
+type SimulatePolicyRequest_PolicyHash struct {
+	// As the hash of a policy that was proposed, in hex.
+	PolicyHash string `protobuf:"bytes,2,opt,name=policy_hash,json=policyHash,proto3,oneof"`
+}
+
+func (*SimulatePolicyRequest_Yaml) isSimulatePolicyRequest_Draft() {}
+
+func (*SimulatePolicyRequest_PolicyHash) isSimulatePolicyRequest_Draft() {}
+
+// SimulatePolicyResponse is a step of the way, or its end.
+type SimulatePolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What this message says.
+	//
+	// Types that are valid to be assigned to Step:
+	//
+	//	*SimulatePolicyResponse_Progress
+	//	*SimulatePolicyResponse_Result
+	Step          isSimulatePolicyResponse_Step `protobuf_oneof:"step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulatePolicyResponse) Reset() {
+	*x = SimulatePolicyResponse{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulatePolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulatePolicyResponse) ProtoMessage() {}
+
+func (x *SimulatePolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulatePolicyResponse.ProtoReflect.Descriptor instead.
+func (*SimulatePolicyResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SimulatePolicyResponse) GetStep() isSimulatePolicyResponse_Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *SimulatePolicyResponse) GetProgress() *SimulationProgress {
+	if x != nil {
+		if x, ok := x.Step.(*SimulatePolicyResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
+func (x *SimulatePolicyResponse) GetResult() *SimulationResult {
+	if x != nil {
+		if x, ok := x.Step.(*SimulatePolicyResponse_Result); ok {
+			return x.Result
+		}
+	}
+	return nil
+}
+
+type isSimulatePolicyResponse_Step interface {
+	isSimulatePolicyResponse_Step()
+}
+
+type SimulatePolicyResponse_Progress struct {
+	// How far it is.
+	Progress *SimulationProgress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"`
+}
+
+type SimulatePolicyResponse_Result struct {
+	// What it came to: the last message.
+	Result *SimulationResult `protobuf:"bytes,2,opt,name=result,proto3,oneof"`
+}
+
+func (*SimulatePolicyResponse_Progress) isSimulatePolicyResponse_Step() {}
+
+func (*SimulatePolicyResponse_Result) isSimulatePolicyResponse_Step() {}
+
+// SimulationProgress is how far a simulation is.
+type SimulationProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Completions looked at so far.
+	Done int64 `protobuf:"varint,1,opt,name=done,proto3" json:"done,omitempty"`
+	// Completions that will have been looked at in the end: an estimate from the share of the accounts so far.
+	Total int64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	// Time that is left, at the speed so far; absent while nothing can be said.
+	Remaining     *durationpb.Duration `protobuf:"bytes,3,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulationProgress) Reset() {
+	*x = SimulationProgress{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulationProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulationProgress) ProtoMessage() {}
+
+func (x *SimulationProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulationProgress.ProtoReflect.Descriptor instead.
+func (*SimulationProgress) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SimulationProgress) GetDone() int64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *SimulationProgress) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *SimulationProgress) GetRemaining() *durationpb.Duration {
+	if x != nil {
+		return x.Remaining
+	}
+	return nil
+}
+
+// SimulationResult is what a draft would do. "Before" is the history as it stands, "after" is what it would be; in both,
+// what is overdue by now has happened. Only counted completions are in any of the numbers.
+type SimulationResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Hash of the draft, in hex.
+	PolicyHash string `protobuf:"bytes,1,opt,name=policy_hash,json=policyHash,proto3" json:"policy_hash,omitempty"`
+	// Size of the log that was looked at.
+	LogSize uint64 `protobuf:"varint,2,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	// Completions counted.
+	Completions int64 `protobuf:"varint,3,opt,name=completions,proto3" json:"completions,omitempty"`
+	// Of those: decided anew, under the draft or under the policy that judged them first.
+	Judged int64 `protobuf:"varint,4,opt,name=judged,proto3" json:"judged,omitempty"`
+	// Of those judged: under the draft.
+	JudgedByDraft int64 `protobuf:"varint,5,opt,name=judged_by_draft,json=judgedByDraft,proto3" json:"judged_by_draft,omitempty"`
+	// Completions that keep what an officer decided.
+	KeptDecided int64 `protobuf:"varint,6,opt,name=kept_decided,json=keptDecided,proto3" json:"kept_decided,omitempty"`
+	// Completions of people who were forgotten.
+	KeptErased int64 `protobuf:"varint,7,opt,name=kept_erased,json=keptErased,proto3" json:"kept_erased,omitempty"`
+	// Everything before.
+	Before *SimulationTotals `protobuf:"bytes,8,opt,name=before,proto3" json:"before,omitempty"`
+	// Everything after.
+	After *SimulationTotals `protobuf:"bytes,9,opt,name=after,proto3" json:"after,omitempty"`
+	// The same by category, in the order of their names.
+	Categories []*SimulationCategory `protobuf:"bytes,10,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Accounts that have more after than before: more credits (available and pending); where these are the same, more
+	// available ones; where these are too, more minutes.
+	AccountsGaining int64 `protobuf:"varint,11,opt,name=accounts_gaining,json=accountsGaining,proto3" json:"accounts_gaining,omitempty"`
+	// Accounts that have less.
+	AccountsLosing int64 `protobuf:"varint,12,opt,name=accounts_losing,json=accountsLosing,proto3" json:"accounts_losing,omitempty"`
+	// Accounts that have the same.
+	AccountsSame int64 `protobuf:"varint,13,opt,name=accounts_same,json=accountsSame,proto3" json:"accounts_same,omitempty"`
+	// Those that gain most, the largest gain first.
+	Gainers []*SimulationAccount `protobuf:"bytes,14,rep,name=gainers,proto3" json:"gainers,omitempty"`
+	// Those that lose most, the largest loss first.
+	Losers []*SimulationAccount `protobuf:"bytes,15,rep,name=losers,proto3" json:"losers,omitempty"`
+	// What becomes of completions: how many have one outcome before and one after, without those of which there are none.
+	Outcomes []*SimulationOutcomes `protobuf:"bytes,16,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	// Cases that were opened before.
+	CasesBefore int64 `protobuf:"varint,17,opt,name=cases_before,json=casesBefore,proto3" json:"cases_before,omitempty"`
+	// Cases that would be opened, those of officers' decisions that are kept included.
+	CasesAfter int64 `protobuf:"varint,18,opt,name=cases_after,json=casesAfter,proto3" json:"cases_after,omitempty"`
+	// The same by cause, in the order of their names; a case can have several.
+	Causes []*SimulationCause `protobuf:"bytes,19,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Completions of which a condition could not be worked out (POLICY_ERROR): their entries, at most 100.
+	PolicyErrorIndexes []uint64 `protobuf:"varint,20,rep,packed,name=policy_error_indexes,json=policyErrorIndexes,proto3" json:"policy_error_indexes,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *SimulationResult) Reset() {
+	*x = SimulationResult{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulationResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulationResult) ProtoMessage() {}
+
+func (x *SimulationResult) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulationResult.ProtoReflect.Descriptor instead.
+func (*SimulationResult) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SimulationResult) GetPolicyHash() string {
+	if x != nil {
+		return x.PolicyHash
+	}
+	return ""
+}
+
+func (x *SimulationResult) GetLogSize() uint64 {
+	if x != nil {
+		return x.LogSize
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetCompletions() int64 {
+	if x != nil {
+		return x.Completions
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetJudged() int64 {
+	if x != nil {
+		return x.Judged
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetJudgedByDraft() int64 {
+	if x != nil {
+		return x.JudgedByDraft
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetKeptDecided() int64 {
+	if x != nil {
+		return x.KeptDecided
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetKeptErased() int64 {
+	if x != nil {
+		return x.KeptErased
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetBefore() *SimulationTotals {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *SimulationResult) GetAfter() *SimulationTotals {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *SimulationResult) GetCategories() []*SimulationCategory {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *SimulationResult) GetAccountsGaining() int64 {
+	if x != nil {
+		return x.AccountsGaining
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetAccountsLosing() int64 {
+	if x != nil {
+		return x.AccountsLosing
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetAccountsSame() int64 {
+	if x != nil {
+		return x.AccountsSame
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetGainers() []*SimulationAccount {
+	if x != nil {
+		return x.Gainers
+	}
+	return nil
+}
+
+func (x *SimulationResult) GetLosers() []*SimulationAccount {
+	if x != nil {
+		return x.Losers
+	}
+	return nil
+}
+
+func (x *SimulationResult) GetOutcomes() []*SimulationOutcomes {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+func (x *SimulationResult) GetCasesBefore() int64 {
+	if x != nil {
+		return x.CasesBefore
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetCasesAfter() int64 {
+	if x != nil {
+		return x.CasesAfter
+	}
+	return 0
+}
+
+func (x *SimulationResult) GetCauses() []*SimulationCause {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *SimulationResult) GetPolicyErrorIndexes() []uint64 {
+	if x != nil {
+		return x.PolicyErrorIndexes
+	}
+	return nil
+}
+
+// SimulationTotals are sums.
+type SimulationTotals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Minutes that count.
+	Minutes int64 `protobuf:"varint,1,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Milli-credits that can be used.
+	AvailableMilliCredits int64 `protobuf:"varint,2,opt,name=available_milli_credits,json=availableMilliCredits,proto3" json:"available_milli_credits,omitempty"`
+	// Milli-credits that wait.
+	PendingMilliCredits int64 `protobuf:"varint,3,opt,name=pending_milli_credits,json=pendingMilliCredits,proto3" json:"pending_milli_credits,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *SimulationTotals) Reset() {
+	*x = SimulationTotals{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulationTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulationTotals) ProtoMessage() {}
+
+func (x *SimulationTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulationTotals.ProtoReflect.Descriptor instead.
+func (*SimulationTotals) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SimulationTotals) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *SimulationTotals) GetAvailableMilliCredits() int64 {
+	if x != nil {
+		return x.AvailableMilliCredits
+	}
+	return 0
+}
+
+func (x *SimulationTotals) GetPendingMilliCredits() int64 {
+	if x != nil {
+		return x.PendingMilliCredits
+	}
+	return 0
+}
+
+// SimulationCategory is what changes in a category.
+type SimulationCategory struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The category.
+	Category string `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
+	// Before.
+	Before *SimulationTotals `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *SimulationTotals `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulationCategory) Reset() {
+	*x = SimulationCategory{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulationCategory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulationCategory) ProtoMessage() {}
+
+func (x *SimulationCategory) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulationCategory.ProtoReflect.Descriptor instead.
+func (*SimulationCategory) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SimulationCategory) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *SimulationCategory) GetBefore() *SimulationTotals {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *SimulationCategory) GetAfter() *SimulationTotals {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// SimulationAccount is what changes for an account.
+type SimulationAccount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id, 32 hex digits.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Before.
+	Before *SimulationTotals `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *SimulationTotals `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulationAccount) Reset() {
+	*x = SimulationAccount{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulationAccount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulationAccount) ProtoMessage() {}
+
+func (x *SimulationAccount) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulationAccount.ProtoReflect.Descriptor instead.
+func (*SimulationAccount) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SimulationAccount) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *SimulationAccount) GetBefore() *SimulationTotals {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *SimulationAccount) GetAfter() *SimulationTotals {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// SimulationOutcomes counts completions by what became of them and what would.
+type SimulationOutcomes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Outcome before.
+	Before v1.Outcome `protobuf:"varint,1,opt,name=before,proto3,enum=creditbank.ledger.v1.Outcome" json:"before,omitempty"`
+	// Outcome after.
+	After v1.Outcome `protobuf:"varint,2,opt,name=after,proto3,enum=creditbank.ledger.v1.Outcome" json:"after,omitempty"`
+	// Completions.
+	Completions   int64 `protobuf:"varint,3,opt,name=completions,proto3" json:"completions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulationOutcomes) Reset() {
+	*x = SimulationOutcomes{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulationOutcomes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulationOutcomes) ProtoMessage() {}
+
+func (x *SimulationOutcomes) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulationOutcomes.ProtoReflect.Descriptor instead.
+func (*SimulationOutcomes) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SimulationOutcomes) GetBefore() v1.Outcome {
+	if x != nil {
+		return x.Before
+	}
+	return v1.Outcome(0)
+}
+
+func (x *SimulationOutcomes) GetAfter() v1.Outcome {
+	if x != nil {
+		return x.After
+	}
+	return v1.Outcome(0)
+}
+
+func (x *SimulationOutcomes) GetCompletions() int64 {
+	if x != nil {
+		return x.Completions
+	}
+	return 0
+}
+
+// SimulationCause counts cases by why they are opened.
+type SimulationCause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rule of a policy, or one of the bank's own causes in capitals.
+	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Cases before.
+	Before int64 `protobuf:"varint,2,opt,name=before,proto3" json:"before,omitempty"`
+	// Cases after.
+	After         int64 `protobuf:"varint,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulationCause) Reset() {
+	*x = SimulationCause{}
+	mi := &file_creditbank_v1_policy_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulationCause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulationCause) ProtoMessage() {}
+
+func (x *SimulationCause) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_policy_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulationCause.ProtoReflect.Descriptor instead.
+func (*SimulationCause) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_policy_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SimulationCause) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *SimulationCause) GetBefore() int64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *SimulationCause) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
 var File_creditbank_v1_policy_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x1acreditbank/v1/policy.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x03\n" +
+	"\x1acreditbank/v1/policy.proto\x12\rcreditbank.v1\x1a creditbank/ledger/v1/entry.proto\x1a\x1acreditbank/v1/common.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x03\n" +
 	"\x06Policy\x12\x1f\n" +
 	"\vpolicy_hash\x18\x01 \x01(\tR\n" +
 	"policyHash\x12\x1b\n" +
@@ -759,16 +1585,83 @@ const file_creditbank_v1_policy_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"q\n" +
 	"\x14ListPoliciesResponse\x121\n" +
 	"\bpolicies\x18\x01 \x03(\v2\x15.creditbank.v1.PolicyR\bpolicies\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*f\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe1\x01\n" +
+	"\x15SimulatePolicyRequest\x12\x14\n" +
+	"\x04yaml\x18\x01 \x01(\fH\x00R\x04yaml\x12!\n" +
+	"\vpolicy_hash\x18\x02 \x01(\tH\x00R\n" +
+	"policyHash\x12\"\n" +
+	"\forganization\x18\x03 \x01(\tR\forganization\x12\x1b\n" +
+	"\tfrom_date\x18\x04 \x01(\tR\bfromDate\x12\x17\n" +
+	"\ato_date\x18\x05 \x01(\tR\x06toDate\x12\x17\n" +
+	"\aany_day\x18\x06 \x01(\bR\x06anyDay\x12\x13\n" +
+	"\x05top_n\x18\a \x01(\x05R\x04topNB\a\n" +
+	"\x05draft\"\x9c\x01\n" +
+	"\x16SimulatePolicyResponse\x12?\n" +
+	"\bprogress\x18\x01 \x01(\v2!.creditbank.v1.SimulationProgressH\x00R\bprogress\x129\n" +
+	"\x06result\x18\x02 \x01(\v2\x1f.creditbank.v1.SimulationResultH\x00R\x06resultB\x06\n" +
+	"\x04step\"w\n" +
+	"\x12SimulationProgress\x12\x12\n" +
+	"\x04done\x18\x01 \x01(\x03R\x04done\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x03R\x05total\x127\n" +
+	"\tremaining\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\x83\a\n" +
+	"\x10SimulationResult\x12\x1f\n" +
+	"\vpolicy_hash\x18\x01 \x01(\tR\n" +
+	"policyHash\x12\x19\n" +
+	"\blog_size\x18\x02 \x01(\x04R\alogSize\x12 \n" +
+	"\vcompletions\x18\x03 \x01(\x03R\vcompletions\x12\x16\n" +
+	"\x06judged\x18\x04 \x01(\x03R\x06judged\x12&\n" +
+	"\x0fjudged_by_draft\x18\x05 \x01(\x03R\rjudgedByDraft\x12!\n" +
+	"\fkept_decided\x18\x06 \x01(\x03R\vkeptDecided\x12\x1f\n" +
+	"\vkept_erased\x18\a \x01(\x03R\n" +
+	"keptErased\x127\n" +
+	"\x06before\x18\b \x01(\v2\x1f.creditbank.v1.SimulationTotalsR\x06before\x125\n" +
+	"\x05after\x18\t \x01(\v2\x1f.creditbank.v1.SimulationTotalsR\x05after\x12A\n" +
+	"\n" +
+	"categories\x18\n" +
+	" \x03(\v2!.creditbank.v1.SimulationCategoryR\n" +
+	"categories\x12)\n" +
+	"\x10accounts_gaining\x18\v \x01(\x03R\x0faccountsGaining\x12'\n" +
+	"\x0faccounts_losing\x18\f \x01(\x03R\x0eaccountsLosing\x12#\n" +
+	"\raccounts_same\x18\r \x01(\x03R\faccountsSame\x12:\n" +
+	"\againers\x18\x0e \x03(\v2 .creditbank.v1.SimulationAccountR\againers\x128\n" +
+	"\x06losers\x18\x0f \x03(\v2 .creditbank.v1.SimulationAccountR\x06losers\x12=\n" +
+	"\boutcomes\x18\x10 \x03(\v2!.creditbank.v1.SimulationOutcomesR\boutcomes\x12!\n" +
+	"\fcases_before\x18\x11 \x01(\x03R\vcasesBefore\x12\x1f\n" +
+	"\vcases_after\x18\x12 \x01(\x03R\n" +
+	"casesAfter\x126\n" +
+	"\x06causes\x18\x13 \x03(\v2\x1e.creditbank.v1.SimulationCauseR\x06causes\x120\n" +
+	"\x14policy_error_indexes\x18\x14 \x03(\x04R\x12policyErrorIndexes\"\x98\x01\n" +
+	"\x10SimulationTotals\x12\x18\n" +
+	"\aminutes\x18\x01 \x01(\x03R\aminutes\x126\n" +
+	"\x17available_milli_credits\x18\x02 \x01(\x03R\x15availableMilliCredits\x122\n" +
+	"\x15pending_milli_credits\x18\x03 \x01(\x03R\x13pendingMilliCredits\"\xa0\x01\n" +
+	"\x12SimulationCategory\x12\x1a\n" +
+	"\bcategory\x18\x01 \x01(\tR\bcategory\x127\n" +
+	"\x06before\x18\x02 \x01(\v2\x1f.creditbank.v1.SimulationTotalsR\x06before\x125\n" +
+	"\x05after\x18\x03 \x01(\v2\x1f.creditbank.v1.SimulationTotalsR\x05after\"\xa2\x01\n" +
+	"\x11SimulationAccount\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x127\n" +
+	"\x06before\x18\x02 \x01(\v2\x1f.creditbank.v1.SimulationTotalsR\x06before\x125\n" +
+	"\x05after\x18\x03 \x01(\v2\x1f.creditbank.v1.SimulationTotalsR\x05after\"\xa2\x01\n" +
+	"\x12SimulationOutcomes\x125\n" +
+	"\x06before\x18\x01 \x01(\x0e2\x1d.creditbank.ledger.v1.OutcomeR\x06before\x123\n" +
+	"\x05after\x18\x02 \x01(\x0e2\x1d.creditbank.ledger.v1.OutcomeR\x05after\x12 \n" +
+	"\vcompletions\x18\x03 \x01(\x03R\vcompletions\"U\n" +
+	"\x0fSimulationCause\x12\x14\n" +
+	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x16\n" +
+	"\x06before\x18\x02 \x01(\x03R\x06before\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\x03R\x05after*f\n" +
 	"\fPolicyStatus\x12\x1d\n" +
 	"\x19POLICY_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16POLICY_STATUS_PROPOSED\x10\x01\x12\x1b\n" +
-	"\x17POLICY_STATUS_PUBLISHED\x10\x022\xf0\x02\n" +
+	"\x17POLICY_STATUS_PUBLISHED\x10\x022\xd1\x03\n" +
 	"\rPolicyService\x12Z\n" +
 	"\rProposePolicy\x12#.creditbank.v1.ProposePolicyRequest\x1a$.creditbank.v1.ProposePolicyResponse\x12Z\n" +
 	"\rPublishPolicy\x12#.creditbank.v1.PublishPolicyRequest\x1a$.creditbank.v1.PublishPolicyResponse\x12N\n" +
 	"\tGetPolicy\x12\x1f.creditbank.v1.GetPolicyRequest\x1a .creditbank.v1.GetPolicyResponse\x12W\n" +
-	"\fListPolicies\x12\".creditbank.v1.ListPoliciesRequest\x1a#.creditbank.v1.ListPoliciesResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"\fListPolicies\x12\".creditbank.v1.ListPoliciesRequest\x1a#.creditbank.v1.ListPoliciesResponse\x12_\n" +
+	"\x0eSimulatePolicy\x12$.creditbank.v1.SimulatePolicyRequest\x1a%.creditbank.v1.SimulatePolicyResponse0\x01BMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_policy_proto_rawDescOnce sync.Once
@@ -783,46 +1676,75 @@ func file_creditbank_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_creditbank_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_creditbank_v1_policy_proto_goTypes = []any{
-	(PolicyStatus)(0),             // 0: creditbank.v1.PolicyStatus
-	(*Policy)(nil),                // 1: creditbank.v1.Policy
-	(*ProposePolicyRequest)(nil),  // 2: creditbank.v1.ProposePolicyRequest
-	(*ProposePolicyResponse)(nil), // 3: creditbank.v1.ProposePolicyResponse
-	(*PolicyWarning)(nil),         // 4: creditbank.v1.PolicyWarning
-	(*PublishPolicyRequest)(nil),  // 5: creditbank.v1.PublishPolicyRequest
-	(*PublishPolicyResponse)(nil), // 6: creditbank.v1.PublishPolicyResponse
-	(*GetPolicyRequest)(nil),      // 7: creditbank.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),     // 8: creditbank.v1.GetPolicyResponse
-	(*ListPoliciesRequest)(nil),   // 9: creditbank.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),  // 10: creditbank.v1.ListPoliciesResponse
-	(*Text)(nil),                  // 11: creditbank.v1.Text
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(PolicyStatus)(0),              // 0: creditbank.v1.PolicyStatus
+	(*Policy)(nil),                 // 1: creditbank.v1.Policy
+	(*ProposePolicyRequest)(nil),   // 2: creditbank.v1.ProposePolicyRequest
+	(*ProposePolicyResponse)(nil),  // 3: creditbank.v1.ProposePolicyResponse
+	(*PolicyWarning)(nil),          // 4: creditbank.v1.PolicyWarning
+	(*PublishPolicyRequest)(nil),   // 5: creditbank.v1.PublishPolicyRequest
+	(*PublishPolicyResponse)(nil),  // 6: creditbank.v1.PublishPolicyResponse
+	(*GetPolicyRequest)(nil),       // 7: creditbank.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),      // 8: creditbank.v1.GetPolicyResponse
+	(*ListPoliciesRequest)(nil),    // 9: creditbank.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),   // 10: creditbank.v1.ListPoliciesResponse
+	(*SimulatePolicyRequest)(nil),  // 11: creditbank.v1.SimulatePolicyRequest
+	(*SimulatePolicyResponse)(nil), // 12: creditbank.v1.SimulatePolicyResponse
+	(*SimulationProgress)(nil),     // 13: creditbank.v1.SimulationProgress
+	(*SimulationResult)(nil),       // 14: creditbank.v1.SimulationResult
+	(*SimulationTotals)(nil),       // 15: creditbank.v1.SimulationTotals
+	(*SimulationCategory)(nil),     // 16: creditbank.v1.SimulationCategory
+	(*SimulationAccount)(nil),      // 17: creditbank.v1.SimulationAccount
+	(*SimulationOutcomes)(nil),     // 18: creditbank.v1.SimulationOutcomes
+	(*SimulationCause)(nil),        // 19: creditbank.v1.SimulationCause
+	(*Text)(nil),                   // 20: creditbank.v1.Text
+	(*timestamppb.Timestamp)(nil),  // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 22: google.protobuf.Duration
+	(v1.Outcome)(0),                // 23: creditbank.ledger.v1.Outcome
 }
 var file_creditbank_v1_policy_proto_depIdxs = []int32{
-	11, // 0: creditbank.v1.Policy.title:type_name -> creditbank.v1.Text
+	20, // 0: creditbank.v1.Policy.title:type_name -> creditbank.v1.Text
 	0,  // 1: creditbank.v1.Policy.status:type_name -> creditbank.v1.PolicyStatus
-	12, // 2: creditbank.v1.Policy.propose_time:type_name -> google.protobuf.Timestamp
-	12, // 3: creditbank.v1.Policy.publish_time:type_name -> google.protobuf.Timestamp
+	21, // 2: creditbank.v1.Policy.propose_time:type_name -> google.protobuf.Timestamp
+	21, // 3: creditbank.v1.Policy.publish_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: creditbank.v1.ProposePolicyResponse.policy:type_name -> creditbank.v1.Policy
 	4,  // 5: creditbank.v1.ProposePolicyResponse.warnings:type_name -> creditbank.v1.PolicyWarning
 	1,  // 6: creditbank.v1.PublishPolicyResponse.policy:type_name -> creditbank.v1.Policy
 	4,  // 7: creditbank.v1.PublishPolicyResponse.warnings:type_name -> creditbank.v1.PolicyWarning
 	1,  // 8: creditbank.v1.GetPolicyResponse.policy:type_name -> creditbank.v1.Policy
 	1,  // 9: creditbank.v1.ListPoliciesResponse.policies:type_name -> creditbank.v1.Policy
-	2,  // 10: creditbank.v1.PolicyService.ProposePolicy:input_type -> creditbank.v1.ProposePolicyRequest
-	5,  // 11: creditbank.v1.PolicyService.PublishPolicy:input_type -> creditbank.v1.PublishPolicyRequest
-	7,  // 12: creditbank.v1.PolicyService.GetPolicy:input_type -> creditbank.v1.GetPolicyRequest
-	9,  // 13: creditbank.v1.PolicyService.ListPolicies:input_type -> creditbank.v1.ListPoliciesRequest
-	3,  // 14: creditbank.v1.PolicyService.ProposePolicy:output_type -> creditbank.v1.ProposePolicyResponse
-	6,  // 15: creditbank.v1.PolicyService.PublishPolicy:output_type -> creditbank.v1.PublishPolicyResponse
-	8,  // 16: creditbank.v1.PolicyService.GetPolicy:output_type -> creditbank.v1.GetPolicyResponse
-	10, // 17: creditbank.v1.PolicyService.ListPolicies:output_type -> creditbank.v1.ListPoliciesResponse
-	14, // [14:18] is the sub-list for method output_type
-	10, // [10:14] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	13, // 10: creditbank.v1.SimulatePolicyResponse.progress:type_name -> creditbank.v1.SimulationProgress
+	14, // 11: creditbank.v1.SimulatePolicyResponse.result:type_name -> creditbank.v1.SimulationResult
+	22, // 12: creditbank.v1.SimulationProgress.remaining:type_name -> google.protobuf.Duration
+	15, // 13: creditbank.v1.SimulationResult.before:type_name -> creditbank.v1.SimulationTotals
+	15, // 14: creditbank.v1.SimulationResult.after:type_name -> creditbank.v1.SimulationTotals
+	16, // 15: creditbank.v1.SimulationResult.categories:type_name -> creditbank.v1.SimulationCategory
+	17, // 16: creditbank.v1.SimulationResult.gainers:type_name -> creditbank.v1.SimulationAccount
+	17, // 17: creditbank.v1.SimulationResult.losers:type_name -> creditbank.v1.SimulationAccount
+	18, // 18: creditbank.v1.SimulationResult.outcomes:type_name -> creditbank.v1.SimulationOutcomes
+	19, // 19: creditbank.v1.SimulationResult.causes:type_name -> creditbank.v1.SimulationCause
+	15, // 20: creditbank.v1.SimulationCategory.before:type_name -> creditbank.v1.SimulationTotals
+	15, // 21: creditbank.v1.SimulationCategory.after:type_name -> creditbank.v1.SimulationTotals
+	15, // 22: creditbank.v1.SimulationAccount.before:type_name -> creditbank.v1.SimulationTotals
+	15, // 23: creditbank.v1.SimulationAccount.after:type_name -> creditbank.v1.SimulationTotals
+	23, // 24: creditbank.v1.SimulationOutcomes.before:type_name -> creditbank.ledger.v1.Outcome
+	23, // 25: creditbank.v1.SimulationOutcomes.after:type_name -> creditbank.ledger.v1.Outcome
+	2,  // 26: creditbank.v1.PolicyService.ProposePolicy:input_type -> creditbank.v1.ProposePolicyRequest
+	5,  // 27: creditbank.v1.PolicyService.PublishPolicy:input_type -> creditbank.v1.PublishPolicyRequest
+	7,  // 28: creditbank.v1.PolicyService.GetPolicy:input_type -> creditbank.v1.GetPolicyRequest
+	9,  // 29: creditbank.v1.PolicyService.ListPolicies:input_type -> creditbank.v1.ListPoliciesRequest
+	11, // 30: creditbank.v1.PolicyService.SimulatePolicy:input_type -> creditbank.v1.SimulatePolicyRequest
+	3,  // 31: creditbank.v1.PolicyService.ProposePolicy:output_type -> creditbank.v1.ProposePolicyResponse
+	6,  // 32: creditbank.v1.PolicyService.PublishPolicy:output_type -> creditbank.v1.PublishPolicyResponse
+	8,  // 33: creditbank.v1.PolicyService.GetPolicy:output_type -> creditbank.v1.GetPolicyResponse
+	10, // 34: creditbank.v1.PolicyService.ListPolicies:output_type -> creditbank.v1.ListPoliciesResponse
+	12, // 35: creditbank.v1.PolicyService.SimulatePolicy:output_type -> creditbank.v1.SimulatePolicyResponse
+	31, // [31:36] is the sub-list for method output_type
+	26, // [26:31] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_policy_proto_init() }
@@ -831,13 +1753,21 @@ func file_creditbank_v1_policy_proto_init() {
 		return
 	}
 	file_creditbank_v1_common_proto_init()
+	file_creditbank_v1_policy_proto_msgTypes[10].OneofWrappers = []any{
+		(*SimulatePolicyRequest_Yaml)(nil),
+		(*SimulatePolicyRequest_PolicyHash)(nil),
+	}
+	file_creditbank_v1_policy_proto_msgTypes[11].OneofWrappers = []any{
+		(*SimulatePolicyResponse_Progress)(nil),
+		(*SimulatePolicyResponse_Result)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_policy_proto_rawDesc), len(file_creditbank_v1_policy_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

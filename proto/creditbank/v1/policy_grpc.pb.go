@@ -21,17 +21,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PolicyService_ProposePolicy_FullMethodName = "/creditbank.v1.PolicyService/ProposePolicy"
-	PolicyService_PublishPolicy_FullMethodName = "/creditbank.v1.PolicyService/PublishPolicy"
-	PolicyService_GetPolicy_FullMethodName     = "/creditbank.v1.PolicyService/GetPolicy"
-	PolicyService_ListPolicies_FullMethodName  = "/creditbank.v1.PolicyService/ListPolicies"
+	PolicyService_ProposePolicy_FullMethodName  = "/creditbank.v1.PolicyService/ProposePolicy"
+	PolicyService_PublishPolicy_FullMethodName  = "/creditbank.v1.PolicyService/PublishPolicy"
+	PolicyService_GetPolicy_FullMethodName      = "/creditbank.v1.PolicyService/GetPolicy"
+	PolicyService_ListPolicies_FullMethodName   = "/creditbank.v1.PolicyService/ListPolicies"
+	PolicyService_SimulatePolicy_FullMethodName = "/creditbank.v1.PolicyService/SimulatePolicy"
 )
 
 // PolicyServiceClient is the client API for PolicyService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// PolicyService proposes, publishes and shows the policies under which completions are judged. Anyone may read them.
+// PolicyService proposes, tries, publishes and shows the policies under which completions are judged. Anyone may read them.
 type PolicyServiceClient interface {
 	// Checks a policy and writes it down as proposed. Callers: certification officers of its organization or above. Errors
 	// name line and column of the YAML, all of them at once. What is refused: whatever the language does not permit, rules that
@@ -44,6 +45,22 @@ type PolicyServiceClient interface {
 	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error)
 	// Lists the policies, newest first.
 	ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error)
+	// Runs a draft over the recorded history as it stands now, and answers who would gain and lose what. Nothing is written.
+	// Every completion is decided anew in the order in which it was recorded, as if the draft had been in force from the
+	// beginning: under the draft where it would apply, and otherwise under the policy that judged it. What officers decided,
+	// and the accounts of people who were forgotten, keep their recorded outcome. Statements that were rejected are not on the
+	// ledger and stay rejected. Crowds (rates) are as they were counted on the ledger: what the draft counts and no policy has
+	// counted before is empty.
+	//
+	// Progress comes several times a second, the result last. Cancelling the call ends the work.
+	//
+	// Callers: certification officers in whose subtree the draft's organization lies. Errors: POLICY_INVALID names the lines
+	// and columns of the YAML; NOT_FOUND is a hash of no policy; UNKNOWN_ORGANIZATION; FIELD_INVALID; TOO_MANY_SIMULATIONS
+	// (RESOURCE_EXHAUSTED, with RetryInfo) when as many run as may, which is one; SIMULATION_TOO_LARGE (FAILED_PRECONDITION) when
+	// there are more completions to decide anew than one simulation takes, 10,000,000: ask for a subtree, or for a period in
+	// which fewer people learned (all that these people ever learned is decided anew, since earlier learning counts towards
+	// the caps of later learning); ACCOUNT_ERASED (ABORTED) when somebody was forgotten meanwhile.
+	SimulatePolicy(ctx context.Context, in *SimulatePolicyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SimulatePolicyResponse], error)
 }
 
 type policyServiceClient struct {
@@ -94,11 +111,30 @@ func (c *policyServiceClient) ListPolicies(ctx context.Context, in *ListPolicies
 	return out, nil
 }
 
+func (c *policyServiceClient) SimulatePolicy(ctx context.Context, in *SimulatePolicyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SimulatePolicyResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &PolicyService_ServiceDesc.Streams[0], PolicyService_SimulatePolicy_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SimulatePolicyRequest, SimulatePolicyResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type PolicyService_SimulatePolicyClient = grpc.ServerStreamingClient[SimulatePolicyResponse]
+
 // PolicyServiceServer is the server API for PolicyService service.
 // All implementations must embed UnimplementedPolicyServiceServer
 // for forward compatibility.
 //
-// PolicyService proposes, publishes and shows the policies under which completions are judged. Anyone may read them.
+// PolicyService proposes, tries, publishes and shows the policies under which completions are judged. Anyone may read them.
 type PolicyServiceServer interface {
 	// Checks a policy and writes it down as proposed. Callers: certification officers of its organization or above. Errors
 	// name line and column of the YAML, all of them at once. What is refused: whatever the language does not permit, rules that
@@ -111,6 +147,22 @@ type PolicyServiceServer interface {
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
 	// Lists the policies, newest first.
 	ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error)
+	// Runs a draft over the recorded history as it stands now, and answers who would gain and lose what. Nothing is written.
+	// Every completion is decided anew in the order in which it was recorded, as if the draft had been in force from the
+	// beginning: under the draft where it would apply, and otherwise under the policy that judged it. What officers decided,
+	// and the accounts of people who were forgotten, keep their recorded outcome. Statements that were rejected are not on the
+	// ledger and stay rejected. Crowds (rates) are as they were counted on the ledger: what the draft counts and no policy has
+	// counted before is empty.
+	//
+	// Progress comes several times a second, the result last. Cancelling the call ends the work.
+	//
+	// Callers: certification officers in whose subtree the draft's organization lies. Errors: POLICY_INVALID names the lines
+	// and columns of the YAML; NOT_FOUND is a hash of no policy; UNKNOWN_ORGANIZATION; FIELD_INVALID; TOO_MANY_SIMULATIONS
+	// (RESOURCE_EXHAUSTED, with RetryInfo) when as many run as may, which is one; SIMULATION_TOO_LARGE (FAILED_PRECONDITION) when
+	// there are more completions to decide anew than one simulation takes, 10,000,000: ask for a subtree, or for a period in
+	// which fewer people learned (all that these people ever learned is decided anew, since earlier learning counts towards
+	// the caps of later learning); ACCOUNT_ERASED (ABORTED) when somebody was forgotten meanwhile.
+	SimulatePolicy(*SimulatePolicyRequest, grpc.ServerStreamingServer[SimulatePolicyResponse]) error
 	mustEmbedUnimplementedPolicyServiceServer()
 }
 
@@ -132,6 +184,9 @@ func (UnimplementedPolicyServiceServer) GetPolicy(context.Context, *GetPolicyReq
 }
 func (UnimplementedPolicyServiceServer) ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPolicies not implemented")
+}
+func (UnimplementedPolicyServiceServer) SimulatePolicy(*SimulatePolicyRequest, grpc.ServerStreamingServer[SimulatePolicyResponse]) error {
+	return status.Error(codes.Unimplemented, "method SimulatePolicy not implemented")
 }
 func (UnimplementedPolicyServiceServer) mustEmbedUnimplementedPolicyServiceServer() {}
 func (UnimplementedPolicyServiceServer) testEmbeddedByValue()                       {}
@@ -226,6 +281,17 @@ func _PolicyService_ListPolicies_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PolicyService_SimulatePolicy_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SimulatePolicyRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(PolicyServiceServer).SimulatePolicy(m, &grpc.GenericServerStream[SimulatePolicyRequest, SimulatePolicyResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type PolicyService_SimulatePolicyServer = grpc.ServerStreamingServer[SimulatePolicyResponse]
+
 // PolicyService_ServiceDesc is the grpc.ServiceDesc for PolicyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -250,6 +316,12 @@ var PolicyService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _PolicyService_ListPolicies_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "SimulatePolicy",
+			Handler:       _PolicyService_SimulatePolicy_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "creditbank/v1/policy.proto",
 }
