@@ -35,9 +35,12 @@ type CaseProgress struct {
 	// Changed is as in Case.
 	Changed  uint64
 	Deadline time.Time
-	// Causes are why an officer decides.
+	// Causes are why an officer decides, Words what the policy has such a case go through; empty: it does not say.
 	Causes []string
+	Words  Text
 	Steps  []CaseEvent
+
+	risk int
 }
 
 // history answers the steps of a case, in their order, with what was said.
@@ -120,6 +123,6 @@ func (r entryReader) progress(ctx context.Context, id uint64) (*CaseProgress, er
 	}
 	return &CaseProgress{
 		ID: id, Status: row.GetStatus(), Changed: row.GetChangedIndex(), Deadline: optionalTime(row.GetDeadline()),
-		Causes: row.GetCauses(), Steps: events,
+		Causes: row.GetCauses(), Steps: events, risk: int(row.GetRisk()),
 	}, nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"github.com/learning-credit-bank/creditbank/certify/review"
@@ -93,6 +94,7 @@ func (b *Bank) EndCases(ctx context.Context) (entries uint64, err error) {
 	ended.End = book.CaseTimesUntil(book.CaseEnds, b.config.Now().UnixMicro()+1)
 	state := view.State(ctx)
 	var due []unit.AccountID
+	var failed error // of some accounts; the others do not wait for them
 	for row, err := range view.Scan(ctx, ended) {
 		if err != nil {
 			return entries, err
@@ -106,12 +108,13 @@ func (b *Bank) EndCases(ctx context.Context) (entries uint64, err error) {
 		}
 		if len(due) == sweptAtOnce {
 			n, err := b.settleAll(ctx, due)
-			if entries += n; err != nil {
-				return entries, err
-			}
+			entries, failed = entries+n, errors.Join(failed, err)
 			due, state = due[:0], view.State(ctx)
+			if ctx.Err() != nil {
+				return entries, failed
+			}
 		}
 	}
 	n, err := b.settleAll(ctx, due)
-	return entries + n, err
+	return entries + n, errors.Join(failed, err)
 }

@@ -442,8 +442,12 @@ func (r entryReader) explain(
 	if item.GetLastCasePlusOne() == 0 {
 		return nil
 	}
-	entry.Case, err = r.progress(ctx, item.GetLastCasePlusOne()-1)
-	return err
+	if entry.Case, err = r.progress(ctx, item.GetLastCasePlusOne()-1); err != nil || entry.Decision.policy == nil || entry.Case == nil {
+		return err
+	}
+	rule := r.directory.workflow(recorded.GetPolicyHash(), entry.Case.risk, entry.Case.Causes)
+	entry.Case.Words = entry.Decision.policy.WorkflowWords(rule.ID)
+	return nil
 }
 
 // openDecision unseals an officer's decision on an item. It is empty when the entry is none, or the person was forgotten.

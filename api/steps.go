@@ -200,7 +200,7 @@ func (b *Bank) mayStep(ctx context.Context, caller access.Caller, action access.
 		return err
 	}
 	if row == nil {
-		return unknownCase(s.Case)
+		return hiddenCase(action, s.Case)
 	}
 	platform := ""
 	if caller.Kind == access.Organization && s.Act == review.Answer {
@@ -210,13 +210,21 @@ func (b *Bank) mayStep(ctx context.Context, caller access.Caller, action access.
 		}
 		platform = e.GetCompletionRecorded().GetOrigin().GetOrganization()
 	}
-	return permitStep(caller, action, row, platform, d)
+	return permitStep(caller, action, s.Case, row, platform, d)
 }
 
-func noSuchCase(words string) *Error { return faultf(NotFound, ReasonNotFound, "case_id", "%s", words) }
+// hiddenCase is what is answered on a case that is not there, and on one of which the caller may not know.
+func hiddenCase(action access.Action, id uint64) *Error {
+	if action == access.FileObjection {
+		return faultf(NotFound, ReasonNotFound, "case_id", "there is no case %d under public notice", id)
+	}
+	return unknownCase(id)
+}
 
 // permitStep says whether the caller may take such a step of the case at all.
-func permitStep(caller access.Caller, action access.Action, row *ledgerv1.CaseRow, platform string, d *directory) error {
+func permitStep(
+	caller access.Caller, action access.Action, id uint64, row *ledgerv1.CaseRow, platform string, d *directory,
+) error {
 	subject := access.Subject{Account: unit.AccountID(row.GetAccount())}
 	switch caller.Kind {
 	case access.Officer:
@@ -230,12 +238,12 @@ func permitStep(caller access.Caller, action access.Action, row *ledgerv1.CaseRo
 			return err
 		}
 		if s := row.GetStatus(); s != ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE && s != ledgerv1.CaseStatus_CASE_STATUS_OBJECTED {
-			return noSuchCase("there is no such case under public notice")
+			return hiddenCase(action, id)
 		}
 		return nil
 	}
 	if caller.Check(action, subject, d) != nil {
-		return noSuchCase("there is no such case")
+		return hiddenCase(action, id)
 	}
 	return nil
 }

@@ -295,7 +295,7 @@ func progressProto(p *api.CaseProgress) *creditbankv1.CaseProgress {
 		return nil
 	}
 	return &creditbankv1.CaseProgress{
-		CaseId: p.ID, State: caseState(p.Status), Deadline: timestamp(p.Deadline), Causes: p.Causes, Steps: caseEventsProto(p.Steps),
+		CaseId: p.ID, State: caseState(p.Status), Deadline: timestamp(p.Deadline), Causes: p.Causes, Steps: caseEventsProto(p.Steps), Words: textProto(p.Words),
 	}
 }
 

@@ -265,15 +265,19 @@ func (g *generator) decision(w *world, m *model) (command, error) {
 		return g.submission(m, 1), nil
 	}
 	n := g.number()
-	d := api.CaseDecision{
-		RequestID: requestID(1<<20 + n), Case: cases[g.random.IntN(len(cases))].ID, Verdict: api.Verdict(1 + g.random.IntN(3)), ReasonCode: "EVIDENCE_SUFFICIENT",
+	c, decider := cases[g.random.IntN(len(cases))], apitest.Officer
+	if c.Status == ledgerv1.CaseStatus_CASE_STATUS_SECOND_REVIEW {
+		decider = apitest.SecondOfficer
 	}
-	decide := by(apitest.Officer, fmt.Sprintf("decision %d: case %d, verdict %d", n, d.Case, d.Verdict), d.RequestID,
+	d := api.CaseDecision{
+		RequestID: requestID(1<<20 + n), Case: c.ID, Seen: c.Changed, Verdict: api.Verdict(1 + g.random.IntN(3)), ReasonCode: "EVIDENCE_SUFFICIENT",
+	}
+	decide := by(decider, fmt.Sprintf("decision %d: case %d, verdict %d", n, d.Case, d.Verdict), d.RequestID,
 		func(w *world, by access.Caller, _ string) (string, error) {
 			_, _, index, _, err := w.DecideCase(ctx(), by, d)
 			return entry(index, err)
 		})
-	decide.overtaken = api.ReasonCaseClosed
+	decide.overtaken = api.ReasonCaseChanged
 	return decide, nil
 }
 

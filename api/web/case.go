@@ -14,7 +14,9 @@ type (
 		Number uint64
 		// State says how it stands, and until when.
 		State string
-		Steps []caseStep
+		// Words are the policy's on what such a case goes through.
+		Words, WordsTag string
+		Steps           []caseStep
 	}
 	caseStep struct {
 		Date, Words, Note, NoteTag string
@@ -26,7 +28,8 @@ func (v recordView) progress(p *api.CaseProgress, zone *time.Location) *caseShow
 	if p == nil {
 		return nil
 	}
-	shown := &caseShown{Number: p.ID, State: v.caseState(p.Status)}
+	shown := &caseShown{Number: p.ID, State: v.caseState(p.Status), Words: v.text(p.Words)}
+	shown.WordsTag = v.foreign(shown.Words)
 	if !p.Deadline.IsZero() {
 		// A deadline is a midnight: what people want to know is the day before it.
 		shown.State += fmt.Sprintf(v.until(p.Status), v.date(p.Deadline.Add(-time.Microsecond).In(zone)))

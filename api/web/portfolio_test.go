@@ -403,7 +403,7 @@ func TestPortfolioShowsReview(t *testing.T) {
 	for lang, want := range map[string][]string{
 		"zh": {
 			"审核通过，正在公示，至 2026年6月20日（含）", "初审建议通过：时间重叠已说明清楚", "初审意见", "<复审>意见", "有人提出异议",
-			"异议不成立，继续公示：异议不成立", "已向教师核实",
+			"异议不成立，继续公示：异议不成立", "已向教师核实", "由两名认证员先后审核，通过后公示 5 天",
 		},
 		"en": {"Approved, and under public notice until the end of", "The first officer would approve: The overlap in time was explained", "The objection was dismissed"},
 	} {

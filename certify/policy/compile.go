@@ -393,7 +393,8 @@ func (c *compiler) workflow(p *Policy) {
 	rules := c.message.GetWorkflow()
 	c.count(len(rules), 0, MaxRules, "workflow")
 	for i, rule := range rules {
-		c.rule(p, rule.GetId(), rule.GetWords(), "workflow", i)
+		c.rule(p, rule.GetId(), nil, "workflow", i)
+		c.text(rule.GetWords(), false, nil, "workflow", i, "words") // there is no number to put in
 		c.between(int64(rule.GetMaxRisk()), 0, 5, "workflow", i, "max_risk")
 		c.count(len(rule.GetCauses()), 0, MaxRules, "workflow", i, "causes")
 		c.between(int64(rule.GetNoticeDays()), 0, maxNoticeDays, "workflow", i, "notice_days")

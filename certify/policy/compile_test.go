@@ -141,6 +141,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"a notice for many", add("workflow:\n  - {id: w, notice_days: 7, batch: true}\n"), "19:36 workflow[0].batch: goes neither"},
 		{"cases without a rule", add("workflow:\n  - {id: w, max_risk: 2}\n"), "19:5 workflow[0]: the last rule"},
 		{"a rule that is never reached", add("workflow:\n  - {id: w}\n  - {id: v}\n"), "20:5 workflow[1]: is never reached"},
+		{"a placeholder in the workflow", add("workflow:\n  - {id: w, words: {zh: '{before}', en: x}}\n"), "19:25 workflow[0].words.zh: unknown placeholder {before}"},
 		{"a rule twice", add("workflow:\n  - {id: w, max_risk: 1}\n  - {id: w}\n"), "20:10 workflow[1].id: two rules"},
 		{"syntax in a condition", add("review:\n  - id: r\n    risk: 1\n    when: minutes >\n"), "21:20 review[0].when: Syntax error"},
 		{"an unknown name", add("review:\n  - id: r\n    risk: 1\n    when: minutes > 1 && minuets > 2\n"), "21:26 review[0].when: undeclared reference to 'minuets'"},

@@ -218,6 +218,16 @@ func (p *Policy) ClosedThrough() Day { return p.closedThrough }
 // Workflow are the rules on what a case needs, in the order of the policy; there may be none.
 func (p *Policy) Workflow() []*policyv1.WorkflowRule { return p.message.GetWorkflow() }
 
+// WorkflowWords are the words of one of them for a resident; none where it has none, or there is no such rule.
+func (p *Policy) WorkflowWords(id string) Text {
+	for _, rule := range p.message.GetWorkflow() {
+		if rule.GetId() == id {
+			return text(rule.GetWords())
+		}
+	}
+	return Text{}
+}
+
 // Zone is the time zone in which days and periods are counted.
 func (p *Policy) Zone() *time.Location { return p.zone }
 

@@ -589,7 +589,9 @@ type CaseProgress struct {
 	// Why an officer decides: rules of the policy, or the bank's own causes in capitals.
 	Causes []string `protobuf:"bytes,4,rep,name=causes,proto3" json:"causes,omitempty"`
 	// Its steps, in their order. Of an objection the learner is told that there was one, but neither whose nor its words.
-	Steps         []*CaseEvent `protobuf:"bytes,5,rep,name=steps,proto3" json:"steps,omitempty"`
+	Steps []*CaseEvent `protobuf:"bytes,5,rep,name=steps,proto3" json:"steps,omitempty"`
+	// What the policy has such a case go through, in words.
+	Words         *Text `protobuf:"bytes,6,opt,name=words,proto3" json:"words,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -659,6 +661,13 @@ func (x *CaseProgress) GetSteps() []*CaseEvent {
 	return nil
 }
 
+func (x *CaseProgress) GetWords() *Text {
+	if x != nil {
+		return x.Words
+	}
+	return nil
+}
+
 var File_creditbank_v1_common_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_common_proto_rawDesc = "" +
@@ -701,13 +710,14 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\vreason_code\x18\n" +
 	" \x01(\tR\n" +
 	"reasonCode\x12\x12\n" +
-	"\x04note\x18\v \x01(\tR\x04note\"\xd7\x01\n" +
+	"\x04note\x18\v \x01(\tR\x04note\"\x82\x02\n" +
 	"\fCaseProgress\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x126\n" +
 	"\bdeadline\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x16\n" +
 	"\x06causes\x18\x04 \x03(\tR\x06causes\x12.\n" +
-	"\x05steps\x18\x05 \x03(\v2\x18.creditbank.v1.CaseEventR\x05steps*;\n" +
+	"\x05steps\x18\x05 \x03(\v2\x18.creditbank.v1.CaseEventR\x05steps\x12)\n" +
+	"\x05words\x18\x06 \x01(\v2\x13.creditbank.v1.TextR\x05words*;\n" +
 	"\x04View\x12\x14\n" +
 	"\x10VIEW_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -767,11 +777,12 @@ var file_creditbank_v1_common_proto_depIdxs = []int32{
 	1,  // 8: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
 	9,  // 9: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
 	5,  // 10: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	2,  // 11: creditbank.v1.CaseProgress.words:type_name -> creditbank.v1.Text
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_common_proto_init() }
