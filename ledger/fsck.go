@@ -6,32 +6,36 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
-	"slices"
+	"runtime"
 
 	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
-	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 )
 
-// Fsck checks a store from its entries up: every entry against its leaf, the tiles and the root, the root against the
-// anchored checkpoint, the statements against their signatures, and all derived tables against a replay. It only reads.
+// Fsck checks a store from its entries up, and reads each of them once:
+//
+//	leaves       their bytes, hashes, authors and seals, in parallel           fsck_leaves.go
+//	state        what they add up to, in their order                           fsck_replay.go, replay.go
+//	tree         tiles, root and the signed checkpoint                         fsck_tree.go
+//	tables       the derived rows against what the entries add up to           fsck_tables.go
+//
+// It only reads; Rebuild (rebuild.go) writes.
 
 // MaxFaults is how many faults a report holds; a store that has more is beyond counting.
 const MaxFaults = 1000
 
+// DefaultFsckMemory is how much memory the rows of the replay take at most, unless FsckConfig says otherwise and there is
+// somewhere else to put them.
+const DefaultFsckMemory = 1 << 30
+
 // maxSubmission is how many statements one submission holds at most (FORMAT.md, "Submission").
 const maxSubmission = 1000
-
-// replayedAtOnce is how many entries are applied between two commits of the replay.
-const replayedAtOnce = 4096
 
 // Signed is a submission as its organization signed it.
 type Signed struct {
@@ -54,25 +58,57 @@ type FsckConfig struct {
 	Verifier note.Verifier
 	// BankID is what entry 0 should say, and Origin what it or the newest LogContinued should say; empty: whatever they say.
 	BankID, Origin string
-	// Author answers nil when the key, as registered by then, made the signature. It is called by one goroutine.
+	// Author answers nil when the key, as registered by then, made the signature. Several goroutines call it at once, with one
+	// and the same key as long as nothing is entered about it.
 	Author func(s Signed, key *ledgerv1.KeyRow) error
 	// Unseal opens a sealed payload of an account; ok is false where the key is gone, which is no fault. Nil: what is sealed
-	// is not opened.
+	// is not opened. Several goroutines call it at once.
 	Unseal func(account unit.AccountID, fact string, statement, sealed []byte) (content []byte, ok bool, err error)
-	// Progress hears now and again how far the check is; it may be nil.
-	Progress func(done, total uint64)
+	// Progress hears now and again how far the check is; it may be nil. One goroutine calls it.
+	Progress func(Progress)
+	// Workers is how many goroutines read and verify; 0: as many as there are processors.
+	Workers int
+	// Memory is how many bytes of the memory the rows of the replay may take before they go to Scratch, which opens an empty
+	// engine that the check closes: 0: DefaultFsckMemory. Where Scratch is nil they take what they need, some 300 bytes an entry.
+	Memory  int64
+	Scratch func() (store.Engine, error)
+}
+
+// Progress is how far a check is.
+type Progress struct {
+	// Stage is what is being checked: "entries" first, then "tables".
+	Stage string
+	// Done of Total entries are checked, or about so many of so many rows.
+	Done, Total uint64
 }
 
 // Fault is one thing that is wrong.
 type Fault struct {
-	// Index is the entry it concerns, when HasIndex; otherwise it concerns the log or a table as a whole.
+	// Index is the entry it concerns, when HasIndex; otherwise it concerns the log, a tile or a row.
 	Index    uint64
 	HasIndex bool
-	// Field is the part of the entry, or the row.
+	// Field is the part of the entry, or the row in words.
 	Field string
 	// Problem says what is wrong.
 	Problem string
+
+	heals healing
 }
+
+// healing says who can mend a fault.
+type healing uint8
+
+const (
+	// byHand is what a backup has to be restored for, or a setting corrected.
+	byHand healing = iota
+	// byRows is what a rebuild mends by writing derived rows.
+	byRows
+	// byTree is what a rebuild mends by writing tiles and the tree's row, once the entries prove the signed checkpoint.
+	byTree
+)
+
+// Rebuilt says whether Rebuild mends this fault, provided that nothing else is wrong that it can't mend.
+func (f Fault) Rebuilt() bool { return f.heals != byHand }
 
 // String says the fault in one line.
 func (f Fault) String() string {
@@ -89,190 +125,127 @@ type FsckReport struct {
 	Root merkle.Hash
 	// Faults are in the order in which they were found; none: the store is sound. More than MaxFaults are not looked for.
 	Faults []Fault
+	// Unchecked says what could not be checked since something before it is wrong; empty where all was.
+	Unchecked string
 }
 
 // Fsck checks a store. It answers an error only when it could not check; what is wrong with the store is in the report.
 func Fsck(ctx context.Context, cfg FsckConfig) (FsckReport, error) {
-	f := &fsck{FsckConfig: cfg, replay: store.NewMemory(), submissions: make(map[uint64]*ledgerv1.SubmissionReceived)}
-	f.state = book.NewState(rows{ctx, f.replay})
-	defer f.replay.Close() //nolint:errcheck // it is in memory
+	f := newFsck(cfg)
 	err := f.run(ctx)
+	if err == nil {
+		err = f.checkTables(ctx)
+	}
+	if err == nil {
+		err = f.checkOthers(ctx)
+	}
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return f.report, err
+	return f.report, errors.Join(err, f.replay.close())
 }
 
-// errEnough ends a check that found MaxFaults.
+// errEnough ends a check that found MaxFaults, or that cannot go on.
 var errEnough = errors.New("ledger: too many faults")
 
 type fsck struct {
 	FsckConfig
 	report FsckReport
-	tree   *ledgerv1.TreeRow
-	// edge grows from the leaves that the tree has, hashed from those of the entries: when they differ, the root says who
-	// is right.
-	edge, hashed merkle.Edge
-	mismatched   []uint64
-	time         int64
-	bankID       string
-	// origins are those that the log had, in their order.
-	origins []string
+	// tree is the tree's own row; nil where it cannot be read. published is the signed checkpoint, of size 0 if there is none.
+	tree      *ledgerv1.TreeRow
+	published merkle.Checkpoint
+	shapes    shapes
 
-	replay *store.Memory
-	state  *book.State
-	// submissions are the newest ones, by index.
-	submissions map[uint64]*ledgerv1.SubmissionReceived
-	newest      []uint64
+	leaves leaves
+	order  order
+	replay *replayed
+}
+
+func newFsck(cfg FsckConfig) *fsck {
+	if cfg.Workers == 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Memory == 0 {
+		cfg.Memory = DefaultFsckMemory
+	}
+	f := &fsck{
+		FsckConfig: cfg, shapes: newShapes(), replay: newReplayed(cfg.Memory, cfg.Scratch),
+	}
+	f.leaves.wrong = make(map[merkle.Tile][]byte)
+	f.order.state, f.order.keys = book.NewState(f.replay), make(map[string]*ledgerv1.KeyRow)
+	return f
 }
 
 // whole notes a fault of the log, or of a row, as a whole.
-func (f *fsck) whole(field, format string, args ...any) error {
-	return f.add(Fault{Field: field, Problem: fmt.Sprintf(format, args...)})
+func (f *fsck) whole(heals healing, field, format string, args ...any) error {
+	return f.add(Fault{Field: field, Problem: fmt.Sprintf(format, args...), heals: heals})
 }
 
-func (f *fsck) add(fault Fault) error {
-	f.report.Faults = append(f.report.Faults, fault)
-	if len(f.report.Faults) >= MaxFaults {
-		return errEnough
+func (f *fsck) add(faults ...Fault) error {
+	for _, fault := range faults {
+		f.report.Faults = append(f.report.Faults, fault)
+		if len(f.report.Faults) >= MaxFaults {
+			return errEnough
+		}
 	}
 	return nil
 }
 
-// at notes a fault of an entry.
-func (f *fsck) at(index uint64, field, format string, args ...any) error {
-	return f.add(Fault{Index: index, HasIndex: true, Field: field, Problem: fmt.Sprintf(format, args...)})
+// at is a fault of an entry.
+func at(index uint64, field, format string, args ...any) Fault {
+	return Fault{Index: index, HasIndex: true, Field: field, Problem: fmt.Sprintf(format, args...)}
 }
 
+func (f *fsck) progress(stage string, done, total uint64) {
+	if f.Progress != nil {
+		f.Progress(Progress{Stage: stage, Done: min(done, total), Total: total})
+	}
+}
+
+// run checks everything up to the tree, and leaves the state that the entries add up to.
 func (f *fsck) run(ctx context.Context) error {
-	values, err := f.Engine.Get(ctx, formatKey(), treeKey())
-	if err != nil {
-		return fmt.Errorf("ledger: read: %w", err)
+	if err := f.checkMeta(ctx); err != nil {
+		return err
 	}
-	if format, ok := book.ParseUint(values[0]); !ok || format != Format {
-		return f.whole("format", "it is not %d", Format)
+	if err := f.checkAnchor(); err != nil {
+		return err
 	}
-	f.tree = new(ledgerv1.TreeRow)
-	if values[1] == nil || proto.Unmarshal(values[1], f.tree) != nil {
-		return f.whole("tree", "the row is missing or cannot be read")
+	if err := f.measure(ctx); err != nil {
+		return err
 	}
 	if err := f.checkEntries(ctx); err != nil {
 		return err
 	}
-	if err := f.checkTree(ctx); err != nil {
+	if err := f.checkBeyond(ctx); err != nil {
 		return err
 	}
-	return f.checkTables(ctx)
+	return f.checkTree(ctx)
 }
 
-// checkEntries goes through the entries in their order.
-func (f *fsck) checkEntries(ctx context.Context) error {
-	next := uint64(0)
-	for row, err := range f.Engine.Scan(ctx, store.Prefix([]byte{book.TableEntries})) {
-		if err != nil {
-			return f.unreadable(ctx, next, err)
-		}
-		index := binary.BigEndian.Uint64(row.Key[1:])
-		for ; next < index && next < f.tree.GetSize(); next++ {
-			if err := f.missing(ctx, next); err != nil {
-				return err
-			}
-		}
-		if index >= f.tree.GetSize() {
-			if err := f.at(index, "index", "it lies beyond the end of the log, which has %d entries", f.tree.GetSize()); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := f.checkEntry(ctx, index, row.Value); err != nil {
-			return err
-		}
-		next = index + 1
-		if next%replayedAtOnce == 0 {
-			if err := f.flush(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	for ; next < f.tree.GetSize(); next++ {
-		if err := f.missing(ctx, next); err != nil {
-			return err
-		}
-	}
-	return f.flush(ctx)
-}
-
-func (f *fsck) missing(ctx context.Context, index uint64) error {
-	leaf, err := f.leaf(ctx, index)
+// checkMeta reads the rows that say what the store is.
+func (f *fsck) checkMeta(ctx context.Context) error {
+	values, err := f.Engine.Get(ctx, formatKey(), treeKey(), rebuildKey())
 	if err != nil {
-		return err
+		return fmt.Errorf("ledger: read: %w", err)
 	}
-	f.hashed.Append(nil, leaf)
-	if err := f.grow(ctx, leaf); err != nil {
-		return err
+	if format, ok := book.ParseUint(values[0]); !ok || format != Format {
+		return errors.Join(f.whole(byHand, "format", "it is not %d", Format), errEnough)
 	}
-	return f.at(index, "entry", "it is missing")
-}
-
-// unreadable names the entry at which a scan broke off: the store itself says that it cannot be read.
-func (f *fsck) unreadable(ctx context.Context, from uint64, cause error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	for index := from; index < f.tree.GetSize(); index++ {
-		if _, err := f.Engine.Get(ctx, book.EntryKey(index)); err != nil {
-			return errors.Join(f.at(index, "entry", "it cannot be read: %v", err), errEnough)
-		}
-	}
-	return errors.Join(f.whole("entries", "the rows after entry %d cannot be read: %v", from, cause), errEnough)
-}
-
-// flush makes the replay's changes rows, so that its memory does not grow with the log twice.
-func (f *fsck) flush(ctx context.Context) error {
-	var batch store.Batch
-	for key, value := range f.state.Changes {
-		if value == nil {
-			batch.Delete(key)
-		} else {
-			batch.Set(key, value)
-		}
-	}
-	if err := f.replay.Commit(ctx, &batch, f.replay.Head()); err != nil {
-		return fmt.Errorf("ledger: replay: %w", err)
-	}
-	f.state = book.NewState(rows{ctx, f.replay})
-	if f.Progress != nil {
-		f.Progress(f.edge.Size(), f.tree.GetSize())
-	}
-	return nil
-}
-
-// leaf is the leaf hash that the tree has for an entry.
-func (f *fsck) leaf(ctx context.Context, index uint64) (leaf merkle.Hash, err error) {
-	first, hashes := f.tree.GetSize()&^0xff, f.tree.GetPartialLeaves()
-	if index < first {
-		first = index &^ 0xff
-		tile, err := rows{ctx, f.Engine}.Row(book.TileKey(0, index>>8))
-		if err != nil {
-			return leaf, err
-		}
-		hashes = tile
-	}
-	if offset := int(index-first) * merkle.HashSize; offset+merkle.HashSize <= len(hashes) {
-		copy(leaf[:], hashes[offset:])
-	}
-	return leaf, nil
-}
-
-// grow adds a leaf, and compares the tiles that it fills with those of the store.
-func (f *fsck) grow(ctx context.Context, leaf merkle.Hash) error {
-	for _, tile := range f.edge.Append(nil, leaf) {
-		stored, err := rows{ctx, f.Engine}.Row(book.TileKey(tile.Level, tile.Index))
-		if err != nil {
+	if values[2] != nil {
+		if err := f.whole(byRows, "rebuild", "it was interrupted: run it again"); err != nil {
 			return err
 		}
-		if !bytes.Equal(stored, tile.Data) {
-			if err := f.whole(tile.Path(), "its hashes are not those of the entries"); err != nil {
+	}
+	tree := new(ledgerv1.TreeRow)
+	if values[1] != nil && proto.Unmarshal(values[1], tree) == nil {
+		f.tree = tree
+	}
+	for row, err := range f.Engine.Scan(ctx, store.Prefix([]byte{book.TableMeta})) {
+		if err != nil {
+			return errors.Join(f.whole(byHand, "meta rows", "they cannot be read: %v", err), errEnough)
+		}
+		if name, ok := book.RowName(row.Key); !ok {
+			if err := f.whole(byHand, name, "nothing writes such a row"); err != nil {
 				return err
 			}
 		}
@@ -280,262 +253,8 @@ func (f *fsck) grow(ctx context.Context, leaf merkle.Hash) error {
 	return nil
 }
 
-func (f *fsck) checkEntry(ctx context.Context, index uint64, raw []byte) error {
-	leaf, err := f.leaf(ctx, index)
-	if err != nil {
-		return err
-	}
-	if err := f.grow(ctx, leaf); err != nil {
-		return err
-	}
-	hash := merkle.LeafHash(raw)
-	f.hashed.Append(nil, hash)
-	if hash != leaf && len(f.mismatched) < MaxFaults {
-		f.mismatched = append(f.mismatched, index)
-	}
-	e := new(ledgerv1.Entry)
-	if err := proto.Unmarshal(raw, e); err != nil {
-		return f.at(index, "bytes", "they are no entry: %v", err)
-	}
-	switch {
-	case len(raw) > MaxEntryBytes:
-		err = f.at(index, "bytes", "there are %d, the most are %d", len(raw), MaxEntryBytes)
-	case e.GetIndex() != index:
-		err = f.at(index, "index", "the entry says %d", e.GetIndex())
-	case e.GetTime() < f.time:
-		err = f.at(index, "time", "it is before the entry before it")
-	case len(e.GetSalt()) != 16:
-		err = f.at(index, "salt", "it has %d bytes", len(e.GetSalt()))
-	case hasUnknown(e.ProtoReflect()):
-		err = f.at(index, "bytes", "they hold a field that is not known")
-	case index == 0 && !f.founds(e.GetBankFounded()):
-		err = f.at(index, "fact", "it does not found the bank that the configuration names")
-	case e.GetLogContinued() != nil:
-		err = f.checkContinued(index, e.GetLogContinued())
-	}
-	if err != nil {
-		return err
-	}
-	f.time = e.GetTime()
-	if err := f.checkFact(ctx, e); err != nil {
-		return err
-	}
-	err = f.state.Apply(e)
-	if err == nil {
-		return f.state.Keep()
-	}
-	f.state.Undo()
-	return f.at(index, book.Fact(e), "%v", err)
-}
-
-func (f *fsck) founds(founded *ledgerv1.BankFounded) bool {
-	f.bankID = founded.GetBankId()
-	f.origins = []string{founded.GetOrigin()}
-	return founded != nil && (f.BankID == "" || f.BankID == founded.GetBankId())
-}
-
-// checkContinued checks that a log goes on under an origin of its own, and that what is said of the log before it was signed.
-func (f *fsck) checkContinued(index uint64, c *ledgerv1.LogContinued) error {
-	if slices.Contains(f.origins, c.GetOrigin()) {
-		return f.at(index, "origin", "%q names a log before it", c.GetOrigin())
-	}
-	f.origins = append(f.origins, c.GetOrigin())
-	former, err := formerLog(c)
-	switch {
-	case err != nil:
-		return f.at(index, "last_checkpoint", "%v", err)
-	case former.Verifier.Name() == c.GetOrigin():
-		return f.at(index, "origin", "%q names the log before it too", c.GetOrigin())
-	}
-	return nil
-}
-
-// checkFact checks authorship and what is sealed.
-func (f *fsck) checkFact(ctx context.Context, e *ledgerv1.Entry) error {
-	switch fact := e.GetFact().(type) {
-	case *ledgerv1.Entry_SubmissionReceived:
-		return f.checkSubmission(e.GetIndex(), e.GetTime(), fact.SubmissionReceived)
-	case *ledgerv1.Entry_CompletionRecorded:
-		r := fact.CompletionRecorded
-		return f.checkStatement(ctx, e, r.GetOrigin(), r.GetAccount(), r.GetSealed())
-	case *ledgerv1.Entry_CompletionVoided:
-		v := fact.CompletionVoided
-		return f.checkStatement(ctx, e, v.GetOrigin(), v.GetAccount(), v.GetSealed())
-	case *ledgerv1.Entry_OpeningBalancesProposed, *ledgerv1.Entry_OpeningBalancesConfirmed,
-		*ledgerv1.Entry_OpeningBalanceRecorded, *ledgerv1.Entry_OpeningBalanceReversed:
-		return f.checkOpening(e)
-	default:
-		return nil
-	}
-}
-
-func (f *fsck) checkSubmission(index uint64, at int64, s *ledgerv1.SubmissionReceived) error {
-	f.submissions[index] = s
-	f.newest = append(f.newest, index)
-	// The statements of a submission follow it at once.
-	if len(f.newest) > 64 {
-		delete(f.submissions, f.newest[0])
-		f.newest = f.newest[1:]
-	}
-	b := s.GetStatementHashes()
-	if len(b)%merkle.HashSize != 0 || len(b) < 2*merkle.HashSize || len(b) > maxSubmission*merkle.HashSize {
-		return f.at(index, "statement_hashes", "they are %d bytes", len(b))
-	}
-	hashes := make([]merkle.Hash, len(b)/merkle.HashSize)
-	for i := range hashes {
-		copy(hashes[i][:], b[i*merkle.HashSize:])
-	}
-	return f.checkSigned(index, Signed{
-		BankID: f.bankID, Organization: s.GetOrganization(), KeyID: s.GetKeyId(),
-		Statements: len(hashes), Root: merkle.RootOf(hashes), Signature: s.GetSignature(), At: at,
-	})
-}
-
-func (f *fsck) checkSigned(index uint64, s Signed) error {
-	key, err := f.state.Key(s.KeyID)
-	if err != nil {
-		return err
-	}
-	if key == nil {
-		return f.at(index, "key_id", "the key was not registered by then")
-	}
-	if f.Author == nil {
-		return nil
-	}
-	if err := f.Author(s, key); err != nil {
-		return f.at(index, "signature", "%v", err)
-	}
-	return nil
-}
-
-// checkStatement checks that a statement is its signer's, and that what is sealed is that statement.
-func (f *fsck) checkStatement(
-	ctx context.Context, e *ledgerv1.Entry, origin *ledgerv1.Origin, account, sealed []byte,
-) error {
-	if len(origin.GetStatementHash()) != merkle.HashSize {
-		return f.at(e.GetIndex(), "origin.statement_hash", "it has %d bytes", len(origin.GetStatementHash()))
-	}
-	var err error
-	alone := len(origin.GetSignature()) > 0
-	switch {
-	case alone && (origin.GetSubmission() != 0 || origin.GetPosition() != 0), !alone && len(origin.GetKeyId()) > 0:
-		err = f.at(e.GetIndex(), "origin", "it is signed by itself and part of a submission")
-	case alone:
-		err = f.checkSigned(e.GetIndex(), Signed{
-			BankID: f.bankID, Organization: origin.GetOrganization(), KeyID: origin.GetKeyId(),
-			Statements: 1, Root: merkle.Hash(origin.GetStatementHash()), Signature: origin.GetSignature(), At: e.GetTime(),
-		})
-	default:
-		err = f.checkMember(ctx, e.GetIndex(), origin)
-	}
-	if err != nil || f.Unseal == nil {
-		return err
-	}
-	return f.checkSealed(e, origin, account, sealed)
-}
-
-// checkSealed checks that what is sealed is the statement that the entry says.
-func (f *fsck) checkSealed(e *ledgerv1.Entry, origin *ledgerv1.Origin, account, sealed []byte) error {
-	id, err := unit.AccountIDFromBytes(account)
-	if err != nil {
-		return f.at(e.GetIndex(), "account", "%v", err)
-	}
-	content, ok, err := f.Unseal(id, book.Fact(e), origin.GetStatementId(), sealed)
-	if err != nil {
-		return f.at(e.GetIndex(), "sealed", "%v", err)
-	}
-	if !ok {
-		return nil // the person was forgotten; the signature over the hash still stands
-	}
-	voids := e.GetCompletionVoided() != nil
-	b, err := sealedStatement(content, voids)
-	stated := new(statementv1.Statement)
-	if err != nil || proto.Unmarshal(b, stated) != nil {
-		return f.at(e.GetIndex(), "sealed", "it holds no statement")
-	}
-	hash := merkle.LeafHash(b)
-	switch {
-	case !bytes.Equal(hash[:], origin.GetStatementHash()):
-		return f.at(e.GetIndex(), "sealed", "it is another statement than the one that was signed")
-	case !bytes.Equal(stated.GetId(), origin.GetStatementId()):
-		return f.at(e.GetIndex(), "origin.statement_id", "the signed statement has another id")
-	case voids != (stated.GetCompletionVoid() != nil):
-		return f.at(e.GetIndex(), "sealed", "the signed statement asserts something else")
-	}
-	return nil
-}
-
-func sealedStatement(content []byte, voids bool) ([]byte, error) {
-	if voids {
-		opened := new(ledgerv1.SealedVoid)
-		err := proto.Unmarshal(content, opened)
-		return opened.GetStatement(), err
-	}
-	opened := new(ledgerv1.SealedCompletion)
-	err := proto.Unmarshal(content, opened)
-	return opened.GetStatement(), err
-}
-
-// hasUnknown says whether a message has fields that are not known, at any depth.
-func hasUnknown(m protoreflect.Message) bool {
-	found := len(m.GetUnknown()) > 0
-	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		switch {
-		case field.Message() == nil:
-		case field.IsList():
-			for i := range value.List().Len() {
-				found = found || hasUnknown(value.List().Get(i).Message())
-			}
-		default:
-			found = found || hasUnknown(value.Message())
-		}
-		return !found
-	})
-	return found
-}
-
-// checkMember checks that a statement is one of the submission that it names.
-func (f *fsck) checkMember(ctx context.Context, index uint64, origin *ledgerv1.Origin) error {
-	s := f.submissions[origin.GetSubmission()]
-	if s == nil && origin.GetSubmission() < index {
-		b, err := rows{ctx, f.Engine}.Row(book.EntryKey(origin.GetSubmission()))
-		if err != nil {
-			return err
-		}
-		if e, err := decodeEntry(origin.GetSubmission(), b); err == nil {
-			s = e.GetSubmissionReceived()
-		}
-	}
-	if s == nil || s.GetOrganization() != origin.GetOrganization() {
-		return f.at(index, "origin.submission", "entry %d is no submission of %q", origin.GetSubmission(), origin.GetOrganization())
-	}
-	from := int(origin.GetPosition()) * merkle.HashSize
-	if hashes := s.GetStatementHashes(); from+merkle.HashSize > len(hashes) ||
-		!bytes.Equal(hashes[from:from+merkle.HashSize], origin.GetStatementHash()) {
-		return f.at(index, "origin.statement_hash", "it is not at position %d of submission %d", origin.GetPosition(), origin.GetSubmission())
-	}
-	return nil
-}
-
-// checkTree compares the root with the tree's own row and with the anchor.
-func (f *fsck) checkTree(ctx context.Context) error {
-	f.report.Size, f.report.Root = f.edge.Size(), f.edge.Root()
-	if err := f.settleLeaves(); err != nil {
-		return err
-	}
-	if !bytes.Equal(f.report.Root[:], f.tree.GetRoot()) {
-		if err := f.whole("tree", "the leaves do not add up to its root"); err != nil {
-			return err
-		}
-	}
-	if f.time != f.tree.GetTime() {
-		if err := f.whole("tree", "its time is not that of the newest entry"); err != nil {
-			return err
-		}
-	}
-	if n := len(f.origins); f.Origin != "" && n > 0 && f.origins[n-1] != f.Origin {
-		return f.whole("origin", "the log is %q, the configuration says %q", f.origins[n-1], f.Origin)
-	}
+// checkAnchor learns what was published.
+func (f *fsck) checkAnchor() error {
 	if f.Anchor == nil {
 		return nil
 	}
@@ -544,108 +263,127 @@ func (f *fsck) checkTree(ctx context.Context) error {
 		return fmt.Errorf("ledger: anchor: %w", err)
 	}
 	if signed == nil {
-		return f.whole("anchor", "nothing is there")
+		return f.whole(byHand, "anchor", "nothing is there")
 	}
 	checkpoint, err := merkle.OpenCheckpoint(signed, f.Origin, f.Verifier)
 	if err != nil {
-		return f.whole("anchor", "%v", err)
+		return f.whole(byHand, "anchor", "%v", err)
 	}
-	if checkpoint.Size > f.report.Size {
-		return f.whole("anchor", "%d entries were published, the store has %d", checkpoint.Size, f.report.Size)
+	f.published = checkpoint
+	return nil
+}
+
+// measure learns how many entries there should be. The tree's row says it, unless it is wrong.
+func (f *fsck) measure(ctx context.Context) error {
+	last := uint64(0) // number of entries by the last of them
+	for row, err := range f.Engine.Scan(ctx, store.Range{Start: book.EntryKey(0), End: []byte{book.TableEntries + 1}, Reverse: true}) {
+		if err != nil { // the check itself will say which one cannot be read
+			last = max(f.tree.GetSize(), f.published.Size)
+			break
+		}
+		if index, ok := entryIndex(row.Key); ok {
+			last = index + 1
+			break
+		}
 	}
-	root, err := merkle.RootAt(ctx, checkpoint.Size, f.edge.Clone().Reader(tiles{f.Engine}, nil))
+	f.leaves.last = last
+	switch {
+	case f.tree == nil && f.published.Size > 0:
+		f.leaves.size = f.published.Size
+		if last > f.leaves.size && last-f.leaves.size < maxBatchEntries { // a commit that was not published any more
+			f.leaves.size = last
+		}
+		return f.whole(byTree, "tree", "the row is missing or cannot be read")
+	case f.tree == nil:
+		f.leaves.size = last
+		return f.whole(byHand, "tree", "the row is missing or cannot be read")
+	}
+	f.leaves.size = f.tree.GetSize()
+	partial := int(f.tree.GetSize()%merkle.TileWidth) * merkle.HashSize
+	whole := len(f.tree.GetPartialLeaves()) == partial
+	wrong, err := f.isSizeWrong(ctx, whole)
 	if err != nil {
-		return f.whole("anchor", "%v", err)
+		return err
 	}
-	if root != checkpoint.Root {
-		return f.whole("anchor", "the first %d entries are not those that were published", checkpoint.Size)
+	if wrong {
+		f.leaves.size = last
+		return f.whole(byTree, "tree", "size is %d, but there are %d entries", f.tree.GetSize(), last)
+	}
+	if !whole {
+		return f.whole(byTree, "tree", "partial_leaves are %d bytes, %d entries need %d",
+			len(f.tree.GetPartialLeaves()), f.tree.GetSize(), partial)
 	}
 	return nil
 }
 
-// settleLeaves says of each entry that does not hash to its leaf which of the two was changed: the one that does not lead
-// to the root. These faults come first, since others follow from them.
-func (f *fsck) settleLeaves() error {
-	if len(f.mismatched) == 0 {
-		return nil
+// isSizeWrong says whether the tree's row is wrong about the number of entries, rather than that entries are missing or too many:
+// its parts contradict each other, or more was published, or exactly what is there was published and the row counts on tiles
+// that are not there either. All of these come with entries in one commit.
+func (f *fsck) isSizeWrong(ctx context.Context, whole bool) (bool, error) {
+	size, last := f.tree.GetSize(), f.leaves.last
+	switch {
+	case size == last || last == 0:
+		return false, nil
+	case !whole:
+		return true, nil
+	case last != f.published.Size:
+		return false, nil
+	case size < last:
+		return true, nil
+	case size/merkle.TileWidth == last/merkle.TileWidth:
+		return false, nil
 	}
-	others := f.report.Faults
-	f.report.Faults = nil
-	hashed := f.hashed.Root()
-	if f.report.Root != hashed && bytes.Equal(hashed[:], f.tree.GetRoot()) {
-		f.report.Root = hashed
-		for i, index := range f.mismatched {
-			if i > 0 && f.mismatched[i-1]>>8 == index>>8 {
-				continue
+	values, err := f.Engine.Get(ctx, book.TileKey(0, size/merkle.TileWidth-1))
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	return err == nil && values[0] == nil, nil
+}
+
+// entryIndex is the index in the key of an entry.
+func entryIndex(key []byte) (uint64, bool) {
+	if len(key) != 9 || key[0] != book.TableEntries {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(key[1:]), true
+}
+
+// checkBeyond finds rows where no entry and no tile should be.
+func (f *fsck) checkBeyond(ctx context.Context) error {
+	ends := []store.Range{
+		{Start: []byte{book.TableEntries}, End: book.EntryKey(0)},
+		{Start: book.EntryKey(f.leaves.size), End: []byte{book.TableEntries + 1}},
+		{Start: []byte{book.TableTiles}, End: book.TileKey(0, 0)},
+	}
+	// Those of level 0 that belong to the log have been looked at. There are few of the levels above it.
+	ends = append(ends, store.Range{Start: book.TileKey(0, f.leaves.size/merkle.TileWidth), End: []byte{book.TableTiles + 1}})
+	for _, end := range ends {
+		for row, err := range f.Engine.Scan(ctx, end) {
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			tile := merkle.Tile{Level: 0, Index: index >> 8, Width: merkle.TileWidth}
-			if err := f.whole(tile.Path(), "it lacks the hash of entry %d", index); err != nil {
+			if err != nil {
+				return errors.Join(f.whole(byHand, "rows beyond the log", "they cannot be read: %v", err), errEnough)
+			}
+			if err := f.beyond(row.Key); err != nil {
 				return err
 			}
 		}
-	} else {
-		for _, index := range f.mismatched {
-			if err := f.at(index, "bytes", "they do not hash to the leaf of the tree: the entry was changed"); err != nil {
-				return err
-			}
-		}
-	}
-	for _, fault := range others {
-		if err := f.add(fault); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
-// checkTables compares the derived tables with the replay, row by row.
-func (f *fsck) checkTables(ctx context.Context) error {
-	for _, row := range [][]byte{book.DirectoryKey(), book.OriginsKey()} {
-		if err := f.compare(ctx, store.Prefix(row)); err != nil {
-			return err
-		}
+func (f *fsck) beyond(key []byte) error {
+	name, _ := book.RowName(key)
+	if index, ok := entryIndex(key); ok {
+		return f.add(at(index, "index", "it lies beyond the end of the log, which has %d entries", f.leaves.size))
 	}
-	for _, tables := range [][2]byte{{book.TableStatements, book.TableRequests}, {book.TableCaseTimes, book.TableImports}} {
-		if err := f.compare(ctx, store.Range{Start: []byte{tables[0]}, End: []byte{tables[1] + 1}}); err != nil {
-			return err
+	if key[0] == book.TableTiles {
+		if index, ok := tileIndex(key); ok && key[1] < 8 && index < f.leaves.size>>(8*(uint(key[1])+1)) {
+			return nil
 		}
+		f.leaves.extra = append(f.leaves.extra, bytes.Clone(key))
+		return f.whole(byTree, name, "no such tile belongs to a log of %d entries", f.leaves.size)
 	}
-	return nil
+	return f.whole(byHand, name, "no entry has such a key")
 }
-
-func (f *fsck) compare(ctx context.Context, r store.Range) error {
-	stored, stop := iter.Pull2(f.Engine.Scan(ctx, r))
-	defer stop()
-	replayed, stopReplay := iter.Pull2(f.replay.Scan(ctx, r))
-	defer stopReplay()
-	a, aErr, aOK := stored()
-	b, bErr, bOK := replayed()
-	for aOK || bOK {
-		if err := errors.Join(aErr, bErr); err != nil {
-			return errors.Join(f.whole("derived rows", "they cannot be read: %v", err), errEnough)
-		}
-		order := bytes.Compare(a.Key, b.Key)
-		var err error
-		switch {
-		case !bOK || (aOK && order < 0):
-			err = f.whole(rowName(a.Key), "no entry leads to this row")
-		case !aOK || order > 0:
-			err = f.whole(rowName(b.Key), "the row is missing")
-		case !book.SameRow(a.Key[0], a.Value, b.Value):
-			err = f.whole(rowName(a.Key), "the row is not what the entries add up to")
-		}
-		if err != nil {
-			return err
-		}
-		advanceA, advanceB := aOK && (!bOK || order <= 0), bOK && (!aOK || order >= 0)
-		if advanceA {
-			a, aErr, aOK = stored()
-		}
-		if advanceB {
-			b, bErr, bOK = replayed()
-		}
-	}
-	return nil
-}
-
-func rowName(key []byte) string { return fmt.Sprintf("row %x", key) }

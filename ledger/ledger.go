@@ -144,7 +144,7 @@ type Ledger struct {
 }
 
 // Open opens the ledger in cfg.Engine, founding it when the engine is empty, and starts its writer. It answers
-// ErrForeign, ErrFormat, ErrBehindAnchor, ErrNoAnchor, ErrDamaged or ErrClock when the store may not be written.
+// ErrForeign, ErrFormat, ErrBehindAnchor, ErrNoAnchor, ErrDamaged, ErrRebuilding or ErrClock when the store may not be written.
 func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if cfg.Signer.Name() != cfg.Origin || cfg.Verifier.Name() != cfg.Origin {
 		return nil, fmt.Errorf("%w: the log key is named %q, not %q like the log", ErrForeign, cfg.Signer.Name(), cfg.Origin)

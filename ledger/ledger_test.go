@@ -498,7 +498,7 @@ func TestFsckFindsWhatIsWrong(t *testing.T) {
 		{"an entry beyond the end", book.EntryKey(900), []byte("x"), "entry 900: index"},
 		{"a changed tile", book.TileKey(0, 0), make([]byte, 8192), "tile/0/000"},
 		{"a missing derived row", book.OrganizationKey("org-5"), nil, "the row is missing"},
-		{"a changed derived row", book.OrganizationKey("org-5"), []byte{8, 1}, "not what the entries add up to"},
+		{"a changed derived row", book.OrganizationKey("org-5"), []byte{8, 1}, "organization org-5: index is 1, the entries add up to 6"},
 		{"an invented derived row", book.OrganizationKey("org-x"), []byte{8, 1}, "no entry leads to this row"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -46,9 +46,12 @@ func (l *Ledger) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	values, err := l.config.Engine.Get(ctx, formatKey(), treeKey())
+	values, err := l.config.Engine.Get(ctx, formatKey(), treeKey(), rebuildKey())
 	if err != nil {
 		return fmt.Errorf("ledger: read: %w", err)
+	}
+	if values[2] != nil {
+		return ErrRebuilding
 	}
 	if values[1] == nil {
 		if anchored.Size > 0 {

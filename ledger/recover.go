@@ -51,7 +51,7 @@ type Recovery struct {
 //
 // The caller has checked the store (see Fsck), and nobody else may use it meanwhile. An interruption leaves a store that
 // Open refuses and that Recover, asked for the same again, takes to its end. Errors: ErrRecover, ErrForeign, ErrFormat,
-// ErrDamaged, ErrClock, and ErrNoAnchor where no checkpoint of the lost log is known and cfg.AcceptAnchor does not say that
+// ErrDamaged, ErrRebuilding, ErrClock, and ErrNoAnchor where no checkpoint of the lost log is known and cfg.AcceptAnchor does not say that
 // none is.
 func Recover(ctx context.Context, cfg Config, lost Lost) (Recovery, error) {
 	if cfg.Signer.Name() != cfg.Origin || cfg.Verifier.Name() != cfg.Origin {
@@ -65,9 +65,12 @@ func Recover(ctx context.Context, cfg Config, lost Lost) (Recovery, error) {
 			l.published.release()
 		}
 	}()
-	values, err := cfg.Engine.Get(ctx, formatKey(), treeKey())
+	values, err := cfg.Engine.Get(ctx, formatKey(), treeKey(), rebuildKey())
 	if err != nil {
 		return Recovery{}, fmt.Errorf("ledger: read: %w", err)
+	}
+	if values[2] != nil {
+		return Recovery{}, ErrRebuilding
 	}
 	if values[1] == nil {
 		return Recovery{}, fmt.Errorf("%w: the store is empty: restore a backup first", ErrRecover)

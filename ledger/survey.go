@@ -19,11 +19,15 @@ type Holding struct {
 
 // Survey learns what a store holds without writing to it and without any key: for a copy of it. That the tiles add up to
 // the root is checked, the entries are not (see Fsck). It answers ErrBehindAnchor when the tree lacks what known covers, a
-// checkpoint of size 0 covering nothing; ErrNotFound when the store is empty; ErrFormat and ErrDamaged.
+// checkpoint of size 0 covering nothing; ErrNotFound when the store is empty; ErrFormat, ErrDamaged and
+// ErrRebuilding.
 func Survey(ctx context.Context, reader store.Reader, known merkle.Checkpoint) (h Holding, err error) {
-	values, err := reader.Get(ctx, formatKey(), treeKey())
+	values, err := reader.Get(ctx, formatKey(), treeKey(), rebuildKey())
 	if err != nil {
 		return h, fmt.Errorf("ledger: read: %w", err)
+	}
+	if values[2] != nil {
+		return h, ErrRebuilding
 	}
 	if values[1] == nil {
 		return h, fmt.Errorf("%w: the store is empty", ErrNotFound)

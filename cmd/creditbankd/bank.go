@@ -158,6 +158,8 @@ func ledgerError(c *config, err error) error {
 			"interrupted, run it again", err)
 	case errors.Is(err, ledger.ErrFormat):
 		return fmt.Errorf("%w: install the version that wrote it, or a newer one", err)
+	case errors.Is(err, ledger.ErrRebuilding):
+		return fmt.Errorf("%w: creditbankd fsck --rebuild", err)
 	case errors.Is(err, ledger.ErrDamaged):
 		return fmt.Errorf("%w (creditbankd fsck)", err)
 	case errors.Is(err, pebble.ErrAnchorCorrupt):

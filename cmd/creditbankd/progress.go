@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"github.com/learning-credit-bank/creditbank/ledger"
 )
 
 // progress shows people how far something is; where nobody is looking, since the writer is no terminal, it shows nothing.
@@ -40,3 +43,39 @@ func (p progress) finish() {
 		_ = p.bar.Clear()
 	}
 }
+
+// saidEvery is how often a check says how far it is where no terminal shows it.
+const saidEvery = 30 * time.Second
+
+// checkProgress shows people how far a check is, and about how long the rest of its stage takes: a bar on a terminal, elsewhere,
+// such as in a journal, a line now and then.
+type checkProgress struct {
+	process     *process
+	what, stage string
+	bar         progress
+	began, said time.Time
+}
+
+func (p *process) newCheckProgress(what string) *checkProgress {
+	return &checkProgress{process: p, what: what}
+}
+
+// at hears how far the check is.
+func (c *checkProgress) at(p ledger.Progress) {
+	now := c.process.now()
+	if p.Stage != c.stage {
+		c.bar.finish()
+		c.stage, c.began, c.said = p.Stage, now, now
+		c.bar = newProgress(c.process.stderr, c.what+" "+p.Stage)
+	}
+	c.bar.at(p.Done, p.Total)
+	if c.bar.bar != nil || now.Sub(c.said) < saidEvery || p.Done == 0 {
+		return
+	}
+	c.said = now
+	passed := now.Sub(c.began)
+	left := time.Duration(float64(passed) * (float64(p.Total)/float64(p.Done) - 1)).Round(time.Second)
+	fmt.Fprintf(c.process.stderr, "%s %s: %d of %d, about %s left\n", c.what, p.Stage, p.Done, p.Total, left)
+}
+
+func (c *checkProgress) finish() { c.bar.finish() }

@@ -93,9 +93,13 @@ func (c *recoverCommand) Run(ctx context.Context, p *process) (err error) {
 
 // check refuses a store that is damaged: what is signed once more must be right.
 func (c *recoverCommand) check(ctx context.Context, p *process, engine *pebble.Engine, cfg *config) error {
-	bar := newProgress(p.stderr, "checking")
-	report, err := ledger.Fsck(ctx, ledger.FsckConfig{Engine: engine, BankID: cfg.bank.id, Author: author, Progress: bar.at})
+	bar := p.newCheckProgress("checking")
+	scratch := scratchOf(cfg, "")
+	report, err := ledger.Fsck(ctx, ledger.FsckConfig{
+		Engine: engine, BankID: cfg.bank.id, Author: newAuthors().check, Progress: bar.at, Scratch: scratch.open,
+	})
 	bar.finish()
+	err = errors.Join(err, scratch.remove())
 	if err != nil {
 		return fmt.Errorf("the store in %s could not be checked: %w", cfg.data.dir, err)
 	}

@@ -32,7 +32,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/learning-credit-bank/creditbank/cmd/creditbankd/internal/district"
-	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -478,22 +477,6 @@ func flip(t *testing.T, directory string, key []byte) {
 	if err := errors.Join(engine.Commit(ctx, &batch, engine.Head()), engine.Close()); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func TestFsckNamesWhatIsWrong(t *testing.T) {
-	directory, configuration := founded(t)
-	flip(t, filepath.Join(directory, "data"), book.EntryKey(2))
-	c := once(t, "fsck", "--config", configuration)
-	if c.code != exitFailed || !strings.Contains(c.stdout.String(), "entry 2:") || !strings.Contains(c.stdout.String(), "NOT SOUND") {
-		t.Errorf("it ends with %d and says\n%s%s", c.code, c.stdout.String(), c.stderr.String())
-	}
-	c = once(t, "fsck", "--config", configuration, "--json")
-	if c.code != exitFailed || !strings.Contains(c.stdout.String(), `"entry": 2`) || !strings.Contains(c.stdout.String(), `"sound": false`) {
-		t.Errorf("it ends with %d and says\n%s%s", c.code, c.stdout.String(), c.stderr.String())
-	}
-	once(t, "fsck", "--data", directory).refused(exitUsage, "not the directory of a demo")
-	once(t, "fsck", "--data", directory, "--config", configuration).refused(exitUsage, "leave the other flags out")
-	once(t, "fsck", "--config", configuration, "--data.dir", filepath.Join(directory, "none")).refused(exitFailed, "does not open")
 }
 
 func TestCompactRefuses(t *testing.T) {

@@ -142,6 +142,11 @@ func (s *State) Changed() int { return len(s.changed) }
 // before it.
 func (s *State) Changes(yield func(key, value []byte) bool) {
 	slices.SortStableFunc(s.changed, func(a, b *row) int { return int(a.key[0]) - int(b.key[0]) })
+	s.ChangesAsMade(yield)
+}
+
+// ChangesAsMade yields what Changes does, in the order in which the rows first changed.
+func (s *State) ChangesAsMade(yield func(key, value []byte) bool) {
 	for _, r := range s.changed {
 		if !yield(r.key, r.kept) {
 			return

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
@@ -167,38 +165,4 @@ func (s *State) Weeks(id unit.AccountID, below [][]byte) []int32 {
 
 func weekOfKey(key []byte) int32 {
 	return int32(binary.BigEndian.Uint32(key[len(key)-4:]))
-}
-
-// SameRow says whether two values of a table mean the same. Rows that hold a message may differ in its encoding.
-func SameRow(table byte, a, b []byte) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	messages := func() proto.Message { return nil }
-	switch table {
-	case TableAccounts:
-		messages = func() proto.Message { return new(ledgerv1.AccountRow) }
-	case TableWeeks:
-		messages = func() proto.Message { return new(ledgerv1.WeekRow) }
-	case TableOrganizations:
-		messages = func() proto.Message { return new(ledgerv1.OrganizationRow) }
-	case TableKeys:
-		messages = func() proto.Message { return new(ledgerv1.KeyRow) }
-	case TableOfficers:
-		messages = func() proto.Message { return new(ledgerv1.OfficerRow) }
-	case TableCourses:
-		messages = func() proto.Message { return new(ledgerv1.CourseRow) }
-	case TablePolicies:
-		messages = func() proto.Message { return new(ledgerv1.PolicyRow) }
-	case TableCases:
-		messages = func() proto.Message { return new(ledgerv1.CaseRow) }
-	case TableCrowds:
-		messages = func() proto.Message { return new(ledgerv1.CrowdRow) }
-	case TableRequests:
-		messages = func() proto.Message { return new(ledgerv1.RequestRow) }
-	case TableImports:
-		messages = func() proto.Message { return new(ledgerv1.ImportRow) }
-	}
-	x, y := messages(), messages()
-	return x != nil && proto.Unmarshal(a, x) == nil && proto.Unmarshal(b, y) == nil && proto.Equal(x, y)
 }

@@ -85,6 +85,16 @@ func (e *Edge) Append(full []FullTile, leaves ...Hash) []FullTile {
 	return full
 }
 
+// AppendTile appends the 256 leaves of a full tile of level 0 by what [TileRoot] makes of it, and appends the tiles of higher
+// levels that this fills to full, which it returns. It spares whoever has hashed the tile already, perhaps beside others, to
+// do it again. It panics unless the tree's size is a multiple of 256.
+func (e *Edge) AppendTile(full []FullTile, root Hash) []FullTile {
+	if e.size%TileWidth != 0 {
+		panic("merkle: a tile is appended within another")
+	}
+	return e.add(full, 1, root)
+}
+
 // add appends the perfect subtree below one hash of a tile of the given level. The size must be a multiple of its leaves.
 func (e *Edge) add(full []FullTile, level uint8, h Hash) []FullTile {
 	height := TileHeight * int(level)

@@ -403,3 +403,40 @@ func TestEdgeReader(t *testing.T) {
 		}
 	}
 }
+
+// A tile that is appended by its root makes the same tree as its leaves do.
+func TestAppendTile(t *testing.T) {
+	var byLeaf, byTile merkle.Edge
+	for tile := range 300 {
+		leaves := make([]merkle.Hash, merkle.TileWidth)
+		var data []byte
+		for i := range leaves {
+			leaves[i] = merkle.LeafHash([]byte{byte(tile), byte(tile >> 8), byte(i)})
+			data = append(data, leaves[i][:]...)
+		}
+		full := byLeaf.Append(nil, leaves...)
+		above := byTile.AppendTile(nil, merkle.TileRoot(data))
+		if byTile.Size() != byLeaf.Size() || byTile.Root() != byLeaf.Root() || len(above) != len(full)-1 {
+			t.Fatalf("after %d tiles, %d leaves and %d tiles above, want %d and %d", tile+1, byTile.Size(), len(above), byLeaf.Size(), len(full)-1)
+		}
+		for i := range above {
+			if above[i].Tile != full[i+1].Tile || !bytes.Equal(above[i].Data, full[i+1].Data) {
+				t.Fatalf("%s is another", above[i].Path())
+			}
+		}
+	}
+	byTile.Append(nil, merkle.Hash{})
+	for name, wrong := range map[string]func(){
+		"within a tile": func() { byTile.AppendTile(nil, merkle.Hash{}) },
+		"half a tile":   func() { merkle.TileRoot(make([]byte, merkle.TileBytes/2)) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s is taken", name)
+				}
+			}()
+			wrong()
+		}()
+	}
+}

@@ -92,6 +92,14 @@ func LeafPath(leaves []Hash, i int) []Hash {
 // splitPoint is the size of the left subtree of a tree of n leaves, n > 1: the largest power of two smaller than n.
 func splitPoint(n uint64) uint64 { return 1 << (bits.Len64(n-1) - 1) }
 
+// TileRoot is the root over the 256 hashes of a full tile. It panics if there are not so many.
+func TileRoot(data []byte) Hash {
+	if len(data) != TileBytes {
+		panic("merkle: no full tile")
+	}
+	return subtreeRoot(data)
+}
+
 // subtreeRoot is the root of the perfect subtree over the concatenated hashes of data, a power of two of them.
 func subtreeRoot(data []byte) Hash {
 	switch len(data) {

@@ -41,6 +41,7 @@ type Engine struct {
 	metrics  *metrics
 	release  func() error // lets go of the directory's lock, the disk watchdog and the registered metrics
 	readOnly bool
+	sync     *pebble.WriteOptions // what makes a commit durable
 
 	disk        vfs.FS
 	checkpoint  string     // the directory that Checkpoint makes
@@ -193,7 +194,7 @@ func (e *Engine) write(batch *store.Batch, head store.Head) (err error) {
 	if err := b.Set(headKey(), binary.BigEndian.AppendUint64(nil, uint64(head)), nil); err != nil {
 		return fmt.Errorf("batch: %v", err)
 	}
-	if err := e.db.Apply(b, pebble.Sync); err != nil {
+	if err := e.db.Apply(b, e.sync); err != nil {
 		return fmt.Errorf("apply: %v", err)
 	}
 	// The manifest may have failed meanwhile beneath a flush, which is none of Apply's business but all of ours.

@@ -98,6 +98,27 @@ func TestEngine(t *testing.T) {
 		})
 }
 
+// Scratch is an engine like others as long as it is open, and writes no log.
+func TestScratch(t *testing.T) {
+	ledgertest.TestEngine(t, func(t *testing.T) store.Engine {
+		return open(t, "scratch", pebble.Options{FS: vfs.NewMem(), Scratch: true})
+	}, nil)
+	disk := vfs.NewMem()
+	engine := open(t, "scratch", pebble.Options{FS: disk, Scratch: true})
+	mustPut(t, engine, "k", "1")
+	names, err := disk.List("scratch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		info, err := disk.Stat(disk.PathJoin("scratch", name))
+		if err != nil || strings.HasSuffix(name, ".log") && info.Size() > 0 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+	shut(t, engine)
+}
+
 func TestRealDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "parents", "data")
 	engine := open(t, dir, pebble.Options{})

@@ -41,6 +41,8 @@ type Options struct {
 	ReadOnly bool
 	// Existing opens an existing directory only; it is never made.
 	Existing bool
+	// Scratch is for rows that nobody needs once the process has ended: commits are not made durable, and cost less.
+	Scratch bool
 }
 
 const (
@@ -105,8 +107,11 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 		return nil, fmt.Errorf("pebble: open %s: %v", dir, err)
 	}
 	e := &Engine{
-		db: db, disk: disk, checkpoint: checkpoint, watch: watch, metrics: metrics, readOnly: options.ReadOnly,
+		db: db, disk: disk, checkpoint: checkpoint, watch: watch, metrics: metrics, readOnly: options.ReadOnly, sync: pebble.Sync,
 		views: make(map[*view]struct{}),
+	}
+	if options.Scratch {
+		e.sync = pebble.NoSync
 	}
 	head, err := readHead(db)
 	if err != nil {
@@ -139,6 +144,7 @@ func tune(options Options, watch *watch) *pebble.Options {
 		FormatMajorVersion: format,
 		ReadOnly:           options.ReadOnly,
 		ErrorIfNotExists:   options.Existing,
+		DisableWAL:         options.Scratch,
 		CacheSize:          options.CacheBytes,
 		Logger:             watch,
 		EventListener:      watch.events(),
