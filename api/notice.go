@@ -35,6 +35,8 @@ type Notice struct {
 	Minutes         unit.Minutes
 	EndDate         string
 	Published, Ends time.Time
+	// Zone is where the days of the notice begin and end.
+	Zone *time.Location
 }
 
 // ListNotices answers a page of the cases under public notice, those whose notice ends first before the others. Everybody may
@@ -105,7 +107,7 @@ func (b *Bank) ListNotices(ctx context.Context, within string, page Page) (notic
 		notices = append(notices, Notice{
 			Case: id, Name: MaskedName(person.Name), Title: read.Title, Provider: read.Provider,
 			ProviderName: d.organizations[read.Provider].GetFact().GetName(), Category: read.Category, Minutes: read.Minutes,
-			EndDate: read.EndDate, Published: read.Since, Ends: read.Deadline,
+			EndDate: read.EndDate, Published: read.Since, Ends: read.Deadline, Zone: read.zone,
 		})
 	}
 	return notices, "", nil

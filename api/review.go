@@ -65,6 +65,8 @@ type Case struct {
 	// Rule is the policy's on what the case needs; empty: the usual. Batch says that it may be decided among many.
 	Rule  string
 	Batch bool
+
+	zone *time.Location // of the days of its deadlines
 }
 
 // Evidence is what a case is about: the completion as posted, and when.
@@ -117,6 +119,7 @@ func readCase(ctx context.Context, view ledger.View, d *directory, id uint64) (C
 	}
 	c.Minutes = unit.Minutes(e.GetCompletionRecorded().GetMinutes())
 	rule := d.workflow(e.GetCompletionRecorded().GetPolicyHash(), c.Risk, c.Causes)
+	c.zone = rule.Zone
 	c.Rule, c.Batch = rule.ID, rule.Batchable(review.Case{State: c.Status}) == nil
 	return c, nil
 }

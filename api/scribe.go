@@ -37,7 +37,7 @@ var _ scribe = (*ledger.Tx)(nil)
 
 // ask runs the conditions of the statement's policy on a completion that an organization posted. Born is when its learner was,
 // where the policy asks for that.
-func (p *preparedStatement) ask(d *directory, organization string, posted time.Time, born time.Time) {
+func (p *preparedStatement) ask(d *directory, organization string, posted, born time.Time) {
 	tier := int(d.organizations[organization].GetFact().GetTrustTier())
 	fact := p.fact(p.course, unit.OrganizationID(organization), tier, posted)
 	fact.Born = born

@@ -14,9 +14,9 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
-// settle appends what is overdue on an account: steps of cases whose time has passed, credits that expired, and pending credits for which there is room since a
-// new period began or a completion was taken back. Effects happen by entry, never by clock: until settle has written
-// them, they have not happened.
+// settle appends what is overdue on an account: steps of cases whose time has passed, credits that expired, and pending credits
+// for which there is room since a new period began or a completion was taken back. Effects happen by entry, never by clock:
+// until settle has written them, they have not happened.
 func (b *Bank) settle(ctx context.Context, tx scribe, d *directory, id unit.AccountID) error {
 	account, err := tx.Account(id)
 	if err != nil || len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines()) == 0 {

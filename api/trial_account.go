@@ -360,7 +360,7 @@ func (a *tried) judge(ctx context.Context, index uint64, recorded *ledgerv1.Comp
 		}
 	}
 	p.ask(a.directory, recorded.GetOrigin().GetOrganization(), posted, born)
-	a.book.crowd = func(key uint64) (*ledgerv1.CrowdRow, error) { return a.crowd(key, index) }
+	a.book.crowd = func(key uint64) (*ledgerv1.CrowdRow, error) { return a.crowd(ctx, key, index) }
 	s, assessment, err := a.bank.judge(ctx, a.book, a.directory, p, a.account)
 	if err != nil {
 		return err
@@ -390,7 +390,7 @@ func (a *tried) judge(ctx context.Context, index uint64, recorded *ledgerv1.Comp
 	if err := a.record(index, &made.entry); err != nil {
 		return err
 	}
-	return a.suspect(index)
+	return a.suspect(ctx, index)
 }
 
 // record writes a completion down.

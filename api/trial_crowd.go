@@ -11,8 +11,8 @@ import (
 // nobody has counted so far therefore finds nobody there.
 
 // crowd is who was counted in a crowd before an entry.
-func (a *tried) crowd(key, before uint64) (*ledgerv1.CrowdRow, error) {
-	all, err := a.crowdOnLedger(key)
+func (a *tried) crowd(ctx context.Context, key, before uint64) (*ledgerv1.CrowdRow, error) {
+	all, err := a.crowdOnLedger(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -20,11 +20,11 @@ func (a *tried) crowd(key, before uint64) (*ledgerv1.CrowdRow, error) {
 	return &ledgerv1.CrowdRow{Completions: all[:n]}, nil
 }
 
-func (a *tried) crowdOnLedger(key uint64) ([]uint64, error) {
+func (a *tried) crowdOnLedger(ctx context.Context, key uint64) ([]uint64, error) {
 	if known, ok := a.crowds[key]; ok {
 		return known, nil
 	}
-	row, err := a.view.State(context.Background()).Crowd(key)
+	row, err := a.view.State(ctx).Crowd(key)
 	if err != nil {
 		return nil, err
 	}
@@ -36,9 +36,9 @@ func (a *tried) crowdOnLedger(key uint64) ([]uint64, error) {
 }
 
 // suspect opens the case that a crowd made of a completion when it grew beyond its limit.
-func (a *tried) suspect(index uint64) error {
+func (a *tried) suspect(ctx context.Context, index uint64) error {
 	for _, crowd := range a.statement.judged.Crowds() {
-		all, err := a.crowdOnLedger(crowd.Key)
+		all, err := a.crowdOnLedger(ctx, crowd.Key)
 		if err != nil {
 			return err
 		}

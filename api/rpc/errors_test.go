@@ -59,6 +59,8 @@ func mappings() map[string]map[string]mapping {
 			"ErrDamaged":      internal(ledger.ErrDamaged),
 			"ErrPanicked":     internal(ledger.ErrPanicked),
 			"ErrRecover":      internal(ledger.ErrRecover),
+			"ErrRebuild":      internal(ledger.ErrRebuild),
+			"ErrRebuilding":   internal(ledger.ErrRebuilding),
 		},
 		"certify/keyring": {
 			"ErrSignature":       {keyring.ErrSignature, codes.Unauthenticated, api.ReasonWrongSignature},

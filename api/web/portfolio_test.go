@@ -420,3 +420,49 @@ func TestPortfolioShowsReview(t *testing.T) {
 		}
 	}
 }
+
+// Everybody reads the public notices, in both languages and without a name that is not masked.
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	b := apitest.NewBank(t)
+	v := newSite(t, b, nil).visitor()
+	if page := text(parse(t, v.page("/notices?lang=zh"))); !strings.Contains(page, "目前没有公示") {
+		t.Errorf("the page of no notices says %q", page)
+	}
+	account := b.Open()
+	const room = statementv1.Mode_MODE_CLASSROOM
+	b.Record(learned{apitest.Root, apitest.Welding, room, 3, 60, -1}.statement(b, account.Number))
+	overlap := b.Submission(apitest.OtherPlatform, learned{apitest.Cuiyuan, apitest.Smartphone, room, 3, 90, -1}.statement(b, account.Number))
+	results, _, err := b.RecordCompletions(t.Context(), b.Platform(apitest.OtherPlatform), overlap, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, officer := range []string{apitest.Officer, apitest.SecondOfficer} {
+		_, _, _, _, err := b.DecideCase(t.Context(), b.Officer(officer), api.CaseDecision{
+			RequestID: b.RequestID(), Case: results[0].Index, Verdict: api.VerdictApprove, ReasonCode: "OVERLAP_EXPLAINED",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	person, err := b.Vault.Person(t.Context(), account.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lang, want := range map[string][]string{
+		"zh": {"智能手机应用", "翠苑街道社区学校", "90 分钟", "公示至 2026年6月20日（含）", fmt.Sprintf("案件 %d", results[0].Index), api.MaskedName(person.Name)},
+		"en": {"智能手机应用", "90 minutes", "until the end of 20 June 2026", fmt.Sprintf("case %d", results[0].Index), api.MaskedName(person.Name)},
+	} {
+		root := parse(t, v.page("/notices?lang="+lang))
+		checkLanguage(t, root)
+		page := text(root)
+		for _, words := range want {
+			if !strings.Contains(page, words) {
+				t.Errorf("%s: the page does not say %q: %s", lang, words, page)
+			}
+		}
+		if strings.Contains(page, person.Name) {
+			t.Errorf("%s: the page says %q", lang, person.Name)
+		}
+	}
+}

@@ -75,6 +75,7 @@ const (
 	portfolioName pageName = "portfolio"
 	signInName    pageName = "sign-in"
 	faultName     pageName = "fault"
+	noticesName   pageName = "notices"
 )
 
 // pages are the templates, parsed once in each language.
@@ -97,7 +98,7 @@ func readPages(words map[string]phrase) (pages, error) {
 				return fmt.Sprintf(l.of(p), args...), nil
 			}
 		}}
-		for _, name := range []pageName{portfolioName, signInName, faultName} {
+		for _, name := range []pageName{portfolioName, signInName, faultName, noticesName} {
 			t, err := template.New("layout.html").Funcs(functions).Option("missingkey=error").
 				ParseFS(pageFiles, "pages/layout.html", "pages/"+string(name)+".html")
 			if err != nil {

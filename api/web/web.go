@@ -50,6 +50,8 @@ const (
 type Bank interface {
 	Record
 	Log
+	// ListNotices answers what is under public notice, for everybody.
+	ListNotices(ctx context.Context, within string, page api.Page) (notices []api.Notice, next string, err error)
 	// Authenticate answers whose token it is; an empty token is nobody's.
 	Authenticate(ctx context.Context, token string) (access.Caller, error)
 	// Ready answers nil when the bank can read and write.
@@ -170,6 +172,7 @@ func (s *site) route() {
 	}
 	page("GET /{$}", s.home)
 	page("GET /portfolio", s.portfolio)
+	page("GET "+noticesPath, s.notices)
 	page("GET /sign-in", s.signInPage)
 	page("POST /sign-in", s.signIn)
 	page("POST /sign-out", s.signOut)

@@ -72,6 +72,14 @@ func phrases() map[string]phrase {
 		"pages":              {"翻页", "Pages"},
 		"log-size":           {"本页依据公开账本的前 %d 条记录。", "This page follows the first %d entries of the public log."},
 
+		// Public notices
+		"notices":       {"公示", "Public notices"},
+		"notices-words": {"下列学习记录已经审核通过，公示期满无异议后计入学分。姓名已隐去部分文字。有异议的，请在公示期内凭案件编号提出，由没有参与审核的认证员核实。", "These completions were approved, and count when nobody has objected in time. Names are masked. Whoever objects names the case in time; an officer who has not judged it looks into it."},
+		"notices-empty": {"目前没有公示。", "Nothing is under public notice at the moment."},
+		"notices-more":  {"后面的公示", "More notices"},
+		"notice-ended":  {"学习结束于 %s", "ended on %s"},
+		"notice-until":  {"公示至 %s（含）", "until the end of %s"},
+
 		// Plain words
 		"legend":             {"这些词是什么意思", "What these words mean"},
 		"legend-hours":       {"学时", "Learning hour"},
