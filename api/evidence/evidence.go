@@ -18,8 +18,8 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
-	"net/http"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -51,23 +51,24 @@ const (
 	PNG  = "image/png"
 )
 
-// extensions are those of a media type; none: it is not taken.
-func extensions(mediaType string) []string {
+// signs are what a file of a media type begins with, and the extensions of its name; none: it is not taken. No signature
+// begins another one, so that a file has one type at most.
+func signs(mediaType string) (signature string, extensions []string) {
 	switch mediaType {
 	case PDF:
-		return []string{".pdf"}
+		return "%PDF-", []string{".pdf"}
 	case JPEG:
-		return []string{".jpg", ".jpeg"}
+		return "\xff\xd8\xff", []string{".jpg", ".jpeg"}
 	case PNG:
-		return []string{".png"}
+		return "\x89PNG\r\n\x1a\n", []string{".png"}
 	default:
-		return nil
+		return "", nil
 	}
 }
 
 // Check answers nil when the content is of the declared media type, and the name has an extension of it.
 func Check(name, mediaType string, content []byte) error {
-	accepted := extensions(mediaType)
+	signature, accepted := signs(mediaType)
 	if accepted == nil {
 		return ErrType
 	}
@@ -77,11 +78,7 @@ func Check(name, mediaType string, content []byte) error {
 	case len(content) > MaxBytes:
 		return ErrSize
 	}
-	extension, named := strings.ToLower(path.Ext(name)), false
-	for _, e := range accepted {
-		named = named || e == extension
-	}
-	if !named || http.DetectContentType(content) != mediaType {
+	if !slices.Contains(accepted, strings.ToLower(path.Ext(name))) || !bytes.HasPrefix(content, []byte(signature)) {
 		return ErrMismatch
 	}
 	switch mediaType {
