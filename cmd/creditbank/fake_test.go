@@ -72,6 +72,7 @@ type fakeBank struct {
 	busy    int                 // calls to turn away
 	late    int                 // statements to turn away
 	calls   int
+	claim   fakeClaim
 	tamper  map[string][]byte // tiles served in place of the true ones
 	// witnesses cosign what everyone is shown: as many of them as cosigned says, from the reading on that readings counts down to.
 	// forged: the first one's line is of another log.
@@ -513,6 +514,11 @@ func (f fakePortfolio) ListPortfolioEntries(
 		EntryIndex: uint64(7 + page), Course: "calligraphy-1", CourseTitle: "书法入门\x1b[2J", Provider: "school-cuiyuan",
 		ProviderName: "翠苑街道社区学校", EndDate: "2026-03-01", Assessment: assessment,
 	}}}
+	f.bank.mu.Lock()
+	if claim := f.bank.claim.entry; claim != nil && page == 0 {
+		answer.Entries = append(answer.Entries, claim)
+	}
+	f.bank.mu.Unlock()
 	if page < 2 {
 		answer.NextPageToken = r.GetPageToken() + "x"
 	}
@@ -551,6 +557,13 @@ func (f *fakeReview) ListCases(ctx context.Context, r *creditbankv1.ListCasesReq
 func (f *fakeReview) GetCase(ctx context.Context, r *creditbankv1.GetCaseRequest) (*creditbankv1.GetCaseResponse, error) {
 	if err := f.bank.caller(ctx, access.Officer); err != nil {
 		return nil, err
+	}
+	f.bank.mu.Lock()
+	defer f.bank.mu.Unlock()
+	if claim := f.bank.claim.entry; r.GetCaseId() == 44 && claim != nil {
+		return &creditbankv1.GetCaseResponse{Claim: claim.GetClaim(), Case: &creditbankv1.Case{
+			CaseId: 44, State: claim.GetCase().GetState(), Claim: true, CourseTitle: "证书与资格", Provider: "beishan-school", EndDate: claim.GetEndDate(),
+		}}, nil
 	}
 	if r.GetCaseId() != 42 {
 		return nil, refuse(codes.NotFound, "NOT_FOUND", "case_id", "there is no such case")

@@ -64,6 +64,7 @@ func (c *reviewListCommand) Run(ctx context.Context, g *globals, p *process) err
 
 type reviewShowCommand struct {
 	Case uint64 `arg:"" help:"Id of the case."`
+	Save string `placeholder:"DIR" type:"existingdir" help:"Save the files of a claim in this directory."`
 }
 
 // Run shows the case.
@@ -73,17 +74,29 @@ func (c *reviewShowCommand) Run(ctx context.Context, g *globals, p *process) err
 		return err
 	}
 	defer hangUp(conn)
-	ctx, done := g.call(ctx)
+	client := creditbankv1.NewReviewServiceClient(conn)
+	one, done := g.call(ctx)
 	defer done()
-	answer, err := creditbankv1.NewReviewServiceClient(conn).GetCase(ctx, &creditbankv1.GetCaseRequest{CaseId: c.Case})
+	answer, err := client.GetCase(one, &creditbankv1.GetCaseRequest{CaseId: c.Case})
 	if err != nil {
 		return err
+	}
+	if c.Save != "" {
+		if err := saveEvidence(ctx, g, p, client, c.Case, answer.GetClaim().GetFiles(), c.Save); err != nil {
+			return err
+		}
 	}
 	if g.JSON {
 		return writeMessage(p.stdout, answer)
 	}
 	l := g.language(p)
 	printCase(p, l, answer.GetCase(), answer.GetAssessment())
+	if claim := answer.GetClaim(); claim != nil {
+		t := &table{}
+		claimRows(t, l, claim)
+		t.write(p.stdout)
+		return nil
+	}
 	printEvidence(p, l, answer.GetEvidence())
 	return nil
 }
@@ -94,8 +107,12 @@ func printCase(p *process, l language, one *creditbankv1.Case, a *creditbankv1.A
 	t.row(l.say("原因", "causes"), clean(strings.Join(one.GetCauses(), ", ")))
 	t.row(l.say("风险", "risk"), itoa(int64(one.GetRisk())))
 	t.row(l.say("账户", "account"), clean(one.GetAccountId()))
-	t.row(l.say("课程", "course"), clean(one.GetCourseTitle())+" ("+clean(one.GetCourse())+", "+clean(one.GetProvider())+")")
-	t.row(l.say("平台", "platform"), clean(one.GetPlatform()))
+	if one.GetClaim() {
+		t.row(l.say("先前学习认定", "claim"), clean(one.GetCourseTitle())+" ("+clean(one.GetProvider())+")")
+	} else {
+		t.row(l.say("课程", "course"), clean(one.GetCourseTitle())+" ("+clean(one.GetCourse())+", "+clean(one.GetProvider())+")")
+		t.row(l.say("平台", "platform"), clean(one.GetPlatform()))
+	}
 	t.row(l.say("学习结束", "learning ended"), clean(one.GetEndDate())+", "+l.minutes(one.GetMinutes()))
 	if one.GetDecidedBy() != "" {
 		t.row(l.say("决定", "decided"), clean(one.GetDecidedBy())+", "+when(one.GetDecideTime()))
@@ -138,12 +155,17 @@ type reviewDecideCommand struct {
 	Decision string `arg:"" enum:"approve,reject,hours-only" help:"approve: the policy judges it once more; reject: it counts nothing; hours-only: no credits, but its hours count."`
 	Reason   string `required:"" placeholder:"CODE" enum:"EVIDENCE_SUFFICIENT,EVIDENCE_MISSING,NOT_ATTENDED,POSTED_TOO_LATE,OVERLAP_EXPLAINED,OVERLAP_UNEXPLAINED,IMPLAUSIBLE,OTHER" help:"Why: ${enum}."`
 	Note     string `placeholder:"TEXT" help:"Words for the resident; needed with OTHER."`
+	Minutes  int64  `placeholder:"N" help:"Minutes that are granted of a claim; left out: what was granted before, else all that is claimed."`
+	Credits  int64  `name:"milli-credits" placeholder:"N" help:"Thousandths of a credit that are granted of a claim, with --minutes; left out: as many as those give."`
 }
 
 // Run decides the case.
 func (c *reviewDecideCommand) Run(ctx context.Context, g *globals, p *process) error {
 	if c.Reason == "OTHER" && strings.TrimSpace(c.Note) == "" {
 		return usagef("--note: with --reason OTHER say why, so that the resident can read it")
+	}
+	if c.Credits != 0 && c.Minutes == 0 {
+		return usagef("--milli-credits: say the --minutes that are granted, too")
 	}
 	id, err := uuid.NewRandomFromReader(p.random)
 	if err != nil {
@@ -158,6 +180,9 @@ func (c *reviewDecideCommand) Run(ctx context.Context, g *globals, p *process) e
 	request := &creditbankv1.DecideCaseRequest{
 		RequestId: id.String(), CaseId: c.Case, ReasonCode: c.Reason, Note: c.Note,
 		Decision: creditbankv1.Decision(creditbankv1.Decision_value["DECISION_"+strings.ToUpper(strings.ReplaceAll(c.Decision, "-", "_"))]),
+	}
+	if c.Minutes != 0 {
+		request.Grant = &creditbankv1.ClaimGrant{Minutes: c.Minutes, MilliCredits: c.Credits}
 	}
 	var answer *creditbankv1.DecideCaseResponse
 	// The request id makes it one decision, however often it has to be asked for.
