@@ -364,6 +364,8 @@ func (f *fsck) checkFact(ctx context.Context, e *ledgerv1.Entry) error {
 	case *ledgerv1.Entry_OpeningBalancesProposed, *ledgerv1.Entry_OpeningBalancesConfirmed,
 		*ledgerv1.Entry_OpeningBalanceRecorded, *ledgerv1.Entry_OpeningBalanceReversed:
 		return f.checkOpening(e)
+	case *ledgerv1.Entry_ClaimFiled:
+		return f.checkClaim(e.GetIndex(), fact.ClaimFiled)
 	default:
 		return nil
 	}
