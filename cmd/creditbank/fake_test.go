@@ -563,7 +563,10 @@ func (f *fakeReview) GetCase(ctx context.Context, r *creditbankv1.GetCaseRequest
 	if claim := f.bank.claim.entry; r.GetCaseId() == 44 && claim != nil {
 		return &creditbankv1.GetCaseResponse{Claim: claim.GetClaim(), Case: &creditbankv1.Case{
 			CaseId: 44, State: claim.GetCase().GetState(), Claim: true, CourseTitle: "证书与资格", Provider: "beishan-school", EndDate: claim.GetEndDate(),
-		}}, nil
+		}, Steps: []*creditbankv1.CaseEvent{{
+			State: creditbankv1.CaseState_CASE_STATE_SECOND_REVIEW, Officer: "officer-chen", ReasonCode: "EVIDENCE_SUFFICIENT", Files: 2,
+			Grant: &creditbankv1.ClaimGrant{Minutes: 720, MilliCredits: 1000},
+		}}}, nil
 	}
 	if r.GetCaseId() != 42 {
 		return nil, refuse(codes.NotFound, "NOT_FOUND", "case_id", "there is no such case")

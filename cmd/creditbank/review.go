@@ -94,6 +94,9 @@ func (c *reviewShowCommand) Run(ctx context.Context, g *globals, p *process) err
 	if claim := answer.GetClaim(); claim != nil {
 		t := &table{}
 		claimRows(t, l, claim)
+		for _, step := range answer.GetSteps() {
+			t.note(l.caseStep(step))
+		}
 		t.write(p.stdout)
 		return nil
 	}
