@@ -23,6 +23,10 @@ const (
 	MaxClaimFiles = 10
 	MaxClaimBytes = 20 << 20
 
+	// maxOpenClaims is how many claims of an account wait for a decision at most, maxClaims how many it has in its life.
+	maxOpenClaims = 10
+	maxClaims     = 200
+
 	maxClaimText     = 200
 	maxDescription   = 2_000
 	maxClaimMinutes  = 1_000_000
@@ -123,7 +127,7 @@ func (b *Bank) SubmitClaim(ctx context.Context, caller access.Caller, c NewClaim
 		return ClaimFiled{}, err
 	}
 	// Should this not be done, the sweep finds that the claim names them.
-	return ClaimFiled{Index: done.Index, Receipt: done.Receipt}, b.vault.KeepEvidence(ctx, c.Account, idsOf(c.Evidence))
+	return ClaimFiled(done), b.vault.KeepEvidence(ctx, c.Account, idsOf(c.Evidence))
 }
 
 // check refuses what is wrong with a claim whatever the policy says, and answers it as it is going to be sealed.
@@ -198,6 +202,9 @@ func (b *Bank) fileClaim(
 	if sealer == nil {
 		return 0, faultf(Precondition, ReasonAccountErased, "account_id", "the account was erased")
 	}
+	if err := claimLimit(tx, c.Account, account); err != nil {
+		return 0, err
+	}
 	p := d.policyFor(account.GetHome(), tx.Now())
 	rule, fault := c.judge(p, p.today(tx))
 	if fault != nil {
@@ -220,6 +227,36 @@ func (b *Bank) fileClaim(
 		return 0, err
 	}
 	return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_ClaimFiled{ClaimFiled: fact}})
+}
+
+// claimLimit refuses a claim of an account that has as many as it may.
+func claimLimit(tx *ledger.Tx, id unit.AccountID, account *ledgerv1.AccountRow) error {
+	if account.GetClaims() >= maxClaims {
+		return faultf(Precondition, ReasonClaimLimit, "account_id", "the account has %d claims, as many as may be", account.GetClaims())
+	}
+	if account.GetClaims() < maxOpenClaims {
+		return nil
+	}
+	weeks, err := tx.Weeks(id)
+	if err != nil {
+		return err
+	}
+	open := 0
+	for _, number := range weeks {
+		week, err := tx.Week(id, number)
+		if err != nil {
+			return err
+		}
+		for _, item := range week.GetItems() {
+			if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_CLAIM && item.GetCasePlusOne() != 0 {
+				open++
+			}
+		}
+	}
+	if open >= maxOpenClaims {
+		return faultf(Precondition, ReasonClaimLimit, "account_id", "%d claims of the account wait for a decision, as many as may be", open)
+	}
+	return nil
 }
 
 // today is the day in the policy's zone; 0 where there is no policy.

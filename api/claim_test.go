@@ -173,7 +173,9 @@ func TestClaimFiledByOfficer(t *testing.T) {
 	}
 	// The registrar files too, and reads no evidence; nobody files for others, or sees what is theirs.
 	registrar, other := b.Officer(apitest.Registrar), b.Open()
-	b.files(registrar, b.certificate(registrar, other.ID))
+	theirs := b.files(registrar, b.certificate(registrar, other.ID))
+	b.takes(another, theirs, review.Return, returned, "请补充")
+	b.takes(registrar, theirs, review.Answer, submitted, "见原件")
 	_, _, err = b.GetEvidence(ctx(), registrar, id, more.ID)
 	b.refused(err, api.ReasonDenied)
 	_, _, err = b.GetEvidence(ctx(), b.Resident(other.ID), id, more.ID)
@@ -263,6 +265,25 @@ func TestClaimRefused(t *testing.T) {
 		RequestID: b.RequestID(), Case: late, Act: review.Approve, ReasonCode: "EVIDENCE_SUFFICIENT", Grant: &api.Grant{Minutes: 1},
 	})
 	b.refused(err, api.ReasonGrant)
+}
+
+// Only so many claims of an account wait at a time.
+func TestClaimLimit(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	resident := b.Resident(account.ID)
+	claim := b.certificate(resident, account.ID)
+	var last uint64
+	for range 10 {
+		claim.RequestID = b.RequestID()
+		last = b.files(resident, claim)
+	}
+	claim.RequestID = b.RequestID()
+	_, err := b.SubmitClaim(ctx(), resident, claim)
+	b.refused(err, api.ReasonClaimLimit)
+	b.takes(resident, last, review.Withdraw, givenUp)
+	b.files(resident, claim)
 }
 
 // A file that nothing names goes after a day; one that a claim names stays, and so does a fresh one.

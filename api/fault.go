@@ -137,6 +137,7 @@ const (
 	ReasonClaimNotForeseen    Reason = "CLAIM_NOT_FORESEEN"
 	ReasonClaimAmount         Reason = "CLAIM_AMOUNT_INVALID"
 	ReasonClaimTooOld         Reason = "CLAIM_TOO_OLD"
+	ReasonClaimLimit          Reason = "CLAIM_LIMIT"
 	ReasonGrant               Reason = "GRANT_INVALID"
 	ReasonEvidenceCount       Reason = "EVIDENCE_COUNT_INVALID"
 	ReasonEvidenceEmpty       Reason = "EVIDENCE_EMPTY"

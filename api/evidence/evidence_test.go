@@ -24,10 +24,12 @@ func picture(t testing.TB, encode func(*bytes.Buffer, image.Image) error) []byte
 }
 
 func pngOf(t testing.TB) []byte {
+	t.Helper()
 	return picture(t, func(b *bytes.Buffer, m image.Image) error { return png.Encode(b, m) })
 }
 
 func jpegOf(t testing.TB) []byte {
+	t.Helper()
 	return picture(t, func(b *bytes.Buffer, m image.Image) error { return jpeg.Encode(b, m, nil) })
 }
 
