@@ -75,7 +75,7 @@ func (b *Bank) DecideCases(ctx context.Context, caller access.Caller, batch Batc
 				return fail(fault)
 			}
 		}
-		if err := b.mayStep(ctx, caller, access.DecideCase, step); err != nil {
+		if _, err := b.mayStep(ctx, caller, access.DecideCase, step); err != nil {
 			if results[i].Fault = AsError(err); results[i].Fault.Kind == Internal {
 				return fail(err)
 			}

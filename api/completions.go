@@ -88,7 +88,7 @@ func (b *Bank) posted(ctx context.Context, view ledger.View, d *directory, e *le
 	}
 	entry := PortfolioEntry{}
 	reader := entryReader{bank: b, view: view, directory: d}
-	if err := reader.explain(ctx, item, recorded, &entry); err != nil {
+	if err := reader.explain(ctx, item, e, &entry); err != nil {
 		return Posted{}, err
 	}
 	p.Decision = entry.Decision

@@ -381,6 +381,18 @@ func (d *directory) accredited(provider, code string, day int32) *course {
 	return nil
 }
 
+// jurisdiction is the organization in whose subtree a case lies: the provider of the course, or of a claim the learner's home. It
+// is empty where there is none.
+func (d *directory) jurisdiction(row *ledgerv1.CaseRow) string {
+	if row.GetOrganization() != 0 {
+		return d.numbers[row.GetOrganization()]
+	}
+	if c := d.byIndex[row.GetCourse()]; c != nil {
+		return c.fact.GetProvider()
+	}
+	return ""
+}
+
 // policyOf answers the policy with a hash, nil if there is none.
 func (d *directory) policyOf(hash []byte) *published {
 	if len(hash) != len(policyHash{}) {

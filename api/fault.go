@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/api/evidence"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
@@ -135,6 +136,18 @@ const (
 	ReasonImportNotConfirmed  Reason = "IMPORT_NOT_CONFIRMED"
 	ReasonImportConfirmed     Reason = "IMPORT_CONFIRMED"
 	ReasonImportMismatch      Reason = "IMPORT_MISMATCH"
+	ReasonClaimNotForeseen    Reason = "CLAIM_NOT_FORESEEN"
+	ReasonClaimAmount         Reason = "CLAIM_AMOUNT_INVALID"
+	ReasonClaimTooOld         Reason = "CLAIM_TOO_OLD"
+	ReasonClaimLimit          Reason = "CLAIM_LIMIT"
+	ReasonGrant               Reason = "GRANT_INVALID"
+	ReasonEvidenceCount       Reason = "EVIDENCE_COUNT_INVALID"
+	ReasonEvidenceEmpty       Reason = "EVIDENCE_EMPTY"
+	ReasonEvidenceSize        Reason = "EVIDENCE_SIZE"
+	ReasonEvidenceType        Reason = "EVIDENCE_TYPE"
+	ReasonEvidenceMismatch    Reason = "EVIDENCE_TYPE_MISMATCH"
+	ReasonEvidenceUnknown     Reason = "UNKNOWN_EVIDENCE"
+	ReasonEvidenceLimit       Reason = "EVIDENCE_WAITING_LIMIT"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.
@@ -205,6 +218,12 @@ func known() []struct {
 		{keyring.ErrAlgorithm, Invalid, ReasonKeyMalformed},
 		{vault.ErrUnknownAccount, NotFound, ReasonUnknownAccount},
 		{vault.ErrErased, Precondition, ReasonAccountErased},
+		{vault.ErrUnknownEvidence, NotFound, ReasonEvidenceUnknown},
+		{vault.ErrEvidenceFull, Precondition, ReasonEvidenceLimit},
+		{evidence.ErrEmpty, Invalid, ReasonEvidenceEmpty},
+		{evidence.ErrSize, Invalid, ReasonEvidenceSize},
+		{evidence.ErrType, Invalid, ReasonEvidenceType},
+		{evidence.ErrMismatch, Invalid, ReasonEvidenceMismatch},
 		{review.ErrClosed, Changed, ReasonCaseClosed},
 		{review.ErrTurn, Changed, ReasonStepOutOfTurn},
 		{review.ErrHeld, Changed, ReasonCaseHeld},

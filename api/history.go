@@ -26,6 +26,10 @@ type CaseEvent struct {
 	Objector unit.AccountID
 	// ReasonCode and Note are what was said. They are empty when the person was forgotten.
 	ReasonCode, Note string
+	// Grant is what an officer would grant, or granted, of a claim; nil where nothing was said of it. Files is how many an answer
+	// brought.
+	Grant *Grant
+	Files int
 }
 
 // CaseProgress is a case as its learner sees it.
@@ -73,11 +77,15 @@ func (r entryReader) history(ctx context.Context, id uint64) ([]CaseEvent, error
 			continue
 		}
 		opened := new(ledgerv1.SealedDecision)
-		statement := recorded.GetCompletionRecorded().GetOrigin().GetStatementId()
-		if err := unseal(sealer, book.Fact(e), statement, sealed, opened); err != nil {
+		statement := statementOf(recorded)
+		if err := unseal(sealer, book.Fact(e), statement[:], sealed, opened); err != nil {
 			return nil, err
 		}
-		events[i].ReasonCode, events[i].Note = opened.GetReasonCode(), opened.GetNote()
+		events[i].ReasonCode, events[i].Note, events[i].Files = opened.GetReasonCode(), opened.GetNote(), len(opened.GetEvidence())
+		if opened.GetGrant() != nil {
+			grant := grantFrom(opened.GetGrant())
+			events[i].Grant = &grant
+		}
 		copy(events[i].Objector[:], opened.GetObjector())
 	}
 	return events, nil

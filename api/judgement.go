@@ -27,8 +27,14 @@ type judgement struct {
 	reasons     []policy.Reason
 	shaken      []doubt
 	unrecovered int64
-	// recorded is the entry of the completion.
+	// recorded is the entry of the completion, claim that of the claim: one of them is nil.
 	recorded *ledgerv1.CompletionRecorded
+	claim    *ledgerv1.ClaimFiled
+	// statement is under which id what is decided is sealed.
+	statement unit.StatementID
+	// grant and rule are what is granted of a claim.
+	grant *Grant
+	rule  policy.ClaimRule
 }
 
 // judging reads what a judgement is about. What is overdue on the account has been settled.
@@ -45,8 +51,34 @@ func (b *Bank) judging(tx scribe, d *directory, sealer *vault.Sealer, row *ledge
 	if err != nil {
 		return nil, err
 	}
-	j.recorded = e.GetCompletionRecorded()
+	j.recorded, j.claim, j.statement = e.GetCompletionRecorded(), e.GetClaimFiled(), statementOf(e)
 	return j, nil
+}
+
+// statementOf is the id under which what is decided on a completion or a claim is sealed, by its entry.
+func statementOf(e *ledgerv1.Entry) (id unit.StatementID) {
+	if claim := e.GetClaimFiled(); claim != nil {
+		copy(id[:], claim.GetRequest().GetRequestId())
+		return id
+	}
+	copy(id[:], e.GetCompletionRecorded().GetOrigin().GetStatementId())
+	return id
+}
+
+// policyHashOf is the policy that a completion or a claim is under, by its entry.
+func policyHashOf(e *ledgerv1.Entry) []byte {
+	if claim := e.GetClaimFiled(); claim != nil {
+		return claim.GetPolicyHash()
+	}
+	return e.GetCompletionRecorded().GetPolicyHash()
+}
+
+// policyHash is the policy that the subject is under.
+func (j *judgement) policyHash() []byte {
+	if j.claim != nil {
+		return j.claim.GetPolicyHash()
+	}
+	return j.recorded.GetPolicyHash()
 }
 
 // counted says whether the completion counts something already.
@@ -70,6 +102,8 @@ func (j *judgement) judge(ctx context.Context, verdict Verdict) error {
 		return j.takeBack(ledgerv1.Outcome_OUTCOME_REFUSED)
 	case j.counted():
 		return j.keepHours()
+	case j.claim != nil:
+		return j.judgeClaim(verdict)
 	default:
 		return j.judgeAgain(ctx, verdict)
 	}
@@ -99,7 +133,7 @@ func (j *judgement) reopen(ctx context.Context) error {
 	if err := j.takeBack(ledgerv1.Outcome_OUTCOME_IN_REVIEW); err != nil {
 		return err
 	}
-	if len(j.effects.GetSessionsRemoved()) > 0 {
+	if len(j.effects.GetSessionsRemoved()) > 0 || j.claim != nil {
 		j.effects.SessionsRemoved = nil
 		return nil
 	}

@@ -205,6 +205,8 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 		account = fact.CaseStepTaken.GetAccount()
 	case *ledgerv1.Entry_CaseOpened:
 		account = fact.CaseOpened.GetAccount()
+	case *ledgerv1.Entry_ClaimFiled:
+		account = fact.ClaimFiled.GetAccount()
 	case *ledgerv1.Entry_CreditsReleased:
 		account = fact.CreditsReleased.GetAccount()
 	case *ledgerv1.Entry_CreditsExpired:

@@ -88,9 +88,9 @@ func (b *Bank) ListNotices(ctx context.Context, within string, page Page) (notic
 		if err != nil {
 			return nil, "", err
 		}
-		course := d.byIndex[c.GetCourse()]
-		if c.GetStatus() != ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE || course == nil ||
-			(within != "" && !d.Within(course.fact.GetProvider(), within)) {
+		organization := d.jurisdiction(c)
+		if c.GetStatus() != ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE || organization == "" ||
+			(within != "" && !d.Within(organization, within)) {
 			continue
 		}
 		person, err := b.vault.Person(ctx, unit.AccountID(c.GetAccount()))

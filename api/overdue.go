@@ -44,11 +44,15 @@ func (b *Bank) endCases(
 		if err != nil {
 			return err
 		}
+		if err := j.grantOf(row, nil); err != nil {
+			return err
+		}
 		if err := j.work(ctx, review.Expire, following); err != nil {
 			return err
 		}
 		sealed := &ledgerv1.SealedDecision{Reasons: reasonsProto(j.reasons)}
 		if following.Awards() {
+			sealed.Grant = j.grant.proto()
 			// What the officers said is why it counts now.
 			if err := j.lastWord(row, sealed); err != nil {
 				return err
@@ -74,7 +78,7 @@ func (j *judgement) lastWord(row *ledgerv1.CaseRow, sealed *ledgerv1.SealedDecis
 			continue
 		}
 		opened := new(ledgerv1.SealedDecision)
-		err = unseal(j.sealer, "CaseStepTaken", j.recorded.GetOrigin().GetStatementId(), step.GetSealed(), opened)
+		err = unseal(j.sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened)
 		sealed.ReasonCode, sealed.Note = opened.GetReasonCode(), opened.GetNote()
 		return err
 	}

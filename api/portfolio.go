@@ -87,7 +87,7 @@ type PointLapse struct {
 	Points   unit.Points
 }
 
-// PortfolioEntry is one item of the record: a completion, or an opening balance.
+// PortfolioEntry is one item of the record: a completion, an opening balance, or a claim.
 type PortfolioEntry struct {
 	Index         uint64
 	Course, Title string
@@ -104,6 +104,9 @@ type PortfolioEntry struct {
 	// Opening is where it comes from, where it is an opening balance; nil: it is a completion. It has no course and no
 	// platform then, and EndDate is the day on which it was earned.
 	Opening *OpeningBalance
+	// Claim is what is claimed, where it is a claim; nil: it is none. It has no course and no platform then, and Provider is the
+	// learner's home.
+	Claim *Claim
 }
 
 // OpeningBalance is what was earned under another system.
@@ -138,7 +141,7 @@ func (b *Bank) GetPortfolio(ctx context.Context, caller access.Caller, id unit.A
 	if err != nil {
 		return nil, err
 	}
-	p := &Portfolio{Account: id, EntryCount: account.GetCompletions() + account.GetOpeningBalances(), LogSize: view.Size()}
+	p := &Portfolio{Account: id, EntryCount: account.GetCompletions() + account.GetOpeningBalances() + account.GetClaims(), LogSize: view.Size()}
 	current := d.policyFor(account.GetHome(), b.config.Now())
 	p.categories(account, current)
 	p.requirements(account, current)
@@ -351,6 +354,11 @@ func (r entryReader) entry(item *ledgerv1.CompletionItem) PortfolioEntry {
 		entry.Platform, entry.Opening = "", &OpeningBalance{Source: item.GetSource()}
 		return entry
 	}
+	if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_CLAIM {
+		entry.Platform, entry.Provider, entry.Claim = "", entry.Platform, new(Claim)
+		entry.ProviderName = r.directory.organizations[entry.Provider].GetFact().GetName()
+		return entry
+	}
 	if c := r.directory.byIndex[item.GetCourse()]; c != nil {
 		entry.Course, entry.Title, entry.Provider = c.fact.GetCode(), c.fact.GetTitle(), c.fact.GetProvider()
 		entry.ProviderName = r.directory.organizations[entry.Provider].GetFact().GetName()
@@ -376,7 +384,7 @@ func (r entryReader) explainAll(ctx context.Context, items []*ledgerv1.Completio
 		if opening := e.GetOpeningBalanceRecorded(); opening != nil {
 			err = r.explainOpening(ctx, opening, entries[i].Opening)
 		} else {
-			err = r.explain(ctx, item, e.GetCompletionRecorded(), &entries[i])
+			err = r.explain(ctx, item, e, &entries[i])
 		}
 		if err != nil {
 			return err
@@ -415,18 +423,29 @@ func (r entryReader) explainOpening(ctx context.Context, recorded *ledgerv1.Open
 
 // explain adds what lies in the entry of an item: causes, policy, and under the seal of the account the reasons.
 func (r entryReader) explain(
-	ctx context.Context, item *ledgerv1.CompletionItem, recorded *ledgerv1.CompletionRecorded, entry *PortfolioEntry,
+	ctx context.Context, item *ledgerv1.CompletionItem, e *ledgerv1.Entry, entry *PortfolioEntry,
 ) error {
-	opened, err := r.bank.openCompletion(ctx, recorded)
-	if err != nil {
-		return err
+	entry.Decision = standingDecision(item, e.GetCompletionRecorded())
+	if claim := e.GetClaimFiled(); claim != nil {
+		row, err := r.view.State(ctx).Case(item.GetIndex())
+		if err != nil {
+			return err
+		}
+		if entry.Claim, err = r.openClaim(ctx, claim, row); err != nil {
+			return err
+		}
+		entry.Decision.Causes, entry.Decision.PolicyHash = claim.GetCauses(), claim.GetPolicyHash()
+	} else {
+		opened, err := r.bank.openCompletion(ctx, e.GetCompletionRecorded())
+		if err != nil {
+			return err
+		}
+		entry.Decision.Reasons = reasonsFrom(opened.GetReasons())
 	}
-	entry.Decision = standingDecision(item, recorded)
-	entry.Decision.policy = r.directory.policyOf(recorded.GetPolicyHash())
-	entry.Decision.Reasons = reasonsFrom(opened.GetReasons())
+	entry.Decision.policy = r.directory.policyOf(policyHashOf(e))
 	// The newest decision has the officer's words, and the newest that worked numbers out anew has the reasons.
 	for _, index := range slices.Backward(item.GetEffectsIn()) {
-		decided, err := r.openDecision(ctx, index, item, recorded)
+		decided, err := r.openDecision(ctx, index, item, e)
 		if err != nil {
 			return err
 		}
@@ -442,33 +461,35 @@ func (r entryReader) explain(
 	if item.GetLastCasePlusOne() == 0 {
 		return nil
 	}
+	var err error
 	if entry.Case, err = r.progress(ctx, item.GetLastCasePlusOne()-1); err != nil || entry.Decision.policy == nil || entry.Case == nil {
 		return err
 	}
-	rule := r.directory.workflow(recorded.GetPolicyHash(), entry.Case.risk, entry.Case.Causes)
+	rule := r.directory.workflow(policyHashOf(e), entry.Case.risk, entry.Case.Causes)
 	entry.Case.Words = entry.Decision.policy.WorkflowWords(rule.ID)
 	return nil
 }
 
 // openDecision unseals an officer's decision on an item. It is empty when the entry is none, or the person was forgotten.
 func (r entryReader) openDecision(
-	ctx context.Context, index uint64, item *ledgerv1.CompletionItem, recorded *ledgerv1.CompletionRecorded,
+	ctx context.Context, index uint64, item *ledgerv1.CompletionItem, recorded *ledgerv1.Entry,
 ) (*ledgerv1.SealedDecision, error) {
 	opened := new(ledgerv1.SealedDecision)
 	e, err := entryOf(ctx, r.view, index)
 	if err != nil {
 		return nil, err
 	}
-	sealed, about := e.GetCreditsAwarded().GetSealed(), e.GetCreditsAwarded().GetCompletion()
+	sealed, about, account := e.GetCreditsAwarded().GetSealed(), e.GetCreditsAwarded().GetCompletion(), e.GetCreditsAwarded().GetAccount()
 	if step := e.GetCaseStepTaken(); step != nil {
-		sealed, about = step.GetSealed(), step.GetCompletion()
+		sealed, about, account = step.GetSealed(), step.GetCompletion(), step.GetAccount()
 	}
 	if about.GetIndex() != item.GetIndex() || len(sealed) == 0 {
 		return opened, nil
 	}
-	sealer, err := r.bank.accountSealer(ctx, unit.AccountID(recorded.GetAccount()))
+	sealer, err := r.bank.accountSealer(ctx, unit.AccountID(account))
 	if err != nil || sealer == nil {
 		return opened, err
 	}
-	return opened, unseal(sealer, book.Fact(e), recorded.GetOrigin().GetStatementId(), sealed, opened)
+	statement := statementOf(recorded)
+	return opened, unseal(sealer, book.Fact(e), statement[:], sealed, opened)
 }

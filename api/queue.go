@@ -14,6 +14,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -93,24 +94,38 @@ type queued struct {
 	risk   int
 	course uint64
 	opened int64
+	// organization has jurisdiction; category is that of what it is about.
+	organization, category string
 	// place is where it is in its list.
 	place []byte
 }
 
+// find says in whose jurisdiction a case lies, and its category. The list says it of a course; a claim is read.
+func (q *queued) find(state *book.State, d *directory) error {
+	if c := d.byIndex[q.course]; c != nil {
+		q.organization, q.category = c.fact.GetProvider(), c.fact.GetCategory()
+		return nil
+	}
+	row, err := state.Case(q.id)
+	if err != nil || row.GetOrganization() == 0 {
+		return err
+	}
+	item, err := state.Completion(unit.AccountID(row.GetAccount()), row.GetCompletion())
+	q.organization, q.category = d.jurisdiction(row), item.GetCategory()
+	return err
+}
+
 // fits says whether a case is one of those that are asked for, and in the caller's subtree.
 func (f CaseFilter) fits(q queued, caller access.Caller, d *directory) bool {
-	c := d.byIndex[q.course]
-	if c == nil {
-		return false
-	}
-	provider := c.fact.GetProvider()
+	provider := q.organization
 	switch {
-	case f.MinRisk != 0 && q.risk < f.MinRisk, f.MaxRisk != 0 && q.risk > f.MaxRisk,
+	case provider == "",
+		f.MinRisk != 0 && q.risk < f.MinRisk, f.MaxRisk != 0 && q.risk > f.MaxRisk,
 		!f.OpenedFrom.IsZero() && q.opened < f.OpenedFrom.UnixMicro(),
 		!f.OpenedBefore.IsZero() && q.opened >= f.OpenedBefore.UnixMicro(),
 		f.Provider != "" && f.Provider != provider,
 		f.Within != "" && !d.Within(provider, f.Within),
-		f.Category != "" && f.Category != c.fact.GetCategory(),
+		f.Category != "" && f.Category != q.category,
 		!slices.Contains(f.states(), q.status):
 		return false
 	default:
@@ -151,7 +166,7 @@ func (b *Bank) ListCases(
 	if after != nil && len(after) != filter.placeLength() {
 		return nil, "", wrongPageToken()
 	}
-	looked := 0
+	looked, state := 0, view.State(ctx)
 	for q, err := range filter.list(ctx, view, after) {
 		if err != nil {
 			return nil, "", err
@@ -162,6 +177,9 @@ func (b *Bank) ListCases(
 		}
 		looked++
 		after = q.place
+		if err := q.find(state, d); err != nil {
+			return nil, "", err
+		}
 		if !filter.fits(q, caller, d) {
 			continue
 		}
@@ -320,7 +338,7 @@ func (b *Bank) CountCases(ctx context.Context, caller access.Caller, filter Case
 	if len(filter.States) == 0 {
 		filter.States = append(waitingStates(), ledgerv1.CaseStatus_CASE_STATUS_RETURNED, ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE)
 	}
-	looked, found := 0, make(map[CaseCount]int)
+	looked, found, state := 0, make(map[CaseCount]int), view.State(ctx)
 	for q, err := range filter.queue(ctx, view, nil) {
 		if err != nil {
 			return nil, false, err
@@ -329,6 +347,9 @@ func (b *Bank) CountCases(ctx context.Context, caller access.Caller, filter Case
 			return countsOf(found), false, nil
 		}
 		looked++
+		if err := q.find(state, d); err != nil {
+			return nil, false, err
+		}
 		if filter.fits(q, caller, d) {
 			found[CaseCount{Status: q.status, Risk: q.risk}]++
 		}

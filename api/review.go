@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
@@ -34,7 +35,7 @@ func decisionReasons() []string {
 	}
 }
 
-// Case is a completion that officers decide.
+// Case is a completion or a claim that officers decide.
 type Case struct {
 	ID            uint64
 	Status        ledgerv1.CaseStatus
@@ -65,14 +66,19 @@ type Case struct {
 	// Rule is the policy's on what the case needs; empty: the usual. Batch says that it may be decided among many.
 	Rule  string
 	Batch bool
+	// Claim says that it is about a claim to prior learning: Provider is the learner's home then, Title what the policy calls such
+	// claims, and there are no course, platform and minutes. FiledBy is the officer who filed it, if one did.
+	Claim   bool
+	FiledBy string
 
 	zone *time.Location // of the days of its deadlines
 }
 
-// Evidence is what a case is about: the completion as posted, and when.
+// Evidence is what a case is about: the completion as posted, and when, or the claim.
 type Evidence struct {
 	Completion *statementv1.Completion
 	Posted     time.Time
+	Claim      *Claim
 }
 
 // Verdict is what an officer decides on a case.
@@ -111,14 +117,19 @@ func readCase(ctx context.Context, view ledger.View, d *directory, id uint64) (C
 		Due: optionalTime(row.GetDue()), Holder: row.GetHolder(), Lease: optionalTime(row.GetLeaseUntil()), Reviewers: reviewersOf(row),
 	}
 	if course := d.byIndex[item.GetCourse()]; course != nil {
-		c.Course, c.Title, c.Provider = course.fact.GetCode(), course.fact.GetTitle(), course.fact.GetProvider()
+		c.Course, c.Title = course.fact.GetCode(), course.fact.GetTitle()
 	}
+	c.Provider = d.jurisdiction(row)
 	e, err := entryOf(ctx, view, c.Completion)
 	if err != nil {
 		return Case{}, err
 	}
 	c.Minutes = unit.Minutes(e.GetCompletionRecorded().GetMinutes())
-	rule := d.workflow(e.GetCompletionRecorded().GetPolicyHash(), c.Risk, c.Causes)
+	if claim := e.GetClaimFiled(); claim != nil {
+		c.Claim, c.FiledBy, c.Platform = true, row.GetFiledBy(), ""
+		c.Title = d.claimName(claim.GetPolicyHash(), strings.Join(claim.GetCauses(), "")).ZH
+	}
+	rule := d.workflow(policyHashOf(e), c.Risk, c.Causes)
 	c.zone = rule.Zone
 	c.Rule, c.Batch = rule.ID, rule.Batchable(review.Case{State: c.Status}) == nil
 	return c, nil
@@ -155,29 +166,44 @@ func (b *Bank) ReadCase(ctx context.Context, caller access.Caller, id uint64) (C
 	if err != nil {
 		return fail(err)
 	}
-	recorded := e.GetCompletionRecorded()
-	opened, err := b.openCompletion(ctx, recorded)
+	row, err := view.State(ctx).Case(id)
 	if err != nil {
 		return fail(err)
 	}
-	stated := new(statementv1.Statement)
-	if err := stated.UnmarshalVT(opened.GetStatement()); err != nil {
-		return fail(fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err))
-	}
-	item, err := view.State(ctx).Completion(c.Account, &ledgerv1.CompletionRef{Index: c.Completion, EndDay: recorded.GetEndDay()})
+	item, err := view.State(ctx).Completion(c.Account, row.GetCompletion())
 	if err != nil {
 		return fail(err)
 	}
-	entry := PortfolioEntry{}
-	reader := entryReader{bank: b, view: view, directory: d}
-	if err := reader.explain(ctx, item, recorded, &entry); err != nil {
+	reader, entry, evidence := entryReader{bank: b, view: view, directory: d}, PortfolioEntry{}, Evidence{}
+	if filed := e.GetClaimFiled(); filed != nil {
+		if evidence.Claim, err = reader.openClaim(ctx, filed, row); err != nil {
+			return fail(err)
+		}
+		c.Minutes = evidence.Claim.Claimed.Minutes
+	} else if evidence, err = b.asPosted(ctx, e.GetCompletionRecorded()); err != nil {
+		return fail(err)
+	}
+	if err := reader.explain(ctx, item, e, &entry); err != nil {
 		return fail(err)
 	}
 	events, err := reader.history(ctx, id)
 	if err != nil {
 		return fail(err)
 	}
-	return c, Evidence{Completion: stated.GetCompletion(), Posted: optionalTime(opened.GetPostedAt())}, entry.Decision, events, nil
+	return c, evidence, entry.Decision, events, nil
+}
+
+// asPosted opens what a platform posted. It is empty when the person was forgotten.
+func (b *Bank) asPosted(ctx context.Context, recorded *ledgerv1.CompletionRecorded) (Evidence, error) {
+	opened, err := b.openCompletion(ctx, recorded)
+	if err != nil {
+		return Evidence{}, err
+	}
+	stated := new(statementv1.Statement)
+	if err := stated.UnmarshalVT(opened.GetStatement()); err != nil {
+		return Evidence{}, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
+	}
+	return Evidence{Completion: stated.GetCompletion(), Posted: optionalTime(opened.GetPostedAt())}, nil
 }
 
 // permittedCase answers a case that the caller may see; to others it is not there.

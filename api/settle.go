@@ -128,7 +128,8 @@ func appendRelease(tx scribe, id unit.AccountID, ref *ledgerv1.LotRef, released 
 const sweptAtOnce = 256
 
 // Sweep settles every account that has something overdue, and answers how many entries that took. Accounts that are used
-// are settled then; the sweeper is for the others. It is run now and again, such as once a night.
+// are settled then; the sweeper is for the others. It is run now and again, such as once a night, and destroys files that
+// nothing names, too.
 func (b *Bank) Sweep(ctx context.Context) (entries uint64, err error) {
 	view, err := b.ledger.View()
 	if err != nil {
@@ -156,7 +157,11 @@ func (b *Bank) Sweep(ctx context.Context) (entries uint64, err error) {
 		}
 	}
 	n, err := b.settleAll(ctx, due)
-	return entries + n, err
+	if entries += n; err != nil {
+		return entries, err
+	}
+	_, err = b.SweepEvidence(ctx)
+	return entries, err
 }
 
 func (b *Bank) settleAll(ctx context.Context, due []unit.AccountID) (entries uint64, err error) {

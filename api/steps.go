@@ -25,8 +25,14 @@ type Step struct {
 	Seen uint64
 	// ReasonCode is an officer's; Note is words of the officer for the learner, or of whoever answers, objects or appeals.
 	ReasonCode, Note string
+	// Grant is what an officer who approves grants of a claim; nil: what was recommended, or claimed.
+	Grant *Grant
+	// Evidence are files that an answer brings, in a case about a claim.
+	Evidence []ClaimFile
 	// batch says that it is decided among many.
 	batch bool
+	// brought are the files of Evidence.
+	brought []*ledgerv1.Evidence
 }
 
 // StepTaken is what a step led to.
@@ -47,8 +53,9 @@ type CaseDecision struct {
 	Verdict    Verdict
 	ReasonCode string
 	Note       string
-	// Seen is as in Step.
-	Seen uint64
+	// Seen and Grant are as in Step.
+	Seen  uint64
+	Grant *Grant
 }
 
 // step is the decision as a step; ok is false where the verdict is none.
@@ -57,7 +64,9 @@ func (c CaseDecision) step() (s Step, ok bool) {
 		VerdictApprove: review.Approve, VerdictReject: review.Reject, VerdictHoursOnly: review.HoursOnly,
 	}
 	act, ok := acts[c.Verdict]
-	return Step{RequestID: c.RequestID, Case: c.Case, Act: act, Seen: c.Seen, ReasonCode: c.ReasonCode, Note: c.Note}, ok
+	return Step{
+		RequestID: c.RequestID, Case: c.Case, Act: act, Seen: c.Seen, ReasonCode: c.ReasonCode, Note: c.Note, Grant: c.Grant,
+	}, ok
 }
 
 // DecideCase says what an officer thinks of a case, and answers how it stands then and the entry that says so. Whether that
@@ -83,12 +92,23 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 	if fault != nil {
 		return StepTaken{}, fault
 	}
-	if err := b.mayStep(ctx, caller, action, s); err != nil {
+	id, err := b.mayStep(ctx, caller, action, s)
+	if err != nil {
 		return StepTaken{}, err
+	}
+	if len(s.Evidence) > 0 {
+		if s.brought, err = b.named(ctx, id, s.Evidence, 1); err != nil {
+			return StepTaken{}, err
+		}
 	}
 	done, err := b.once(ctx, b.stepChange(ctx, caller, action, s))
 	if err != nil {
 		return StepTaken{}, err
+	}
+	if len(s.Evidence) > 0 {
+		if err := b.vault.KeepEvidence(ctx, id, idsOf(s.Evidence)); err != nil {
+			return StepTaken{}, err
+		}
 	}
 	return b.stepTaken(ctx, caller, s, done)
 }
@@ -112,7 +132,7 @@ func (b *Bank) stepChange(ctx context.Context, caller access.Caller, action acce
 // stepTaken answers what a step led to.
 func (b *Bank) stepTaken(ctx context.Context, caller access.Caller, s Step, done changed) (StepTaken, error) {
 	taken := StepTaken{Index: done.Index, Receipt: done.Receipt}
-	if caller.Kind == access.Officer {
+	if caller.Kind == access.Officer && s.Act != review.Answer { // who filed a claim may not be one who reviews cases
 		var err error
 		taken.Case, _, taken.Decision, err = b.GetCase(ctx, caller, s.Case)
 		return taken, err
@@ -174,6 +194,12 @@ func (s Step) check() (access.Action, *Error) {
 	default:
 		most = 0
 	}
+	if s.Grant != nil && s.Act != review.Approve && s.Act != review.HoursOnly {
+		return action, invalid(ReasonGrant, "grant", "only who approves grants something")
+	}
+	if len(s.Evidence) > 0 && s.Act != review.Answer {
+		return action, invalid(ReasonEvidenceCount, "evidence", "only an answer brings files")
+	}
 	if needed && s.Note == "" {
 		return action, invalid(ReasonNoteMissing, "note", "say why: with the reason OTHER, a return, an answer, an objection or an appeal words are needed")
 	}
@@ -181,36 +207,42 @@ func (s Step) check() (access.Action, *Error) {
 }
 
 // mayStep refuses callers who may not take the step before anything is proposed. To those who may not know of the case it
-// is not there.
-func (b *Bank) mayStep(ctx context.Context, caller access.Caller, action access.Action, s Step) error {
+// is not there. It answers the account that the case is about.
+func (b *Bank) mayStep(ctx context.Context, caller access.Caller, action access.Action, s Step) (id unit.AccountID, err error) {
 	if err := caller.Holds(action); err != nil {
-		return err
+		return id, err
 	}
 	view, err := b.ledger.View()
 	if err != nil {
-		return err
+		return id, err
 	}
 	defer view.Close()
 	d, err := b.directoryOf(ctx, view)
 	if err != nil {
-		return err
+		return id, err
 	}
 	row, err := view.State(ctx).Case(s.Case)
 	if err != nil {
-		return err
+		return id, err
 	}
 	if row == nil {
-		return hiddenCase(action, s.Case)
+		return id, hiddenCase(action, s.Case)
 	}
 	platform := ""
 	if caller.Kind == access.Organization && s.Act == review.Answer {
 		e, err := entryOf(ctx, view, row.GetCompletion().GetIndex())
 		if err != nil {
-			return err
+			return id, err
 		}
 		platform = e.GetCompletionRecorded().GetOrigin().GetOrganization()
 	}
-	return permitStep(caller, action, s.Case, row, platform, d)
+	if err := permitStep(caller, action, s.Case, row, platform, d); err != nil {
+		return id, err
+	}
+	if len(s.Evidence) > 0 && row.GetOrganization() == 0 {
+		return id, invalid(ReasonEvidenceCount, "evidence", "only a claim is shown by files; say in words what speaks for a completion")
+	}
+	return unit.AccountID(row.GetAccount()), nil
 }
 
 // hiddenCase is what is answered on a case that is not there, and on one of which the caller may not know.
@@ -228,7 +260,7 @@ func permitStep(
 	subject := access.Subject{Account: unit.AccountID(row.GetAccount())}
 	switch caller.Kind {
 	case access.Officer:
-		subject.Organization = d.byIndex[row.GetCourse()].fact.GetProvider()
+		subject.Organization = d.jurisdiction(row)
 	case access.Organization:
 		subject.Organization = platform
 	default:
@@ -284,6 +316,9 @@ func (b *Bank) workOut(
 	if following, err = j.decide(row, caller, s); err != nil {
 		return nil, following, err
 	}
+	if err := j.grantOf(row, s.Grant); err != nil {
+		return nil, following, err
+	}
 	return j, following, j.work(ctx, s.Act, following)
 }
 
@@ -296,6 +331,10 @@ func (b *Bank) takeStep(
 		return 0, err
 	}
 	sealed := &ledgerv1.SealedDecision{ReasonCode: s.ReasonCode, Note: s.Note, Reasons: reasonsProto(j.reasons)}
+	if s.Act == review.Approve || s.Act == review.HoursOnly {
+		sealed.Grant = j.grant.proto()
+	}
+	sealed.Evidence = s.brought
 	if s.Act == review.Object && caller.Kind == access.Resident {
 		sealed.Objector = caller.Account[:]
 	}
@@ -324,7 +363,7 @@ func (previewed) Error() string { return "api: a preview" }
 // PreviewRevocation answers what revoking a case would undo, and undoes nothing.
 func (b *Bank) PreviewRevocation(ctx context.Context, caller access.Caller, id uint64) (RevocationPreview, error) {
 	s := Step{Case: id, Act: review.Revoke}
-	if err := b.mayStep(ctx, caller, access.RevokeCase, s); err != nil {
+	if _, err := b.mayStep(ctx, caller, access.RevokeCase, s); err != nil {
 		return RevocationPreview{}, err
 	}
 	d, err := b.newestDirectory(ctx)
@@ -373,7 +412,7 @@ func (j *judgement) decide(row *ledgerv1.CaseRow, caller access.Caller, s Step) 
 			return review.Following{}, stepFault(AsError(err), row)
 		}
 	}
-	by := reviewCaller(caller, c, j.recorded.GetOrigin().GetOrganization(), j.directory)
+	by := reviewCaller(caller, s.Act, c, j.directory.jurisdiction(row), j.recorded.GetOrigin().GetOrganization(), j.directory)
 	following, err := review.Decide(rule, c, by, s.Act, j.tx.Now())
 	if err != nil {
 		return review.Following{}, stepFault(AsError(err), row)
@@ -383,12 +422,16 @@ func (j *judgement) decide(row *ledgerv1.CaseRow, caller access.Caller, s Step) 
 
 // subject is the case as the workflow knows it, and the rule that it is under.
 func (j *judgement) subject(row *ledgerv1.CaseRow) (review.Rule, review.Case, error) {
-	p, c := j.directory.policyOf(j.recorded.GetPolicyHash()), j.directory.byIndex[row.GetCourse()]
-	if p == nil || c == nil {
-		return review.Rule{}, review.Case{}, fmt.Errorf("%w: the case of completion %d has no policy or course", ledger.ErrDamaged, j.ref.GetIndex())
+	p, organization := j.directory.policyOf(j.policyHash()), j.directory.jurisdiction(row)
+	if p == nil || organization == "" {
+		return review.Rule{}, review.Case{}, fmt.Errorf("%w: the case of item %d has no policy, course or organization", ledger.ErrDamaged, j.ref.GetIndex())
 	}
-	return j.directory.workflow(j.recorded.GetPolicyHash(), int(row.GetRisk()), row.GetCauses()), review.Case{
-		State: row.GetStatus(), Subject: j.id, Provider: c.fact.GetProvider(), Scope: p.Organization(), Counted: j.counted(),
+	provider := organization
+	if j.claim != nil {
+		provider = "" // nobody's class: the school at home has no interest of its own in it
+	}
+	return j.directory.workflow(j.policyHash(), int(row.GetRisk()), row.GetCauses()), review.Case{
+		State: row.GetStatus(), Subject: j.id, Provider: provider, FiledBy: row.GetFiledBy(), Scope: p.Organization(), Counted: j.counted(),
 		Holder: row.GetHolder(), LeaseUntil: optionalTime(row.GetLeaseUntil()),
 		Deadline: optionalTime(row.GetDeadline()), Due: optionalTime(row.GetDue()), NoticeUntil: optionalTime(row.GetNoticeUntil()),
 		Reviewers: reviewersOf(row), Returns: int(row.GetReturns()), Objections: int(row.GetObjections()), Appeals: int(row.GetAppeals()),
@@ -405,14 +448,19 @@ func (d *directory) workflow(policyHash []byte, risk int, causes []string) revie
 }
 
 // reviewCaller is the caller as the workflow knows them.
-func reviewCaller(caller access.Caller, c review.Case, platform string, d *directory) review.Caller {
+func reviewCaller(
+	caller access.Caller, act review.Act, c review.Case, organization, platform string, d *directory,
+) review.Caller {
 	switch caller.Kind {
 	case access.Officer:
+		if act == review.Answer && caller.Officer == c.FiledBy {
+			return review.Caller{Role: review.Source} // for a learner who cannot do so themselves
+		}
 		// The sign-in of an officer does not say which account is theirs, if any: that one decides on one's own learning is
 		// noticed only where it does.
 		return review.Caller{
 			Role: review.Officer, Officer: caller.Officer, Organization: caller.Organization,
-			Within: d.Within(c.Provider, caller.Organization), Account: caller.Account,
+			Within: d.Within(organization, caller.Organization), Account: caller.Account,
 		}
 	case access.Resident:
 		return review.Caller{Role: review.Learner, Account: caller.Account}
@@ -452,7 +500,7 @@ func (j *judgement) append(
 ) (uint64, error) {
 	e := &ledgerv1.Entry{}
 	var err error
-	statement := unit.StatementID(j.recorded.GetOrigin().GetStatementId())
+	statement := j.statement
 	if following.Awards() {
 		fact := &ledgerv1.CreditsAwarded{
 			Actor: actor, Request: request, Case: id, Completion: j.ref, Account: j.id[:], Outcome: j.outcome, Effects: j.effects,

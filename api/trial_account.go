@@ -321,8 +321,14 @@ func (a *tried) step(ctx context.Context, e *ledgerv1.Entry) error {
 	case *ledgerv1.Entry_CompletionVoided:
 		return a.void(ctx, fact.CompletionVoided)
 	case *ledgerv1.Entry_CreditsAwarded:
+		if a.refs[fact.CreditsAwarded.GetCompletion().GetIndex()] == nil {
+			return nil // a claim, which no policy judges anew
+		}
 		return a.keepAwarded(ctx, e.GetIndex(), fact.CreditsAwarded)
 	case *ledgerv1.Entry_CaseStepTaken:
+		if a.refs[fact.CaseStepTaken.GetCompletion().GetIndex()] == nil {
+			return nil
+		}
 		return a.keepStep(ctx, e.GetIndex(), fact.CaseStepTaken)
 	case *ledgerv1.Entry_CaseOpened:
 		return a.doubt(fact.CaseOpened)

@@ -95,6 +95,8 @@ const (
 	WithdrawCase         Action = "WithdrawCase"
 	FileObjection        Action = "FileObjection"
 	FileAppeal           Action = "FileAppeal"
+	SubmitClaim          Action = "SubmitClaim"
+	GetEvidence          Action = "GetEvidence"
 	ProposeCourse        Action = "ProposeCourse"
 	DecideCourse         Action = "DecideCourse"
 	ProposePolicy        Action = "ProposePolicy"
@@ -150,7 +152,11 @@ func ruleFor(action Action) rule {
 	case ReadPortfolio:
 		return rule{holder: true, offices: offices(certification)}
 	case AnswerCase:
-		return rule{holder: true, self: roles(platform)}
+		return rule{holder: true, self: roles(platform), offices: offices(registrar, certification)}
+	case SubmitClaim:
+		return rule{holder: true, offices: offices(registrar, certification)}
+	case GetEvidence:
+		return rule{holder: true, offices: offices(certification)}
 	case WithdrawCase, FileAppeal:
 		return rule{holder: true}
 	case FileObjection:

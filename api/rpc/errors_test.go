@@ -20,6 +20,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/api/evidence"
 	"github.com/learning-credit-bank/creditbank/api/rpc"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/review"
@@ -44,6 +45,12 @@ func mappings() map[string]map[string]mapping {
 		"api/access": {
 			"ErrUnauthenticated": {access.ErrUnauthenticated, codes.Unauthenticated, api.ReasonUnauthenticated},
 			"ErrDenied":          {access.ErrDenied, codes.PermissionDenied, api.ReasonDenied},
+		},
+		"api/evidence": {
+			"ErrEmpty":    {evidence.ErrEmpty, codes.InvalidArgument, api.ReasonEvidenceEmpty},
+			"ErrSize":     {evidence.ErrSize, codes.InvalidArgument, api.ReasonEvidenceSize},
+			"ErrType":     {evidence.ErrType, codes.InvalidArgument, api.ReasonEvidenceType},
+			"ErrMismatch": {evidence.ErrMismatch, codes.InvalidArgument, api.ReasonEvidenceMismatch},
 		},
 		"ledger": {
 			"ErrBusy":         {ledger.ErrBusy, codes.ResourceExhausted, api.ReasonBusy},
@@ -94,15 +101,17 @@ func mappings() map[string]map[string]mapping {
 			"ErrUnknownAccount": {vault.ErrUnknownAccount, codes.NotFound, api.ReasonUnknownAccount},
 			"ErrErased":         {vault.ErrErased, codes.FailedPrecondition, api.ReasonAccountErased},
 			// It comes with ErrErased.
-			"ErrKeyGone":       {errors.Join(vault.ErrErased, vault.ErrKeyGone), codes.FailedPrecondition, api.ReasonAccountErased},
-			"ErrTampered":      internal(vault.ErrTampered),
-			"ErrDocumentTaken": internal(vault.ErrDocumentTaken),
-			"ErrNumberTaken":   internal(vault.ErrNumberTaken),
-			"ErrEnrolled":      internal(vault.ErrEnrolled),
-			"ErrInvalid":       internal(vault.ErrInvalid),
-			"ErrKeyset":        internal(vault.ErrKeyset),
-			"ErrFormat":        internal(vault.ErrFormat),
-			"ErrDamaged":       internal(vault.ErrDamaged),
+			"ErrKeyGone":         {errors.Join(vault.ErrErased, vault.ErrKeyGone), codes.FailedPrecondition, api.ReasonAccountErased},
+			"ErrTampered":        internal(vault.ErrTampered),
+			"ErrUnknownEvidence": {vault.ErrUnknownEvidence, codes.NotFound, api.ReasonEvidenceUnknown},
+			"ErrEvidenceFull":    {vault.ErrEvidenceFull, codes.FailedPrecondition, api.ReasonEvidenceLimit},
+			"ErrDocumentTaken":   internal(vault.ErrDocumentTaken),
+			"ErrNumberTaken":     internal(vault.ErrNumberTaken),
+			"ErrEnrolled":        internal(vault.ErrEnrolled),
+			"ErrInvalid":         internal(vault.ErrInvalid),
+			"ErrKeyset":          internal(vault.ErrKeyset),
+			"ErrFormat":          internal(vault.ErrFormat),
+			"ErrDamaged":         internal(vault.ErrDamaged),
 		},
 	}
 }

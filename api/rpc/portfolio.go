@@ -112,7 +112,7 @@ func portfolioEntriesProto(entries []api.PortfolioEntry, view creditbankv1.View)
 		if full(view) {
 			v.Case = progressProto(e.Case)
 		}
-		v.OpeningBalance = openingBalanceProto(e.Opening)
+		v.OpeningBalance, v.Claim = openingBalanceProto(e.Opening), claimProto(e.Claim)
 		all[i] = v
 	}
 	return all

@@ -77,7 +77,7 @@ func (s *reviews) GetCase(
 	}
 	return &creditbankv1.GetCaseResponse{
 		Case: caseProto(c), Evidence: evidenceProto(evidence), Assessment: assessmentProto(decision, creditbankv1.View_VIEW_FULL),
-		Steps: caseEventsProto(steps),
+		Steps: caseEventsProto(steps), Claim: claimProto(evidence.Claim),
 	}, nil
 }
 
@@ -126,7 +126,7 @@ func (s *reviews) DecideCase(
 	}
 	c, decision, index, receipt, err := s.bank.DecideCase(ctx, callerOf(ctx), api.CaseDecision{
 		RequestID: r.GetRequestId(), Case: r.GetCaseId(), Verdict: verdict(r.GetDecision()),
-		ReasonCode: r.GetReasonCode(), Note: r.GetNote(), Seen: seen,
+		ReasonCode: r.GetReasonCode(), Note: r.GetNote(), Seen: seen, Grant: grantOf(r.GetGrant()),
 	})
 	if err != nil {
 		return nil, err
@@ -204,7 +204,13 @@ func (s *reviews) RevokeCase(ctx context.Context, r *creditbankv1.RevokeCaseRequ
 
 // AnswerCase implements ReviewService.
 func (s *reviews) AnswerCase(ctx context.Context, r *creditbankv1.AnswerCaseRequest) (*creditbankv1.AnswerCaseResponse, error) {
-	taken, err := s.take(ctx, review.Answer, r, "", r.GetNote(), "")
+	files, err := claimFiles(r.GetFiles())
+	if err != nil {
+		return nil, err
+	}
+	taken, err := s.bank.TakeStep(ctx, callerOf(ctx), api.Step{
+		RequestID: r.GetRequestId(), Case: r.GetCaseId(), Act: review.Answer, Note: r.GetNote(), Evidence: files,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -281,6 +287,7 @@ func caseEventsProto(events []api.CaseEvent) []*creditbankv1.CaseEvent {
 		all[i] = &creditbankv1.CaseEvent{
 			EntryIndex: e.Index, Time: timestamp(e.Time), Step: e.Step, State: caseState(e.State), Deadline: timestamp(e.Deadline),
 			Officer: e.Officer, Organization: e.Organization, Resident: e.Resident, ReasonCode: e.ReasonCode, Note: e.Note,
+			Grant: grantProto(e.Grant), Files: int32(e.Files),
 		}
 		if !e.Objector.IsZero() {
 			all[i].ObjectorAccountId = e.Objector.String()
@@ -361,6 +368,7 @@ func caseProto(c api.Case) *creditbankv1.Case {
 		Minutes: int64(c.Minutes), EndDate: c.EndDate, DecidedBy: c.DecidedBy, DecideTime: timestamp(c.Decided),
 		Etag: etagOf(c.Changed), StateTime: timestamp(c.Since), Deadline: timestamp(c.Deadline), DueTime: timestamp(c.Due),
 		Holder: c.Holder, LeaseEndTime: timestamp(c.Lease), Reviewers: reviewersProto(c.Reviewers), WorkflowRule: c.Rule, Batch: c.Batch,
+		Claim: c.Claim, FiledBy: c.FiledBy,
 	}
 }
 

@@ -24,6 +24,8 @@ type generator struct {
 	clock  *apitest.Clock
 	// n numbers ids, people and names.
 	n int
+	// claims are those of each holder.
+	claims map[string]int
 }
 
 func (g *generator) number() int {
@@ -55,8 +57,10 @@ func (g *generator) next(w *world, m *model) (command, error) {
 		return g.directoryChange(), nil
 	case p < 91:
 		return g.sweep(), nil
-	case p < 96:
+	case p < 94:
 		return g.takeOver(m), nil
+	case p < 97:
+		return g.claim(m), nil
 	default:
 		return g.look(m), nil
 	}

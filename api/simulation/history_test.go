@@ -191,6 +191,13 @@ func (h *history) add(e *ledgerv1.Entry) error {
 			return err
 		}
 		return h.take(e, f.GetAccount(), f.GetEffects(), f.GetCompletion())
+	case *ledgerv1.Entry_ClaimFiled:
+		a, err := h.account(fact.ClaimFiled.GetAccount())
+		if err != nil {
+			return err
+		}
+		a.completions++
+		a.of[e.GetIndex()] = fact.ClaimFiled.GetCategory()
 	case *ledgerv1.Entry_CreditsAwarded:
 		return h.take(e, fact.CreditsAwarded.GetAccount(), fact.CreditsAwarded.GetEffects(), fact.CreditsAwarded.GetCompletion())
 	case *ledgerv1.Entry_CaseStepTaken:

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -173,8 +174,10 @@ type (
 		OfficerReason, Note, NoteTag               string
 		Case                                       *caseShown
 		// Source is the other system under which it was earned, Facts are what is known of that; empty: it was learned here.
-		Source, SourceTag          string
-		Facts                      []fact
+		Source, SourceTag string
+		Facts             []fact
+		// Claim says that it is a claim to prior learning; Facts are what is claimed then, beside its reasons.
+		Claim                      bool
 		Policy, PolicyTag, Version string
 		Index                      uint64
 		Recorded                   string
@@ -378,6 +381,9 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 	if e.Opening != nil {
 		v.opening(e, &shown)
 	}
+	if e.Claim != nil {
+		v.claim(e, &shown)
+	}
 	if shown.Title == "" {
 		shown.Title = e.Course
 	}
@@ -442,6 +448,39 @@ func (v recordView) opening(e api.PortfolioEntry, shown *entry) {
 		{v.say("复核", "Confirmed by"), o.ConfirmedBy},
 		{v.say("批次（账本编号）", "Import (log entry)"), strconv.FormatUint(o.Import, 10)},
 	} {
+		if f.words != "" {
+			shown.Facts = append(shown.Facts, fact{f.label, f.words, v.nameTag(f.words)})
+		}
+	}
+}
+
+// claim says what is claimed of what was learned before or elsewhere, how far it is, and which files show it.
+func (v recordView) claim(e api.PortfolioEntry, shown *entry) {
+	c := e.Claim
+	shown.Claim, shown.Title, shown.Provider = true, c.Title, c.Issuer
+	if shown.Title == "" {
+		shown.Title = cmp.Or(v.text(c.Name), v.say("先前学习认定", "Claim to prior learning"))
+	}
+	files := make([]string, len(c.Evidence))
+	for i, file := range c.Evidence {
+		files[i] = file.Name
+	}
+	facts := []struct{ label, words string }{
+		{v.say("类型", "Kind"), v.text(c.Name)},
+		{v.say("说明", "In your words"), c.Description},
+		{v.say("证明材料", "Files"), strings.Join(files, v.say("、", ", "))},
+		{v.say("代为申请的工作人员", "Filed for you by"), c.FiledBy},
+	}
+	if c.Claimed.Minutes > 0 {
+		facts = append(facts, struct{ label, words string }{
+			v.say("申请", "Claimed"),
+			fmt.Sprintf(v.say("%d 分钟，%s", "%d minutes, %s"), c.Claimed.Minutes, v.credits(c.Claimed.Credits)),
+		})
+	}
+	if e.Case != nil {
+		facts = append(facts, struct{ label, words string }{v.say("案件编号", "Case"), strconv.FormatUint(e.Case.ID, 10)})
+	}
+	for _, f := range facts {
 		if f.words != "" {
 			shown.Facts = append(shown.Facts, fact{f.label, f.words, v.nameTag(f.words)})
 		}

@@ -61,6 +61,7 @@ func phrases() map[string]phrase {
 		"case-number":        {"案件 %d", "case %d"},
 		"officer":            {"认证员说明", "From the officer"},
 		"opening":            {"期初余额", "Opening balance"},
+		"claim":              {"先前学习认定", "Claim to prior learning"},
 		"source":             {"来源", "Source"},
 		"opening-source":     {"来自哪里", "Where it comes from"},
 		"opening-words":      {"这是在本行启用之前取得的，由两名认证员核对后转入；不受现行上限和登记期限的限制。", "This was earned before the bank began, and taken over after two officers had checked it. Today's limits and deadlines do not apply to it."},

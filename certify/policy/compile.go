@@ -97,6 +97,7 @@ func (c *compiler) policy() *Policy {
 	c.points(p)
 	c.requirements(p)
 	c.workflow(p)
+	c.claims(p)
 	return p
 }
 

@@ -57,6 +57,16 @@ func TestCompileRefuses(t *testing.T) {
 		{"an alias", replace("title: {zh: 规则, en: Rules}", "title: &t {zh: 规则, en: Rules}"), "4:8 title: anchors"},
 		{"null", replace("organization: xihu-cc", "organization: null"), "3:15 organization: null is refused"},
 
+		// Claims.
+		{"a claim of no kind", add("claims:\n  - {id: c, title: {zh: 证书, en: C}, max_minutes: 90, no_credit: true, risk: 2}\n"), "19:5 claims[0].kinds: has 0"},
+		{"a claim of an unknown kind", add("claims:\n  - {id: c, title: {zh: 证书, en: C}, kinds: [KIND_UNSPECIFIED], max_minutes: 90, no_credit: true, risk: 2}\n"), "19:45 claims[0].kinds[0]: is KIND_CERTIFICATE"},
+		{"a claim in no category", add("claims:\n  - {id: c, title: {zh: 证书, en: C}, kinds: [KIND_WORK], categories: [cooking], max_minutes: 90, no_credit: true, risk: 2}\n"), `19:70 claims[0].categories[0]: there is no category "cooking"`},
+		{"a claim that gives in two ways", add("claims:\n  - {id: c, title: {zh: 证书, en: C}, kinds: [KIND_WORK], max_minutes: 90, no_credit: true, fixed_milli_credits: 5, risk: 2}\n"), "19:5 claims[0]: has exactly one of"},
+		{"a claim without a title", add("claims:\n  - {id: c, kinds: [KIND_WORK], max_minutes: 90, no_credit: true, risk: 2}\n"), "19:5 claims[0].title.zh: both"},
+		{"a claim without minutes", add("claims:\n  - {id: c, title: {zh: 证书, en: C}, kinds: [KIND_WORK], no_credit: true, risk: 2}\n"), "19:5 claims[0].max_minutes: is 0"},
+		{"a claim without risk", add("claims:\n  - {id: c, title: {zh: 证书, en: C}, kinds: [KIND_WORK], max_minutes: 9, no_credit: true}\n"), "19:5 claims[0].risk: is 0"},
+		{"a claim that is never reached", add("claims:\n  - {id: c, title: {zh: 证书, en: C}, kinds: [KIND_WORK], max_minutes: 9, no_credit: true, risk: 1}\n  - {id: d, title: {zh: 证书, en: C}, kinds: [KIND_WORK], max_minutes: 90, no_credit: true, risk: 1}\n"), "20:5 claims[1]: is never reached"},
+
 		// The header.
 		{"no id", replace("id: test\n", ""), "1:1 id: lower-case"},
 		{"a bad id", replace("id: test", "id: Test"), "1:5 id: lower-case"},

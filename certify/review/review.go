@@ -11,8 +11,8 @@
 // # Words
 //
 // A stage is what an officer's step belongs to: the state in which the case waits for it. A case that nobody has taken is at
-// the stage of its first review too. A subject is what a case is about; today that is a completion. The learner is the
-// holder of the subject's account, its source whoever stated it.
+// the stage of its first review too. A subject is what a case is about: a completion, or a claim to prior learning. The learner is
+// the holder of the subject's account, its source whoever stated it: a platform, or the officer who filed a claim for them.
 //
 // # Time
 //
@@ -51,7 +51,7 @@ var (
 	ErrJurisdiction = errors.New("review: outside the officer's jurisdiction")
 	// ErrFourEyes says that the officer judged the case at another stage.
 	ErrFourEyes = errors.New("review: another officer is needed")
-	// ErrOwnCase says that the caller decides on their own learning, or objects to it.
+	// ErrOwnCase says that the caller decides on their own learning, or on a claim that they filed, or objects to their own.
 	ErrOwnCase = errors.New("review: it is the caller's own case")
 	// ErrOwnInstitution says that the officer is of the institution whose class it is.
 	ErrOwnInstitution = errors.New("review: it is the officer's own institution")
@@ -150,8 +150,10 @@ type Case struct {
 	State State
 	// Subject is the learner's account.
 	Subject unit.AccountID
-	// Provider is the institution whose class the subject is; Scope the organization that published the policy it is under.
+	// Provider is the institution whose class the subject is, empty where it is nobody's; Scope the organization that published the policy it is under.
 	Provider, Scope string
+	// FiledBy is the officer who filed the subject for its learner, and does not review it; empty where none did.
+	FiledBy string
 	// Counted says that the subject counts already, as it does when it is looked at again.
 	Counted bool
 	// Holder is the officer who has the case, until LeaseUntil.
@@ -303,7 +305,7 @@ func (t Transition) permitsOfficer(c Case, by Caller, now time.Time) error {
 	if !by.Within {
 		return ErrJurisdiction
 	}
-	if !by.Account.IsZero() && by.Account == c.Subject {
+	if by.Officer == c.FiledBy || (!by.Account.IsZero() && by.Account == c.Subject) {
 		return ErrOwnCase
 	}
 	if t.Act == Release {

@@ -45,6 +45,16 @@ func (f *fakeReview) GetCase(ctx context.Context, r *creditbankv1.GetCaseRequest
 	if err := f.bank.caller(ctx, access.Officer); err != nil {
 		return nil, err
 	}
+	f.bank.mu.Lock()
+	defer f.bank.mu.Unlock()
+	if claim := f.bank.claim.entry; r.GetCaseId() == 44 && claim != nil {
+		return &creditbankv1.GetCaseResponse{Claim: claim.GetClaim(), Case: &creditbankv1.Case{
+			CaseId: 44, State: claim.GetCase().GetState(), Claim: true, CourseTitle: "证书与资格", Provider: "beishan-school", EndDate: claim.GetEndDate(),
+		}, Steps: []*creditbankv1.CaseEvent{{
+			State: creditbankv1.CaseState_CASE_STATE_SECOND_REVIEW, Officer: "officer-chen", ReasonCode: "EVIDENCE_SUFFICIENT", Files: 2,
+			Grant: &creditbankv1.ClaimGrant{Minutes: 720, MilliCredits: 1000},
+		}}}, nil
+	}
 	if r.GetCaseId() != 42 {
 		return nil, refuse(codes.NotFound, "NOT_FOUND", "case_id", "there is no such case")
 	}
@@ -154,12 +164,20 @@ func (f *fakeReview) AnswerCase(ctx context.Context, r *creditbankv1.AnswerCaseR
 	if err := f.bank.caller(ctx, access.Resident); err != nil {
 		return nil, err
 	}
+	if r.GetCaseId() == 44 {
+		summary, err := f.moved(ctx, r.GetCaseId(), creditbankv1.CaseState_CASE_STATE_FIRST_REVIEW, r.GetFiles())
+		return &creditbankv1.AnswerCaseResponse{Case: summary}, err
+	}
 	return &creditbankv1.AnswerCaseResponse{Case: summaryOf(r.GetCaseId(), creditbankv1.CaseState_CASE_STATE_SUBMITTED), EntryIndex: 104}, nil
 }
 
 func (f *fakeReview) WithdrawCase(ctx context.Context, r *creditbankv1.WithdrawCaseRequest) (*creditbankv1.WithdrawCaseResponse, error) {
 	if err := f.bank.caller(ctx, access.Resident); err != nil {
 		return nil, err
+	}
+	if r.GetCaseId() == 44 {
+		summary, err := f.moved(ctx, r.GetCaseId(), creditbankv1.CaseState_CASE_STATE_WITHDRAWN, nil)
+		return &creditbankv1.WithdrawCaseResponse{Case: summary}, err
 	}
 	return &creditbankv1.WithdrawCaseResponse{Case: summaryOf(r.GetCaseId(), creditbankv1.CaseState_CASE_STATE_WITHDRAWN), EntryIndex: 105}, nil
 }

@@ -73,6 +73,7 @@ type fakeBank struct {
 	busy    int                 // calls to turn away
 	late    int                 // statements to turn away
 	calls   int
+	claim   fakeClaim
 	tamper  map[string][]byte // tiles served in place of the true ones
 	// witnesses cosign what everyone is shown: as many of them as cosigned says, from the reading on that readings counts down to.
 	// forged: the first one's line is of another log.
@@ -516,6 +517,11 @@ func (f fakePortfolio) ListPortfolioEntries(
 		EntryIndex: uint64(7 + page), Course: "calligraphy-1", CourseTitle: "书法入门\x1b[2J", Provider: "school-cuiyuan",
 		ProviderName: "翠苑街道社区学校", EndDate: "2026-03-01", Assessment: assessment,
 	}}}
+	f.bank.mu.Lock()
+	if claim := f.bank.claim.entry; claim != nil && page == 0 {
+		answer.Entries = append(answer.Entries, claim)
+	}
+	f.bank.mu.Unlock()
 	if page < 2 {
 		answer.NextPageToken = r.GetPageToken() + "x"
 	}

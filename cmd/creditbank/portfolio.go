@@ -164,6 +164,9 @@ func printEntries(p *process, l language, portfolio *creditbankv1.Portfolio) {
 		if opening := entry.GetOpeningBalance(); opening != nil {
 			title, provider = clean(opening.GetTitle()), l.say("期初余额", "opening balance")
 		}
+		if claim := entry.GetClaim(); claim != nil {
+			title, provider = clean(claim.GetTitle()), l.say("先前学习认定", "claim")
+		}
 		t.row(fmt.Sprint(entry.GetEntryIndex()), clean(entry.GetEndDate()), title, provider, l.outcome(a.GetOutcome()),
 			l.minutes(a.GetMinutes()), l.credits(a.GetAvailableMilliCredits()+a.GetPendingMilliCredits()))
 		printAssessment(t, l, a)

@@ -106,6 +106,7 @@ func (c *reviewListCommand) Run(ctx context.Context, g *globals, p *process) err
 
 type reviewShowCommand struct {
 	Case uint64 `arg:"" help:"Id of the case."`
+	Save string `placeholder:"DIR" type:"existingdir" help:"Save the files of a claim in this directory."`
 }
 
 // Run shows the case.
@@ -115,17 +116,32 @@ func (c *reviewShowCommand) Run(ctx context.Context, g *globals, p *process) err
 		return err
 	}
 	defer hangUp(conn)
-	ctx, done := g.call(ctx)
+	client := creditbankv1.NewReviewServiceClient(conn)
+	one, done := g.call(ctx)
 	defer done()
-	answer, err := creditbankv1.NewReviewServiceClient(conn).GetCase(ctx, &creditbankv1.GetCaseRequest{CaseId: c.Case})
+	answer, err := client.GetCase(one, &creditbankv1.GetCaseRequest{CaseId: c.Case})
 	if err != nil {
 		return err
+	}
+	if c.Save != "" {
+		if err := saveEvidence(ctx, g, p, client, c.Case, answer.GetClaim().GetFiles(), c.Save); err != nil {
+			return err
+		}
 	}
 	if g.JSON {
 		return writeMessage(p.stdout, answer)
 	}
 	l := g.language(p)
 	printCase(p, l, answer.GetCase(), answer.GetAssessment())
+	if claim := answer.GetClaim(); claim != nil {
+		t := &table{}
+		claimRows(t, l, claim)
+		for _, step := range answer.GetSteps() {
+			t.note(l.caseEvent(step))
+		}
+		t.write(p.stdout)
+		return nil
+	}
 	printEvidence(p, l, answer.GetEvidence())
 	printSteps(p, l, answer.GetSteps())
 	return nil
@@ -137,8 +153,12 @@ func printCase(p *process, l language, one *creditbankv1.Case, a *creditbankv1.A
 	t.row(l.say("原因", "causes"), clean(strings.Join(one.GetCauses(), ", ")))
 	t.row(l.say("风险", "risk"), itoa(int64(one.GetRisk())))
 	t.row(l.say("账户", "account"), clean(one.GetAccountId()))
-	t.row(l.say("课程", "course"), clean(one.GetCourseTitle())+" ("+clean(one.GetCourse())+", "+clean(one.GetProvider())+")")
-	t.row(l.say("平台", "platform"), clean(one.GetPlatform()))
+	if one.GetClaim() {
+		t.row(l.say("先前学习认定", "claim"), clean(one.GetCourseTitle())+" ("+clean(one.GetProvider())+")")
+	} else {
+		t.row(l.say("课程", "course"), clean(one.GetCourseTitle())+" ("+clean(one.GetCourse())+", "+clean(one.GetProvider())+")")
+		t.row(l.say("平台", "platform"), clean(one.GetPlatform()))
+	}
 	t.row(l.say("学习结束", "learning ended"), clean(one.GetEndDate())+", "+l.minutes(one.GetMinutes()))
 	if one.GetDeadline() != nil {
 		t.row(l.say("截止", "until"), when(one.GetDeadline()))
@@ -194,12 +214,17 @@ type reviewDecideCommand struct {
 	Reason   string `required:"" placeholder:"CODE" enum:"EVIDENCE_SUFFICIENT,EVIDENCE_MISSING,NOT_ATTENDED,POSTED_TOO_LATE,OVERLAP_EXPLAINED,OVERLAP_UNEXPLAINED,IMPLAUSIBLE,OBJECTION_FOUNDED,OBJECTION_UNFOUNDED,DECIDED_BY_MISTAKE,OTHER" help:"Why: ${enum}."`
 	Note     string `placeholder:"TEXT" help:"Words for the resident; needed with OTHER."`
 	Etag     string `placeholder:"TAG" help:"The case's etag as you have seen it (show --json): refused when somebody has changed it since."`
+	Minutes  int64  `placeholder:"N" help:"Minutes that are granted of a claim; left out: what was granted before, else all that is claimed."`
+	Credits  int64  `name:"milli-credits" placeholder:"N" help:"Thousandths of a credit that are granted of a claim, with --minutes; left out: as many as those give."`
 }
 
 // Run decides the case.
 func (c *reviewDecideCommand) Run(ctx context.Context, g *globals, p *process) error {
 	if err := checkNote(c.Reason, c.Note); err != nil {
 		return err
+	}
+	if c.Credits != 0 && c.Minutes == 0 {
+		return usagef("--milli-credits: say the --minutes that are granted, too")
 	}
 	id, err := uuid.NewRandomFromReader(p.random)
 	if err != nil {
@@ -214,6 +239,9 @@ func (c *reviewDecideCommand) Run(ctx context.Context, g *globals, p *process) e
 	request := &creditbankv1.DecideCaseRequest{
 		RequestId: id.String(), CaseId: c.Case, ReasonCode: c.Reason, Note: c.Note,
 		Decision: decisionOf(c.Decision), Etag: c.Etag,
+	}
+	if c.Minutes != 0 {
+		request.Grant = &creditbankv1.ClaimGrant{Minutes: c.Minutes, MilliCredits: c.Credits}
 	}
 	var answer *creditbankv1.DecideCaseResponse
 	// The request id makes it one decision, however often it has to be asked for.

@@ -34,6 +34,8 @@ func (s *State) apply(e *ledgerv1.Entry) error {
 		return s.caseStepTaken(e, fact.CaseStepTaken)
 	case *ledgerv1.Entry_CaseOpened:
 		return s.caseOpened(e, fact.CaseOpened)
+	case *ledgerv1.Entry_ClaimFiled:
+		return s.claimFiled(e, fact.ClaimFiled)
 	case *ledgerv1.Entry_CreditsReleased:
 		return s.moved(e, fact.CreditsReleased.GetAccount(), fact.CreditsReleased.GetEffects())
 	case *ledgerv1.Entry_CreditsExpired:
@@ -258,9 +260,9 @@ func (s *State) courseDecided(e *ledgerv1.Entry, fact *ledgerv1.CourseDecided) e
 	return s.requested(e, fact.GetActor(), fact.GetRequest())
 }
 
-// markItem notes that an entry changed an item, for the feed of whoever posted it. Nobody posted an opening balance.
+// markItem notes that an entry changed an item, for the feed of whoever posted it. Nobody posted an opening balance or a claim.
 func (s *State) markItem(item *ledgerv1.CompletionItem, index uint64) error {
-	if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE {
+	if item.GetKind() != ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED {
 		return nil
 	}
 	return s.mark(item.GetOrganization(), index)

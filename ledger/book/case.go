@@ -193,7 +193,10 @@ func (s *State) caseOpened(e *ledgerv1.Entry, fact *ledgerv1.CaseOpened) error {
 	if item.GetCasePlusOne() != 0 {
 		return fmt.Errorf("%w: completion %d has an open case", ErrInconsistent, item.GetIndex())
 	}
-	err = s.openCase(e, item, fact.GetAccount(), fact.GetCompletion(), opened{fact.GetCauses(), fact.GetRisk(), fact.GetDue()})
+	if item.GetKind() != ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED {
+		return fmt.Errorf("%w: item %d is no completion", ErrInconsistent, item.GetIndex())
+	}
+	err = s.openCase(e, item, fact.GetAccount(), fact.GetCompletion(), opened{causes: fact.GetCauses(), risk: fact.GetRisk(), due: fact.GetDue()})
 	if err != nil {
 		return err
 	}
@@ -206,6 +209,9 @@ type opened struct {
 	causes []string
 	risk   uint32
 	due    int64
+	// organization decides on a claim, filedBy filed it.
+	organization uint64
+	filedBy      string
 }
 
 func (s *State) openCase(
@@ -218,6 +224,7 @@ func (s *State) openCase(
 	row.Status, row.Time, row.StatusTime = ledgerv1.CaseStatus_CASE_STATUS_SUBMITTED, e.GetTime(), e.GetTime()
 	row.Account, row.Completion, row.Causes, row.Risk = account, completion, o.causes, o.risk
 	row.Course, row.Due, row.ChangedIndex = item.GetCourse(), o.due, e.GetIndex()
+	row.Organization, row.FiledBy = o.organization, o.filedBy
 	item.CasePlusOne, item.LastCasePlusOne = e.GetIndex()+1, e.GetIndex()+1
 	return s.list(row, e.GetIndex(), true)
 }
@@ -279,7 +286,7 @@ func (s *State) list(row *ledgerv1.CaseRow, index uint64, listed bool) error {
 	return nil
 }
 
-// QueueValue is what a row of the queue says of its case: its course, and when it was opened.
+// QueueValue is what a row of the queue says of its case: its course, 0 where it is about a claim, and when it was opened.
 func QueueValue(course uint64, opened int64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(make([]byte, 0, 16), course), uint64(opened))
 }

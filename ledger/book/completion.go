@@ -34,7 +34,7 @@ func (s *State) completionRecorded(e *ledgerv1.Entry, fact *ledgerv1.CompletionR
 	account.Completions++
 	if fact.GetOutcome() == ledgerv1.Outcome_OUTCOME_IN_REVIEW {
 		ref := &ledgerv1.CompletionRef{Index: e.GetIndex(), EndDay: fact.GetEndDay()}
-		if err := s.openCase(e, item, fact.GetAccount(), ref, opened{fact.GetCauses(), fact.GetRisk(), fact.GetDue()}); err != nil {
+		if err := s.openCase(e, item, fact.GetAccount(), ref, opened{causes: fact.GetCauses(), risk: fact.GetRisk(), due: fact.GetDue()}); err != nil {
 			return err
 		}
 	}
@@ -78,8 +78,8 @@ func (s *State) completionVoided(e *ledgerv1.Entry, fact *ledgerv1.CompletionVoi
 	if err != nil {
 		return err
 	}
-	if item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED {
-		return fmt.Errorf("%w: completion %d is voided already", ErrInconsistent, item.GetIndex())
+	if item.GetKind() != ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED || item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED {
+		return fmt.Errorf("%w: item %d is no completion, or is voided already", ErrInconsistent, item.GetIndex())
 	}
 	if item.GetCasePlusOne() != 0 {
 		if err := s.withdrawCase(e, account, item); err != nil {

@@ -71,6 +71,7 @@ func released(account []byte, effects *ledgerv1.Effects) *ledgerv1.Entry {
 func (m *machine) accountMisfits(t *rapid.T, all map[string]*ledgerv1.Entry) {
 	id, a := m.account(t)
 	m.openingMisfits(id, a, all)
+	m.claimMisfits(id, a, all)
 	recorded := func(change func(f *ledgerv1.CompletionRecorded)) *ledgerv1.Entry {
 		f := &ledgerv1.CompletionRecorded{
 			Origin: &ledgerv1.Origin{Organization: platformA, StatementId: m.id()}, Account: id, Course: 100, Category: "arts",

@@ -237,7 +237,7 @@ func (m *machine) standFor(t *rapid.T, a *naiveAccount, fact *ledgerv1.Completio
 }
 
 func (m *machine) void(t *rapid.T) {
-	a, item := m.item(t, func(i *naiveItem) bool { return i.source == "" && i.outcome != ledgerv1.Outcome_OUTCOME_VOIDED })
+	a, item := m.item(t, func(i *naiveItem) bool { return i.kind == 0 && i.outcome != ledgerv1.Outcome_OUTCOME_VOIDED })
 	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionVoided{CompletionVoided: &ledgerv1.CompletionVoided{
 		Origin: m.origin(t), Account: []byte(item.account), Completion: item.ref(), Effects: m.reversal(a, item),
 	}}})
@@ -255,7 +255,7 @@ func (m *machine) reversal(a *naiveAccount, item *naiveItem) *ledgerv1.Effects {
 }
 
 func (m *machine) openCase(t *rapid.T) {
-	_, item := m.item(t, func(i *naiveItem) bool { return i.source == "" && i.open == 0 })
+	_, item := m.item(t, func(i *naiveItem) bool { return i.kind == 0 && i.open == 0 })
 	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CaseOpened{CaseOpened: &ledgerv1.CaseOpened{
 		Account: []byte(item.account), Completion: item.ref(), Causes: []string{"KEY_COMPROMISED"}, Risk: 5,
 		Due: rapid.SampledFrom([]int64{0, m.time + 7}).Draw(t, "due"),
@@ -399,7 +399,7 @@ func TestModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"open account": m.openAccount, "record": m.record, "record again": m.record, "and again": m.record, "void": m.void,
 			"open case": m.openCase, "award": m.award, "refuse": m.refuse, "step": m.step, "another step": m.step, "reopen": m.reopen, "move": m.move,
-			"import": m.proposeImport, "confirm": m.confirmImport, "take over": m.takeOver, "take back": m.takeBack,
+			"import": m.proposeImport, "confirm": m.confirmImport, "take over": m.takeOver, "take back": m.takeBack, "claim": m.claim,
 			"misfit": m.misfit, "keep": m.keep, "undo": m.undo, "undo whole": m.undoWhole, "commit": m.commit,
 			"": func(t *rapid.T) { m.check(t) },
 		})
@@ -494,7 +494,8 @@ func (m *machine) checkCase(t *rapid.T, id uint64, want *naiveCase) {
 		c.GetStatusTime() != want.since || c.GetDeadline() != want.deadline || c.GetDue() != want.due || c.GetHolder() != want.holder ||
 		c.GetLeaseUntil() != want.lease || c.GetNoticeUntil() != want.notice || !slices.Equal(reviewers, want.reviewers) ||
 		!slices.Equal(c.GetSteps(), want.steps) || c.GetChangedIndex() != want.changed || c.GetReturns() != want.returns ||
-		c.GetObjections() != want.objections || c.GetAppeals() != want.appeals {
+		c.GetObjections() != want.objections || c.GetAppeals() != want.appeals || c.GetOrganization() != want.organization ||
+		c.GetFiledBy() != want.filedBy {
 		t.Fatalf("case %d: %v, %v, not %+v", id, c, err, want)
 	}
 	for _, key := range want.rows(id) {
@@ -527,7 +528,7 @@ func (m *machine) checkLists(t *rapid.T) {
 func (m *machine) checkAccount(t *rapid.T, id unit.AccountID, want *naiveAccount) {
 	a, err := m.state.Account(id)
 	if err != nil || a.GetOpenedIndex() != want.opened || a.GetStatus() != want.status || a.GetHome() != want.home ||
-		a.GetCompletions() != want.completions || a.GetOpeningBalances() != want.openings {
+		a.GetCompletions() != want.completions || a.GetOpeningBalances() != want.openings || a.GetClaims() != want.claims {
 		t.Fatalf("account %v, %v, not %+v", a, err, want)
 	}
 	// The sums, each with its conservation.
@@ -604,7 +605,7 @@ func (m *machine) checkItems(t *rapid.T, id unit.AccountID, a *ledgerv1.AccountR
 		w := want.items[index]
 		item, err := m.state.Completion(id, w.ref())
 		if err != nil || item.GetChangedIndex() != w.changed || item.GetOrganization() != w.organization || item.GetCourse() != w.course ||
-			item.GetCategory() != w.category || item.GetOutcome() != w.outcome || item.GetSource() != w.source || (item.GetKind() != 0) != (w.source != "") || item.GetMinutes() != w.minutes || item.GetMilliPoints() != w.points || item.GetEndDay() != w.endDay ||
+			item.GetCategory() != w.category || item.GetOutcome() != w.outcome || item.GetSource() != w.source || item.GetKind() != w.kind || item.GetMinutes() != w.minutes || item.GetMilliPoints() != w.points || item.GetEndDay() != w.endDay ||
 			item.GetCasePlusOne() != w.open || item.GetLastCasePlusOne() != w.last || item.GetDecidedPlusOne() != w.decided || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
 			len(item.GetLots()) != len(w.lots) {
 			t.Fatalf("completion %v, %v, not %+v", item, err, w)

@@ -68,6 +68,7 @@ type naiveAccount struct {
 	home        string
 	completions int64
 	openings    int64
+	claims      int64
 	minutes     map[string]int64 // by category
 	credits     map[string]*amounts
 	issued      map[string]int64
@@ -84,6 +85,7 @@ type naiveAccount struct {
 type naiveItem struct {
 	account              string
 	source               string // of an opening balance
+	kind                 ledgerv1.ItemKind
 	index, changed       uint64
 	organization, course uint64
 	category             string
@@ -113,6 +115,8 @@ type naiveCase struct {
 	status              ledgerv1.CaseStatus
 	account             string
 	completion, course  uint64
+	organization        uint64 // that decides on a claim
+	filedBy             string
 	causes              []string
 	risk                uint32
 	opened, since       int64
@@ -201,6 +205,7 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		a := n.accounts[string(f.GetAccount())]
 		item := &naiveItem{
 			account: string(f.GetAccount()), index: e.GetIndex(), source: f.GetSource(), category: f.GetCategory(), endDay: f.GetEarnedDay(),
+			kind:         ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE,
 			organization: n.organizations[n.imports[f.GetOrigin().GetImport()].organization], contributed: new(ledgerv1.Effects),
 		}
 		a.items[e.GetIndex()] = item
@@ -210,6 +215,19 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		f := fact.OpeningBalanceReversed
 		n.statements[naiveStatement{0, string(f.GetOrigin().GetSourceId())}] = e.GetIndex()
 		n.change(e, n.item(f.GetAccount(), f.GetBalance()), ledgerv1.Outcome_OUTCOME_VOIDED, f.GetEffects())
+	case *ledgerv1.Entry_ClaimFiled:
+		f := fact.ClaimFiled
+		a := n.accounts[string(f.GetAccount())]
+		item := &naiveItem{
+			account: string(f.GetAccount()), index: e.GetIndex(), kind: ledgerv1.ItemKind_ITEM_KIND_CLAIM, category: f.GetCategory(),
+			endDay: f.GetEndDay(), organization: n.organizations[f.GetOrganization()], contributed: new(ledgerv1.Effects),
+		}
+		a.items[e.GetIndex()] = item
+		a.claims++
+		n.open(e, item, f.GetCauses(), f.GetRisk(), f.GetDue())
+		n.cases[e.GetIndex()].organization, n.cases[e.GetIndex()].filedBy = item.organization, f.GetActor().GetOfficer()
+		n.change(e, item, ledgerv1.Outcome_OUTCOME_IN_REVIEW, nil)
+		n.requested(e, f.GetActor(), f.GetRequest())
 	case *ledgerv1.Entry_CreditsReleased:
 		n.effects(e, n.accounts[string(fact.CreditsReleased.GetAccount())], nil, fact.CreditsReleased.GetEffects())
 	case *ledgerv1.Entry_CreditsExpired:
@@ -228,7 +246,7 @@ func (n *naive) stated(e *ledgerv1.Entry, o *ledgerv1.Origin) {
 }
 
 func (n *naive) markItem(item *naiveItem, index uint64) {
-	if item.source == "" {
+	if item.kind == 0 {
 		n.mark(item.organization, index)
 	}
 }
@@ -280,7 +298,7 @@ func (n *naive) step(e *ledgerv1.Entry, actor *ledgerv1.Actor, request *ledgerv1
 		n.change(e, item, f.GetOutcome(), f.GetEffects())
 	} else if f.GetStep() != ledgerv1.CaseStep_CASE_STEP_TAKEN && f.GetStep() != ledgerv1.CaseStep_CASE_STEP_RELEASED {
 		item.changed = e.GetIndex()
-		n.mark(item.organization, e.GetIndex())
+		n.markItem(item, e.GetIndex())
 	}
 	n.requested(e, actor, request)
 }

@@ -58,7 +58,9 @@ func (m *machine) takeOver(t *rapid.T) {
 
 func (m *machine) takeBack(t *rapid.T) {
 	from := m.imported(t, true)
-	a, item := m.item(t, func(i *naiveItem) bool { return i.source != "" && i.outcome != ledgerv1.Outcome_OUTCOME_VOIDED })
+	a, item := m.item(t, func(i *naiveItem) bool {
+		return i.kind == ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE && i.outcome != ledgerv1.Outcome_OUTCOME_VOIDED
+	})
 	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_OpeningBalanceReversed{OpeningBalanceReversed: &ledgerv1.OpeningBalanceReversed{
 		Actor: &ledgerv1.Actor{Officer: "chen"}, Origin: &ledgerv1.ImportOrigin{Import: from, SourceId: m.id()},
 		Account: []byte(item.account), Balance: item.ref(), Effects: m.reversal(a, item),
@@ -89,7 +91,7 @@ func (m *machine) openingMisfits(id []byte, a *naiveAccount, all map[string]*led
 				}
 			}
 			for _, item := range a.items {
-				if item.source != "" && item.outcome != ledgerv1.Outcome_OUTCOME_VOIDED {
+				if item.kind == ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE && item.outcome != ledgerv1.Outcome_OUTCOME_VOIDED {
 					continue
 				}
 				all["taken back, and no balance"] = &ledgerv1.Entry{Fact: &ledgerv1.Entry_OpeningBalanceReversed{

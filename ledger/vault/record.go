@@ -8,7 +8,7 @@ import "fmt"
 //	creditbank/v1 vault <purpose> LF <bank id> LF <content>
 //
 // The purpose is 1 to 128 characters of printable ASCII without spaces, and none of number, document and lookup, which the
-// vault's own rows use.
+// vault's own rows use; evidence is that of [Vault.EvidenceID].
 func (v *Vault) KeyedHash(purpose string, content []byte) (hash [hashBytes]byte, err error) {
 	switch purpose {
 	case "number", "document", "lookup":

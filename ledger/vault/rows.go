@@ -24,6 +24,10 @@ import (
 //	                                     and bytes; head and position are those of its commit and only number it
 //	05                                   the format: 01, proof of the lookup key (32), length (2) and bytes of the
 //	                                     wrapped proof, the bank id to the end
+//	06 id, name (32)                     a file: 01, since when it is pending (8; 0: it is kept), size (4), media type
+//	                                     to the end
+//	07 since (8), id, name (32)          the same file, while it is pending: empty
+//	08 id, name (32)                     its sealed content
 //
 // A hash is HMAC-SHA-256 under the lookup key of
 //
@@ -42,17 +46,27 @@ import (
 // A sealed person is nonce (12), ciphertext and tag (16) of JSON under the account's key, with the additional data
 //
 //	creditbank/v1 vault person LF <bank id> LF <account id, 32 hexadecimal digits> LF
+//
+// The name of a file is the keyed hash ([Vault.KeyedHash]) with the purpose evidence of the account id, 32 hexadecimal digits, LF,
+// and the content. A sealed content is nonce, ciphertext and tag of it under the account's key, with the additional data
+//
+//	creditbank/v1 vault evidence LF <bank id> LF <account id, 32 hexadecimal digits> LF <name, 64 of them> LF
 const (
 	tableAccount  = 0x01
 	tableNumber   = 0x02
 	tableDocument = 0x03
 	tableAccess   = 0x04
 	tableFormat   = 0x05
+	tableEvidence = 0x06
+	tablePending  = 0x07
+	tableContent  = 0x08
 
 	formatVersion = 0x01
 	stateLive     = 0x01
 	stateErased   = 0x02
 	accessVersion = 0x01
+
+	evidenceVersion = 0x01
 
 	hashBytes = sha256.Size
 	keyBytes  = 32

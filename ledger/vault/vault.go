@@ -1,6 +1,6 @@
 // Package vault keeps who people are, outside the log: names, identity documents and contacts, which account an account
-// number or a document belongs to, the key under which an account's payloads are sealed in the log, and who looked at
-// whom.
+// number or a document belongs to, the key under which an account's payloads are sealed in the log, the files that
+// people bring as evidence, and who looked at whom.
 //
 // A person can be forgotten, history can't: the log refers to people by opaque account ids and seals what it says of
 // them under a key per account. Destroying that key and the rows here erases the person, and leaves every proof in the
@@ -282,7 +282,7 @@ func (v *Vault) unpoint(d *draft, a account) {
 	}
 }
 
-// Erase destroys the account's key, person, number and document. What is left is a tombstone: the id and the time, and
+// Erase destroys the account's key, person, number, document and files. What is left is a tombstone: the id and the time, and
 // the journal of who looked, which names the lookers. From then on every call that needs what was destroyed answers
 // [ErrErased], and so do the [Sealer]s that are still around. Erasing an erased account changes nothing, and one that is
 // not here gets its tombstone too: a restored vault is told again of everyone who was erased.
@@ -309,6 +309,9 @@ func (v *Vault) Erase(ctx context.Context, id unit.AccountID) error {
 		default:
 			live = true
 			v.unpoint(d, current)
+			if err := v.forgetEvidence(ctx, d, id); err != nil {
+				return err
+			}
 		}
 		d.set(accountKey(id), encodeTombstone(v.now()))
 		return nil

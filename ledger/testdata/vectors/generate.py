@@ -115,7 +115,8 @@ ENUMS = {
                 "RECOMMENDED_REJECTION RECOMMENDED_HOURS_ONLY PUBLISHED OBJECTED OBJECTION_DISMISSED APPEALED WITHDRAWN REVOKED",
     "CaseStatus": "CASE_STATUS UNSPECIFIED SUBMITTED APPROVED REJECTED WITHDRAWN FIRST_REVIEW RETURNED SECOND_REVIEW "
                   "PUBLIC_NOTICE OBJECTED APPEALED REVOKED",
-    "ItemKind": "ITEM_KIND UNSPECIFIED OPENING_BALANCE",
+    "ItemKind": "ITEM_KIND UNSPECIFIED OPENING_BALANCE CLAIM",
+    "ClaimKind": "CLAIM_KIND UNSPECIFIED CERTIFICATE WORK VOLUNTEERING TEACHING",
     "RowAction": "ROW_ACTION UNSPECIFIED RECORD REVERSE",
 }
 
@@ -137,7 +138,7 @@ MESSAGES = {
              "officer_appointed=19:OfficerAppointed officer_removed=20:OfficerRemoved "
              "policy_proposed=21:PolicyProposed policy_published=22:PolicyPublished course_proposed=23:CourseProposed "
              "course_decided=24:CourseDecided bank_founded=25:BankFounded case_opened=26:CaseOpened "
-             "log_continued=27:LogContinued opening_balances_proposed=38:OpeningBalancesProposed "
+             "log_continued=27:LogContinued claim_filed=29:ClaimFiled opening_balances_proposed=38:OpeningBalancesProposed "
              "opening_balances_confirmed=39:OpeningBalancesConfirmed opening_balance_recorded=40:OpeningBalanceRecorded "
              "opening_balance_reversed=41:OpeningBalanceReversed",
     "BankFounded": "bank_id=1:s origin=2:s format=3:w",
@@ -187,7 +188,13 @@ MESSAGES = {
     "CaseStepTaken": "actor=1:Actor request=2:Request case=3:u completion=4:CompletionRef account=5:b step=6:CaseStep "
                      "outcome=7:Outcome effects=8:Effects sealed=9:b state=10:CaseStatus deadline=11:i due=12:i lease_until=13:i "
                      "unrecovered=14:i",
-    "SealedDecision": "reason_code=1:s note=2:s reasons=3:*Reason objector=4:b",
+    "SealedDecision": "reason_code=1:s note=2:s reasons=3:*Reason objector=4:b grant=5:ClaimGrant evidence=6:*Evidence",
+    "ClaimFiled": "actor=1:Actor request=2:Request account=3:b organization=4:s category=5:s end_day=6:d policy_hash=7:b "
+                  "causes=8:*s risk=9:w due=10:i sealed=11:b",
+    "SealedClaim": "kind=1:ClaimKind title=2:s issuer=3:s begin_day=4:d description=5:s claimed=6:ClaimGrant "
+                   "evidence=7:*Evidence",
+    "ClaimGrant": "minutes=1:i milli_credits=2:i",
+    "Evidence": "id=1:b size=2:w media_type=3:s name=4:s",
     "CaseOpened": "account=1:b completion=2:CompletionRef causes=3:*s risk=4:w due=5:i",
     "CreditsReleased": "account=1:b effects=2:Effects",
     "CreditsExpired": "account=1:b effects=2:Effects",
@@ -208,7 +215,7 @@ MESSAGES = {
     "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
                   "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
                   "pending=11:*LotRef expiring=12:*LotRef points=13:*Points deadlines=16:*CaseDeadline "
-                  "opening_balances=19:i",
+                  "opening_balances=19:i claims=24:i",
     "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
                    "reversed=8:i issued=9:i",
     "CourseRemainder": "course=1:u minutes=2:i",
@@ -229,7 +236,7 @@ MESSAGES = {
     "CaseRow": "status=1:CaseStatus account=2:b completion=3:CompletionRef causes=4:*s risk=5:w time=6:i "
                "decided_plus_one=7:u decided_time=8:i officer=9:s course=10:u deadline=11:i due=12:i holder=13:s "
                "lease_until=14:i notice_until=15:i reviewers=16:*CaseReviewer steps=17:*u changed_index=18:u status_time=19:i "
-               "returns=20:w objections=21:w appeals=22:w",
+               "returns=20:w objections=21:w appeals=22:w organization=23:u filed_by=24:s",
     "CaseReviewer": "stage=1:CaseStatus officer=2:s",
     "CaseDeadline": "case=1:u time=2:i",
     "ImportRow": "time=1:i fact=2:OpeningBalancesProposed confirmed_plus_one=3:u confirmed_time=4:i confirmed_by=5:s",
@@ -1180,6 +1187,33 @@ def build_log():
                  "lot_changes": [{"entry": opening, "available": -600, "reversed": 600,
                                   "completion": {"index": opening, "end_day": earned}}]},
         sealed=sealed_opening("OpeningBalanceReversed", back))
+    # What the learner knows from elsewhere: an officer of the school files it for them, and another one grants half of it.
+    t = micros("2026-07-12 09:00")
+    filing = request("SubmitClaim", t)
+    claimed = seal("ClaimFiled", "SealedClaim", {
+        "kind": "CLAIM_KIND_CERTIFICATE", "title": "茶艺师（四级）", "issuer": "浙江省职业技能鉴定中心", "begin_day": days("2021-03-01"),
+        "claimed": {"minutes": 1440, "milli_credits": 2000},
+        "evidence": [{"id": derived("evidence", 32), "size": 81920, "media_type": "application/pdf", "name": "证书.pdf"}],
+    }, filing["request_id"])
+    claim_day = days("2021-06-30")
+    claim = append(t, "claim_filed", actor=actor("officer-3", SCHOOL), request=filing, account=ACCOUNT, organization=SCHOOL,
+                   category="skills", end_day=claim_day, policy_hash=POLICY_HASH, causes=["certificate"], risk=3,
+                   due=micros("2026-07-22 00:00"), sealed=claimed)
+    claim_ref = {"index": claim, "end_day": claim_day}
+    t = micros("2026-07-13 09:00")
+    append(t, "credits_awarded", **call("DecideCase", t, "officer-2"), case=claim, completion=claim_ref, account=ACCOUNT,
+           outcome="OUTCOME_AWARDED",
+           effects={"hours": [{"year": 2021, "category": "skills", "minutes": 720}],
+                    "lots": [{"category": "skills", "available": 1000}]},
+           sealed=seal("CreditsAwarded", "SealedDecision", {
+               "reason_code": "EVIDENCE_SUFFICIENT", "grant": {"minutes": 720, "milli_credits": 1000}}, filing["request_id"]))
+    filing = request("SubmitClaim", t)
+    append(t, "claim_filed", actor={"resident": True}, request=filing, account=ACCOUNT, organization=SCHOOL, category="humanities",
+           end_day=days("2026-07-01"), policy_hash=POLICY_HASH, causes=["volunteering"], risk=1,
+           sealed=seal("ClaimFiled", "SealedClaim", {
+               "kind": "CLAIM_KIND_VOLUNTEERING", "title": "社区书法课助教", "issuer": "翠苑街道", "description": "每周六",
+               "claimed": {"minutes": 900}, "evidence": [{"id": derived("photo", 32), "size": 3, "media_type": "image/png",
+                                                         "name": "a.png"}]}, filing["request_id"]))
     story = len(LOG)
     while len(LOG) < 259:
         t += 1_000_000
@@ -1337,6 +1371,19 @@ class State:
         assert item.get("kind") and item["outcome"] != "OUTCOME_VOIDED"
         self.change(i, f["account"], item, "OUTCOME_VOIDED", f.get("effects", {}))
 
+    # Claims
+
+    def claim_filed(self, i, t, f):
+        account, number = f["account"], self.organization_number(f["organization"])
+        item = {"index": i, "time": t, "organization": number, "category": f["category"], "end_day": f["end_day"],
+                "kind": "ITEM_KIND_CLAIM"}
+        self.week(account, f["end_day"]).setdefault("items", []).append(item)
+        row = self.rows[table(5, account)][1]
+        row["claims"] = row.get("claims", 0) + 1
+        self.open_case(i, t, account, {"index": i, "end_day": f["end_day"]}, item, f)
+        self.rows[table(0x0D, u64(i))][1].update(organization=number, filed_by=f["actor"].get("officer", ""))
+        self.change(i, account, item, "OUTCOME_IN_REVIEW", {})
+
     def mark_item(self, item, i):
         if "kind" not in item:
             self.mark(item["organization"], i)
@@ -1376,6 +1423,7 @@ class State:
     def completion_voided(self, i, t, f):
         self.stated(i, f["origin"])
         item = self.item(f["account"], f["completion"])
+        assert "kind" not in item
         if item.get("case_plus_one"):
             self.step(i, t, account=f["account"], item=item, case=item["case_plus_one"] - 1, step="CASE_STEP_WITHDRAWN",
                       state="CASE_STATUS_WITHDRAWN")
@@ -1394,10 +1442,11 @@ class State:
             self.change(i, f["account"], item, f["outcome"], f.get("effects", {}))
         elif f["step"] not in LEASES:
             item["changed_index"] = i
-            self.mark(item["organization"], i)
+            self.mark_item(item, i)
 
     def case_opened(self, i, t, f):
         item = self.item(f["account"], f["completion"])
+        assert "kind" not in item
         self.open_case(i, t, f["account"], f["completion"], item, f)
         item["changed_index"] = i
         self.mark_item(item, i)
@@ -1410,7 +1459,7 @@ class State:
     def listed(self, row, case):
         """The rows by which a case is found."""
         status = enum_names("CaseStatus").index(row["status"])
-        rows = {table(0x0E, bytes([status, 255 - row["risk"]]), u64(case)): u64(row["course"]) + u64(row["time"])}
+        rows = {table(0x0E, bytes([status, 255 - row["risk"]]), u64(case)): u64(row.get("course", 0)) + u64(row["time"])}
         if row["status"] in ENDING and row.get("deadline"):
             rows[table(0x12, b"\x01", u64(row["deadline"]), u64(case))] = b""
         if row["status"] not in ENDED and row.get("due"):
@@ -1421,7 +1470,7 @@ class State:
 
     def open_case(self, i, t, account, ref, item, f):
         row = self.new(table(0x0D, u64(i)), "CaseRow", status="CASE_STATUS_SUBMITTED", account=account, completion=ref,
-                       causes=f.get("causes", []), risk=f.get("risk", 0), time=t, status_time=t, course=item["course"],
+                       causes=f.get("causes", []), risk=f.get("risk", 0), time=t, status_time=t, course=item.get("course", 0),
                        due=f.get("due", 0), changed_index=i)
         self.rows.update(self.listed(row, i))
         item.update(case_plus_one=i + 1, last_case_plus_one=i + 1)
@@ -1619,7 +1668,7 @@ def entry_vectors():
 
     (tea_1, tea_2, aid_1, aid_2) = INDEX["CompletionRecorded"]
     (voided,) = INDEX["CompletionVoided"]
-    awarded, _ = INDEX["CreditsAwarded"]
+    awarded, *_ = INDEX["CreditsAwarded"]
     (released,) = INDEX["CreditsReleased"]
     (expired,) = INDEX["CreditsExpired"]
     opened, _ = INDEX["CaseOpened"]
@@ -1716,6 +1765,10 @@ def entry_vectors():
         ("balance-unconfirmed", "state", confirmed, at(confirmed, "opening_balance_recorded", **balance), "a confirmed import"),
         ("record-twice", "state", recorded + 1, at(recorded + 1, "opening_balance_recorded", **balance), "a new record"),
         ("balance-of-unknown", "state", recorded, fact(recorded, account=OTHER_ACCOUNT), "an open account"),
+        ("claim-to-unknown", "state", 5, at(5, "claim_filed", **call("SubmitClaim", 1), account=ACCOUNT, organization="nobody"),
+         "a registered organization"),
+        ("claim-of-unknown", "state", 5, at(5, "claim_filed", **call("SubmitClaim", 1), account=ACCOUNT, organization=COLLEGE),
+         "an open account"),
         ("reversed-twice", "state", reversed_ + 1, at(reversed_ + 1, "opening_balance_reversed", **{
             **back, "origin": {**back["origin"], "source_id": uuid7(0, "again")}}), "not yet taken back"),
         ("reversed-completion", "state", reversed_, fact(reversed_, balance={

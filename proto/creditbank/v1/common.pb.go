@@ -465,7 +465,11 @@ type CaseEvent struct {
 	// Why, as a code.
 	ReasonCode string `protobuf:"bytes,10,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
 	// What was said.
-	Note          string `protobuf:"bytes,11,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,11,opt,name=note,proto3" json:"note,omitempty"`
+	// What an officer would grant, or granted, of a claim; absent where nothing was said of it.
+	Grant *ClaimGrant `protobuf:"bytes,12,opt,name=grant,proto3" json:"grant,omitempty"`
+	// Files that an answer brought.
+	Files         int32 `protobuf:"varint,13,opt,name=files,proto3" json:"files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -577,6 +581,275 @@ func (x *CaseEvent) GetNote() string {
 	return ""
 }
 
+func (x *CaseEvent) GetGrant() *ClaimGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *CaseEvent) GetFiles() int32 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+// ClaimGrant is an amount that is claimed, or granted of a claim.
+type ClaimGrant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Minutes.
+	Minutes int64 `protobuf:"varint,1,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Milli-credits.
+	MilliCredits  int64 `protobuf:"varint,2,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimGrant) Reset() {
+	*x = ClaimGrant{}
+	mi := &file_creditbank_v1_common_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimGrant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimGrant) ProtoMessage() {}
+
+func (x *ClaimGrant) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_common_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimGrant.ProtoReflect.Descriptor instead.
+func (*ClaimGrant) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ClaimGrant) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *ClaimGrant) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+// Claim is a claim to prior learning.
+type Claim struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rule of the policy that it is under. Only in VIEW_FULL, as all that follows.
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// What the policy calls such claims.
+	Name *Text `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is about.
+	Kind v1.ClaimKind `protobuf:"varint,3,opt,name=kind,proto3,enum=creditbank.ledger.v1.ClaimKind" json:"kind,omitempty"`
+	// What was learned.
+	Title string `protobuf:"bytes,4,opt,name=title,proto3" json:"title,omitempty"`
+	// Who issued the certificate, or where the work was done.
+	Issuer string `protobuf:"bytes,5,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// First day: YYYY-MM-DD; empty where it was one day.
+	BeginDate string `protobuf:"bytes,6,opt,name=begin_date,json=beginDate,proto3" json:"begin_date,omitempty"`
+	// The learner's own words.
+	Description string `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	// What is claimed.
+	Claimed *ClaimGrant `protobuf:"bytes,8,opt,name=claimed,proto3" json:"claimed,omitempty"`
+	// The files, those that answers brought too.
+	Files []*EvidenceFile `protobuf:"bytes,9,rep,name=files,proto3" json:"files,omitempty"`
+	// Officer who filed it for the learner; empty: they did so themselves.
+	FiledBy       string `protobuf:"bytes,10,opt,name=filed_by,json=filedBy,proto3" json:"filed_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claim) Reset() {
+	*x = Claim{}
+	mi := &file_creditbank_v1_common_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claim) ProtoMessage() {}
+
+func (x *Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_common_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claim.ProtoReflect.Descriptor instead.
+func (*Claim) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Claim) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Claim) GetName() *Text {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *Claim) GetKind() v1.ClaimKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.ClaimKind(0)
+}
+
+func (x *Claim) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Claim) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *Claim) GetBeginDate() string {
+	if x != nil {
+		return x.BeginDate
+	}
+	return ""
+}
+
+func (x *Claim) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Claim) GetClaimed() *ClaimGrant {
+	if x != nil {
+		return x.Claimed
+	}
+	return nil
+}
+
+func (x *Claim) GetFiles() []*EvidenceFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *Claim) GetFiledBy() string {
+	if x != nil {
+		return x.FiledBy
+	}
+	return ""
+}
+
+// EvidenceFile is what is known of a file. GetEvidence answers its content.
+type EvidenceFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id: 64 hex digits. It reveals nothing of the content, and is the same for the same file of an account.
+	EvidenceId string `protobuf:"bytes,1,opt,name=evidence_id,json=evidenceId,proto3" json:"evidence_id,omitempty"`
+	// Name that the learner gave it.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it was found to be: application/pdf, image/jpeg or image/png.
+	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// Bytes of its content.
+	Size          int64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvidenceFile) Reset() {
+	*x = EvidenceFile{}
+	mi := &file_creditbank_v1_common_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvidenceFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvidenceFile) ProtoMessage() {}
+
+func (x *EvidenceFile) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_common_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvidenceFile.ProtoReflect.Descriptor instead.
+func (*EvidenceFile) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *EvidenceFile) GetEvidenceId() string {
+	if x != nil {
+		return x.EvidenceId
+	}
+	return ""
+}
+
+func (x *EvidenceFile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *EvidenceFile) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *EvidenceFile) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // CaseProgress is a case as its learner sees it.
 type CaseProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -598,7 +871,7 @@ type CaseProgress struct {
 
 func (x *CaseProgress) Reset() {
 	*x = CaseProgress{}
-	mi := &file_creditbank_v1_common_proto_msgTypes[4]
+	mi := &file_creditbank_v1_common_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +883,7 @@ func (x *CaseProgress) String() string {
 func (*CaseProgress) ProtoMessage() {}
 
 func (x *CaseProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_common_proto_msgTypes[4]
+	mi := &file_creditbank_v1_common_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +896,7 @@ func (x *CaseProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseProgress.ProtoReflect.Descriptor instead.
 func (*CaseProgress) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CaseProgress) GetCaseId() uint64 {
@@ -695,7 +968,7 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x03R\x05after\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\x03R\x05limit\x12\x18\n" +
 	"\acarried\x18\x06 \x01(\x03R\acarried\x12)\n" +
-	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xb7\x03\n" +
+	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xfe\x03\n" +
 	"\tCaseEvent\x12\x1f\n" +
 	"\ventry_index\x18\x01 \x01(\x04R\n" +
 	"entryIndex\x12.\n" +
@@ -710,7 +983,33 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\vreason_code\x18\n" +
 	" \x01(\tR\n" +
 	"reasonCode\x12\x12\n" +
-	"\x04note\x18\v \x01(\tR\x04note\"\x82\x02\n" +
+	"\x04note\x18\v \x01(\tR\x04note\x12/\n" +
+	"\x05grant\x18\f \x01(\v2\x19.creditbank.v1.ClaimGrantR\x05grant\x12\x14\n" +
+	"\x05files\x18\r \x01(\x05R\x05files\"K\n" +
+	"\n" +
+	"ClaimGrant\x12\x18\n" +
+	"\aminutes\x18\x01 \x01(\x03R\aminutes\x12#\n" +
+	"\rmilli_credits\x18\x02 \x01(\x03R\fmilliCredits\"\xeb\x02\n" +
+	"\x05Claim\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12'\n" +
+	"\x04name\x18\x02 \x01(\v2\x13.creditbank.v1.TextR\x04name\x123\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1f.creditbank.ledger.v1.ClaimKindR\x04kind\x12\x14\n" +
+	"\x05title\x18\x04 \x01(\tR\x05title\x12\x16\n" +
+	"\x06issuer\x18\x05 \x01(\tR\x06issuer\x12\x1d\n" +
+	"\n" +
+	"begin_date\x18\x06 \x01(\tR\tbeginDate\x12 \n" +
+	"\vdescription\x18\a \x01(\tR\vdescription\x123\n" +
+	"\aclaimed\x18\b \x01(\v2\x19.creditbank.v1.ClaimGrantR\aclaimed\x121\n" +
+	"\x05files\x18\t \x03(\v2\x1b.creditbank.v1.EvidenceFileR\x05files\x12\x19\n" +
+	"\bfiled_by\x18\n" +
+	" \x01(\tR\afiledBy\"v\n" +
+	"\fEvidenceFile\x12\x1f\n" +
+	"\vevidence_id\x18\x01 \x01(\tR\n" +
+	"evidenceId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\x03R\x04size\"\x82\x02\n" +
 	"\fCaseProgress\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x126\n" +
@@ -751,7 +1050,7 @@ func file_creditbank_v1_common_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_creditbank_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_creditbank_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_creditbank_v1_common_proto_goTypes = []any{
 	(View)(0),                     // 0: creditbank.v1.View
 	(CaseState)(0),                // 1: creditbank.v1.CaseState
@@ -759,30 +1058,39 @@ var file_creditbank_v1_common_proto_goTypes = []any{
 	(*Assessment)(nil),            // 3: creditbank.v1.Assessment
 	(*Reason)(nil),                // 4: creditbank.v1.Reason
 	(*CaseEvent)(nil),             // 5: creditbank.v1.CaseEvent
-	(*CaseProgress)(nil),          // 6: creditbank.v1.CaseProgress
-	(v1.Outcome)(0),               // 7: creditbank.ledger.v1.Outcome
-	(v1.Stage)(0),                 // 8: creditbank.ledger.v1.Stage
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(v1.CaseStep)(0),              // 10: creditbank.ledger.v1.CaseStep
+	(*ClaimGrant)(nil),            // 6: creditbank.v1.ClaimGrant
+	(*Claim)(nil),                 // 7: creditbank.v1.Claim
+	(*EvidenceFile)(nil),          // 8: creditbank.v1.EvidenceFile
+	(*CaseProgress)(nil),          // 9: creditbank.v1.CaseProgress
+	(v1.Outcome)(0),               // 10: creditbank.ledger.v1.Outcome
+	(v1.Stage)(0),                 // 11: creditbank.ledger.v1.Stage
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(v1.CaseStep)(0),              // 13: creditbank.ledger.v1.CaseStep
+	(v1.ClaimKind)(0),             // 14: creditbank.ledger.v1.ClaimKind
 }
 var file_creditbank_v1_common_proto_depIdxs = []int32{
-	7,  // 0: creditbank.v1.Assessment.outcome:type_name -> creditbank.ledger.v1.Outcome
+	10, // 0: creditbank.v1.Assessment.outcome:type_name -> creditbank.ledger.v1.Outcome
 	4,  // 1: creditbank.v1.Assessment.reasons:type_name -> creditbank.v1.Reason
-	8,  // 2: creditbank.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	11, // 2: creditbank.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
 	2,  // 3: creditbank.v1.Reason.words:type_name -> creditbank.v1.Text
-	9,  // 4: creditbank.v1.CaseEvent.time:type_name -> google.protobuf.Timestamp
-	10, // 5: creditbank.v1.CaseEvent.step:type_name -> creditbank.ledger.v1.CaseStep
+	12, // 4: creditbank.v1.CaseEvent.time:type_name -> google.protobuf.Timestamp
+	13, // 5: creditbank.v1.CaseEvent.step:type_name -> creditbank.ledger.v1.CaseStep
 	1,  // 6: creditbank.v1.CaseEvent.state:type_name -> creditbank.v1.CaseState
-	9,  // 7: creditbank.v1.CaseEvent.deadline:type_name -> google.protobuf.Timestamp
-	1,  // 8: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
-	9,  // 9: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
-	5,  // 10: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
-	2,  // 11: creditbank.v1.CaseProgress.words:type_name -> creditbank.v1.Text
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	12, // 7: creditbank.v1.CaseEvent.deadline:type_name -> google.protobuf.Timestamp
+	6,  // 8: creditbank.v1.CaseEvent.grant:type_name -> creditbank.v1.ClaimGrant
+	2,  // 9: creditbank.v1.Claim.name:type_name -> creditbank.v1.Text
+	14, // 10: creditbank.v1.Claim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	6,  // 11: creditbank.v1.Claim.claimed:type_name -> creditbank.v1.ClaimGrant
+	8,  // 12: creditbank.v1.Claim.files:type_name -> creditbank.v1.EvidenceFile
+	1,  // 13: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
+	12, // 14: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
+	5,  // 15: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
+	2,  // 16: creditbank.v1.CaseProgress.words:type_name -> creditbank.v1.Text
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_common_proto_init() }
@@ -796,7 +1104,7 @@ func file_creditbank_v1_common_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_common_proto_rawDesc), len(file_creditbank_v1_common_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -9,6 +9,7 @@
 package creditbankv1
 
 import (
+	v1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -131,7 +132,7 @@ func (CaseOrder) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{1}
 }
 
-// Case is a completion that an officer decides.
+// Case is a completion, or a claim to prior learning, that an officer decides.
 type Case struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id: index of the entry that opened it.
@@ -183,7 +184,12 @@ type Case struct {
 	// Rule of the policy on what the case needs; empty: the policy has none.
 	WorkflowRule string `protobuf:"bytes,24,opt,name=workflow_rule,json=workflowRule,proto3" json:"workflow_rule,omitempty"`
 	// Whether it can be decided among many.
-	Batch         bool `protobuf:"varint,25,opt,name=batch,proto3" json:"batch,omitempty"`
+	Batch bool `protobuf:"varint,25,opt,name=batch,proto3" json:"batch,omitempty"`
+	// Whether it is about a claim: provider is the learner's home then, course_title what the policy calls such claims, and course and
+	// platform are empty; minutes are those that are claimed, in GetCase alone.
+	Claim bool `protobuf:"varint,26,opt,name=claim,proto3" json:"claim,omitempty"`
+	// Officer who filed the claim for the learner, and does not review it.
+	FiledBy       string `protobuf:"bytes,27,opt,name=filed_by,json=filedBy,proto3" json:"filed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -391,6 +397,20 @@ func (x *Case) GetBatch() bool {
 		return x.Batch
 	}
 	return false
+}
+
+func (x *Case) GetClaim() bool {
+	if x != nil {
+		return x.Claim
+	}
+	return false
+}
+
+func (x *Case) GetFiledBy() string {
+	if x != nil {
+		return x.FiledBy
+	}
+	return ""
 }
 
 // CaseReviewer is an officer who judged a case.
@@ -1088,7 +1108,9 @@ type GetCaseResponse struct {
 	// The assessment that stands, in VIEW_FULL.
 	Assessment *Assessment `protobuf:"bytes,3,opt,name=assessment,proto3" json:"assessment,omitempty"`
 	// Its steps, in their order.
-	Steps         []*CaseEvent `protobuf:"bytes,4,rep,name=steps,proto3" json:"steps,omitempty"`
+	Steps []*CaseEvent `protobuf:"bytes,4,rep,name=steps,proto3" json:"steps,omitempty"`
+	// What is claimed, where it is about a claim.
+	Claim         *Claim `protobuf:"bytes,5,opt,name=claim,proto3" json:"claim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1147,6 +1169,13 @@ func (x *GetCaseResponse) GetAssessment() *Assessment {
 func (x *GetCaseResponse) GetSteps() []*CaseEvent {
 	if x != nil {
 		return x.Steps
+	}
+	return nil
+}
+
+func (x *GetCaseResponse) GetClaim() *Claim {
+	if x != nil {
+		return x.Claim
 	}
 	return nil
 }
@@ -1404,7 +1433,11 @@ type DecideCaseRequest struct {
 	// Words for the resident, at most 500 characters; needed with OTHER.
 	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
 	// etag of the case as the caller has seen it; empty: whatever it is.
-	Etag          string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What is granted of a claim, with DECISION_APPROVE and DECISION_HOURS_ONLY: no more than is claimed, and than the policy's rule gives
+	// for the minutes. Without milli_credits: as many as the minutes give. Absent: what the officer before granted, else all
+	// that is claimed.
+	Grant         *ClaimGrant `protobuf:"bytes,7,opt,name=grant,proto3" json:"grant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1479,6 +1512,13 @@ func (x *DecideCaseRequest) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *DecideCaseRequest) GetGrant() *ClaimGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
 }
 
 // DecideCaseResponse answers what it led to.
@@ -2201,7 +2241,9 @@ type AnswerCaseRequest struct {
 	// Id of the case.
 	CaseId uint64 `protobuf:"varint,2,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
 	// What the evidence is, in 1 to 2,000 characters. It is sealed under the key of the account.
-	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	// Files that were uploaded for the account, at most 10; only in a case about a claim.
+	Files         []*EvidenceRef `protobuf:"bytes,4,rep,name=files,proto3" json:"files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2255,6 +2297,13 @@ func (x *AnswerCaseRequest) GetNote() string {
 		return x.Note
 	}
 	return ""
+}
+
+func (x *AnswerCaseRequest) GetFiles() []*EvidenceRef {
+	if x != nil {
+		return x.Files
+	}
+	return nil
 }
 
 // AnswerCaseResponse answers how the case stands.
@@ -2979,11 +3028,495 @@ func (x *Notice) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// EvidenceRef names a file that was uploaded.
+type EvidenceRef struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// evidence_id that UploadEvidence answered.
+	EvidenceId string `protobuf:"bytes,1,opt,name=evidence_id,json=evidenceId,proto3" json:"evidence_id,omitempty"`
+	// Name that the learner gives it, in 1 to 200 characters. It is sealed under the key of the account.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvidenceRef) Reset() {
+	*x = EvidenceRef{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvidenceRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvidenceRef) ProtoMessage() {}
+
+func (x *EvidenceRef) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvidenceRef.ProtoReflect.Descriptor instead.
+func (*EvidenceRef) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *EvidenceRef) GetEvidenceId() string {
+	if x != nil {
+		return x.EvidenceId
+	}
+	return ""
+}
+
+func (x *EvidenceRef) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// UploadEvidenceRequest brings a file.
+type UploadEvidenceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id: 32 hex digits. A resident may leave it empty: the own one.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Its name, with an extension that says what it is, in 1 to 200 characters.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// application/pdf, image/jpeg or image/png.
+	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// All of it: at most 3 MiB, a picture at most 100 million pixels.
+	Content       []byte `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadEvidenceRequest) Reset() {
+	*x = UploadEvidenceRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadEvidenceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadEvidenceRequest) ProtoMessage() {}
+
+func (x *UploadEvidenceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadEvidenceRequest.ProtoReflect.Descriptor instead.
+func (*UploadEvidenceRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *UploadEvidenceRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *UploadEvidenceRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UploadEvidenceRequest) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *UploadEvidenceRequest) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+// UploadEvidenceResponse answers how to name it.
+type UploadEvidenceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The file.
+	File          *EvidenceFile `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadEvidenceResponse) Reset() {
+	*x = UploadEvidenceResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadEvidenceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadEvidenceResponse) ProtoMessage() {}
+
+func (x *UploadEvidenceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadEvidenceResponse.ProtoReflect.Descriptor instead.
+func (*UploadEvidenceResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *UploadEvidenceResponse) GetFile() *EvidenceFile {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
+// GetEvidenceRequest names a file of a case.
+type GetEvidenceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Id of the file.
+	EvidenceId    string `protobuf:"bytes,2,opt,name=evidence_id,json=evidenceId,proto3" json:"evidence_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEvidenceRequest) Reset() {
+	*x = GetEvidenceRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEvidenceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEvidenceRequest) ProtoMessage() {}
+
+func (x *GetEvidenceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEvidenceRequest.ProtoReflect.Descriptor instead.
+func (*GetEvidenceRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *GetEvidenceRequest) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *GetEvidenceRequest) GetEvidenceId() string {
+	if x != nil {
+		return x.EvidenceId
+	}
+	return ""
+}
+
+// GetEvidenceResponse answers it.
+type GetEvidenceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The file.
+	File *EvidenceFile `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	// All of it.
+	Content       []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEvidenceResponse) Reset() {
+	*x = GetEvidenceResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEvidenceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEvidenceResponse) ProtoMessage() {}
+
+func (x *GetEvidenceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEvidenceResponse.ProtoReflect.Descriptor instead.
+func (*GetEvidenceResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *GetEvidenceResponse) GetFile() *EvidenceFile {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
+func (x *GetEvidenceResponse) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+// SubmitClaimRequest claims prior learning. All but category and end_date is sealed under the key of the account.
+type SubmitClaimRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Opaque id: 32 hex digits. A resident may leave it empty: the own one.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// What it is about.
+	Kind v1.ClaimKind `protobuf:"varint,3,opt,name=kind,proto3,enum=creditbank.ledger.v1.ClaimKind" json:"kind,omitempty"`
+	// Category that is claimed, as the policy names it.
+	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
+	// What was learned, in 1 to 200 characters.
+	Title string `protobuf:"bytes,5,opt,name=title,proto3" json:"title,omitempty"`
+	// Who issued the certificate, or where the work was done, in 1 to 200 characters.
+	Issuer string `protobuf:"bytes,6,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// First day: YYYY-MM-DD; empty where it was one day.
+	BeginDate string `protobuf:"bytes,7,opt,name=begin_date,json=beginDate,proto3" json:"begin_date,omitempty"`
+	// Last day: YYYY-MM-DD.
+	EndDate string `protobuf:"bytes,8,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	// The learner's own words, at most 2,000 characters.
+	Description string `protobuf:"bytes,9,opt,name=description,proto3" json:"description,omitempty"`
+	// Minutes that are claimed, from 1 to what the policy's rule takes.
+	Minutes int64 `protobuf:"varint,10,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Milli-credits that are claimed; 0: as many as the rule gives for the minutes.
+	MilliCredits int64 `protobuf:"varint,11,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	// The files: 1 to 10, of at most 20 MiB together.
+	Files         []*EvidenceRef `protobuf:"bytes,12,rep,name=files,proto3" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitClaimRequest) Reset() {
+	*x = SubmitClaimRequest{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitClaimRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitClaimRequest) ProtoMessage() {}
+
+func (x *SubmitClaimRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitClaimRequest.ProtoReflect.Descriptor instead.
+func (*SubmitClaimRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *SubmitClaimRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SubmitClaimRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *SubmitClaimRequest) GetKind() v1.ClaimKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.ClaimKind(0)
+}
+
+func (x *SubmitClaimRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *SubmitClaimRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *SubmitClaimRequest) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *SubmitClaimRequest) GetBeginDate() string {
+	if x != nil {
+		return x.BeginDate
+	}
+	return ""
+}
+
+func (x *SubmitClaimRequest) GetEndDate() string {
+	if x != nil {
+		return x.EndDate
+	}
+	return ""
+}
+
+func (x *SubmitClaimRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *SubmitClaimRequest) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *SubmitClaimRequest) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+func (x *SubmitClaimRequest) GetFiles() []*EvidenceRef {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+// SubmitClaimResponse answers where it is decided.
+type SubmitClaimResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of its case: index of the entry that records it.
+	CaseId uint64 `protobuf:"varint,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Signed checkpoint (C2SP tlog-checkpoint) of a log that holds it.
+	Checkpoint    string `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitClaimResponse) Reset() {
+	*x = SubmitClaimResponse{}
+	mi := &file_creditbank_v1_review_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitClaimResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitClaimResponse) ProtoMessage() {}
+
+func (x *SubmitClaimResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_review_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitClaimResponse.ProtoReflect.Descriptor instead.
+func (*SubmitClaimResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_review_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *SubmitClaimResponse) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *SubmitClaimResponse) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
 var File_creditbank_v1_review_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\n" +
-	"\x1acreditbank/v1/review.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xac\a\n" +
+	"\x1acreditbank/v1/review.proto\x12\rcreditbank.v1\x1a creditbank/ledger/v1/entry.proto\x1a\x1acreditbank/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xdd\a\n" +
 	"\x04Case\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x12\x16\n" +
@@ -3014,7 +3547,9 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\x0elease_end_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\fleaseEndTime\x129\n" +
 	"\treviewers\x18\x17 \x03(\v2\x1b.creditbank.v1.CaseReviewerR\treviewers\x12#\n" +
 	"\rworkflow_rule\x18\x18 \x01(\tR\fworkflowRule\x12\x14\n" +
-	"\x05batch\x18\x19 \x01(\bR\x05batch\"X\n" +
+	"\x05batch\x18\x19 \x01(\bR\x05batch\x12\x14\n" +
+	"\x05claim\x18\x1a \x01(\bR\x05claim\x12\x19\n" +
+	"\bfiled_by\x18\x1b \x01(\tR\afiledBy\"X\n" +
 	"\fCaseReviewer\x12.\n" +
 	"\x05stage\x18\x01 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05stage\x12\x18\n" +
 	"\aofficer\x18\x02 \x01(\tR\aofficer\"\xa4\x02\n" +
@@ -3067,14 +3602,15 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\x04risk\x18\x02 \x01(\x05R\x04risk\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x05R\x05count\")\n" +
 	"\x0eGetCaseRequest\x12\x17\n" +
-	"\acase_id\x18\x01 \x01(\x04R\x06caseId\"\xda\x01\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\"\x86\x02\n" +
 	"\x0fGetCaseResponse\x12'\n" +
 	"\x04case\x18\x01 \x01(\v2\x13.creditbank.v1.CaseR\x04case\x123\n" +
 	"\bevidence\x18\x02 \x01(\v2\x17.creditbank.v1.EvidenceR\bevidence\x129\n" +
 	"\n" +
 	"assessment\x18\x03 \x01(\v2\x19.creditbank.v1.AssessmentR\n" +
 	"assessment\x12.\n" +
-	"\x05steps\x18\x04 \x03(\v2\x18.creditbank.v1.CaseEventR\x05steps\"]\n" +
+	"\x05steps\x18\x04 \x03(\v2\x18.creditbank.v1.CaseEventR\x05steps\x12*\n" +
+	"\x05claim\x18\x05 \x01(\v2\x14.creditbank.v1.ClaimR\x05claim\"]\n" +
 	"\x0fTakeCaseRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
@@ -3092,7 +3628,7 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\x13ReleaseCaseResponse\x12'\n" +
 	"\x04case\x18\x01 \x01(\v2\x13.creditbank.v1.CaseR\x04case\x12\x1f\n" +
 	"\ventry_index\x18\x02 \x01(\x04R\n" +
-	"entryIndex\"\xc9\x01\n" +
+	"entryIndex\"\xfa\x01\n" +
 	"\x11DecideCaseRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
@@ -3101,7 +3637,8 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\vreason_code\x18\x04 \x01(\tR\n" +
 	"reasonCode\x12\x12\n" +
 	"\x04note\x18\x05 \x01(\tR\x04note\x12\x12\n" +
-	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xb9\x01\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\x12/\n" +
+	"\x05grant\x18\a \x01(\v2\x19.creditbank.v1.ClaimGrantR\x05grant\"\xb9\x01\n" +
 	"\x12DecideCaseResponse\x12'\n" +
 	"\x04case\x18\x01 \x01(\v2\x13.creditbank.v1.CaseR\x04case\x129\n" +
 	"\n" +
@@ -3167,12 +3704,13 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\aminutes\x18\x01 \x01(\x03R\aminutes\x124\n" +
 	"\x16reversed_milli_credits\x18\x02 \x01(\x03R\x14reversedMilliCredits\x12:\n" +
 	"\x19unrecovered_milli_credits\x18\x03 \x01(\x03R\x17unrecoveredMilliCredits\x12\x14\n" +
-	"\x05cases\x18\x04 \x01(\x05R\x05cases\"_\n" +
+	"\x05cases\x18\x04 \x01(\x05R\x05cases\"\x91\x01\n" +
 	"\x11AnswerCaseRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
 	"\acase_id\x18\x02 \x01(\x04R\x06caseId\x12\x12\n" +
-	"\x04note\x18\x03 \x01(\tR\x04note\"e\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\x120\n" +
+	"\x05files\x18\x04 \x03(\v2\x1a.creditbank.v1.EvidenceRefR\x05files\"e\n" +
 	"\x12AnswerCaseResponse\x12.\n" +
 	"\x04case\x18\x01 \x01(\v2\x1a.creditbank.v1.CaseSummaryR\x04case\x12\x1f\n" +
 	"\ventry_index\x18\x02 \x01(\x04R\n" +
@@ -3229,7 +3767,49 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\bend_date\x18\b \x01(\tR\aendDate\x12=\n" +
 	"\fpublish_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\vpublishTime\x125\n" +
 	"\bend_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\aendTime*h\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"B\n" +
+	"\vEvidenceRef\x12\x1f\n" +
+	"\vevidence_id\x18\x01 \x01(\tR\n" +
+	"evidenceId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\x83\x01\n" +
+	"\x15UploadEvidenceRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x18\n" +
+	"\acontent\x18\x04 \x01(\fR\acontent\"I\n" +
+	"\x16UploadEvidenceResponse\x12/\n" +
+	"\x04file\x18\x01 \x01(\v2\x1b.creditbank.v1.EvidenceFileR\x04file\"N\n" +
+	"\x12GetEvidenceRequest\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12\x1f\n" +
+	"\vevidence_id\x18\x02 \x01(\tR\n" +
+	"evidenceId\"`\n" +
+	"\x13GetEvidenceResponse\x12/\n" +
+	"\x04file\x18\x01 \x01(\v2\x1b.creditbank.v1.EvidenceFileR\x04file\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\"\x9e\x03\n" +
+	"\x12SubmitClaimRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x123\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1f.creditbank.ledger.v1.ClaimKindR\x04kind\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x14\n" +
+	"\x05title\x18\x05 \x01(\tR\x05title\x12\x16\n" +
+	"\x06issuer\x18\x06 \x01(\tR\x06issuer\x12\x1d\n" +
+	"\n" +
+	"begin_date\x18\a \x01(\tR\tbeginDate\x12\x19\n" +
+	"\bend_date\x18\b \x01(\tR\aendDate\x12 \n" +
+	"\vdescription\x18\t \x01(\tR\vdescription\x12\x18\n" +
+	"\aminutes\x18\n" +
+	" \x01(\x03R\aminutes\x12#\n" +
+	"\rmilli_credits\x18\v \x01(\x03R\fmilliCredits\x120\n" +
+	"\x05files\x18\f \x03(\v2\x1a.creditbank.v1.EvidenceRefR\x05files\"N\n" +
+	"\x13SubmitClaimResponse\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\tR\n" +
+	"checkpoint*h\n" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_APPROVE\x10\x01\x12\x13\n" +
@@ -3237,7 +3817,7 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\x13DECISION_HOURS_ONLY\x10\x03*;\n" +
 	"\tCaseOrder\x12\x1a\n" +
 	"\x16CASE_ORDER_UNSPECIFIED\x10\x00\x12\x12\n" +
-	"\x0eCASE_ORDER_DUE\x10\x012\xae\t\n" +
+	"\x0eCASE_ORDER_DUE\x10\x012\xb9\v\n" +
 	"\rReviewService\x12N\n" +
 	"\tListCases\x12\x1f.creditbank.v1.ListCasesRequest\x1a .creditbank.v1.ListCasesResponse\x12Q\n" +
 	"\n" +
@@ -3258,7 +3838,10 @@ const file_creditbank_v1_review_proto_rawDesc = "" +
 	"\n" +
 	"FileAppeal\x12 .creditbank.v1.FileAppealRequest\x1a!.creditbank.v1.FileAppealResponse\x12Z\n" +
 	"\rFileObjection\x12#.creditbank.v1.FileObjectionRequest\x1a$.creditbank.v1.FileObjectionResponse\x12T\n" +
-	"\vListNotices\x12!.creditbank.v1.ListNoticesRequest\x1a\".creditbank.v1.ListNoticesResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"\vListNotices\x12!.creditbank.v1.ListNoticesRequest\x1a\".creditbank.v1.ListNoticesResponse\x12]\n" +
+	"\x0eUploadEvidence\x12$.creditbank.v1.UploadEvidenceRequest\x1a%.creditbank.v1.UploadEvidenceResponse\x12T\n" +
+	"\vGetEvidence\x12!.creditbank.v1.GetEvidenceRequest\x1a\".creditbank.v1.GetEvidenceResponse\x12T\n" +
+	"\vSubmitClaim\x12!.creditbank.v1.SubmitClaimRequest\x1a\".creditbank.v1.SubmitClaimResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_review_proto_rawDescOnce sync.Once
@@ -3273,7 +3856,7 @@ func file_creditbank_v1_review_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_v1_review_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_creditbank_v1_review_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_creditbank_v1_review_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_creditbank_v1_review_proto_goTypes = []any{
 	(Decision)(0),                    // 0: creditbank.v1.Decision
 	(CaseOrder)(0),                   // 1: creditbank.v1.CaseOrder
@@ -3315,97 +3898,121 @@ var file_creditbank_v1_review_proto_goTypes = []any{
 	(*ListNoticesRequest)(nil),       // 37: creditbank.v1.ListNoticesRequest
 	(*ListNoticesResponse)(nil),      // 38: creditbank.v1.ListNoticesResponse
 	(*Notice)(nil),                   // 39: creditbank.v1.Notice
-	(CaseState)(0),                   // 40: creditbank.v1.CaseState
-	(*timestamppb.Timestamp)(nil),    // 41: google.protobuf.Timestamp
-	(*Assessment)(nil),               // 42: creditbank.v1.Assessment
-	(*CaseEvent)(nil),                // 43: creditbank.v1.CaseEvent
-	(*status.Status)(nil),            // 44: google.rpc.Status
+	(*EvidenceRef)(nil),              // 40: creditbank.v1.EvidenceRef
+	(*UploadEvidenceRequest)(nil),    // 41: creditbank.v1.UploadEvidenceRequest
+	(*UploadEvidenceResponse)(nil),   // 42: creditbank.v1.UploadEvidenceResponse
+	(*GetEvidenceRequest)(nil),       // 43: creditbank.v1.GetEvidenceRequest
+	(*GetEvidenceResponse)(nil),      // 44: creditbank.v1.GetEvidenceResponse
+	(*SubmitClaimRequest)(nil),       // 45: creditbank.v1.SubmitClaimRequest
+	(*SubmitClaimResponse)(nil),      // 46: creditbank.v1.SubmitClaimResponse
+	(CaseState)(0),                   // 47: creditbank.v1.CaseState
+	(*timestamppb.Timestamp)(nil),    // 48: google.protobuf.Timestamp
+	(*Assessment)(nil),               // 49: creditbank.v1.Assessment
+	(*CaseEvent)(nil),                // 50: creditbank.v1.CaseEvent
+	(*Claim)(nil),                    // 51: creditbank.v1.Claim
+	(*ClaimGrant)(nil),               // 52: creditbank.v1.ClaimGrant
+	(*status.Status)(nil),            // 53: google.rpc.Status
+	(*EvidenceFile)(nil),             // 54: creditbank.v1.EvidenceFile
+	(v1.ClaimKind)(0),                // 55: creditbank.ledger.v1.ClaimKind
 }
 var file_creditbank_v1_review_proto_depIdxs = []int32{
-	40, // 0: creditbank.v1.Case.state:type_name -> creditbank.v1.CaseState
-	41, // 1: creditbank.v1.Case.open_time:type_name -> google.protobuf.Timestamp
-	41, // 2: creditbank.v1.Case.decide_time:type_name -> google.protobuf.Timestamp
-	41, // 3: creditbank.v1.Case.state_time:type_name -> google.protobuf.Timestamp
-	41, // 4: creditbank.v1.Case.deadline:type_name -> google.protobuf.Timestamp
-	41, // 5: creditbank.v1.Case.due_time:type_name -> google.protobuf.Timestamp
-	41, // 6: creditbank.v1.Case.lease_end_time:type_name -> google.protobuf.Timestamp
+	47, // 0: creditbank.v1.Case.state:type_name -> creditbank.v1.CaseState
+	48, // 1: creditbank.v1.Case.open_time:type_name -> google.protobuf.Timestamp
+	48, // 2: creditbank.v1.Case.decide_time:type_name -> google.protobuf.Timestamp
+	48, // 3: creditbank.v1.Case.state_time:type_name -> google.protobuf.Timestamp
+	48, // 4: creditbank.v1.Case.deadline:type_name -> google.protobuf.Timestamp
+	48, // 5: creditbank.v1.Case.due_time:type_name -> google.protobuf.Timestamp
+	48, // 6: creditbank.v1.Case.lease_end_time:type_name -> google.protobuf.Timestamp
 	3,  // 7: creditbank.v1.Case.reviewers:type_name -> creditbank.v1.CaseReviewer
-	40, // 8: creditbank.v1.CaseReviewer.stage:type_name -> creditbank.v1.CaseState
+	47, // 8: creditbank.v1.CaseReviewer.stage:type_name -> creditbank.v1.CaseState
 	5,  // 9: creditbank.v1.Evidence.sessions:type_name -> creditbank.v1.EvidenceSession
-	41, // 10: creditbank.v1.Evidence.post_time:type_name -> google.protobuf.Timestamp
-	41, // 11: creditbank.v1.EvidenceSession.start_time:type_name -> google.protobuf.Timestamp
-	41, // 12: creditbank.v1.EvidenceSession.end_time:type_name -> google.protobuf.Timestamp
-	40, // 13: creditbank.v1.ListCasesRequest.state:type_name -> creditbank.v1.CaseState
-	41, // 14: creditbank.v1.ListCasesRequest.open_from_time:type_name -> google.protobuf.Timestamp
-	41, // 15: creditbank.v1.ListCasesRequest.open_before_time:type_name -> google.protobuf.Timestamp
-	41, // 16: creditbank.v1.ListCasesRequest.due_before_time:type_name -> google.protobuf.Timestamp
+	48, // 10: creditbank.v1.Evidence.post_time:type_name -> google.protobuf.Timestamp
+	48, // 11: creditbank.v1.EvidenceSession.start_time:type_name -> google.protobuf.Timestamp
+	48, // 12: creditbank.v1.EvidenceSession.end_time:type_name -> google.protobuf.Timestamp
+	47, // 13: creditbank.v1.ListCasesRequest.state:type_name -> creditbank.v1.CaseState
+	48, // 14: creditbank.v1.ListCasesRequest.open_from_time:type_name -> google.protobuf.Timestamp
+	48, // 15: creditbank.v1.ListCasesRequest.open_before_time:type_name -> google.protobuf.Timestamp
+	48, // 16: creditbank.v1.ListCasesRequest.due_before_time:type_name -> google.protobuf.Timestamp
 	1,  // 17: creditbank.v1.ListCasesRequest.order:type_name -> creditbank.v1.CaseOrder
 	2,  // 18: creditbank.v1.ListCasesResponse.cases:type_name -> creditbank.v1.Case
-	40, // 19: creditbank.v1.CountCasesRequest.state:type_name -> creditbank.v1.CaseState
-	41, // 20: creditbank.v1.CountCasesRequest.open_before_time:type_name -> google.protobuf.Timestamp
+	47, // 19: creditbank.v1.CountCasesRequest.state:type_name -> creditbank.v1.CaseState
+	48, // 20: creditbank.v1.CountCasesRequest.open_before_time:type_name -> google.protobuf.Timestamp
 	10, // 21: creditbank.v1.CountCasesResponse.counts:type_name -> creditbank.v1.CaseCount
-	40, // 22: creditbank.v1.CaseCount.state:type_name -> creditbank.v1.CaseState
+	47, // 22: creditbank.v1.CaseCount.state:type_name -> creditbank.v1.CaseState
 	2,  // 23: creditbank.v1.GetCaseResponse.case:type_name -> creditbank.v1.Case
 	4,  // 24: creditbank.v1.GetCaseResponse.evidence:type_name -> creditbank.v1.Evidence
-	42, // 25: creditbank.v1.GetCaseResponse.assessment:type_name -> creditbank.v1.Assessment
-	43, // 26: creditbank.v1.GetCaseResponse.steps:type_name -> creditbank.v1.CaseEvent
-	2,  // 27: creditbank.v1.TakeCaseResponse.case:type_name -> creditbank.v1.Case
-	2,  // 28: creditbank.v1.ReleaseCaseResponse.case:type_name -> creditbank.v1.Case
-	0,  // 29: creditbank.v1.DecideCaseRequest.decision:type_name -> creditbank.v1.Decision
-	2,  // 30: creditbank.v1.DecideCaseResponse.case:type_name -> creditbank.v1.Case
-	42, // 31: creditbank.v1.DecideCaseResponse.assessment:type_name -> creditbank.v1.Assessment
-	0,  // 32: creditbank.v1.BatchDecideCasesRequest.decision:type_name -> creditbank.v1.Decision
-	20, // 33: creditbank.v1.BatchDecideCasesRequest.items:type_name -> creditbank.v1.BatchItem
-	22, // 34: creditbank.v1.BatchDecideCasesResponse.results:type_name -> creditbank.v1.BatchResult
-	44, // 35: creditbank.v1.BatchResult.error:type_name -> google.rpc.Status
-	40, // 36: creditbank.v1.BatchResult.state:type_name -> creditbank.v1.CaseState
-	2,  // 37: creditbank.v1.ReturnCaseResponse.case:type_name -> creditbank.v1.Case
-	2,  // 38: creditbank.v1.RevokeCaseResponse.case:type_name -> creditbank.v1.Case
-	42, // 39: creditbank.v1.RevokeCaseResponse.assessment:type_name -> creditbank.v1.Assessment
-	27, // 40: creditbank.v1.RevokeCaseResponse.preview:type_name -> creditbank.v1.RevocationPreview
-	36, // 41: creditbank.v1.AnswerCaseResponse.case:type_name -> creditbank.v1.CaseSummary
-	36, // 42: creditbank.v1.WithdrawCaseResponse.case:type_name -> creditbank.v1.CaseSummary
-	36, // 43: creditbank.v1.FileAppealResponse.case:type_name -> creditbank.v1.CaseSummary
-	36, // 44: creditbank.v1.FileObjectionResponse.case:type_name -> creditbank.v1.CaseSummary
-	40, // 45: creditbank.v1.CaseSummary.state:type_name -> creditbank.v1.CaseState
-	41, // 46: creditbank.v1.CaseSummary.state_time:type_name -> google.protobuf.Timestamp
-	41, // 47: creditbank.v1.CaseSummary.deadline:type_name -> google.protobuf.Timestamp
-	39, // 48: creditbank.v1.ListNoticesResponse.notices:type_name -> creditbank.v1.Notice
-	41, // 49: creditbank.v1.Notice.publish_time:type_name -> google.protobuf.Timestamp
-	41, // 50: creditbank.v1.Notice.end_time:type_name -> google.protobuf.Timestamp
-	6,  // 51: creditbank.v1.ReviewService.ListCases:input_type -> creditbank.v1.ListCasesRequest
-	8,  // 52: creditbank.v1.ReviewService.CountCases:input_type -> creditbank.v1.CountCasesRequest
-	11, // 53: creditbank.v1.ReviewService.GetCase:input_type -> creditbank.v1.GetCaseRequest
-	13, // 54: creditbank.v1.ReviewService.TakeCase:input_type -> creditbank.v1.TakeCaseRequest
-	15, // 55: creditbank.v1.ReviewService.ReleaseCase:input_type -> creditbank.v1.ReleaseCaseRequest
-	17, // 56: creditbank.v1.ReviewService.DecideCase:input_type -> creditbank.v1.DecideCaseRequest
-	19, // 57: creditbank.v1.ReviewService.BatchDecideCases:input_type -> creditbank.v1.BatchDecideCasesRequest
-	23, // 58: creditbank.v1.ReviewService.ReturnCase:input_type -> creditbank.v1.ReturnCaseRequest
-	25, // 59: creditbank.v1.ReviewService.RevokeCase:input_type -> creditbank.v1.RevokeCaseRequest
-	28, // 60: creditbank.v1.ReviewService.AnswerCase:input_type -> creditbank.v1.AnswerCaseRequest
-	30, // 61: creditbank.v1.ReviewService.WithdrawCase:input_type -> creditbank.v1.WithdrawCaseRequest
-	32, // 62: creditbank.v1.ReviewService.FileAppeal:input_type -> creditbank.v1.FileAppealRequest
-	34, // 63: creditbank.v1.ReviewService.FileObjection:input_type -> creditbank.v1.FileObjectionRequest
-	37, // 64: creditbank.v1.ReviewService.ListNotices:input_type -> creditbank.v1.ListNoticesRequest
-	7,  // 65: creditbank.v1.ReviewService.ListCases:output_type -> creditbank.v1.ListCasesResponse
-	9,  // 66: creditbank.v1.ReviewService.CountCases:output_type -> creditbank.v1.CountCasesResponse
-	12, // 67: creditbank.v1.ReviewService.GetCase:output_type -> creditbank.v1.GetCaseResponse
-	14, // 68: creditbank.v1.ReviewService.TakeCase:output_type -> creditbank.v1.TakeCaseResponse
-	16, // 69: creditbank.v1.ReviewService.ReleaseCase:output_type -> creditbank.v1.ReleaseCaseResponse
-	18, // 70: creditbank.v1.ReviewService.DecideCase:output_type -> creditbank.v1.DecideCaseResponse
-	21, // 71: creditbank.v1.ReviewService.BatchDecideCases:output_type -> creditbank.v1.BatchDecideCasesResponse
-	24, // 72: creditbank.v1.ReviewService.ReturnCase:output_type -> creditbank.v1.ReturnCaseResponse
-	26, // 73: creditbank.v1.ReviewService.RevokeCase:output_type -> creditbank.v1.RevokeCaseResponse
-	29, // 74: creditbank.v1.ReviewService.AnswerCase:output_type -> creditbank.v1.AnswerCaseResponse
-	31, // 75: creditbank.v1.ReviewService.WithdrawCase:output_type -> creditbank.v1.WithdrawCaseResponse
-	33, // 76: creditbank.v1.ReviewService.FileAppeal:output_type -> creditbank.v1.FileAppealResponse
-	35, // 77: creditbank.v1.ReviewService.FileObjection:output_type -> creditbank.v1.FileObjectionResponse
-	38, // 78: creditbank.v1.ReviewService.ListNotices:output_type -> creditbank.v1.ListNoticesResponse
-	65, // [65:79] is the sub-list for method output_type
-	51, // [51:65] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	49, // 25: creditbank.v1.GetCaseResponse.assessment:type_name -> creditbank.v1.Assessment
+	50, // 26: creditbank.v1.GetCaseResponse.steps:type_name -> creditbank.v1.CaseEvent
+	51, // 27: creditbank.v1.GetCaseResponse.claim:type_name -> creditbank.v1.Claim
+	2,  // 28: creditbank.v1.TakeCaseResponse.case:type_name -> creditbank.v1.Case
+	2,  // 29: creditbank.v1.ReleaseCaseResponse.case:type_name -> creditbank.v1.Case
+	0,  // 30: creditbank.v1.DecideCaseRequest.decision:type_name -> creditbank.v1.Decision
+	52, // 31: creditbank.v1.DecideCaseRequest.grant:type_name -> creditbank.v1.ClaimGrant
+	2,  // 32: creditbank.v1.DecideCaseResponse.case:type_name -> creditbank.v1.Case
+	49, // 33: creditbank.v1.DecideCaseResponse.assessment:type_name -> creditbank.v1.Assessment
+	0,  // 34: creditbank.v1.BatchDecideCasesRequest.decision:type_name -> creditbank.v1.Decision
+	20, // 35: creditbank.v1.BatchDecideCasesRequest.items:type_name -> creditbank.v1.BatchItem
+	22, // 36: creditbank.v1.BatchDecideCasesResponse.results:type_name -> creditbank.v1.BatchResult
+	53, // 37: creditbank.v1.BatchResult.error:type_name -> google.rpc.Status
+	47, // 38: creditbank.v1.BatchResult.state:type_name -> creditbank.v1.CaseState
+	2,  // 39: creditbank.v1.ReturnCaseResponse.case:type_name -> creditbank.v1.Case
+	2,  // 40: creditbank.v1.RevokeCaseResponse.case:type_name -> creditbank.v1.Case
+	49, // 41: creditbank.v1.RevokeCaseResponse.assessment:type_name -> creditbank.v1.Assessment
+	27, // 42: creditbank.v1.RevokeCaseResponse.preview:type_name -> creditbank.v1.RevocationPreview
+	40, // 43: creditbank.v1.AnswerCaseRequest.files:type_name -> creditbank.v1.EvidenceRef
+	36, // 44: creditbank.v1.AnswerCaseResponse.case:type_name -> creditbank.v1.CaseSummary
+	36, // 45: creditbank.v1.WithdrawCaseResponse.case:type_name -> creditbank.v1.CaseSummary
+	36, // 46: creditbank.v1.FileAppealResponse.case:type_name -> creditbank.v1.CaseSummary
+	36, // 47: creditbank.v1.FileObjectionResponse.case:type_name -> creditbank.v1.CaseSummary
+	47, // 48: creditbank.v1.CaseSummary.state:type_name -> creditbank.v1.CaseState
+	48, // 49: creditbank.v1.CaseSummary.state_time:type_name -> google.protobuf.Timestamp
+	48, // 50: creditbank.v1.CaseSummary.deadline:type_name -> google.protobuf.Timestamp
+	39, // 51: creditbank.v1.ListNoticesResponse.notices:type_name -> creditbank.v1.Notice
+	48, // 52: creditbank.v1.Notice.publish_time:type_name -> google.protobuf.Timestamp
+	48, // 53: creditbank.v1.Notice.end_time:type_name -> google.protobuf.Timestamp
+	54, // 54: creditbank.v1.UploadEvidenceResponse.file:type_name -> creditbank.v1.EvidenceFile
+	54, // 55: creditbank.v1.GetEvidenceResponse.file:type_name -> creditbank.v1.EvidenceFile
+	55, // 56: creditbank.v1.SubmitClaimRequest.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	40, // 57: creditbank.v1.SubmitClaimRequest.files:type_name -> creditbank.v1.EvidenceRef
+	6,  // 58: creditbank.v1.ReviewService.ListCases:input_type -> creditbank.v1.ListCasesRequest
+	8,  // 59: creditbank.v1.ReviewService.CountCases:input_type -> creditbank.v1.CountCasesRequest
+	11, // 60: creditbank.v1.ReviewService.GetCase:input_type -> creditbank.v1.GetCaseRequest
+	13, // 61: creditbank.v1.ReviewService.TakeCase:input_type -> creditbank.v1.TakeCaseRequest
+	15, // 62: creditbank.v1.ReviewService.ReleaseCase:input_type -> creditbank.v1.ReleaseCaseRequest
+	17, // 63: creditbank.v1.ReviewService.DecideCase:input_type -> creditbank.v1.DecideCaseRequest
+	19, // 64: creditbank.v1.ReviewService.BatchDecideCases:input_type -> creditbank.v1.BatchDecideCasesRequest
+	23, // 65: creditbank.v1.ReviewService.ReturnCase:input_type -> creditbank.v1.ReturnCaseRequest
+	25, // 66: creditbank.v1.ReviewService.RevokeCase:input_type -> creditbank.v1.RevokeCaseRequest
+	28, // 67: creditbank.v1.ReviewService.AnswerCase:input_type -> creditbank.v1.AnswerCaseRequest
+	30, // 68: creditbank.v1.ReviewService.WithdrawCase:input_type -> creditbank.v1.WithdrawCaseRequest
+	32, // 69: creditbank.v1.ReviewService.FileAppeal:input_type -> creditbank.v1.FileAppealRequest
+	34, // 70: creditbank.v1.ReviewService.FileObjection:input_type -> creditbank.v1.FileObjectionRequest
+	37, // 71: creditbank.v1.ReviewService.ListNotices:input_type -> creditbank.v1.ListNoticesRequest
+	41, // 72: creditbank.v1.ReviewService.UploadEvidence:input_type -> creditbank.v1.UploadEvidenceRequest
+	43, // 73: creditbank.v1.ReviewService.GetEvidence:input_type -> creditbank.v1.GetEvidenceRequest
+	45, // 74: creditbank.v1.ReviewService.SubmitClaim:input_type -> creditbank.v1.SubmitClaimRequest
+	7,  // 75: creditbank.v1.ReviewService.ListCases:output_type -> creditbank.v1.ListCasesResponse
+	9,  // 76: creditbank.v1.ReviewService.CountCases:output_type -> creditbank.v1.CountCasesResponse
+	12, // 77: creditbank.v1.ReviewService.GetCase:output_type -> creditbank.v1.GetCaseResponse
+	14, // 78: creditbank.v1.ReviewService.TakeCase:output_type -> creditbank.v1.TakeCaseResponse
+	16, // 79: creditbank.v1.ReviewService.ReleaseCase:output_type -> creditbank.v1.ReleaseCaseResponse
+	18, // 80: creditbank.v1.ReviewService.DecideCase:output_type -> creditbank.v1.DecideCaseResponse
+	21, // 81: creditbank.v1.ReviewService.BatchDecideCases:output_type -> creditbank.v1.BatchDecideCasesResponse
+	24, // 82: creditbank.v1.ReviewService.ReturnCase:output_type -> creditbank.v1.ReturnCaseResponse
+	26, // 83: creditbank.v1.ReviewService.RevokeCase:output_type -> creditbank.v1.RevokeCaseResponse
+	29, // 84: creditbank.v1.ReviewService.AnswerCase:output_type -> creditbank.v1.AnswerCaseResponse
+	31, // 85: creditbank.v1.ReviewService.WithdrawCase:output_type -> creditbank.v1.WithdrawCaseResponse
+	33, // 86: creditbank.v1.ReviewService.FileAppeal:output_type -> creditbank.v1.FileAppealResponse
+	35, // 87: creditbank.v1.ReviewService.FileObjection:output_type -> creditbank.v1.FileObjectionResponse
+	38, // 88: creditbank.v1.ReviewService.ListNotices:output_type -> creditbank.v1.ListNoticesResponse
+	42, // 89: creditbank.v1.ReviewService.UploadEvidence:output_type -> creditbank.v1.UploadEvidenceResponse
+	44, // 90: creditbank.v1.ReviewService.GetEvidence:output_type -> creditbank.v1.GetEvidenceResponse
+	46, // 91: creditbank.v1.ReviewService.SubmitClaim:output_type -> creditbank.v1.SubmitClaimResponse
+	75, // [75:92] is the sub-list for method output_type
+	58, // [58:75] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_review_proto_init() }
@@ -3421,7 +4028,7 @@ func file_creditbank_v1_review_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_review_proto_rawDesc), len(file_creditbank_v1_review_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   38,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

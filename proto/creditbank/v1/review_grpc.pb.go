@@ -35,6 +35,9 @@ const (
 	ReviewService_FileAppeal_FullMethodName       = "/creditbank.v1.ReviewService/FileAppeal"
 	ReviewService_FileObjection_FullMethodName    = "/creditbank.v1.ReviewService/FileObjection"
 	ReviewService_ListNotices_FullMethodName      = "/creditbank.v1.ReviewService/ListNotices"
+	ReviewService_UploadEvidence_FullMethodName   = "/creditbank.v1.ReviewService/UploadEvidence"
+	ReviewService_GetEvidence_FullMethodName      = "/creditbank.v1.ReviewService/GetEvidence"
+	ReviewService_SubmitClaim_FullMethodName      = "/creditbank.v1.ReviewService/SubmitClaim"
 )
 
 // ReviewServiceClient is the client API for ReviewService service.
@@ -66,7 +69,8 @@ type ReviewServiceClient interface {
 	ReturnCase(ctx context.Context, in *ReturnCaseRequest, opts ...grpc.CallOption) (*ReturnCaseResponse, error)
 	// Takes back what was approved, or says what that would undo.
 	RevokeCase(ctx context.Context, in *RevokeCaseRequest, opts ...grpc.CallOption) (*RevokeCaseResponse, error)
-	// Brings more evidence, in words. For the learner, and the platform that posted the completion.
+	// Brings more evidence, in words and, in a case about a claim, in files. For the learner, the platform that posted the
+	// completion, and the officer who filed the claim.
 	AnswerCase(ctx context.Context, in *AnswerCaseRequest, opts ...grpc.CallOption) (*AnswerCaseResponse, error)
 	// Gives a case up that is not decided yet. For the learner.
 	WithdrawCase(ctx context.Context, in *WithdrawCaseRequest, opts ...grpc.CallOption) (*WithdrawCaseResponse, error)
@@ -76,6 +80,15 @@ type ReviewServiceClient interface {
 	FileObjection(ctx context.Context, in *FileObjectionRequest, opts ...grpc.CallOption) (*FileObjectionResponse, error)
 	// Lists the cases under public notice (公示), with masked names. For everybody.
 	ListNotices(ctx context.Context, in *ListNoticesRequest, opts ...grpc.CallOption) (*ListNoticesResponse, error)
+	// Keeps a file that a claim, or an answer, is going to name; without that it is gone a day later. It has to be a PDF, JPEG or PNG,
+	// and by its content what its media type and the extension of its name say: EVIDENCE_TYPE and EVIDENCE_TYPE_MISMATCH refuse
+	// others. Sent again, the same file has the same id. For the learner, and officers of the learner's home.
+	UploadEvidence(ctx context.Context, in *UploadEvidenceRequest, opts ...grpc.CallOption) (*UploadEvidenceResponse, error)
+	// Answers a file of a case, to its officers and the learner.
+	GetEvidence(ctx context.Context, in *GetEvidenceRequest, opts ...grpc.CallOption) (*GetEvidenceResponse, error)
+	// Claims prior learning: a case opens with it. What the policy at the learner's home does not foresee is refused with
+	// CLAIM_NOT_FORESEEN. For the learner, and officers of the learner's home, who then do not review it.
+	SubmitClaim(ctx context.Context, in *SubmitClaimRequest, opts ...grpc.CallOption) (*SubmitClaimResponse, error)
 }
 
 type reviewServiceClient struct {
@@ -226,6 +239,36 @@ func (c *reviewServiceClient) ListNotices(ctx context.Context, in *ListNoticesRe
 	return out, nil
 }
 
+func (c *reviewServiceClient) UploadEvidence(ctx context.Context, in *UploadEvidenceRequest, opts ...grpc.CallOption) (*UploadEvidenceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UploadEvidenceResponse)
+	err := c.cc.Invoke(ctx, ReviewService_UploadEvidence_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) GetEvidence(ctx context.Context, in *GetEvidenceRequest, opts ...grpc.CallOption) (*GetEvidenceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetEvidenceResponse)
+	err := c.cc.Invoke(ctx, ReviewService_GetEvidence_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) SubmitClaim(ctx context.Context, in *SubmitClaimRequest, opts ...grpc.CallOption) (*SubmitClaimResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SubmitClaimResponse)
+	err := c.cc.Invoke(ctx, ReviewService_SubmitClaim_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReviewServiceServer is the server API for ReviewService service.
 // All implementations must embed UnimplementedReviewServiceServer
 // for forward compatibility.
@@ -255,7 +298,8 @@ type ReviewServiceServer interface {
 	ReturnCase(context.Context, *ReturnCaseRequest) (*ReturnCaseResponse, error)
 	// Takes back what was approved, or says what that would undo.
 	RevokeCase(context.Context, *RevokeCaseRequest) (*RevokeCaseResponse, error)
-	// Brings more evidence, in words. For the learner, and the platform that posted the completion.
+	// Brings more evidence, in words and, in a case about a claim, in files. For the learner, the platform that posted the
+	// completion, and the officer who filed the claim.
 	AnswerCase(context.Context, *AnswerCaseRequest) (*AnswerCaseResponse, error)
 	// Gives a case up that is not decided yet. For the learner.
 	WithdrawCase(context.Context, *WithdrawCaseRequest) (*WithdrawCaseResponse, error)
@@ -265,6 +309,15 @@ type ReviewServiceServer interface {
 	FileObjection(context.Context, *FileObjectionRequest) (*FileObjectionResponse, error)
 	// Lists the cases under public notice (公示), with masked names. For everybody.
 	ListNotices(context.Context, *ListNoticesRequest) (*ListNoticesResponse, error)
+	// Keeps a file that a claim, or an answer, is going to name; without that it is gone a day later. It has to be a PDF, JPEG or PNG,
+	// and by its content what its media type and the extension of its name say: EVIDENCE_TYPE and EVIDENCE_TYPE_MISMATCH refuse
+	// others. Sent again, the same file has the same id. For the learner, and officers of the learner's home.
+	UploadEvidence(context.Context, *UploadEvidenceRequest) (*UploadEvidenceResponse, error)
+	// Answers a file of a case, to its officers and the learner.
+	GetEvidence(context.Context, *GetEvidenceRequest) (*GetEvidenceResponse, error)
+	// Claims prior learning: a case opens with it. What the policy at the learner's home does not foresee is refused with
+	// CLAIM_NOT_FORESEEN. For the learner, and officers of the learner's home, who then do not review it.
+	SubmitClaim(context.Context, *SubmitClaimRequest) (*SubmitClaimResponse, error)
 	mustEmbedUnimplementedReviewServiceServer()
 }
 
@@ -316,6 +369,15 @@ func (UnimplementedReviewServiceServer) FileObjection(context.Context, *FileObje
 }
 func (UnimplementedReviewServiceServer) ListNotices(context.Context, *ListNoticesRequest) (*ListNoticesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNotices not implemented")
+}
+func (UnimplementedReviewServiceServer) UploadEvidence(context.Context, *UploadEvidenceRequest) (*UploadEvidenceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UploadEvidence not implemented")
+}
+func (UnimplementedReviewServiceServer) GetEvidence(context.Context, *GetEvidenceRequest) (*GetEvidenceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetEvidence not implemented")
+}
+func (UnimplementedReviewServiceServer) SubmitClaim(context.Context, *SubmitClaimRequest) (*SubmitClaimResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SubmitClaim not implemented")
 }
 func (UnimplementedReviewServiceServer) mustEmbedUnimplementedReviewServiceServer() {}
 func (UnimplementedReviewServiceServer) testEmbeddedByValue()                       {}
@@ -590,6 +652,60 @@ func _ReviewService_ListNotices_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReviewService_UploadEvidence_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UploadEvidenceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).UploadEvidence(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_UploadEvidence_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).UploadEvidence(ctx, req.(*UploadEvidenceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_GetEvidence_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetEvidenceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).GetEvidence(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_GetEvidence_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).GetEvidence(ctx, req.(*GetEvidenceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_SubmitClaim_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SubmitClaimRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).SubmitClaim(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_SubmitClaim_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).SubmitClaim(ctx, req.(*SubmitClaimRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReviewService_ServiceDesc is the grpc.ServiceDesc for ReviewService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -652,6 +768,18 @@ var ReviewService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListNotices",
 			Handler:    _ReviewService_ListNotices_Handler,
+		},
+		{
+			MethodName: "UploadEvidence",
+			Handler:    _ReviewService_UploadEvidence_Handler,
+		},
+		{
+			MethodName: "GetEvidence",
+			Handler:    _ReviewService_GetEvidence_Handler,
+		},
+		{
+			MethodName: "SubmitClaim",
+			Handler:    _ReviewService_SubmitClaim_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -800,6 +800,67 @@ func (CaseStep) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{10}
 }
 
+// ClaimKind is what a claim is about.
+type ClaimKind int32
+
+const (
+	// Not said.
+	ClaimKind_CLAIM_KIND_UNSPECIFIED ClaimKind = 0
+	// A certificate or a qualification.
+	ClaimKind_CLAIM_KIND_CERTIFICATE ClaimKind = 1
+	// Work.
+	ClaimKind_CLAIM_KIND_WORK ClaimKind = 2
+	// Volunteering.
+	ClaimKind_CLAIM_KIND_VOLUNTEERING ClaimKind = 3
+	// Teaching others.
+	ClaimKind_CLAIM_KIND_TEACHING ClaimKind = 4
+)
+
+// Enum value maps for ClaimKind.
+var (
+	ClaimKind_name = map[int32]string{
+		0: "CLAIM_KIND_UNSPECIFIED",
+		1: "CLAIM_KIND_CERTIFICATE",
+		2: "CLAIM_KIND_WORK",
+		3: "CLAIM_KIND_VOLUNTEERING",
+		4: "CLAIM_KIND_TEACHING",
+	}
+	ClaimKind_value = map[string]int32{
+		"CLAIM_KIND_UNSPECIFIED":  0,
+		"CLAIM_KIND_CERTIFICATE":  1,
+		"CLAIM_KIND_WORK":         2,
+		"CLAIM_KIND_VOLUNTEERING": 3,
+		"CLAIM_KIND_TEACHING":     4,
+	}
+)
+
+func (x ClaimKind) Enum() *ClaimKind {
+	p := new(ClaimKind)
+	*p = x
+	return p
+}
+
+func (x ClaimKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClaimKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[11].Descriptor()
+}
+
+func (ClaimKind) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[11]
+}
+
+func (x ClaimKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClaimKind.Descriptor instead.
+func (ClaimKind) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{11}
+}
+
 // RowAction is what a row of an import does.
 type RowAction int32
 
@@ -837,11 +898,11 @@ func (x RowAction) String() string {
 }
 
 func (RowAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[11].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[12].Descriptor()
 }
 
 func (RowAction) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[11]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[12]
 }
 
 func (x RowAction) Number() protoreflect.EnumNumber {
@@ -850,7 +911,7 @@ func (x RowAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RowAction.Descriptor instead.
 func (RowAction) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
 }
 
 // Entry is one leaf of the log: at most 65,535 bytes.
@@ -886,6 +947,7 @@ type Entry struct {
 	//	*Entry_BankFounded
 	//	*Entry_CaseOpened
 	//	*Entry_LogContinued
+	//	*Entry_ClaimFiled
 	//	*Entry_OpeningBalancesProposed
 	//	*Entry_OpeningBalancesConfirmed
 	//	*Entry_OpeningBalanceRecorded
@@ -1133,6 +1195,15 @@ func (x *Entry) GetLogContinued() *LogContinued {
 	return nil
 }
 
+func (x *Entry) GetClaimFiled() *ClaimFiled {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ClaimFiled); ok {
+			return x.ClaimFiled
+		}
+	}
+	return nil
+}
+
 func (x *Entry) GetOpeningBalancesProposed() *OpeningBalancesProposed {
 	if x != nil {
 		if x, ok := x.Fact.(*Entry_OpeningBalancesProposed); ok {
@@ -1273,6 +1344,11 @@ type Entry_LogContinued struct {
 	LogContinued *LogContinued `protobuf:"bytes,27,opt,name=log_continued,json=logContinued,proto3,oneof"`
 }
 
+type Entry_ClaimFiled struct {
+	// A resident, or an officer for them, claimed prior learning.
+	ClaimFiled *ClaimFiled `protobuf:"bytes,29,opt,name=claim_filed,json=claimFiled,proto3,oneof"`
+}
+
 type Entry_OpeningBalancesProposed struct {
 	// An officer proposed what residents had earned under another system.
 	OpeningBalancesProposed *OpeningBalancesProposed `protobuf:"bytes,38,opt,name=opening_balances_proposed,json=openingBalancesProposed,proto3,oneof"`
@@ -1332,6 +1408,8 @@ func (*Entry_BankFounded) isEntry_Fact() {}
 func (*Entry_CaseOpened) isEntry_Fact() {}
 
 func (*Entry_LogContinued) isEntry_Fact() {}
+
+func (*Entry_ClaimFiled) isEntry_Fact() {}
 
 func (*Entry_OpeningBalancesProposed) isEntry_Fact() {}
 
@@ -4372,7 +4450,11 @@ type SealedDecision struct {
 	// Why the numbers are as they are.
 	Reasons []*Reason `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// Account of the resident who objected, 16 bytes. It is for the officers alone.
-	Objector      []byte `protobuf:"bytes,4,opt,name=objector,proto3" json:"objector,omitempty"`
+	Objector []byte `protobuf:"bytes,4,opt,name=objector,proto3" json:"objector,omitempty"`
+	// What an officer grants of a claim; absent where the step is none of a claim, or grants nothing.
+	Grant *ClaimGrant `protobuf:"bytes,5,opt,name=grant,proto3" json:"grant,omitempty"`
+	// Files that an answer brings, in a case about a claim.
+	Evidence      []*Evidence `protobuf:"bytes,6,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4435,6 +4517,385 @@ func (x *SealedDecision) GetObjector() []byte {
 	return nil
 }
 
+func (x *SealedDecision) GetGrant() *ClaimGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *SealedDecision) GetEvidence() []*Evidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return nil
+}
+
+// ClaimFiled is a claim to prior learning: a case opens with it. What it is about is sealed; in the clear are the account, the
+// category, the day and what the case needs.
+type ClaimFiled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who filed it: the resident, or an officer for them, who then does not review it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call. Its request_id stands where the payloads of other facts have their statement id.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Organization in whose subtree the account is at home: its officers, and those above it, decide.
+	Organization string `protobuf:"bytes,4,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Category that is claimed.
+	Category string `protobuf:"bytes,5,opt,name=category,proto3" json:"category,omitempty"`
+	// Last day of the learning, as days since 1970-01-01.
+	EndDay int32 `protobuf:"varint,6,opt,name=end_day,json=endDay,proto3" json:"end_day,omitempty"`
+	// SHA-256 of the policy that the claim is under: the one in force at home when it was filed.
+	PolicyHash []byte `protobuf:"bytes,7,opt,name=policy_hash,json=policyHash,proto3" json:"policy_hash,omitempty"`
+	// Why an officer decides: the policy's rule on such claims.
+	Causes []string `protobuf:"bytes,8,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Risk of the case, 1 to 5.
+	Risk uint32 `protobuf:"varint,9,opt,name=risk,proto3" json:"risk,omitempty"`
+	// By when an officer should have taken a step: microseconds since 1970; 0: nobody said.
+	Due int64 `protobuf:"varint,10,opt,name=due,proto3" json:"due,omitempty"`
+	// SealedClaim under the key of the account.
+	Sealed        []byte `protobuf:"bytes,11,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimFiled) Reset() {
+	*x = ClaimFiled{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimFiled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimFiled) ProtoMessage() {}
+
+func (x *ClaimFiled) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimFiled.ProtoReflect.Descriptor instead.
+func (*ClaimFiled) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ClaimFiled) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ClaimFiled) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ClaimFiled) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ClaimFiled) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *ClaimFiled) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *ClaimFiled) GetEndDay() int32 {
+	if x != nil {
+		return x.EndDay
+	}
+	return 0
+}
+
+func (x *ClaimFiled) GetPolicyHash() []byte {
+	if x != nil {
+		return x.PolicyHash
+	}
+	return nil
+}
+
+func (x *ClaimFiled) GetCauses() []string {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *ClaimFiled) GetRisk() uint32 {
+	if x != nil {
+		return x.Risk
+	}
+	return 0
+}
+
+func (x *ClaimFiled) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *ClaimFiled) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// SealedClaim is the part of a claim that concerns a person.
+type SealedClaim struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is about.
+	Kind ClaimKind `protobuf:"varint,1,opt,name=kind,proto3,enum=creditbank.ledger.v1.ClaimKind" json:"kind,omitempty"`
+	// What was learned: 1 to 200 characters.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Who issued the certificate, or where the work was done: 1 to 200 characters.
+	Issuer string `protobuf:"bytes,3,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// First day of it, as days since 1970-01-01; 0: one day only.
+	BeginDay int32 `protobuf:"varint,4,opt,name=begin_day,json=beginDay,proto3" json:"begin_day,omitempty"`
+	// What was done, in the learner's words: at most 2,000 characters.
+	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	// What is claimed.
+	Claimed *ClaimGrant `protobuf:"bytes,6,opt,name=claimed,proto3" json:"claimed,omitempty"`
+	// The files that show it, at least one.
+	Evidence      []*Evidence `protobuf:"bytes,7,rep,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealedClaim) Reset() {
+	*x = SealedClaim{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedClaim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedClaim) ProtoMessage() {}
+
+func (x *SealedClaim) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedClaim.ProtoReflect.Descriptor instead.
+func (*SealedClaim) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *SealedClaim) GetKind() ClaimKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ClaimKind_CLAIM_KIND_UNSPECIFIED
+}
+
+func (x *SealedClaim) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *SealedClaim) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *SealedClaim) GetBeginDay() int32 {
+	if x != nil {
+		return x.BeginDay
+	}
+	return 0
+}
+
+func (x *SealedClaim) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *SealedClaim) GetClaimed() *ClaimGrant {
+	if x != nil {
+		return x.Claimed
+	}
+	return nil
+}
+
+func (x *SealedClaim) GetEvidence() []*Evidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return nil
+}
+
+// ClaimGrant is an amount that is claimed, or granted of a claim.
+type ClaimGrant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Minutes.
+	Minutes int64 `protobuf:"varint,1,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Milli-credits.
+	MilliCredits  int64 `protobuf:"varint,2,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimGrant) Reset() {
+	*x = ClaimGrant{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimGrant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimGrant) ProtoMessage() {}
+
+func (x *ClaimGrant) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimGrant.ProtoReflect.Descriptor instead.
+func (*ClaimGrant) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ClaimGrant) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *ClaimGrant) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+// Evidence is a file. Its content lies in the vault, under the key of the account.
+type Evidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keyed hash of the content, 32 bytes: without the vault's lookup key nobody can test guesses by it.
+	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Bytes of the content.
+	Size uint32 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// What the content was found to be, such as "application/pdf".
+	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// Name that the learner gave it: 1 to 200 characters.
+	Name          string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evidence) Reset() {
+	*x = Evidence{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evidence) ProtoMessage() {}
+
+func (x *Evidence) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
+func (*Evidence) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Evidence) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Evidence) GetSize() uint32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Evidence) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *Evidence) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // CaseOpened asks an officer to look at a completion again, since a void has changed what it was judged by.
 type CaseOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4454,7 +4915,7 @@ type CaseOpened struct {
 
 func (x *CaseOpened) Reset() {
 	*x = CaseOpened{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4466,7 +4927,7 @@ func (x *CaseOpened) String() string {
 func (*CaseOpened) ProtoMessage() {}
 
 func (x *CaseOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4479,7 +4940,7 @@ func (x *CaseOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseOpened.ProtoReflect.Descriptor instead.
 func (*CaseOpened) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CaseOpened) GetAccount() []byte {
@@ -4530,7 +4991,7 @@ type CreditsReleased struct {
 
 func (x *CreditsReleased) Reset() {
 	*x = CreditsReleased{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4542,7 +5003,7 @@ func (x *CreditsReleased) String() string {
 func (*CreditsReleased) ProtoMessage() {}
 
 func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4555,7 +5016,7 @@ func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsReleased.ProtoReflect.Descriptor instead.
 func (*CreditsReleased) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{37}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CreditsReleased) GetAccount() []byte {
@@ -4585,7 +5046,7 @@ type CreditsExpired struct {
 
 func (x *CreditsExpired) Reset() {
 	*x = CreditsExpired{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4597,7 +5058,7 @@ func (x *CreditsExpired) String() string {
 func (*CreditsExpired) ProtoMessage() {}
 
 func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4610,7 +5071,7 @@ func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsExpired.ProtoReflect.Descriptor instead.
 func (*CreditsExpired) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{38}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CreditsExpired) GetAccount() []byte {
@@ -4655,7 +5116,7 @@ type OpeningBalancesProposed struct {
 
 func (x *OpeningBalancesProposed) Reset() {
 	*x = OpeningBalancesProposed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4667,7 +5128,7 @@ func (x *OpeningBalancesProposed) String() string {
 func (*OpeningBalancesProposed) ProtoMessage() {}
 
 func (x *OpeningBalancesProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4680,7 +5141,7 @@ func (x *OpeningBalancesProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalancesProposed.ProtoReflect.Descriptor instead.
 func (*OpeningBalancesProposed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{39}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *OpeningBalancesProposed) GetActor() *Actor {
@@ -4761,7 +5222,7 @@ type CategoryAmount struct {
 
 func (x *CategoryAmount) Reset() {
 	*x = CategoryAmount{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4773,7 +5234,7 @@ func (x *CategoryAmount) String() string {
 func (*CategoryAmount) ProtoMessage() {}
 
 func (x *CategoryAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4786,7 +5247,7 @@ func (x *CategoryAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CategoryAmount.ProtoReflect.Descriptor instead.
 func (*CategoryAmount) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{40}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CategoryAmount) GetCategory() string {
@@ -4827,7 +5288,7 @@ type OpeningBalancesConfirmed struct {
 
 func (x *OpeningBalancesConfirmed) Reset() {
 	*x = OpeningBalancesConfirmed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4839,7 +5300,7 @@ func (x *OpeningBalancesConfirmed) String() string {
 func (*OpeningBalancesConfirmed) ProtoMessage() {}
 
 func (x *OpeningBalancesConfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4852,7 +5313,7 @@ func (x *OpeningBalancesConfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalancesConfirmed.ProtoReflect.Descriptor instead.
 func (*OpeningBalancesConfirmed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{41}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *OpeningBalancesConfirmed) GetActor() *Actor {
@@ -4903,7 +5364,7 @@ type ImportOrigin struct {
 
 func (x *ImportOrigin) Reset() {
 	*x = ImportOrigin{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4915,7 +5376,7 @@ func (x *ImportOrigin) String() string {
 func (*ImportOrigin) ProtoMessage() {}
 
 func (x *ImportOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4928,7 +5389,7 @@ func (x *ImportOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportOrigin.ProtoReflect.Descriptor instead.
 func (*ImportOrigin) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{42}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ImportOrigin) GetImport() uint64 {
@@ -4992,7 +5453,7 @@ type OpeningBalanceRecorded struct {
 
 func (x *OpeningBalanceRecorded) Reset() {
 	*x = OpeningBalanceRecorded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5004,7 +5465,7 @@ func (x *OpeningBalanceRecorded) String() string {
 func (*OpeningBalanceRecorded) ProtoMessage() {}
 
 func (x *OpeningBalanceRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5017,7 +5478,7 @@ func (x *OpeningBalanceRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalanceRecorded.ProtoReflect.Descriptor instead.
 func (*OpeningBalanceRecorded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{43}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OpeningBalanceRecorded) GetActor() *Actor {
@@ -5100,7 +5561,7 @@ type OpeningBalanceReversed struct {
 
 func (x *OpeningBalanceReversed) Reset() {
 	*x = OpeningBalanceReversed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5112,7 +5573,7 @@ func (x *OpeningBalanceReversed) String() string {
 func (*OpeningBalanceReversed) ProtoMessage() {}
 
 func (x *OpeningBalanceReversed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5125,7 +5586,7 @@ func (x *OpeningBalanceReversed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalanceReversed.ProtoReflect.Descriptor instead.
 func (*OpeningBalanceReversed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{44}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *OpeningBalanceReversed) GetActor() *Actor {
@@ -5188,7 +5649,7 @@ type SealedOpeningBalance struct {
 
 func (x *SealedOpeningBalance) Reset() {
 	*x = SealedOpeningBalance{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5200,7 +5661,7 @@ func (x *SealedOpeningBalance) String() string {
 func (*SealedOpeningBalance) ProtoMessage() {}
 
 func (x *SealedOpeningBalance) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5213,7 +5674,7 @@ func (x *SealedOpeningBalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedOpeningBalance.ProtoReflect.Descriptor instead.
 func (*SealedOpeningBalance) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{45}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SealedOpeningBalance) GetRow() []byte {
@@ -5254,7 +5715,7 @@ type OpeningBalanceRow struct {
 
 func (x *OpeningBalanceRow) Reset() {
 	*x = OpeningBalanceRow{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5266,7 +5727,7 @@ func (x *OpeningBalanceRow) String() string {
 func (*OpeningBalanceRow) ProtoMessage() {}
 
 func (x *OpeningBalanceRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5279,7 +5740,7 @@ func (x *OpeningBalanceRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalanceRow.ProtoReflect.Descriptor instead.
 func (*OpeningBalanceRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{46}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *OpeningBalanceRow) GetAction() RowAction {
@@ -5363,7 +5824,7 @@ var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\xd3\x10\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\x98\x11\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -5390,7 +5851,9 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\fbank_founded\x18\x19 \x01(\v2!.creditbank.ledger.v1.BankFoundedH\x00R\vbankFounded\x12C\n" +
 	"\vcase_opened\x18\x1a \x01(\v2 .creditbank.ledger.v1.CaseOpenedH\x00R\n" +
 	"caseOpened\x12I\n" +
-	"\rlog_continued\x18\x1b \x01(\v2\".creditbank.ledger.v1.LogContinuedH\x00R\flogContinued\x12k\n" +
+	"\rlog_continued\x18\x1b \x01(\v2\".creditbank.ledger.v1.LogContinuedH\x00R\flogContinued\x12C\n" +
+	"\vclaim_filed\x18\x1d \x01(\v2 .creditbank.ledger.v1.ClaimFiledH\x00R\n" +
+	"claimFiled\x12k\n" +
 	"\x19opening_balances_proposed\x18& \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedH\x00R\x17openingBalancesProposed\x12n\n" +
 	"\x1aopening_balances_confirmed\x18' \x01(\v2..creditbank.ledger.v1.OpeningBalancesConfirmedH\x00R\x18openingBalancesConfirmed\x12h\n" +
 	"\x18opening_balance_recorded\x18( \x01(\v2,.creditbank.ledger.v1.OpeningBalanceRecordedH\x00R\x16openingBalanceRecorded\x12h\n" +
@@ -5658,13 +6121,48 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x03due\x18\f \x01(\x03R\x03due\x12\x1f\n" +
 	"\vlease_until\x18\r \x01(\x03R\n" +
 	"leaseUntil\x12 \n" +
-	"\vunrecovered\x18\x0e \x01(\x03R\vunrecovered\"\x99\x01\n" +
+	"\vunrecovered\x18\x0e \x01(\x03R\vunrecovered\"\x8d\x02\n" +
 	"\x0eSealedDecision\x12\x1f\n" +
 	"\vreason_code\x18\x01 \x01(\tR\n" +
 	"reasonCode\x12\x12\n" +
 	"\x04note\x18\x02 \x01(\tR\x04note\x126\n" +
 	"\areasons\x18\x03 \x03(\v2\x1c.creditbank.ledger.v1.ReasonR\areasons\x12\x1a\n" +
-	"\bobjector\x18\x04 \x01(\fR\bobjector\"\xa9\x01\n" +
+	"\bobjector\x18\x04 \x01(\fR\bobjector\x126\n" +
+	"\x05grant\x18\x05 \x01(\v2 .creditbank.ledger.v1.ClaimGrantR\x05grant\x12:\n" +
+	"\bevidence\x18\x06 \x03(\v2\x1e.creditbank.ledger.v1.EvidenceR\bevidence\"\xe2\x02\n" +
+	"\n" +
+	"ClaimFiled\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12\"\n" +
+	"\forganization\x18\x04 \x01(\tR\forganization\x12\x1a\n" +
+	"\bcategory\x18\x05 \x01(\tR\bcategory\x12\x17\n" +
+	"\aend_day\x18\x06 \x01(\x05R\x06endDay\x12\x1f\n" +
+	"\vpolicy_hash\x18\a \x01(\fR\n" +
+	"policyHash\x12\x16\n" +
+	"\x06causes\x18\b \x03(\tR\x06causes\x12\x12\n" +
+	"\x04risk\x18\t \x01(\rR\x04risk\x12\x10\n" +
+	"\x03due\x18\n" +
+	" \x01(\x03R\x03due\x12\x16\n" +
+	"\x06sealed\x18\v \x01(\fR\x06sealed\"\xa7\x02\n" +
+	"\vSealedClaim\x123\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1f.creditbank.ledger.v1.ClaimKindR\x04kind\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
+	"\x06issuer\x18\x03 \x01(\tR\x06issuer\x12\x1b\n" +
+	"\tbegin_day\x18\x04 \x01(\x05R\bbeginDay\x12 \n" +
+	"\vdescription\x18\x05 \x01(\tR\vdescription\x12:\n" +
+	"\aclaimed\x18\x06 \x01(\v2 .creditbank.ledger.v1.ClaimGrantR\aclaimed\x12:\n" +
+	"\bevidence\x18\a \x03(\v2\x1e.creditbank.ledger.v1.EvidenceR\bevidence\"K\n" +
+	"\n" +
+	"ClaimGrant\x12\x18\n" +
+	"\aminutes\x18\x01 \x01(\x03R\aminutes\x12#\n" +
+	"\rmilli_credits\x18\x02 \x01(\x03R\fmilliCredits\"a\n" +
+	"\bEvidence\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\rR\x04size\x12\x1d\n" +
+	"\n" +
+	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\"\xa9\x01\n" +
 	"\n" +
 	"CaseOpened\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\fR\aaccount\x12C\n" +
@@ -5838,7 +6336,13 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x1dCASE_STEP_OBJECTION_DISMISSED\x10\r\x12\x16\n" +
 	"\x12CASE_STEP_APPEALED\x10\x0e\x12\x17\n" +
 	"\x13CASE_STEP_WITHDRAWN\x10\x0f\x12\x15\n" +
-	"\x11CASE_STEP_REVOKED\x10\x10*V\n" +
+	"\x11CASE_STEP_REVOKED\x10\x10*\x8e\x01\n" +
+	"\tClaimKind\x12\x1a\n" +
+	"\x16CLAIM_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16CLAIM_KIND_CERTIFICATE\x10\x01\x12\x13\n" +
+	"\x0fCLAIM_KIND_WORK\x10\x02\x12\x1b\n" +
+	"\x17CLAIM_KIND_VOLUNTEERING\x10\x03\x12\x17\n" +
+	"\x13CLAIM_KIND_TEACHING\x10\x04*V\n" +
 	"\tRowAction\x12\x1a\n" +
 	"\x16ROW_ACTION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ROW_ACTION_RECORD\x10\x01\x12\x16\n" +
@@ -5856,8 +6360,8 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -5870,166 +6374,179 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Stage)(0),                       // 8: creditbank.ledger.v1.Stage
 	(CaseStatus)(0),                  // 9: creditbank.ledger.v1.CaseStatus
 	(CaseStep)(0),                    // 10: creditbank.ledger.v1.CaseStep
-	(RowAction)(0),                   // 11: creditbank.ledger.v1.RowAction
-	(*Entry)(nil),                    // 12: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),              // 13: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),             // 14: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                    // 15: creditbank.ledger.v1.Actor
-	(*Request)(nil),                  // 16: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil),   // 17: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                 // 18: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),               // 19: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),         // 20: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),           // 21: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),           // 22: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),          // 23: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),           // 24: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),            // 25: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),            // 26: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),       // 27: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                   // 28: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),       // 29: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),              // 30: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                  // 31: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),                 // 32: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                   // 33: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),              // 34: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),            // 35: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),              // 36: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                      // 37: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),                // 38: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),                 // 39: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),               // 40: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),         // 41: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                   // 42: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),         // 43: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),               // 44: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),           // 45: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),            // 46: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),           // 47: creditbank.ledger.v1.SealedDecision
-	(*CaseOpened)(nil),               // 48: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),          // 49: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),           // 50: creditbank.ledger.v1.CreditsExpired
-	(*OpeningBalancesProposed)(nil),  // 51: creditbank.ledger.v1.OpeningBalancesProposed
-	(*CategoryAmount)(nil),           // 52: creditbank.ledger.v1.CategoryAmount
-	(*OpeningBalancesConfirmed)(nil), // 53: creditbank.ledger.v1.OpeningBalancesConfirmed
-	(*ImportOrigin)(nil),             // 54: creditbank.ledger.v1.ImportOrigin
-	(*OpeningBalanceRecorded)(nil),   // 55: creditbank.ledger.v1.OpeningBalanceRecorded
-	(*OpeningBalanceReversed)(nil),   // 56: creditbank.ledger.v1.OpeningBalanceReversed
-	(*SealedOpeningBalance)(nil),     // 57: creditbank.ledger.v1.SealedOpeningBalance
-	(*OpeningBalanceRow)(nil),        // 58: creditbank.ledger.v1.OpeningBalanceRow
+	(ClaimKind)(0),                   // 11: creditbank.ledger.v1.ClaimKind
+	(RowAction)(0),                   // 12: creditbank.ledger.v1.RowAction
+	(*Entry)(nil),                    // 13: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),              // 14: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),             // 15: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                    // 16: creditbank.ledger.v1.Actor
+	(*Request)(nil),                  // 17: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil),   // 18: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                 // 19: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),               // 20: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),         // 21: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),           // 22: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),           // 23: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),          // 24: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),           // 25: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),            // 26: creditbank.ledger.v1.CourseDecided
+	(*AccountOpened)(nil),            // 27: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),       // 28: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                   // 29: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),       // 30: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),              // 31: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                  // 32: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),                 // 33: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                   // 34: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),              // 35: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),            // 36: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),              // 37: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                      // 38: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),                // 39: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),                 // 40: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),               // 41: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),         // 42: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                   // 43: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),         // 44: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),               // 45: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),           // 46: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),            // 47: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),           // 48: creditbank.ledger.v1.SealedDecision
+	(*ClaimFiled)(nil),               // 49: creditbank.ledger.v1.ClaimFiled
+	(*SealedClaim)(nil),              // 50: creditbank.ledger.v1.SealedClaim
+	(*ClaimGrant)(nil),               // 51: creditbank.ledger.v1.ClaimGrant
+	(*Evidence)(nil),                 // 52: creditbank.ledger.v1.Evidence
+	(*CaseOpened)(nil),               // 53: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),          // 54: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),           // 55: creditbank.ledger.v1.CreditsExpired
+	(*OpeningBalancesProposed)(nil),  // 56: creditbank.ledger.v1.OpeningBalancesProposed
+	(*CategoryAmount)(nil),           // 57: creditbank.ledger.v1.CategoryAmount
+	(*OpeningBalancesConfirmed)(nil), // 58: creditbank.ledger.v1.OpeningBalancesConfirmed
+	(*ImportOrigin)(nil),             // 59: creditbank.ledger.v1.ImportOrigin
+	(*OpeningBalanceRecorded)(nil),   // 60: creditbank.ledger.v1.OpeningBalanceRecorded
+	(*OpeningBalanceReversed)(nil),   // 61: creditbank.ledger.v1.OpeningBalanceReversed
+	(*SealedOpeningBalance)(nil),     // 62: creditbank.ledger.v1.SealedOpeningBalance
+	(*OpeningBalanceRow)(nil),        // 63: creditbank.ledger.v1.OpeningBalanceRow
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	29,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	27,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	43,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	45,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	46,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	49,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	50,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	26,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	17,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	18,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	19,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	20,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	21,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	22,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	23,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	24,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	25,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	13,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	48,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	14,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	51,  // 20: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	53,  // 21: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
-	55,  // 22: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
-	56,  // 23: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	15,  // 24: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 25: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 26: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 27: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	15,  // 28: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 29: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 30: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 31: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	15,  // 32: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 33: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	15,  // 34: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 35: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 36: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	15,  // 37: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 38: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	15,  // 39: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 40: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	15,  // 41: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 42: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	15,  // 43: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 44: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	15,  // 45: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 46: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 47: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	15,  // 48: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 49: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 50: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	28,  // 51: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,   // 52: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	31,  // 53: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	36,  // 54: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	37,  // 55: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	38,  // 56: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	39,  // 57: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	40,  // 58: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	34,  // 59: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	30,  // 60: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	30,  // 61: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	32,  // 62: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	33,  // 63: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	35,  // 64: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	36,  // 65: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	39,  // 66: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	40,  // 67: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	33,  // 68: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	35,  // 69: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	35,  // 70: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	42,  // 71: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,   // 72: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	28,  // 73: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	35,  // 74: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	31,  // 75: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	15,  // 76: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 77: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	35,  // 78: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 79: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	31,  // 80: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	15,  // 81: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 82: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	35,  // 83: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 84: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,   // 85: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	31,  // 86: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,   // 87: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	42,  // 88: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	35,  // 89: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	31,  // 90: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	31,  // 91: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	15,  // 92: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 93: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	52,  // 94: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	15,  // 95: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	16,  // 96: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	15,  // 97: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	54,  // 98: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	31,  // 99: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	15,  // 100: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	54,  // 101: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	35,  // 102: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	31,  // 103: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	11,  // 104: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	105, // [105:105] is the sub-list for method output_type
-	105, // [105:105] is the sub-list for method input_type
-	105, // [105:105] is the sub-list for extension type_name
-	105, // [105:105] is the sub-list for extension extendee
-	0,   // [0:105] is the sub-list for field type_name
+	30,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	28,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	44,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	46,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	47,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	54,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	55,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	27,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	18,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	19,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	20,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	21,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	22,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	23,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	24,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	25,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	26,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	14,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	53,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	15,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	49,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
+	56,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	58,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
+	60,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
+	61,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
+	16,  // 25: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 26: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 27: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 28: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	16,  // 29: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 30: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 31: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 32: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	16,  // 33: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 34: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 35: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 36: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 37: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	16,  // 38: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 39: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 40: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 41: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 42: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 43: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 44: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 45: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 46: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 47: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 48: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	16,  // 49: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 50: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 51: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	29,  // 52: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	7,   // 53: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	32,  // 54: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	37,  // 55: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	38,  // 56: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	39,  // 57: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	40,  // 58: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	41,  // 59: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	35,  // 60: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	31,  // 61: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	31,  // 62: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	33,  // 63: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	34,  // 64: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	36,  // 65: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	37,  // 66: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	40,  // 67: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	41,  // 68: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	34,  // 69: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	36,  // 70: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	36,  // 71: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 72: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,   // 73: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	29,  // 74: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	36,  // 75: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	32,  // 76: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	16,  // 77: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 78: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	36,  // 79: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 80: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	32,  // 81: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	16,  // 82: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 83: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	36,  // 84: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 85: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,   // 86: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	32,  // 87: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	9,   // 88: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	43,  // 89: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	51,  // 90: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	52,  // 91: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	16,  // 92: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 93: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	11,  // 94: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	51,  // 95: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	52,  // 96: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	36,  // 97: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	32,  // 98: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	32,  // 99: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	16,  // 100: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 101: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	57,  // 102: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	16,  // 103: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 104: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 105: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	59,  // 106: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	32,  // 107: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	16,  // 108: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	59,  // 109: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	36,  // 110: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	32,  // 111: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 112: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	113, // [113:113] is the sub-list for method output_type
+	113, // [113:113] is the sub-list for method input_type
+	113, // [113:113] is the sub-list for extension type_name
+	113, // [113:113] is the sub-list for extension extendee
+	0,   // [0:113] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -6058,6 +6575,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_BankFounded)(nil),
 		(*Entry_CaseOpened)(nil),
 		(*Entry_LogContinued)(nil),
+		(*Entry_ClaimFiled)(nil),
 		(*Entry_OpeningBalancesProposed)(nil),
 		(*Entry_OpeningBalancesConfirmed)(nil),
 		(*Entry_OpeningBalanceRecorded)(nil),
@@ -6068,8 +6586,8 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      12,
-			NumMessages:   47,
+			NumEnums:      13,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -33,6 +33,8 @@ const (
 	ItemKind_ITEM_KIND_UNSPECIFIED ItemKind = 0
 	// What was earned under another system.
 	ItemKind_ITEM_KIND_OPENING_BALANCE ItemKind = 1
+	// A claim to prior learning.
+	ItemKind_ITEM_KIND_CLAIM ItemKind = 2
 )
 
 // Enum value maps for ItemKind.
@@ -40,10 +42,12 @@ var (
 	ItemKind_name = map[int32]string{
 		0: "ITEM_KIND_UNSPECIFIED",
 		1: "ITEM_KIND_OPENING_BALANCE",
+		2: "ITEM_KIND_CLAIM",
 	}
 	ItemKind_value = map[string]int32{
 		"ITEM_KIND_UNSPECIFIED":     0,
 		"ITEM_KIND_OPENING_BALANCE": 1,
+		"ITEM_KIND_CLAIM":           2,
 	}
 )
 
@@ -180,8 +184,10 @@ type AccountRow struct {
 	Deadlines []*CaseDeadline `protobuf:"bytes,16,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
 	// Number of opening balances on it.
 	OpeningBalances int64 `protobuf:"varint,19,opt,name=opening_balances,json=openingBalances,proto3" json:"opening_balances,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Number of claims on it.
+	Claims        int64 `protobuf:"varint,24,opt,name=claims,proto3" json:"claims,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountRow) Reset() {
@@ -315,6 +321,13 @@ func (x *AccountRow) GetDeadlines() []*CaseDeadline {
 func (x *AccountRow) GetOpeningBalances() int64 {
 	if x != nil {
 		return x.OpeningBalances
+	}
+	return 0
+}
+
+func (x *AccountRow) GetClaims() int64 {
+	if x != nil {
+		return x.Claims
 	}
 	return 0
 }
@@ -565,11 +578,11 @@ func (x *LotRef) GetExpiresDay() int32 {
 	return 0
 }
 
-// WeekRow is what an account has in one week: completions by the day on which they ended, opening balances by the day on
-// which they were earned, sessions by the day on which they began.
+// WeekRow is what an account has in one week: completions and claims by the day on which the learning ended, opening balances
+// by the day on which they were earned, sessions by the day on which they began.
 type WeekRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The completions and opening balances, by entry.
+	// The completions, opening balances and claims, by entry.
 	Items []*CompletionItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	// The days, in no order.
 	Days          []*DayItem `protobuf:"bytes,2,rep,name=days,proto3" json:"days,omitempty"`
@@ -631,9 +644,10 @@ type CompletionItem struct {
 	ChangedIndex uint64 `protobuf:"varint,2,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
 	// When it was recorded, in microseconds since 1970.
 	Time int64 `protobuf:"varint,3,opt,name=time,proto3" json:"time,omitempty"`
-	// Organization that posted it: index of the entry that registered it. Of an opening balance, the one of the import.
+	// Organization that posted it: index of the entry that registered it. Of an opening balance, the one of the import; of a
+	// claim, the one at home.
 	Organization uint64 `protobuf:"varint,4,opt,name=organization,proto3" json:"organization,omitempty"`
-	// Course: index of the entry that proposed it; 0: none, in an opening balance.
+	// Course: index of the entry that proposed it; 0: none, in an opening balance or a claim.
 	Course uint64 `protobuf:"varint,5,opt,name=course,proto3" json:"course,omitempty"`
 	// Category.
 	Category string `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
@@ -1444,7 +1458,7 @@ type CaseRow struct {
 	DecidedTime int64 `protobuf:"varint,8,opt,name=decided_time,json=decidedTime,proto3" json:"decided_time,omitempty"`
 	// Officer who decided it.
 	Officer string `protobuf:"bytes,9,opt,name=officer,proto3" json:"officer,omitempty"`
-	// Course: index of the entry that proposed it.
+	// Course: index of the entry that proposed it; 0: none, in a case about a claim.
 	Course uint64 `protobuf:"varint,10,opt,name=course,proto3" json:"course,omitempty"`
 	// When its state ends by itself, or the right to appeal does, in microseconds since 1970; 0: it does not.
 	Deadline int64 `protobuf:"varint,11,opt,name=deadline,proto3" json:"deadline,omitempty"`
@@ -1469,7 +1483,12 @@ type CaseRow struct {
 	// How often somebody objected.
 	Objections uint32 `protobuf:"varint,21,opt,name=objections,proto3" json:"objections,omitempty"`
 	// How often the learner appealed.
-	Appeals       uint32 `protobuf:"varint,22,opt,name=appeals,proto3" json:"appeals,omitempty"`
+	Appeals uint32 `protobuf:"varint,22,opt,name=appeals,proto3" json:"appeals,omitempty"`
+	// Organization whose officers, and those above it, decide on a claim: index of the entry that registered it; 0: those of the
+	// course's provider do.
+	Organization uint64 `protobuf:"varint,23,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Officer who filed the claim for its learner, and does not review it; empty: nobody did.
+	FiledBy       string `protobuf:"bytes,24,opt,name=filed_by,json=filedBy,proto3" json:"filed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1656,6 +1675,20 @@ func (x *CaseRow) GetAppeals() uint32 {
 		return x.Appeals
 	}
 	return 0
+}
+
+func (x *CaseRow) GetOrganization() uint64 {
+	if x != nil {
+		return x.Organization
+	}
+	return 0
+}
+
+func (x *CaseRow) GetFiledBy() string {
+	if x != nil {
+		return x.FiledBy
+	}
+	return ""
 }
 
 // CaseReviewer is an officer who judged a case.
@@ -2051,7 +2084,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\x12%\n" +
-	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\x80\x06\n" +
+	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\x98\x06\n" +
 	"\n" +
 	"AccountRow\x12!\n" +
 	"\fopened_index\x18\x01 \x01(\x04R\vopenedIndex\x12\x1f\n" +
@@ -2072,7 +2105,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\bexpiring\x18\f \x03(\v2\x1c.creditbank.ledger.v1.LotRefR\bexpiring\x124\n" +
 	"\x06points\x18\r \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\x12@\n" +
 	"\tdeadlines\x18\x10 \x03(\v2\".creditbank.ledger.v1.CaseDeadlineR\tdeadlines\x12)\n" +
-	"\x10opening_balances\x18\x13 \x01(\x03R\x0fopeningBalances\"\x87\x02\n" +
+	"\x10opening_balances\x18\x13 \x01(\x03R\x0fopeningBalances\x12\x16\n" +
+	"\x06claims\x18\x18 \x01(\x03R\x06claims\"\x87\x02\n" +
 	"\vCategorySum\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x18\n" +
 	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12\x18\n" +
@@ -2164,7 +2198,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x128\n" +
 	"\x04fact\x18\x03 \x01(\v2$.creditbank.ledger.v1.PolicyProposedR\x04fact\x12,\n" +
 	"\x12published_plus_one\x18\x04 \x01(\x04R\x10publishedPlusOne\x12%\n" +
-	"\x0epublished_time\x18\x05 \x01(\x03R\rpublishedTime\"\xdd\x05\n" +
+	"\x0epublished_time\x18\x05 \x01(\x03R\rpublishedTime\"\x9c\x06\n" +
 	"\aCaseRow\x128\n" +
 	"\x06status\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.CaseStatusR\x06status\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\fR\aaccount\x12C\n" +
@@ -2194,7 +2228,9 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"objections\x18\x15 \x01(\rR\n" +
 	"objections\x12\x18\n" +
-	"\aappeals\x18\x16 \x01(\rR\aappeals\"`\n" +
+	"\aappeals\x18\x16 \x01(\rR\aappeals\x12\"\n" +
+	"\forganization\x18\x17 \x01(\x04R\forganization\x12\x19\n" +
+	"\bfiled_by\x18\x18 \x01(\tR\afiledBy\"`\n" +
 	"\fCaseReviewer\x126\n" +
 	"\x05stage\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.CaseStatusR\x05stage\x12\x18\n" +
 	"\aofficer\x18\x02 \x01(\tR\aofficer\"6\n" +
@@ -2219,10 +2255,11 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x0estatement_hash\x18\x03 \x01(\fR\rstatementHash\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x05 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage*D\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage*Y\n" +
 	"\bItemKind\x12\x19\n" +
 	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
-	"\x19ITEM_KIND_OPENING_BALANCE\x10\x01BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\x19ITEM_KIND_OPENING_BALANCE\x10\x01\x12\x13\n" +
+	"\x0fITEM_KIND_CLAIM\x10\x02BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_state_proto_rawDescOnce sync.Once

@@ -105,6 +105,13 @@ func (m *AccountRow) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Claims != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Claims))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xc0
+	}
 	if m.OpeningBalances != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.OpeningBalances))
 		i--
@@ -1148,6 +1155,22 @@ func (m *CaseRow) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.FiledBy) > 0 {
+		i -= len(m.FiledBy)
+		copy(dAtA[i:], m.FiledBy)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.FiledBy)))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xc2
+	}
+	if m.Organization != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Organization))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xb8
+	}
 	if m.Appeals != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Appeals))
 		i--
@@ -1739,6 +1762,9 @@ func (m *AccountRow) SizeVT() (n int) {
 	if m.OpeningBalances != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.OpeningBalances))
 	}
+	if m.Claims != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.Claims))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2193,6 +2219,13 @@ func (m *CaseRow) SizeVT() (n int) {
 	}
 	if m.Appeals != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.Appeals))
+	}
+	if m.Organization != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.Organization))
+	}
+	l = len(m.FiledBy)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2940,6 +2973,25 @@ func (m *AccountRow) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.OpeningBalances |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 24:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Claims", wireType)
+			}
+			m.Claims = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Claims |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -5803,6 +5855,57 @@ func (m *CaseRow) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 23:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Organization", wireType)
+			}
+			m.Organization = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Organization |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 24:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FiledBy", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.FiledBy = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

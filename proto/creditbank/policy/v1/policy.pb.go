@@ -400,6 +400,67 @@ func (PointsRule_Lapse) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{13, 0}
 }
 
+// What was done.
+type ClaimRule_Kind int32
+
+const (
+	// Not said: refused on publishing.
+	ClaimRule_KIND_UNSPECIFIED ClaimRule_Kind = 0
+	// A certificate or a qualification.
+	ClaimRule_KIND_CERTIFICATE ClaimRule_Kind = 1
+	// Work.
+	ClaimRule_KIND_WORK ClaimRule_Kind = 2
+	// Volunteering.
+	ClaimRule_KIND_VOLUNTEERING ClaimRule_Kind = 3
+	// Teaching others.
+	ClaimRule_KIND_TEACHING ClaimRule_Kind = 4
+)
+
+// Enum value maps for ClaimRule_Kind.
+var (
+	ClaimRule_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_CERTIFICATE",
+		2: "KIND_WORK",
+		3: "KIND_VOLUNTEERING",
+		4: "KIND_TEACHING",
+	}
+	ClaimRule_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":  0,
+		"KIND_CERTIFICATE":  1,
+		"KIND_WORK":         2,
+		"KIND_VOLUNTEERING": 3,
+		"KIND_TEACHING":     4,
+	}
+)
+
+func (x ClaimRule_Kind) Enum() *ClaimRule_Kind {
+	p := new(ClaimRule_Kind)
+	*p = x
+	return p
+}
+
+func (x ClaimRule_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClaimRule_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_policy_v1_policy_proto_enumTypes[7].Descriptor()
+}
+
+func (ClaimRule_Kind) Type() protoreflect.EnumType {
+	return &file_creditbank_policy_v1_policy_proto_enumTypes[7]
+}
+
+func (x ClaimRule_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClaimRule_Kind.Descriptor instead.
+func (ClaimRule_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{17, 0}
+}
+
 // Policy converts hours of learning to credits for the courses of one organization and of those below it.
 //
 // deploy/policies/xihu-2026.yaml is a whole one to start from: each of its rules says where it comes from. The least that
@@ -489,7 +550,11 @@ type Policy struct {
 	// has 30 days for it, and a refusal can be appealed against for 30 days.
 	Workflow []*WorkflowRule `protobuf:"bytes,22,rep,name=workflow,proto3" json:"workflow,omitempty"`
 	// How many completions an hour are still believed.
-	Rates         []*RateRule `protobuf:"bytes,23,rep,name=rates,proto3" json:"rates,omitempty"`
+	Rates []*RateRule `protobuf:"bytes,23,rep,name=rates,proto3" json:"rates,omitempty"`
+	// What residents may claim of what they learned before or elsewhere: the first rule for the kind and the category counts. What no
+	// rule is for cannot be claimed. Claims are under the policy in force at the learner's home on the day on which they are filed,
+	// however long ago the learning was.
+	Claims        []*ClaimRule `protobuf:"bytes,24,rep,name=claims,proto3" json:"claims,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -681,6 +746,13 @@ func (x *Policy) GetWorkflow() []*WorkflowRule {
 func (x *Policy) GetRates() []*RateRule {
 	if x != nil {
 		return x.Rates
+	}
+	return nil
+}
+
+func (x *Policy) GetClaims() []*ClaimRule {
+	if x != nil {
+		return x.Claims
 	}
 	return nil
 }
@@ -2065,11 +2137,159 @@ func (x *WorkflowRule) GetWords() *Text {
 	return nil
 }
 
+// ClaimRule says what of prior learning may be claimed, and what it gives. An officer always decides, and grants no more than was
+// claimed and than the rule gives. A claim counts towards no cap and no daily limit, is no duplicate of anything, is not
+// rounded, carries no remainder and gives no points: its only limits are these.
+type ClaimRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the rule, unique in the policy; it is the cause that officers see, and what rules of the workflow name.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Name of such claims that residents read, on lists and public notices too.
+	Title *Text `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// What it is for: 1 or more.
+	Kinds []ClaimRule_Kind `protobuf:"varint,3,rep,packed,name=kinds,proto3,enum=creditbank.policy.v1.ClaimRule_Kind" json:"kinds,omitempty"`
+	// Categories in which it may be claimed, as the policy names them; empty: all.
+	Categories []string `protobuf:"bytes,4,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Most minutes of one claim, 1 to 100,000.
+	MaxMinutes int64 `protobuf:"varint,5,opt,name=max_minutes,json=maxMinutes,proto3" json:"max_minutes,omitempty"`
+	// Minutes that make one credit; 0: the rule has fixed_milli_credits or no_credit instead. Rounded down to the milli-credit.
+	MinutesPerCredit int64 `protobuf:"varint,6,opt,name=minutes_per_credit,json=minutesPerCredit,proto3" json:"minutes_per_credit,omitempty"`
+	// Gives these milli-credits, however many the minutes are; 0: it does not.
+	FixedMilliCredits int64 `protobuf:"varint,7,opt,name=fixed_milli_credits,json=fixedMilliCredits,proto3" json:"fixed_milli_credits,omitempty"`
+	// Gives hours only.
+	NoCredit bool `protobuf:"varint,8,opt,name=no_credit,json=noCredit,proto3" json:"no_credit,omitempty"`
+	// How much harm a wrong decision does: 1 (little) to 5; the queue is sorted by it.
+	Risk int32 `protobuf:"varint,9,opt,name=risk,proto3" json:"risk,omitempty"`
+	// Months from the end of the learning until the day on which it is claimed; 0: however long ago it was.
+	MaxAgeMonths int32 `protobuf:"varint,10,opt,name=max_age_months,json=maxAgeMonths,proto3" json:"max_age_months,omitempty"`
+	// Months from the end of the learning after which unused credits expire; 0: valid for life.
+	ValidMonths int32 `protobuf:"varint,11,opt,name=valid_months,json=validMonths,proto3" json:"valid_months,omitempty"`
+	// Words for a resident. Placeholders: {before} (minutes that were granted), {after} (credits that they give), {limit} (the
+	// most minutes of one claim).
+	Words         *Text `protobuf:"bytes,12,opt,name=words,proto3" json:"words,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimRule) Reset() {
+	*x = ClaimRule{}
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimRule) ProtoMessage() {}
+
+func (x *ClaimRule) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimRule.ProtoReflect.Descriptor instead.
+func (*ClaimRule) Descriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ClaimRule) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ClaimRule) GetTitle() *Text {
+	if x != nil {
+		return x.Title
+	}
+	return nil
+}
+
+func (x *ClaimRule) GetKinds() []ClaimRule_Kind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *ClaimRule) GetCategories() []string {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *ClaimRule) GetMaxMinutes() int64 {
+	if x != nil {
+		return x.MaxMinutes
+	}
+	return 0
+}
+
+func (x *ClaimRule) GetMinutesPerCredit() int64 {
+	if x != nil {
+		return x.MinutesPerCredit
+	}
+	return 0
+}
+
+func (x *ClaimRule) GetFixedMilliCredits() int64 {
+	if x != nil {
+		return x.FixedMilliCredits
+	}
+	return 0
+}
+
+func (x *ClaimRule) GetNoCredit() bool {
+	if x != nil {
+		return x.NoCredit
+	}
+	return false
+}
+
+func (x *ClaimRule) GetRisk() int32 {
+	if x != nil {
+		return x.Risk
+	}
+	return 0
+}
+
+func (x *ClaimRule) GetMaxAgeMonths() int32 {
+	if x != nil {
+		return x.MaxAgeMonths
+	}
+	return 0
+}
+
+func (x *ClaimRule) GetValidMonths() int32 {
+	if x != nil {
+		return x.ValidMonths
+	}
+	return 0
+}
+
+func (x *ClaimRule) GetWords() *Text {
+	if x != nil {
+		return x.Words
+	}
+	return nil
+}
+
 var File_creditbank_policy_v1_policy_proto protoreflect.FileDescriptor
 
 const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\xbc\t\n" +
+	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\xf5\t\n" +
 	"\x06Policy\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\"\n" +
@@ -2100,7 +2320,8 @@ const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\frequirements\x18\x14 \x03(\v2!.creditbank.policy.v1.RequirementR\frequirements\x128\n" +
 	"\x06points\x18\x15 \x03(\v2 .creditbank.policy.v1.PointsRuleR\x06points\x12>\n" +
 	"\bworkflow\x18\x16 \x03(\v2\".creditbank.policy.v1.WorkflowRuleR\bworkflow\x124\n" +
-	"\x05rates\x18\x17 \x03(\v2\x1e.creditbank.policy.v1.RateRuleR\x05rates\"&\n" +
+	"\x05rates\x18\x17 \x03(\v2\x1e.creditbank.policy.v1.RateRuleR\x05rates\x127\n" +
+	"\x06claims\x18\x18 \x03(\v2\x1f.creditbank.policy.v1.ClaimRuleR\x06claims\"&\n" +
 	"\x04Text\x12\x0e\n" +
 	"\x02zh\x18\x01 \x01(\tR\x02zh\x12\x0e\n" +
 	"\x02en\x18\x02 \x01(\tR\x02en\"\x92\x01\n" +
@@ -2242,7 +2463,30 @@ const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"reviewDays\x12\x1f\n" +
 	"\vlease_hours\x18\v \x01(\x05R\n" +
 	"leaseHours\x120\n" +
-	"\x05words\x18\f \x01(\v2\x1a.creditbank.policy.v1.TextR\x05wordsBPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1;policyv1b\x06proto3"
+	"\x05words\x18\f \x01(\v2\x1a.creditbank.policy.v1.TextR\x05words\"\xc1\x04\n" +
+	"\tClaimRule\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
+	"\x05title\x18\x02 \x01(\v2\x1a.creditbank.policy.v1.TextR\x05title\x12:\n" +
+	"\x05kinds\x18\x03 \x03(\x0e2$.creditbank.policy.v1.ClaimRule.KindR\x05kinds\x12\x1e\n" +
+	"\n" +
+	"categories\x18\x04 \x03(\tR\n" +
+	"categories\x12\x1f\n" +
+	"\vmax_minutes\x18\x05 \x01(\x03R\n" +
+	"maxMinutes\x12,\n" +
+	"\x12minutes_per_credit\x18\x06 \x01(\x03R\x10minutesPerCredit\x12.\n" +
+	"\x13fixed_milli_credits\x18\a \x01(\x03R\x11fixedMilliCredits\x12\x1b\n" +
+	"\tno_credit\x18\b \x01(\bR\bnoCredit\x12\x12\n" +
+	"\x04risk\x18\t \x01(\x05R\x04risk\x12$\n" +
+	"\x0emax_age_months\x18\n" +
+	" \x01(\x05R\fmaxAgeMonths\x12!\n" +
+	"\fvalid_months\x18\v \x01(\x05R\vvalidMonths\x120\n" +
+	"\x05words\x18\f \x01(\v2\x1a.creditbank.policy.v1.TextR\x05words\"k\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10KIND_CERTIFICATE\x10\x01\x12\r\n" +
+	"\tKIND_WORK\x10\x02\x12\x15\n" +
+	"\x11KIND_VOLUNTEERING\x10\x03\x12\x11\n" +
+	"\rKIND_TEACHING\x10\x04BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1;policyv1b\x06proto3"
 
 var (
 	file_creditbank_policy_v1_policy_proto_rawDescOnce sync.Once
@@ -2256,8 +2500,8 @@ func file_creditbank_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_creditbank_policy_v1_policy_proto_rawDescData
 }
 
-var file_creditbank_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_creditbank_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_creditbank_policy_v1_policy_proto_goTypes = []any{
 	(DuplicateRule_Keep)(0),     // 0: creditbank.policy.v1.DuplicateRule.Keep
 	(CapRule_Period)(0),         // 1: creditbank.policy.v1.CapRule.Period
@@ -2266,68 +2510,74 @@ var file_creditbank_policy_v1_policy_proto_goTypes = []any{
 	(RoundingRule_Direction)(0), // 4: creditbank.policy.v1.RoundingRule.Direction
 	(RateRule_Scope)(0),         // 5: creditbank.policy.v1.RateRule.Scope
 	(PointsRule_Lapse)(0),       // 6: creditbank.policy.v1.PointsRule.Lapse
-	(*Policy)(nil),              // 7: creditbank.policy.v1.Policy
-	(*Text)(nil),                // 8: creditbank.policy.v1.Text
-	(*Category)(nil),            // 9: creditbank.policy.v1.Category
-	(*EligibilityRule)(nil),     // 10: creditbank.policy.v1.EligibilityRule
-	(*HoursRule)(nil),           // 11: creditbank.policy.v1.HoursRule
-	(*DuplicateRule)(nil),       // 12: creditbank.policy.v1.DuplicateRule
-	(*OverlapRule)(nil),         // 13: creditbank.policy.v1.OverlapRule
-	(*ConversionRule)(nil),      // 14: creditbank.policy.v1.ConversionRule
-	(*CapRule)(nil),             // 15: creditbank.policy.v1.CapRule
-	(*RoundingRule)(nil),        // 16: creditbank.policy.v1.RoundingRule
-	(*ReviewRule)(nil),          // 17: creditbank.policy.v1.ReviewRule
-	(*RateRule)(nil),            // 18: creditbank.policy.v1.RateRule
-	(*ValidityRule)(nil),        // 19: creditbank.policy.v1.ValidityRule
-	(*PointsRule)(nil),          // 20: creditbank.policy.v1.PointsRule
-	(*AgeFactor)(nil),           // 21: creditbank.policy.v1.AgeFactor
-	(*Requirement)(nil),         // 22: creditbank.policy.v1.Requirement
-	(*WorkflowRule)(nil),        // 23: creditbank.policy.v1.WorkflowRule
+	(ClaimRule_Kind)(0),         // 7: creditbank.policy.v1.ClaimRule.Kind
+	(*Policy)(nil),              // 8: creditbank.policy.v1.Policy
+	(*Text)(nil),                // 9: creditbank.policy.v1.Text
+	(*Category)(nil),            // 10: creditbank.policy.v1.Category
+	(*EligibilityRule)(nil),     // 11: creditbank.policy.v1.EligibilityRule
+	(*HoursRule)(nil),           // 12: creditbank.policy.v1.HoursRule
+	(*DuplicateRule)(nil),       // 13: creditbank.policy.v1.DuplicateRule
+	(*OverlapRule)(nil),         // 14: creditbank.policy.v1.OverlapRule
+	(*ConversionRule)(nil),      // 15: creditbank.policy.v1.ConversionRule
+	(*CapRule)(nil),             // 16: creditbank.policy.v1.CapRule
+	(*RoundingRule)(nil),        // 17: creditbank.policy.v1.RoundingRule
+	(*ReviewRule)(nil),          // 18: creditbank.policy.v1.ReviewRule
+	(*RateRule)(nil),            // 19: creditbank.policy.v1.RateRule
+	(*ValidityRule)(nil),        // 20: creditbank.policy.v1.ValidityRule
+	(*PointsRule)(nil),          // 21: creditbank.policy.v1.PointsRule
+	(*AgeFactor)(nil),           // 22: creditbank.policy.v1.AgeFactor
+	(*Requirement)(nil),         // 23: creditbank.policy.v1.Requirement
+	(*WorkflowRule)(nil),        // 24: creditbank.policy.v1.WorkflowRule
+	(*ClaimRule)(nil),           // 25: creditbank.policy.v1.ClaimRule
 }
 var file_creditbank_policy_v1_policy_proto_depIdxs = []int32{
-	8,  // 0: creditbank.policy.v1.Policy.title:type_name -> creditbank.policy.v1.Text
-	9,  // 1: creditbank.policy.v1.Policy.categories:type_name -> creditbank.policy.v1.Category
-	10, // 2: creditbank.policy.v1.Policy.eligibility:type_name -> creditbank.policy.v1.EligibilityRule
-	11, // 3: creditbank.policy.v1.Policy.hours:type_name -> creditbank.policy.v1.HoursRule
-	12, // 4: creditbank.policy.v1.Policy.duplicates:type_name -> creditbank.policy.v1.DuplicateRule
-	13, // 5: creditbank.policy.v1.Policy.overlap:type_name -> creditbank.policy.v1.OverlapRule
-	14, // 6: creditbank.policy.v1.Policy.conversion:type_name -> creditbank.policy.v1.ConversionRule
-	15, // 7: creditbank.policy.v1.Policy.caps:type_name -> creditbank.policy.v1.CapRule
-	16, // 8: creditbank.policy.v1.Policy.rounding:type_name -> creditbank.policy.v1.RoundingRule
-	17, // 9: creditbank.policy.v1.Policy.review:type_name -> creditbank.policy.v1.ReviewRule
-	19, // 10: creditbank.policy.v1.Policy.validity:type_name -> creditbank.policy.v1.ValidityRule
-	22, // 11: creditbank.policy.v1.Policy.requirements:type_name -> creditbank.policy.v1.Requirement
-	20, // 12: creditbank.policy.v1.Policy.points:type_name -> creditbank.policy.v1.PointsRule
-	23, // 13: creditbank.policy.v1.Policy.workflow:type_name -> creditbank.policy.v1.WorkflowRule
-	18, // 14: creditbank.policy.v1.Policy.rates:type_name -> creditbank.policy.v1.RateRule
-	8,  // 15: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
-	8,  // 16: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 17: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
-	0,  // 18: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
-	8,  // 19: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 20: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 21: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
-	1,  // 22: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
-	2,  // 23: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
-	8,  // 24: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
-	4,  // 25: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
-	3,  // 26: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
-	8,  // 27: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 28: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
-	5,  // 29: creditbank.policy.v1.RateRule.scope:type_name -> creditbank.policy.v1.RateRule.Scope
-	8,  // 30: creditbank.policy.v1.RateRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 31: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
-	21, // 32: creditbank.policy.v1.PointsRule.age_factor:type_name -> creditbank.policy.v1.AgeFactor
-	6,  // 33: creditbank.policy.v1.PointsRule.lapse:type_name -> creditbank.policy.v1.PointsRule.Lapse
-	8,  // 34: creditbank.policy.v1.PointsRule.words:type_name -> creditbank.policy.v1.Text
-	8,  // 35: creditbank.policy.v1.AgeFactor.words:type_name -> creditbank.policy.v1.Text
-	8,  // 36: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
-	8,  // 37: creditbank.policy.v1.WorkflowRule.words:type_name -> creditbank.policy.v1.Text
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	9,  // 0: creditbank.policy.v1.Policy.title:type_name -> creditbank.policy.v1.Text
+	10, // 1: creditbank.policy.v1.Policy.categories:type_name -> creditbank.policy.v1.Category
+	11, // 2: creditbank.policy.v1.Policy.eligibility:type_name -> creditbank.policy.v1.EligibilityRule
+	12, // 3: creditbank.policy.v1.Policy.hours:type_name -> creditbank.policy.v1.HoursRule
+	13, // 4: creditbank.policy.v1.Policy.duplicates:type_name -> creditbank.policy.v1.DuplicateRule
+	14, // 5: creditbank.policy.v1.Policy.overlap:type_name -> creditbank.policy.v1.OverlapRule
+	15, // 6: creditbank.policy.v1.Policy.conversion:type_name -> creditbank.policy.v1.ConversionRule
+	16, // 7: creditbank.policy.v1.Policy.caps:type_name -> creditbank.policy.v1.CapRule
+	17, // 8: creditbank.policy.v1.Policy.rounding:type_name -> creditbank.policy.v1.RoundingRule
+	18, // 9: creditbank.policy.v1.Policy.review:type_name -> creditbank.policy.v1.ReviewRule
+	20, // 10: creditbank.policy.v1.Policy.validity:type_name -> creditbank.policy.v1.ValidityRule
+	23, // 11: creditbank.policy.v1.Policy.requirements:type_name -> creditbank.policy.v1.Requirement
+	21, // 12: creditbank.policy.v1.Policy.points:type_name -> creditbank.policy.v1.PointsRule
+	24, // 13: creditbank.policy.v1.Policy.workflow:type_name -> creditbank.policy.v1.WorkflowRule
+	19, // 14: creditbank.policy.v1.Policy.rates:type_name -> creditbank.policy.v1.RateRule
+	25, // 15: creditbank.policy.v1.Policy.claims:type_name -> creditbank.policy.v1.ClaimRule
+	9,  // 16: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
+	9,  // 17: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
+	9,  // 18: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
+	0,  // 19: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
+	9,  // 20: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
+	9,  // 21: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
+	9,  // 22: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
+	1,  // 23: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
+	2,  // 24: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
+	9,  // 25: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
+	4,  // 26: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
+	3,  // 27: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
+	9,  // 28: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
+	9,  // 29: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
+	5,  // 30: creditbank.policy.v1.RateRule.scope:type_name -> creditbank.policy.v1.RateRule.Scope
+	9,  // 31: creditbank.policy.v1.RateRule.words:type_name -> creditbank.policy.v1.Text
+	9,  // 32: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
+	22, // 33: creditbank.policy.v1.PointsRule.age_factor:type_name -> creditbank.policy.v1.AgeFactor
+	6,  // 34: creditbank.policy.v1.PointsRule.lapse:type_name -> creditbank.policy.v1.PointsRule.Lapse
+	9,  // 35: creditbank.policy.v1.PointsRule.words:type_name -> creditbank.policy.v1.Text
+	9,  // 36: creditbank.policy.v1.AgeFactor.words:type_name -> creditbank.policy.v1.Text
+	9,  // 37: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
+	9,  // 38: creditbank.policy.v1.WorkflowRule.words:type_name -> creditbank.policy.v1.Text
+	9,  // 39: creditbank.policy.v1.ClaimRule.title:type_name -> creditbank.policy.v1.Text
+	7,  // 40: creditbank.policy.v1.ClaimRule.kinds:type_name -> creditbank.policy.v1.ClaimRule.Kind
+	9,  // 41: creditbank.policy.v1.ClaimRule.words:type_name -> creditbank.policy.v1.Text
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_policy_v1_policy_proto_init() }
@@ -2340,8 +2590,8 @@ func file_creditbank_policy_v1_policy_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_policy_v1_policy_proto_rawDesc), len(file_creditbank_policy_v1_policy_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   17,
+			NumEnums:      8,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,387 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
+
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+type claimCommand struct {
+	Submit   claimSubmitCommand   `cmd:"" help:"Claim prior learning, with files that show it."`
+	List     claimListCommand     `cmd:"" help:"List the claims of a record."`
+	Show     claimShowCommand     `cmd:"" help:"Show a claim, and how far it is."`
+	Answer   claimAnswerCommand   `cmd:"" help:"Bring more evidence, when an officer asked for it."`
+	Withdraw claimWithdrawCommand `cmd:"" help:"Give a claim up that is not decided yet."`
+}
+
+// maxEvidenceBytes is the longest file that the bank takes: longer ones are not read.
+const maxEvidenceBytes = 3 << 20
+
+type claimSubmitCommand struct {
+	Account     string   `placeholder:"ID" help:"Opaque id of the account (32 hex digits); residents leave it out: their own."`
+	Kind        string   `required:"" enum:"certificate,work,volunteering,teaching" help:"What it is about: ${enum}."`
+	Category    string   `required:"" placeholder:"ID" help:"Category that is claimed, as the policy names it."`
+	Title       string   `required:"" placeholder:"TEXT" help:"What was learned."`
+	Issuer      string   `required:"" placeholder:"TEXT" help:"Who issued the certificate, or where the work was done."`
+	From        string   `placeholder:"DATE" help:"First day, YYYY-MM-DD; left out where it was one day."`
+	To          string   `required:"" placeholder:"DATE" help:"Last day, YYYY-MM-DD."`
+	Minutes     int64    `required:"" placeholder:"N" help:"Minutes that are claimed."`
+	Credits     int64    `name:"milli-credits" placeholder:"N" help:"Thousandths of a credit that are claimed; left out: as many as the minutes give."`
+	Description string   `placeholder:"TEXT" help:"More about it, in your own words."`
+	File        []string `required:"" placeholder:"PATH" help:"A PDF, JPEG or PNG that shows it, at most 3 MiB; up to ten."`
+	RequestID   string   `placeholder:"UUID" help:"Id of an earlier try, so that it is one claim."`
+}
+
+// Run files the claim.
+func (c *claimSubmitCommand) Run(ctx context.Context, g *globals, p *process) error {
+	id, err := requestID(p, c.RequestID)
+	if err != nil {
+		return err
+	}
+	files, err := readFiles(c.File)
+	if err != nil {
+		return err
+	}
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	client := creditbankv1.NewReviewServiceClient(conn)
+	request := &creditbankv1.SubmitClaimRequest{
+		RequestId: id, AccountId: c.Account, Category: c.Category, Title: c.Title, Issuer: c.Issuer, BeginDate: c.From, EndDate: c.To,
+		Description: c.Description, Minutes: c.Minutes, MilliCredits: c.Credits,
+		Kind: ledgerv1.ClaimKind(ledgerv1.ClaimKind_value["CLAIM_KIND_"+strings.ToUpper(c.Kind)]),
+	}
+	if request.Files, err = upload(ctx, g, p, client, c.Account, files); err != nil {
+		return err
+	}
+	var answer *creditbankv1.SubmitClaimResponse
+	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
+		ctx, done := g.call(ctx)
+		defer done()
+		answer, err = client.SubmitClaim(ctx, request)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if g.JSON {
+		return writeMessage(p.stdout, answer)
+	}
+	fmt.Fprintf(p.stdout, g.language(p).say("申请已提交，案件 %d。\n", "The claim is filed: case %d.\n"), answer.GetCaseId())
+	return nil
+}
+
+// requestID is one that the caller kept, or a new one.
+func requestID(p *process, kept string) (string, error) {
+	if kept != "" {
+		if _, err := uuid.Parse(kept); err != nil {
+			return "", usagef("--request-id: it is a UUID")
+		}
+		return kept, nil
+	}
+	id, err := uuid.NewRandomFromReader(p.random)
+	if err != nil {
+		return "", fmt.Errorf("request id: %v", err)
+	}
+	return id.String(), nil
+}
+
+// evidenceFile is a file that is going to be uploaded.
+type evidenceFile struct {
+	name, mediaType string
+	content         []byte
+}
+
+// readFiles reads files before anything is sent. What they are is said by their extensions, and checked by the bank.
+func readFiles(paths []string) ([]evidenceFile, error) {
+	types := map[string]string{".pdf": "application/pdf", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+	files := make([]evidenceFile, len(paths))
+	for i, path := range paths {
+		mediaType := types[strings.ToLower(filepath.Ext(path))]
+		if mediaType == "" {
+			return nil, usagef("--file: %s is none of .pdf, .jpg, .jpeg and .png", path)
+		}
+		content, err := readAtMost(path, maxEvidenceBytes)
+		if err != nil {
+			return nil, err
+		}
+		files[i] = evidenceFile{filepath.Base(path), mediaType, content}
+	}
+	return files, nil
+}
+
+func readAtMost(path string, most int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, usagef("--file: %v", err)
+	}
+	defer hangUp(file)
+	content, err := io.ReadAll(io.LimitReader(file, most+1))
+	switch {
+	case err != nil:
+		return nil, usagef("--file: %v", err)
+	case int64(len(content)) > most:
+		return nil, usagef("--file: %s has more than %d MiB", path, most>>20)
+	default:
+		return content, nil
+	}
+}
+
+// upload sends files, one call each. Sent again, a file is the same one.
+func upload(
+	ctx context.Context, g *globals, p *process, client creditbankv1.ReviewServiceClient, account string, files []evidenceFile,
+) ([]*creditbankv1.EvidenceRef, error) {
+	refs := make([]*creditbankv1.EvidenceRef, len(files))
+	for i, file := range files {
+		var answer *creditbankv1.UploadEvidenceResponse
+		err := retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
+			ctx, done := g.call(ctx)
+			defer done()
+			answer, err = client.UploadEvidence(ctx, &creditbankv1.UploadEvidenceRequest{
+				AccountId: account, Name: file.name, MediaType: file.mediaType, Content: file.content,
+			})
+			return err
+		})
+		if err != nil {
+			fmt.Fprintf(p.stderr, g.language(p).say("creditbank: 未接收 %s\n", "creditbank: %s was not taken\n"), clean(file.name))
+			return nil, err
+		}
+		refs[i] = &creditbankv1.EvidenceRef{EvidenceId: answer.GetFile().GetEvidenceId(), Name: file.name}
+	}
+	return refs, nil
+}
+
+type claimListCommand struct {
+	Account string `placeholder:"ID" help:"Opaque id of the account (32 hex digits); residents leave it out: their own."`
+}
+
+// Run lists the claims.
+func (c *claimListCommand) Run(ctx context.Context, g *globals, p *process) error {
+	claims, err := claimsOf(ctx, g, p, c.Account)
+	if err != nil {
+		return err
+	}
+	if g.JSON {
+		return writeList(p.stdout, claims)
+	}
+	l := g.language(p)
+	t := &table{right: []int{0, 4, 5}}
+	t.row(l.say("案件", "case"), l.say("状态", "state"), l.say("结束日期", "ended"), l.say("内容", "what"), l.say("时长", "learned"), l.say("学分", "credits"))
+	for _, one := range claims {
+		a := one.GetAssessment()
+		t.row(fmt.Sprint(one.GetEntryIndex()), l.caseState(one.GetCase().GetState()), clean(one.GetEndDate()), clean(one.GetClaim().GetTitle()),
+			l.minutes(a.GetMinutes()), l.credits(a.GetAvailableMilliCredits()+a.GetPendingMilliCredits()))
+	}
+	t.write(p.stdout)
+	return nil
+}
+
+// claimsOf answers the claims of a record.
+func claimsOf(ctx context.Context, g *globals, p *process, account string) ([]*creditbankv1.PortfolioEntry, error) {
+	conn, err := g.dial(p)
+	if err != nil {
+		return nil, err
+	}
+	defer hangUp(conn)
+	client := creditbankv1.NewPortfolioServiceClient(conn)
+	entries, err := pages(func(token string) ([]*creditbankv1.PortfolioEntry, string, error) {
+		ctx, done := g.call(ctx)
+		defer done()
+		page, err := client.ListPortfolioEntries(ctx, &creditbankv1.ListPortfolioEntriesRequest{
+			AccountId: account, PageToken: token, View: creditbankv1.View_VIEW_FULL,
+		})
+		return page.GetEntries(), page.GetNextPageToken(), err
+	}, 0)
+	if err != nil {
+		return nil, err
+	}
+	claims := entries[:0]
+	for _, entry := range entries {
+		if entry.GetClaim() != nil {
+			claims = append(claims, entry)
+		}
+	}
+	return claims, nil
+}
+
+type claimShowCommand struct {
+	Case    uint64 `arg:"" help:"Id of its case."`
+	Account string `placeholder:"ID" help:"Opaque id of the account (32 hex digits); residents leave it out: their own."`
+}
+
+// Run shows the claim.
+func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) error {
+	claims, err := claimsOf(ctx, g, p, c.Account)
+	if err != nil {
+		return err
+	}
+	for _, one := range claims {
+		if one.GetEntryIndex() != c.Case {
+			continue
+		}
+		if g.JSON {
+			return writeMessage(p.stdout, one)
+		}
+		l := g.language(p)
+		t := &table{}
+		t.row(l.say("案件", "case"), fmt.Sprint(one.GetEntryIndex())+", "+l.caseState(one.GetCase().GetState()))
+		claimRows(t, l, one.GetClaim())
+		t.row(l.say("学习结束", "learning ended"), clean(one.GetEndDate()))
+		printAssessment(t, l, one.GetAssessment())
+		for _, step := range one.GetCase().GetSteps() {
+			t.note(l.caseEvent(step))
+		}
+		t.write(p.stdout)
+		return nil
+	}
+	return fmt.Errorf("the record has no claim %d", c.Case)
+}
+
+// caseEvent is one line of how far a case is: when, by whom, where it stood then, what was said and what was granted.
+func (l language) caseEvent(step *creditbankv1.CaseEvent) string {
+	parts := []string{when(step.GetTime()), l.caseState(step.GetState()), clean(step.GetOfficer())}
+	if grant := step.GetGrant(); grant != nil {
+		parts = append(parts, fmt.Sprintf(l.say("认可 %s，%s 学分", "grants %s, %s credits"), l.minutes(grant.GetMinutes()), l.credits(grant.GetMilliCredits())))
+	}
+	if n := step.GetFiles(); n > 0 {
+		parts = append(parts, fmt.Sprintf(l.say("材料 %d 份", "%d files"), n))
+	}
+	parts = append(parts, clean(step.GetReasonCode()), clean(step.GetNote()))
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "  ")
+}
+
+// claimRows says what is claimed, and with which files.
+func claimRows(t *table, l language, c *creditbankv1.Claim) {
+	t.row(l.say("内容", "what"), clean(c.GetTitle())+" ("+clean(l.text(c.GetName()))+")")
+	t.row(l.say("出具单位", "issuer"), clean(c.GetIssuer()))
+	if c.GetBeginDate() != "" {
+		t.row(l.say("学习开始", "learning began"), clean(c.GetBeginDate()))
+	}
+	if c.GetDescription() != "" {
+		t.row(l.say("说明", "description"), clean(c.GetDescription()))
+	}
+	t.row(l.say("申请", "claimed"), l.minutes(c.GetClaimed().GetMinutes())+", "+l.credits(c.GetClaimed().GetMilliCredits()))
+	if c.GetFiledBy() != "" {
+		t.row(l.say("代为申请", "filed by"), clean(c.GetFiledBy()))
+	}
+	for _, file := range c.GetFiles() {
+		t.row(l.say("材料", "file"), fmt.Sprintf("%s, %s, %d B, %s", clean(file.GetName()), clean(file.GetMediaType()), file.GetSize(), clean(file.GetEvidenceId())))
+	}
+}
+
+type claimAnswerCommand struct {
+	Case    uint64   `arg:"" help:"Id of its case."`
+	Note    string   `required:"" placeholder:"TEXT" help:"What you bring, in your own words."`
+	File    []string `placeholder:"PATH" help:"A PDF, JPEG or PNG, at most 3 MiB; up to ten."`
+	Account string   `placeholder:"ID" help:"Opaque id of the account (32 hex digits); residents leave it out: their own."`
+}
+
+// Run brings more evidence.
+func (c *claimAnswerCommand) Run(ctx context.Context, g *globals, p *process) error {
+	id, err := requestID(p, "")
+	if err != nil {
+		return err
+	}
+	files, err := readFiles(c.File)
+	if err != nil {
+		return err
+	}
+	return claimStep(ctx, g, p, func(ctx context.Context, client creditbankv1.ReviewServiceClient) (*creditbankv1.CaseSummary, error) {
+		refs, err := upload(ctx, g, p, client, c.Account, files)
+		if err != nil {
+			return nil, err
+		}
+		ctx, done := g.call(ctx)
+		defer done()
+		answer, err := client.AnswerCase(ctx, &creditbankv1.AnswerCaseRequest{RequestId: id, CaseId: c.Case, Note: c.Note, Files: refs})
+		return answer.GetCase(), err
+	})
+}
+
+type claimWithdrawCommand struct {
+	Case uint64 `arg:"" help:"Id of its case."`
+}
+
+// Run gives the claim up.
+func (c *claimWithdrawCommand) Run(ctx context.Context, g *globals, p *process) error {
+	id, err := requestID(p, "")
+	if err != nil {
+		return err
+	}
+	return claimStep(ctx, g, p, func(ctx context.Context, client creditbankv1.ReviewServiceClient) (*creditbankv1.CaseSummary, error) {
+		ctx, done := g.call(ctx)
+		defer done()
+		answer, err := client.WithdrawCase(ctx, &creditbankv1.WithdrawCaseRequest{RequestId: id, CaseId: c.Case})
+		return answer.GetCase(), err
+	})
+}
+
+// claimStep takes a step of a claim's case and says how it stands then. The request id makes it one step.
+func claimStep(
+	ctx context.Context, g *globals, p *process,
+	take func(context.Context, creditbankv1.ReviewServiceClient) (*creditbankv1.CaseSummary, error),
+) error {
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	var summary *creditbankv1.CaseSummary
+	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
+		summary, err = take(ctx, creditbankv1.NewReviewServiceClient(conn))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if g.JSON {
+		return writeMessage(p.stdout, summary)
+	}
+	l := g.language(p)
+	fmt.Fprintf(p.stdout, l.say("案件 %d：%s。\n", "Case %d: %s.\n"), summary.GetCaseId(), l.caseState(summary.GetState()))
+	return nil
+}
+
+// saveEvidence writes the files of a claim into a directory. Their names are the bank's own, by id and kind, since what a
+// learner calls a file is no name for a file here; files that are there are never written over.
+func saveEvidence(ctx context.Context, g *globals, p *process, client creditbankv1.ReviewServiceClient, id uint64, files []*creditbankv1.EvidenceFile, dir string) error {
+	l := g.language(p)
+	for _, file := range files {
+		one, done := g.call(ctx)
+		answer, err := client.GetEvidence(one, &creditbankv1.GetEvidenceRequest{CaseId: id, EvidenceId: file.GetEvidenceId()})
+		done()
+		if err != nil {
+			return err
+		}
+		extension := map[string]string{"application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png"}[file.GetMediaType()]
+		if len(file.GetEvidenceId()) < 16 || strings.ContainsFunc(file.GetEvidenceId(), func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }) {
+			return refusef("the bank named a file by no id")
+		}
+		name := filepath.Join(dir, fmt.Sprintf("case-%d-%s%s", id, file.GetEvidenceId()[:16], extension))
+		saved, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return usagef("--save: %v", err)
+		}
+		_, err = saved.Write(answer.GetContent())
+		if closing := saved.Close(); err == nil {
+			err = closing
+		}
+		if err != nil {
+			return fmt.Errorf("%v", err)
+		}
+		fmt.Fprintf(p.stderr, l.say("已保存 %s\n", "saved %s\n"), name)
+	}
+	return nil
+}
