@@ -189,6 +189,67 @@ func TestClaimFiledByOfficer(t *testing.T) {
 	b.refused(err, api.ReasonDenied)
 }
 
+// What one officer refuses another one can grant, on appeal; and what was taken back, too.
+func TestClaimAppeal(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	resident := b.Resident(account.ID)
+	claim := b.certificate(resident, account.ID)
+	claim.Kind, claim.From, claim.To = ledgerv1.ClaimKind_CLAIM_KIND_VOLUNTEERING, "", "2026-06-01"
+	id := b.files(resident, claim)
+	b.takes(b.Officer(apitest.Officer), id, review.Reject, rejected)
+	if got := b.onlyEntry(account.ID); got.Decision.Outcome != ledgerv1.Outcome_OUTCOME_REFUSED || got.ReasonCode == "" {
+		t.Errorf("refused: %+v", got.Decision)
+	}
+	b.takes(resident, id, review.Appeal, appealed, "有照片为证")
+	if got := b.onlyEntry(account.ID).Decision; got.Outcome != ledgerv1.Outcome_OUTCOME_IN_REVIEW || got.Minutes != 0 {
+		t.Errorf("appealed: %+v", got)
+	}
+	_, err := b.step(b.Officer(apitest.Officer), id, review.Approve)
+	b.refused(err, api.ReasonFourEyes)
+	_, err = b.TakeStep(ctx(), b.Officer(apitest.SecondOfficer), api.Step{
+		RequestID: b.RequestID(), Case: id, Act: review.Approve, ReasonCode: "EVIDENCE_SUFFICIENT", Grant: &api.Grant{Minutes: 450},
+	})
+	must(t, err)
+	got := b.onlyEntry(account.ID)
+	if got.Decision.Minutes != 450 || got.Case.Status != approved || got.Case.Steps[1].Note != "有照片为证" {
+		t.Errorf("in the end: %+v, %+v", got.Decision, got.Case)
+	}
+}
+
+// An objection that has no ground leaves what was granted; one that has takes all of it.
+func TestClaimObjection(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		act     review.Act
+		minutes unit.Minutes
+	}{"without ground": {review.Approve, 720}, "founded": {review.Reject, 0}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBank(t)
+			account, neighbour := b.Open(), b.Open()
+			resident := b.Resident(account.ID)
+			id := b.files(resident, b.certificate(resident, account.ID))
+			b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
+			_, err := b.TakeStep(ctx(), b.Officer(apitest.SecondOfficer), api.Step{
+				RequestID: b.RequestID(), Case: id, Act: review.Approve, ReasonCode: "EVIDENCE_SUFFICIENT", Grant: &api.Grant{Minutes: 720},
+			})
+			must(t, err)
+			b.takes(b.Resident(neighbour.ID), id, review.Object, objected, "证书是假的")
+			_, err = b.step(b.Officer(apitest.ThirdOfficer), id, c.act)
+			must(t, err)
+			if c.minutes > 0 {
+				b.until(b.read(id).Deadline)
+				b.ends(1)
+			}
+			if got := b.onlyEntry(account.ID).Decision; got.Minutes != c.minutes || (got.Available > 0) != (c.minutes > 0) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
 func TestClaimWithdrawn(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
