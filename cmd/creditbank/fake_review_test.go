@@ -164,7 +164,7 @@ func (f *fakeReview) AnswerCase(ctx context.Context, r *creditbankv1.AnswerCaseR
 	if err := f.bank.caller(ctx, access.Resident); err != nil {
 		return nil, err
 	}
-	if r.GetCaseId() == 44 {
+	if r.GetCaseId() != 42 {
 		summary, err := f.moved(ctx, r.GetCaseId(), creditbankv1.CaseState_CASE_STATE_FIRST_REVIEW, r.GetFiles())
 		return &creditbankv1.AnswerCaseResponse{Case: summary}, err
 	}
@@ -175,7 +175,7 @@ func (f *fakeReview) WithdrawCase(ctx context.Context, r *creditbankv1.WithdrawC
 	if err := f.bank.caller(ctx, access.Resident); err != nil {
 		return nil, err
 	}
-	if r.GetCaseId() == 44 {
+	if r.GetCaseId() != 42 {
 		summary, err := f.moved(ctx, r.GetCaseId(), creditbankv1.CaseState_CASE_STATE_WITHDRAWN, nil)
 		return &creditbankv1.WithdrawCaseResponse{Case: summary}, err
 	}
