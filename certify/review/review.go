@@ -119,7 +119,7 @@ const (
 	Officer Role = iota + 1
 	// Learner is the holder of the subject's account.
 	Learner
-	// Source is whoever stated the subject: its platform. What it may do the learner may too.
+	// Source is whoever stated the subject: its platform, or the officer who filed a claim. What it may do the learner may too.
 	Source
 	// Anyone is a resident or an organization, whoever it is.
 	Anyone
@@ -135,7 +135,7 @@ func (r Role) String() string {
 	case Learner:
 		return "learner"
 	case Source:
-		return "learner or platform"
+		return "learner, platform or officer who filed it"
 	case Anyone:
 		return "anyone signed in"
 	case Bank:
