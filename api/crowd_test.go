@@ -167,3 +167,24 @@ func TestSimulationKnowsCrowds(t *testing.T) {
 		t.Errorf("more are believed: %+v", more)
 	}
 }
+
+// What was taken back before a crowd was reported is no case in a simulation either, and what was approved before is one.
+func TestSimulationKnowsWhenCrowdsWereReported(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.publish(crowdPolicy(t, "completions: 2"))
+	voided := b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	b.one(b.Void([]byte(b.statementOf(voided.Index))))
+	b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	became(t, b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90)).Decision, inReview, 0, 0, 0)
+	for range 3 {
+		late := b.one(b.learned(b.Open(), apitest.Calligraphy, 100, 90))
+		if cases := b.cases(); len(cases) < 5 {
+			b.decide(b.caseOf(late.Index), api.VerdictApprove)
+		}
+	}
+	if cases := b.cases(); len(cases) != 5 {
+		t.Errorf("cases %+v", cases)
+	}
+	b.changesNothing("crowds")
+}
