@@ -81,7 +81,11 @@ func (b *Bank) DecideCases(ctx context.Context, caller access.Caller, batch Batc
 			}
 			continue
 		}
-		changes, places = append(changes, b.stepChange(ctx, caller, access.DecideCase, step)), append(places, i)
+		c, err := b.stepChange(ctx, caller, access.DecideCase, step)
+		if err != nil {
+			return fail(err)
+		}
+		changes, places = append(changes, c), append(places, i)
 	}
 	if len(changes) == 0 {
 		return results, ledger.Receipt{}, nil

@@ -218,6 +218,47 @@ func TestClaimAppeal(t *testing.T) {
 	}
 }
 
+// A request is what was said with it, too: under an id that was used, nothing else is taken for done.
+func TestStepSaidOtherwise(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	resident, officer := b.Resident(account.ID), b.Officer(apitest.Officer)
+	id := b.files(resident, b.certificate(resident, account.ID))
+	b.takes(officer, id, review.Return, returned, "请补充")
+	answer := api.Step{
+		RequestID: b.RequestID(), Case: id, Act: review.Answer, Note: "见附件", Evidence: []api.ClaimFile{b.upload(resident, account.ID, "two")},
+	}
+	_, err := b.TakeStep(ctx(), resident, answer)
+	must(t, err)
+	_, err = b.TakeStep(ctx(), resident, answer)
+	must(t, err)
+	answer.Evidence = nil
+	_, err = b.TakeStep(ctx(), resident, answer)
+	b.refused(err, api.ReasonRequestReused)
+	asked := api.Step{
+		RequestID: b.RequestID(), Case: id, Act: review.Approve, ReasonCode: "EVIDENCE_SUFFICIENT", Note: "原件已核", Grant: &api.Grant{Minutes: 720},
+	}
+	done, err := b.TakeStep(ctx(), officer, asked)
+	must(t, err)
+	for name, change := range map[string]func(s *api.Step){
+		"grant":    func(s *api.Step) { s.Grant = &api.Grant{Minutes: 721} },
+		"no grant": func(s *api.Step) { s.Grant = nil },
+		"note":     func(s *api.Step) { s.Note = "原件未核" },
+		"reason":   func(s *api.Step) { s.ReasonCode = "OTHER" },
+	} {
+		other := asked
+		change(&other)
+		if _, err := b.TakeStep(ctx(), officer, other); api.AsError(err) == nil || api.AsError(err).Reason != api.ReasonRequestReused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	again, err := b.TakeStep(ctx(), officer, asked)
+	if must(t, err); again.Index != done.Index {
+		t.Errorf("asked again, it is entry %d, not %d", again.Index, done.Index)
+	}
+}
+
 // An objection that has no ground leaves what was granted; one that has takes all of it.
 func TestClaimObjection(t *testing.T) {
 	t.Parallel()

@@ -106,6 +106,34 @@ func TestCrowdWithin(t *testing.T) {
 	}
 }
 
+// Each rule counts what it is asked for: those who are trusted more neither use up what others may, nor hide them.
+func TestCrowdsOfTwoRules(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.publish(crowdPolicy(t, "completions: 2, when: trust_tier <= 2, words: {zh: 一, en: one}}\n  - {id: trusted, risk: 3, completions: 5, when: trust_tier >= 3"))
+	class := func(platform string) api.StatementResult {
+		return b.post(platform, b.learned(b.Open(), apitest.Calligraphy, 3, 90))[0]
+	}
+	few, many := apitest.OtherPlatform, apitest.Platform
+	suspect := class(few)
+	for range 3 {
+		became(t, class(many).Decision, awarded, 90, 100, 0)
+	}
+	second := class(few)
+	became(t, second.Decision, awarded, 90, 100, 0)
+	third := class(few)
+	became(t, third.Decision, inReview, 0, 0, 0)
+	var held []uint64
+	for _, c := range b.cases() {
+		held = append(held, c.Completion)
+	}
+	slices.Sort(held)
+	if want := []uint64{suspect.Index, second.Index, third.Index}; !slices.Equal(held, want) {
+		t.Errorf("cases of %v, want %v", held, want)
+	}
+	became(t, class(many).Decision, awarded, 90, 100, 0)
+}
+
 // caseOf answers the open case on a completion.
 func (b *bank) caseOf(completion uint64) uint64 {
 	b.t.Helper()
@@ -138,4 +166,25 @@ func TestSimulationKnowsCrowds(t *testing.T) {
 	if more.CasesAfter != 0 || more.After.Available != 500 || more.Gaining != 2 {
 		t.Errorf("more are believed: %+v", more)
 	}
+}
+
+// What was taken back before a crowd was reported is no case in a simulation either, and what was approved before is one.
+func TestSimulationKnowsWhenCrowdsWereReported(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.publish(crowdPolicy(t, "completions: 2"))
+	voided := b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	b.one(b.Void([]byte(b.statementOf(voided.Index))))
+	b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	became(t, b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90)).Decision, inReview, 0, 0, 0)
+	for range 3 {
+		late := b.one(b.learned(b.Open(), apitest.Calligraphy, 100, 90))
+		if cases := b.cases(); len(cases) < 5 {
+			b.decide(b.caseOf(late.Index), api.VerdictApprove)
+		}
+	}
+	if cases := b.cases(); len(cases) != 5 {
+		t.Errorf("cases %+v", cases)
+	}
+	b.changesNothing("crowds")
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/learning-credit-bank/creditbank/ledger/book"
@@ -115,17 +116,21 @@ func (b *Bank) ListNotices(ctx context.Context, within string, page Page) (notic
 
 // MaskedName is a name as a public notice shows it: whoever knows the person may recognize them, and others learn nothing. Of a
 // name of two characters the first is shown, of a longer one the first and the last; of one that is written in words, the first
-// letter of each.
+// letter of each. Chinese names have no words: spaces within one, with which lists are filled up, count for nothing.
 func MaskedName(name string) string {
 	const hidden = "*"
-	if words := strings.Fields(name); len(words) > 1 {
+	words := strings.Fields(name)
+	if joined := strings.Join(words, ""); !strings.ContainsFunc(joined, func(r rune) bool { return !unicode.Is(unicode.Han, r) }) {
+		words = []string{joined}
+	}
+	if len(words) > 1 {
 		for i, word := range words {
-			first, size := utf8.DecodeRuneInString(word)
-			words[i] = string(first) + strings.Repeat(hidden, min(1, len(word)-size))
+			first, _ := utf8.DecodeRuneInString(word)
+			words[i] = string(first) + hidden // even where that is all: nobody can tell
 		}
 		return strings.Join(words, " ")
 	}
-	letters := []rune(strings.TrimSpace(name))
+	letters := []rune(strings.Join(words, ""))
 	switch n := len(letters); {
 	case n < 2:
 		return hidden

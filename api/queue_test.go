@@ -269,7 +269,8 @@ func TestListNotices(t *testing.T) {
 func TestMaskedName(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"": "*", "王": "*", "王芳": "王*", "王小芳": "王*芳", "欧阳小芳": "欧**芳", "Ann Lee": "A* L*", "Ann": "A*", "买买提·艾力": "买****力", "A B": "A B",
+		"": "*", "王": "*", "王芳": "王*", "王小芳": "王*芳", "欧阳小芳": "欧**芳", "Ann Lee": "A* L*", "Ann": "A*", "买买提·艾力": "买****力",
+		"A B": "A* B*", "王 芳": "王*", "王\u3000芳": "王*", " 王 小 芳 ": "王*芳", "王 Fang": "王* F*", " ": "*",
 	} {
 		if got := api.MaskedName(name); got != want {
 			t.Errorf("%q is %q, not %q", name, got, want)

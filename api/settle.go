@@ -25,6 +25,11 @@ func (b *Bank) settle(ctx context.Context, tx scribe, d *directory, id unit.Acco
 	if err := b.endCases(ctx, tx, d, id, account); err != nil {
 		return err
 	}
+	return settleCredits(tx, d, id, account)
+}
+
+// settleCredits is the part of settle that is about credits which are there already.
+func settleCredits(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
 	if err := expire(tx, d, id, account); err != nil {
 		return err
 	}

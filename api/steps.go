@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
@@ -15,6 +17,8 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
+
+const stepHashPurpose = "step"
 
 // Step asks to take a step of a case.
 type Step struct {
@@ -101,7 +105,11 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 			return StepTaken{}, err
 		}
 	}
-	done, err := b.once(ctx, b.stepChange(ctx, caller, action, s))
+	c, err := b.stepChange(ctx, caller, action, s)
+	if err != nil {
+		return StepTaken{}, err
+	}
+	done, err := b.once(ctx, c)
 	if err != nil {
 		return StepTaken{}, err
 	}
@@ -114,19 +122,35 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 }
 
 // stepChange is the step as a change.
-func (b *Bank) stepChange(ctx context.Context, caller access.Caller, action access.Action, s Step) change {
-	// The hash of what is asked lies in the clear: the words, which could be guessed from it, stay out.
+func (b *Bank) stepChange(ctx context.Context, caller access.Caller, action access.Action, s Step) (change, error) {
+	said, err := b.stepHash(s)
 	asked := struct {
 		Case uint64
 		Act  review.Act
-	}{s.Case, s.Act}
+		Said string
+	}{s.Case, s.Act, said}
 	return change{
 		caller: caller, method: action, requestID: s.RequestID, asked: asked,
 		reads: [][]byte{book.CaseKey(s.Case)},
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
 			return b.takeStep(ctx, tx, d, caller, s, request)
 		},
+	}, err
+}
+
+// stepHash stands for what is said with a step in the hash of its request, which lies in the clear for ever: nobody without the
+// key can test what they guess of it.
+func (b *Bank) stepHash(s Step) (string, error) {
+	parts := []string{s.ReasonCode}
+	if s.Grant != nil {
+		parts = append(parts, fmt.Sprintf("%d %d", int64(s.Grant.Minutes), int64(s.Grant.Credits)))
 	}
+	for _, file := range s.Evidence {
+		parts = append(parts, hex.EncodeToString(file.ID[:])+" "+file.Name)
+	}
+	// None of them has a line feed, and the note is the last.
+	hash, err := b.vault.KeyedHash(stepHashPurpose, []byte(strings.Join(append(parts, s.Note), "\n")))
+	return hex.EncodeToString(hash[:]), err
 }
 
 // stepTaken answers what a step led to.

@@ -111,6 +111,8 @@ type tried struct {
 	account *ledgerv1.AccountRow
 	// crowds are those that were asked for, as they are on the ledger.
 	crowds map[uint64][]uint64
+	// suspects are completions of crowds that have not been reported yet, on the way through the history.
+	suspects []suspected
 	// statement is the one that is being judged: its memory is used again.
 	statement preparedStatement
 	// items are the completions as they stand on the ledger, by index; refs are where they lie in the rehearsal.
@@ -212,8 +214,9 @@ func (a *tried) countCases(entries []*ledgerv1.Entry, when int) {
 	}
 }
 
-// before is how the completions stand, in the order of items, when what is overdue has happened: only then are they compared
-// with what a rehearsal ends in.
+// before is how the completions stand, in the order of items, when the credits that are overdue have expired or been released:
+// only then are they compared with what a rehearsal ends in. A case of which the public notice has ended still waits, here and
+// there: no entry says yet that it was approved.
 func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([]state, error) {
 	states := make([]state, len(items))
 	overdue := false
@@ -232,7 +235,11 @@ func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([
 		State: a.view.State(ctx), now: a.view.Time().UnixMicro(), next: a.view.Size(), entries: make(map[uint64]*ledgerv1.Entry),
 		below: func(index uint64) (*ledgerv1.Entry, error) { return entryOf(ctx, a.view, index) },
 	}
-	if err := a.bank.settle(ctx, now, a.real, a.id); err != nil {
+	account, err := now.Account(a.id)
+	if err != nil {
+		return nil, err
+	}
+	if err := settleCredits(now, a.real, a.id, account); err != nil {
 		return nil, err
 	}
 	for i, item := range items {
@@ -302,11 +309,17 @@ func (a *tried) rehearse(ctx context.Context, entries []*ledgerv1.Entry) error {
 	}
 	for _, e := range entries {
 		a.book.now = e.GetTime()
+		if err := a.reportUntil(e.GetIndex()); err != nil {
+			return err
+		}
 		if err := a.step(ctx, e); err != nil {
 			return fmt.Errorf("entry %d: %w", e.GetIndex(), err)
 		}
 	}
 	a.book.now = a.view.Time().UnixMicro()
+	if err := a.reportUntil(a.view.Size()); err != nil {
+		return err
+	}
 	return a.bank.settle(ctx, a.book, a.directory, a.id)
 }
 
@@ -421,16 +434,19 @@ func (a *tried) void(ctx context.Context, voided *ledgerv1.CompletionVoided) err
 	})
 }
 
-// doubt opens the case that was opened since a key was compromised. All others follow from what is taken back.
+// doubt opens a case that was opened since a key was compromised, or since a crowd was reported in which a completion was that
+// stays as officers decided on it. All others follow from what is judged anew and from what is taken back.
 func (a *tried) doubt(opened *ledgerv1.CaseOpened) error {
-	if !slices.Contains(opened.GetCauses(), CauseKeyCompromised) {
+	causes, kept := opened.GetCauses(), a.items[opened.GetCompletion().GetIndex()].GetDecidedPlusOne() != 0
+	follows := slices.Contains(causes, CausePriorVoided) || slices.Contains(causes, CauseRemainderVoided)
+	if len(causes) == 0 || follows || !kept && !slices.Contains(causes, CauseKeyCompromised) {
 		return nil
 	}
 	item, err := a.item(opened.GetCompletion())
 	if err != nil || item.GetCasePlusOne() != 0 {
 		return err
 	}
-	return openCases(a.book, a.directory, a.id, []doubt{{refOf(item), CauseKeyCompromised, opened.GetRisk()}})
+	return openCases(a.book, a.directory, a.id, []doubt{{refOf(item), causes[0], opened.GetRisk()}})
 }
 
 // item is a completion as it stands in the rehearsal.

@@ -35,7 +35,14 @@ func (a *tried) crowdOnLedger(ctx context.Context, key uint64) ([]uint64, error)
 	return row.GetCompletions(), nil
 }
 
-// suspect opens the case that a crowd made of a completion when it grew beyond its limit.
+// suspected is a completion of a crowd that is reported when a later one comes.
+type suspected struct {
+	doubt
+	// reported is the entry of the one that comes.
+	reported uint64
+}
+
+// suspect notes that a completion becomes a case when its crowd grows beyond its limit, if it ever did.
 func (a *tried) suspect(ctx context.Context, index uint64) error {
 	for _, crowd := range a.statement.judged.Crowds() {
 		all, err := a.crowdOnLedger(ctx, crowd.Key)
@@ -45,16 +52,30 @@ func (a *tried) suspect(ctx context.Context, index uint64) error {
 		if place, _ := slices.BinarySearch(all, index); place >= crowd.Limit || len(all) <= crowd.Limit {
 			continue
 		}
-		item, err := a.item(&ledgerv1.CompletionRef{Index: index})
+		a.suspects = append(a.suspects, suspected{doubt{a.refs[index], crowd.Rule, uint32(crowd.Risk)}, all[crowd.Limit]})
+	}
+	return nil
+}
+
+// reportUntil opens the cases of crowds that were reported before an entry: of what still counts by then.
+func (a *tried) reportUntil(entry uint64) error {
+	var later []suspected
+	for _, s := range a.suspects {
+		if s.reported >= entry {
+			later = append(later, s)
+			continue
+		}
+		item, err := a.item(s.item)
 		if err != nil {
 			return err
 		}
 		if !counted(item) || item.GetCasePlusOne() != 0 {
 			continue
 		}
-		if err := openCases(a.book, a.directory, a.id, []doubt{{refOf(item), crowd.Rule, uint32(crowd.Risk)}}); err != nil {
+		if err := openCases(a.book, a.directory, a.id, []doubt{s.doubt}); err != nil {
 			return err
 		}
 	}
+	a.suspects = later
 	return nil
 }

@@ -320,7 +320,7 @@ func (c *compiler) rates(p *Policy) {
 		}
 		p.rates = append(p.rates, rateRule{rule, c.condition(rule.GetWhen(), true, "rates", i, "when")})
 	}
-	// Of two that count the same crowd, the lower is all that limits.
+	// Of two that count the same completions, the lower is all that limits.
 	c.eachOnce("rates", len(rules), func(i, j int) bool {
 		a, b := &p.rates[i], &p.rates[j]
 		return a.GetScope() == b.GetScope() && (a.GetCompletions() == 0) == (b.GetCompletions() == 0) && a.when.same(&b.when)

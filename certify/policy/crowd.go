@@ -13,7 +13,8 @@ const MaxCrowd = 4_000
 
 // A Crowd is what one rule counts a completion in: those of its course, or of its site, that ended in the same hour.
 type Crowd struct {
-	// Key names the crowd. Rules of the same scope share their crowds, whatever they allow.
+	// Key names the crowd: each rule counts what it is asked for, and nothing else. A rule of the same name in another policy
+	// goes on with what was counted.
 	Key uint64
 	// Rule is its name: the cause that officers see.
 	Rule string
@@ -41,17 +42,17 @@ func (pr *Prepared) askCrowds(a *activation) {
 		}
 		hour := floorDiv(pr.fact.ended().Unix(), 3600)
 		pr.crowds = append(pr.crowds, Crowd{
-			Key: crowdKey(r.GetScope(), string(pr.fact.Provider), what, hour), Rule: r.GetId(), Risk: int(r.GetRisk()), Limit: limit,
+			Key: crowdKey(r.GetId(), r.GetScope(), string(pr.fact.Provider), what, hour), Rule: r.GetId(), Risk: int(r.GetRisk()), Limit: limit,
 		})
 	}
 }
 
 // crowdKey is the beginning of a hash, since a key takes part in every entry. Two crowds that share one by chance, of which
 // there is no hope below billions of crowds, would send too many completions to officers, never too few.
-func crowdKey(scope policyv1.RateRule_Scope, provider, what string, hour int64) uint64 {
-	text := make([]byte, 0, 192)
+func crowdKey(rule string, scope policyv1.RateRule_Scope, provider, what string, hour int64) uint64 {
+	text := make([]byte, 0, 256)
 	text = append(text, "creditbank/v1 crowd\n"...)
-	text = append(text, byte('0'+scope), '\n')
+	text = append(append(text, rule...), '\n', byte('0'+scope), '\n')
 	text = append(append(text, provider...), '\n')
 	text = append(append(text, what...), '\n')
 	text = binary.BigEndian.AppendUint64(text, uint64(hour))

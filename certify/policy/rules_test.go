@@ -700,6 +700,9 @@ func TestRule14Crowds(t *testing.T) {
 	if key(same) == key(onlineAt("09:30")) || key(same) == key(onlineAt("08:29")) || key(same) == key(other) || key(same) == key(school) {
 		t.Error("completions of another hour, course or provider are in the crowd")
 	}
+	if key(same) == key(trusted) {
+		t.Error("those who are trusted take the room of the others")
+	}
 }
 
 // DOMAIN, rule 15: posted more than 90 days after the class goes to an officer; nothing goes into a closed period.

@@ -1546,7 +1546,7 @@ func (x *ReviewRule) GetWords() *Text {
 // RateRule sends a crowd that cannot have been there to an officer: all completions of a course, or of a site, that ended in
 // one hour, once they are more than the rule allows. The first that exceeds it and all after it are decided by an officer;
 // those before it that have counted become cases. The hours are those of UTC. Every recorded completion that the rule is
-// asked for is counted, whatever became of it, be it taken back later.
+// asked for is counted, whatever became of it, be it taken back later, and no other: each rule counts for itself.
 type RateRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the rule, unique in the policy; it is the cause that officers see.
