@@ -298,7 +298,7 @@ func (d *day) learner(id uint64) (unit.AccountID, error) {
 	return unit.ParseAccountID(answer.GetCase().GetAccountId())
 }
 
-// queue notes the ids of cases: queue VAR claims|completions|all FLAG…, with flags of `creditbank review list`.
+// queue notes the ids of cases: queue VAR claims|completions FLAG…, with flags of `creditbank review list`.
 func queue(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(ts.Exec("creditbank", append([]string{"review", "list", "--json", "--limit", "0"}, args[2:]...)...))
 	var cases []struct {
@@ -306,35 +306,41 @@ func queue(ts *testscript.TestScript, _ bool, args []string) {
 		Claim bool   `json:"claim"`
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &cases))
-	var ids []string
+	var list []string
 	for _, one := range cases {
-		if args[1] == "all" || one.Claim == (args[1] == "claims") {
-			ids = append(ids, one.ID)
+		if one.Claim == (args[1] == "claims") {
+			list = append(list, one.ID)
 		}
 	}
-	if len(ids) == 0 {
-		ts.Fatalf("there is no such case")
-	}
-	ts.Setenv(args[0], strings.Join(ids, " "))
-	ts.Logf("%d cases", len(ids))
+	ts.Setenv(args[0], strings.Join(list, " "))
+	ts.Logf("%d cases", len(ids(ts, args[0])))
 }
 
 // pick takes the first cases out of a list: pick N VAR LIST.
 func pick(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	ids := strings.Fields(ts.Getenv(args[2]))
-	if len(ids) < n {
-		ts.Fatalf("%s has %d cases", args[2], len(ids))
+	list := ids(ts, args[2])
+	if len(list) < n {
+		ts.Fatalf("%s has %d cases", args[2], len(list))
 	}
-	ts.Setenv(args[1], strings.Join(ids[:n], " "))
-	ts.Setenv(args[2], strings.Join(ids[n:], " "))
+	ts.Setenv(args[1], strings.Join(list[:n], " "))
+	ts.Setenv(args[2], strings.Join(list[n:], " "))
+}
+
+// ids are the cases of a list, of which there has to be one.
+func ids(ts *testscript.TestScript, list string) []string {
+	all := strings.Fields(ts.Getenv(list))
+	if len(all) == 0 {
+		ts.Fatalf("%s has no cases", list)
+	}
+	return all
 }
 
 // each runs a command for each case of a list, in the place of CASE; with learner after the list, as the learner of each:
 // each LIST [learner] COMMAND…
 func (d *day) each(ts *testscript.TestScript, _ bool, args []string) {
-	for _, id := range strings.Fields(ts.Getenv(args[0])) {
+	for _, id := range ids(ts, args[0]) {
 		command := slices.Clone(args[1:])
 		if command[0] == "learner" {
 			d.signIn(ts, false, []string{"learner", id})
@@ -354,7 +360,7 @@ func together(ts *testscript.TestScript, _ bool, args []string) {
 	var command []string
 	for _, arg := range args[1:] {
 		if arg == "CASE" {
-			command = append(command, strings.Fields(ts.Getenv(args[0]))...)
+			command = append(command, ids(ts, args[0])...)
 			continue
 		}
 		command = append(command, arg)
@@ -545,11 +551,11 @@ func unexplained(entry *creditbankv1.PortfolioEntry) string {
 			return "the reason " + r.GetRule() + " has no words"
 		}
 	}
-	if progress.GetState() == creditbankv1.CaseState_CASE_STATE_WITHDRAWN {
-		return "" // nobody decided
-	}
 	if len(entry.GetAssessment().GetReasons()) == 0 {
 		return "it has no reasons"
+	}
+	if progress.GetState() == creditbankv1.CaseState_CASE_STATE_WITHDRAWN {
+		return "" // no officer decided
 	}
 	if entry.GetDecisionReasonCode() == "" {
 		return "the officer's reason is not said"
