@@ -199,9 +199,11 @@ func TestClaimAppeal(t *testing.T) {
 	claim.Kind, claim.From, claim.To = ledgerv1.ClaimKind_CLAIM_KIND_VOLUNTEERING, "", "2026-06-01"
 	id := b.files(resident, claim)
 	b.takes(b.Officer(apitest.Officer), id, review.Reject, rejected)
-	if got := b.onlyEntry(account.ID); got.Decision.Outcome != ledgerv1.Outcome_OUTCOME_REFUSED || got.ReasonCode == "" {
-		t.Errorf("refused: %+v", got.Decision)
+	refused := b.onlyEntry(account.ID)
+	if refused.Decision.Outcome != ledgerv1.Outcome_OUTCOME_REFUSED || refused.ReasonCode == "" {
+		t.Errorf("refused: %+v", refused.Decision)
 	}
+	checkChain(t, refused.Decision)
 	b.takes(resident, id, review.Appeal, appealed, "有照片为证")
 	if got := b.onlyEntry(account.ID).Decision; got.Outcome != ledgerv1.Outcome_OUTCOME_IN_REVIEW || got.Minutes != 0 {
 		t.Errorf("appealed: %+v", got)
@@ -284,9 +286,11 @@ func TestClaimObjection(t *testing.T) {
 				b.until(b.read(id).Deadline)
 				b.ends(1)
 			}
-			if got := b.onlyEntry(account.ID).Decision; got.Minutes != c.minutes || (got.Available > 0) != (c.minutes > 0) {
+			got := b.onlyEntry(account.ID).Decision
+			if got.Minutes != c.minutes || (got.Available > 0) != (c.minutes > 0) {
 				t.Errorf("%+v", got)
 			}
+			checkChain(t, got)
 		})
 	}
 }
@@ -298,9 +302,11 @@ func TestClaimWithdrawn(t *testing.T) {
 	resident := b.Resident(account.ID)
 	id := b.files(resident, b.certificate(resident, account.ID))
 	b.takes(resident, id, review.Withdraw, givenUp)
-	if got := b.onlyEntry(account.ID).Decision; got.Outcome != ledgerv1.Outcome_OUTCOME_WITHDRAWN || got.Minutes != 0 {
+	got := b.onlyEntry(account.ID).Decision
+	if got.Outcome != ledgerv1.Outcome_OUTCOME_WITHDRAWN || got.Minutes != 0 {
 		t.Errorf("%+v", got)
 	}
+	checkChain(t, got)
 }
 
 func TestClaimRefused(t *testing.T) {

@@ -63,8 +63,9 @@ func endWords(rule string) Text {
 	}
 }
 
-// end closes the chain of reasons where what was given was taken back later, so that it ends in what there is now.
-func (d *Decision) end() {
+// end closes the chain of reasons where what was given was taken back later, so that it ends in what there is now. That can
+// be all there is to say of a claim: until an officer grants something, nothing is worked out.
+func (d *Decision) end(claim bool) {
 	var last, given int64
 	for _, r := range d.Reasons {
 		if r.Stage >= ledgerv1.Stage_STAGE_CONVERSION && r.Stage != ledgerv1.Stage_STAGE_POINTS {
@@ -96,7 +97,7 @@ func (d *Decision) end() {
 			rule = policy.HoursOnly
 		}
 	}
-	if rule != "" && len(d.Reasons) > 0 {
+	if rule != "" && (claim || len(d.Reasons) > 0) {
 		d.Reasons = append(d.Reasons, policy.Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: rule, Before: last})
 	}
 }

@@ -33,7 +33,7 @@ type Notice struct {
 	Provider        string
 	ProviderName    string
 	Category        string
-	Minutes         unit.Minutes
+	Minutes         unit.Minutes // 0 of a claim: they lie under a seal
 	EndDate         string
 	Published, Ends time.Time
 	// Zone is where the days of the notice begin and end.

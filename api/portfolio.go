@@ -457,7 +457,7 @@ func (r entryReader) explain(
 			break
 		}
 	}
-	entry.Decision.end()
+	entry.Decision.end(entry.Claim != nil)
 	if item.GetLastCasePlusOne() == 0 {
 		return nil
 	}

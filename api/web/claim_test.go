@@ -52,3 +52,33 @@ func TestClaimIsShown(t *testing.T) {
 	says("zh", "450 分钟", "志愿服务只计学时")
 	says("en", "Volunteering counts hours only")
 }
+
+// What is claimed lies under a seal: the notice of a claim says what it is about, and no amount.
+func TestNoticeOfClaim(t *testing.T) {
+	t.Parallel()
+	b := apitest.NewBank(t)
+	account := b.Open()
+	resident := b.Resident(account.ID)
+	file, err := b.UploadEvidence(context.Background(), resident, account.ID, "certificate.pdf", "application/pdf", []byte("%PDF-1.7\nstartxref\n9\n%%EOF\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	filed, err := b.SubmitClaim(context.Background(), resident, api.NewClaim{
+		RequestID: b.RequestID(), Account: account.ID, Kind: ledgerv1.ClaimKind_CLAIM_KIND_CERTIFICATE, Category: "vocational",
+		Title: "茶艺师（四级）", Issuer: "浙江省职业技能鉴定中心", To: "2024-06-30", Minutes: 1440, Evidence: []api.ClaimFile{file.ClaimFile},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, officer := range []string{apitest.Officer, apitest.SecondOfficer} {
+		if _, _, _, _, err := b.DecideCase(context.Background(), b.Officer(officer), api.CaseDecision{
+			RequestID: b.RequestID(), Case: filed.Index, Verdict: api.VerdictApprove, ReasonCode: "EVIDENCE_SUFFICIENT",
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := text(parse(t, newSite(t, b, nil).visitor().page("/notices?lang=zh")))
+	if !strings.Contains(page, "证书与资格") || !strings.Contains(page, "2024年6月30日") || strings.Contains(page, "分钟") || strings.Contains(page, "茶艺师") {
+		t.Errorf("the page says %s", page)
+	}
+}

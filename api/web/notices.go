@@ -47,9 +47,12 @@ func (l language) notices(all []api.Notice, next string) noticeList {
 	for _, n := range all {
 		shown := notice{
 			Name: n.Name, NameTag: l.foreign(n.Name), Title: n.Title, TitleTag: l.foreign(n.Title),
-			Provider: n.ProviderName, ProviderTag: l.foreign(n.ProviderName), Learned: l.minutes(n.Minutes), Ended: n.EndDate, Number: n.Case,
+			Provider: n.ProviderName, ProviderTag: l.foreign(n.ProviderName), Ended: n.EndDate, Number: n.Case,
 			// A deadline is a midnight: what people want to know is the day before it.
 			Until: l.date(n.Ends.Add(-time.Microsecond).In(n.Zone)),
+		}
+		if n.Minutes > 0 { // of a claim they lie under a seal
+			shown.Learned = l.minutes(n.Minutes)
 		}
 		if day, err := time.Parse(time.DateOnly, n.EndDate); err == nil {
 			shown.Ended = l.date(day)

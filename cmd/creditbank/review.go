@@ -97,7 +97,7 @@ func (c *reviewListCommand) Run(ctx context.Context, g *globals, p *process) err
 		l.say("原因", "causes"))
 	for _, one := range cases {
 		t.row(fmt.Sprint(one.GetCaseId()), itoa(int64(one.GetRisk())), l.caseState(one.GetState()), when(one.GetOpenTime()),
-			when(one.GetDueTime()), clean(one.GetHolder()), clean(one.GetCourseTitle()), clean(one.GetProvider()), clean(one.GetPlatform()), l.minutes(one.GetMinutes()),
+			when(one.GetDueTime()), clean(one.GetHolder()), clean(one.GetCourseTitle()), clean(one.GetProvider()), clean(one.GetPlatform()), l.posted(one.GetMinutes()),
 			clean(strings.Join(one.GetCauses(), ", ")))
 	}
 	t.write(p.stdout)
@@ -261,6 +261,14 @@ func (c *reviewDecideCommand) Run(ctx context.Context, g *globals, p *process) e
 	printCase(p, l, answer.GetCase(), answer.GetAssessment())
 	fmt.Fprintf(p.stdout, l.say("已记入账本第 %d 条。\n", "Recorded by entry %d.\n"), answer.GetEntryIndex())
 	return nil
+}
+
+// posted is how long somebody learned; nothing of a claim, where lists answer 0: it lies under a seal.
+func (l language) posted(minutes int64) string {
+	if minutes == 0 {
+		return ""
+	}
+	return l.minutes(minutes)
 }
 
 // when is a time as people at this machine read it.

@@ -342,7 +342,7 @@ func (c *reviewNoticesCommand) Run(ctx context.Context, g *globals, p *process) 
 	t.row(l.say("案件", "case"), l.say("学习者", "learner"), l.say("课程", "course"), l.say("提供者", "provider"), l.say("时长", "learned"),
 		l.say("学习结束", "ended"), l.say("公示至", "until"))
 	for _, n := range notices {
-		t.row(fmt.Sprint(n.GetCaseId()), clean(n.GetMaskedName()), clean(n.GetCourseTitle()), clean(n.GetProviderName()), l.minutes(n.GetMinutes()),
+		t.row(fmt.Sprint(n.GetCaseId()), clean(n.GetMaskedName()), clean(n.GetCourseTitle()), clean(n.GetProviderName()), l.posted(n.GetMinutes()),
 			clean(n.GetEndDate()), when(n.GetEndTime()))
 	}
 	t.write(p.stdout)
