@@ -105,15 +105,11 @@ func (b *Bank) GetEvidence(ctx context.Context, caller access.Caller, id uint64,
 	if err := caller.Holds(access.GetEvidence); err != nil {
 		return fail(err)
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return fail(err)
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return fail(err)
-	}
 	row, err := view.State(ctx).Case(id)
 	if err != nil {
 		return fail(err)

@@ -44,15 +44,11 @@ func (b *Bank) GetCompletion(ctx context.Context, caller access.Caller, id unit.
 	if err := caller.Holds(access.ReadCompletions); err != nil {
 		return Posted{}, err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return Posted{}, err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return Posted{}, err
-	}
 	index, ok, err := view.State(ctx).Statement(d.organizations[caller.Organization].GetIndex(), id)
 	if err != nil {
 		return Posted{}, err
@@ -135,15 +131,11 @@ func (b *Bank) ListCompletions(
 	if err := parsePageToken(page.Token, asked, &from); err != nil {
 		return fail(err)
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return fail(err)
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return fail(err)
-	}
 	looked := 0
 	for index, err := range feed(ctx, view, d.organizations[caller.Organization].GetIndex(), from.Index) {
 		if err != nil {
@@ -256,15 +248,11 @@ func (b *Bank) ListRejects(
 	if err := parsePageToken(page.Token, asked, &before); err != nil {
 		return nil, "", err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return nil, "", err
-	}
 	if err := caller.Check(access.ReadRejects, access.Subject{Organization: organization}, d); err != nil {
 		return nil, "", err
 	}

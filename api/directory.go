@@ -92,14 +92,28 @@ func (p *published) EffectiveUntil() policy.Day {
 
 func (p *published) inForce() bool { return p.row.GetPublishedPlusOne() != 0 }
 
-// directory answers the newest published directory.
+// newestDirectory answers the directory of the newest view.
 func (b *Bank) newestDirectory(ctx context.Context) (*directory, error) {
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer view.Close()
-	return b.directoryOf(ctx, view)
+	view.Close()
+	return d, nil
+}
+
+// newestView answers a view of the ledger, which the caller closes, and the directory as it is there.
+func (b *Bank) newestView(ctx context.Context) (ledger.View, *directory, error) {
+	view, err := b.ledger.View()
+	if err != nil {
+		return ledger.View{}, nil, err
+	}
+	d, err := b.directoryOf(ctx, view)
+	if err != nil {
+		view.Close()
+		return ledger.View{}, nil, err
+	}
+	return view, d, nil
 }
 
 // directoryOf answers the directory of a view, from memory when it is the one that was read last.

@@ -74,15 +74,11 @@ func (b *Bank) FormerLogs(ctx context.Context) ([]ledger.FormerLog, error) {
 
 // GetEntry answers an entry to those who may read it and, if asked, its proof.
 func (b *Bank) GetEntry(ctx context.Context, caller access.Caller, index uint64, withProof bool) (LogEntry, *Proof, error) {
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return LogEntry{}, nil, err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return LogEntry{}, nil, err
-	}
 	raw, err := view.Entry(ctx, index)
 	if err != nil {
 		return LogEntry{}, nil, err
@@ -121,15 +117,11 @@ func (b *Bank) ListEntries(
 	if err := parsePageToken(page.Token, asked, &from); err != nil {
 		return nil, "", err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return nil, "", err
-	}
 	r := store.Prefix([]byte{book.TableEntries})
 	r.Start = book.EntryKey(from)
 	index := from

@@ -55,15 +55,11 @@ func (b *Bank) ListNotices(ctx context.Context, within string, page Page) (notic
 	if after != nil && len(after) != 16 {
 		return nil, "", wrongPageToken()
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return nil, "", err
-	}
 	if fault := (CaseFilter{Within: within}).check(d); fault != nil {
 		return nil, "", fault
 	}

@@ -250,15 +250,11 @@ func (b *Bank) ListOpeningBalanceImports(
 	if err := parsePageToken(page.Token, asked, &before); err != nil {
 		return nil, "", err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return nil, "", err
-	}
 	if err := d.permit(caller, access.ReadImports, "organization", organization); err != nil {
 		return nil, "", err
 	}

@@ -194,15 +194,11 @@ func (b *Bank) GetPolicy(ctx context.Context, hash []byte) (Policy, []byte, erro
 	if len(hash) != sha256.Size {
 		return Policy{}, nil, invalid(ReasonField, "policy_hash", "a policy hash has 64 hexadecimal digits")
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return Policy{}, nil, err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return Policy{}, nil, err
-	}
 	p := d.policyOf(hash)
 	if p == nil {
 		return Policy{}, nil, unknownPolicy()

@@ -128,15 +128,11 @@ func (b *Bank) GetPortfolio(ctx context.Context, caller access.Caller, id unit.A
 	if err := b.look(ctx, caller, access.ReadPortfolio, id); err != nil {
 		return nil, err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return nil, err
-	}
 	account, err := view.State(ctx).Account(id)
 	if err != nil {
 		return nil, err
@@ -249,15 +245,11 @@ func (b *Bank) ListPortfolioEntries(
 	if err := b.look(ctx, caller, access.ReadPortfolio, id); err != nil {
 		return nil, "", err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return nil, "", err
-	}
 	reader := entryReader{bank: b, view: view, directory: d, imports: make(map[uint64]*ledgerv1.ImportRow)}
 	entries, more, err := reader.page(ctx, id, place, size, category, reasons)
 	if err != nil || more == nil {

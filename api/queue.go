@@ -150,15 +150,11 @@ func (b *Bank) ListCases(
 	if err := parsePageToken(page.Token, asked, &after); err != nil {
 		return nil, "", err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return nil, "", err
-	}
 	if fault := filter.check(d); fault != nil {
 		return nil, "", fault
 	}
@@ -323,15 +319,11 @@ func (b *Bank) CountCases(ctx context.Context, caller access.Caller, filter Case
 	if err := caller.Holds(access.ReadCases); err != nil {
 		return nil, false, err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, false, err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return nil, false, err
-	}
 	if fault := filter.check(d); fault != nil {
 		return nil, false, fault
 	}

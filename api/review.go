@@ -146,15 +146,11 @@ func (b *Bank) ReadCase(ctx context.Context, caller access.Caller, id uint64) (C
 	fail := func(err error) (Case, Evidence, *Decision, []CaseEvent, error) {
 		return Case{}, Evidence{}, nil, nil, err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return fail(err)
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return fail(err)
-	}
 	c, err := b.permittedCase(ctx, caller, access.ReadCases, view, d, id)
 	if err != nil {
 		return fail(err)

@@ -130,15 +130,11 @@ func (b *Bank) SimulatePolicy(
 		return SimulationResult{}, faultf(Busy, ReasonSimulations, "",
 			"%d simulations are under way, as many as may be; try again when one has ended", cap(b.simulations))
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return SimulationResult{}, err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return SimulationResult{}, err
-	}
 	t, err := b.newTrial(caller, s, view, d)
 	if err != nil {
 		return SimulationResult{}, err

@@ -236,15 +236,11 @@ func (b *Bank) mayStep(ctx context.Context, caller access.Caller, action access.
 	if err := caller.Holds(action); err != nil {
 		return id, err
 	}
-	view, err := b.ledger.View()
+	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return id, err
 	}
 	defer view.Close()
-	d, err := b.directoryOf(ctx, view)
-	if err != nil {
-		return id, err
-	}
 	row, err := view.State(ctx).Case(s.Case)
 	if err != nil {
 		return id, err
