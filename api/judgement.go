@@ -154,19 +154,19 @@ func (j *judgement) prepare(ctx context.Context) (*policy.Prepared, *course, err
 		return nil, nil, err
 	}
 	posted := timeOf(opened.GetPostedAt())
-	s := readStatement(opened.GetStatement(), [32]byte{}, posted)
-	c, p := j.directory.byIndex[recorded.GetCourse()], j.directory.policyOf(recorded.GetPolicyHash())
-	if s.fault != nil || s.completion == nil || c == nil || p == nil {
+	p := preparedStatement{
+		statement: readStatement(opened.GetStatement(), [32]byte{}, posted),
+		course:    j.directory.byIndex[recorded.GetCourse()], policy: j.directory.policyOf(recorded.GetPolicyHash()),
+	}
+	if p.fault != nil || p.completion == nil || p.course == nil || p.policy == nil {
 		return nil, nil, fmt.Errorf("%w: completion %d cannot be judged again", ledger.ErrDamaged, j.ref.GetIndex())
 	}
-	platform := j.directory.organizations[recorded.GetOrigin().GetOrganization()].GetFact()
-	fact := s.fact(c, unit.OrganizationID(platform.GetOrganization()), int(platform.GetTrustTier()), posted)
-	if p.AsksAge() {
-		if fact.Born, err = j.bank.vault.BirthDate(ctx, j.id); err != nil {
-			return nil, nil, err
-		}
+	born, err := j.bank.born(ctx, p.policy, j.id)
+	if err != nil {
+		return nil, nil, err
 	}
-	return p.Prepare(fact), c, nil
+	p.ask(j.directory, recorded.GetOrigin().GetOrganization(), posted, born)
+	return p.judged, p.course, nil
 }
 
 // judgeAgain asks the policy that judged first, on the standing of this moment.

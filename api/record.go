@@ -209,13 +209,10 @@ func (r *recording) prepareRange(ctx context.Context, from, to int) error {
 
 // ask runs the conditions of the policy on a statement. The learner's age is looked up where a rule asks for it alone.
 func (r *recording) ask(ctx context.Context, p *preparedStatement) error {
-	var born time.Time
-	if p.policy.AsksAge() {
-		var err error
-		if born, err = r.bank.vault.BirthDate(ctx, p.account); err != nil {
-			p.fault, err = accountFault(err)
-			return err
-		}
+	born, err := r.bank.born(ctx, p.policy, p.account)
+	if err != nil {
+		p.fault, err = accountFault(err)
+		return err
 	}
 	p.ask(r.directory, r.submission.Organization, r.posted, born)
 	return nil

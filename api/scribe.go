@@ -35,6 +35,14 @@ type scribe interface {
 
 var _ scribe = (*ledger.Tx)(nil)
 
+// born is when the holder of an account was born, where a policy asks for that: it is looked up for no other.
+func (b *Bank) born(ctx context.Context, p *published, id unit.AccountID) (time.Time, error) {
+	if !p.AsksAge() {
+		return time.Time{}, nil
+	}
+	return b.vault.BirthDate(ctx, id)
+}
+
 // ask runs the conditions of the statement's policy on a completion that an organization posted. Born is when its learner was,
 // where the policy asks for that.
 func (p *preparedStatement) ask(d *directory, organization string, posted, born time.Time) {

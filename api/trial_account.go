@@ -372,11 +372,9 @@ func (a *tried) judge(ctx context.Context, index uint64, recorded *ledgerv1.Comp
 	if byDraft {
 		p.policy = a.draft
 	}
-	var born time.Time
-	if p.policy.AsksAge() {
-		if born, err = a.bank.vault.BirthDate(ctx, a.id); err != nil {
-			return err
-		}
+	born, err := a.bank.born(ctx, p.policy, a.id)
+	if err != nil {
+		return err
 	}
 	p.ask(a.directory, recorded.GetOrigin().GetOrganization(), posted, born)
 	a.book.crowd = func(key uint64) (*ledgerv1.CrowdRow, error) { return a.crowd(ctx, key, index) }
