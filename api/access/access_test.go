@@ -77,7 +77,7 @@ func TestTable(t *testing.T) {
 			access.OpenAccount, access.CheckDocument, access.ReadAccount, access.ExportPortfolio, access.ExportIdentity,
 		}},
 		"no office": {access.Caller{Kind: access.Officer, Officer: "li", Organization: "town"}, nil},
-		"resident":  {access.Caller{Kind: access.Resident, Account: mine}, []access.Action{
+		"resident": {access.Caller{Kind: access.Resident, Account: mine}, []access.Action{
 			access.ReadAccount, access.ReadPortfolio, access.ReadEntry, access.ExportPortfolio, access.ExportIdentity,
 		}},
 		"of no kind": {access.Caller{

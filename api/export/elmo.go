@@ -15,8 +15,8 @@ import (
 
 const (
 	elmoNamespace = "https://github.com/emrex-eu/elmo-schemas/tree/v1"
-	scale        = "0-100"
-	hour         = unit.Minutes(60)
+	scale         = "0-100"
+	hour          = unit.Minutes(60)
 )
 
 // The parts of an ELMO file that are written at once, in the order of the schema.

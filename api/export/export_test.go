@@ -295,9 +295,9 @@ func TestWorkbookLimits(t *testing.T) {
 		t.Errorf("%d rows", len(got))
 	}
 	for name, all := range map[string][]export.Result{
-		"rows":  append(slices.Clone(many), row),
+		"rows":   append(slices.Clone(many), row),
 		"a cell": {{Title: strings.Repeat("长", 40_000), Outcome: ledgerv1.Outcome_OUTCOME_AWARDED}},
-		"bytes": slices.Repeat([]export.Result{{Title: strings.Repeat("&", 4_000), Outcome: ledgerv1.Outcome_OUTCOME_AWARDED}}, 1_000),
+		"bytes":  slices.Repeat([]export.Result{{Title: strings.Repeat("&", 4_000), Outcome: ledgerv1.Outcome_OUTCOME_AWARDED}}, 1_000),
 	} {
 		if err := export.Write(io.Discard, export.ShanghaiXLSX, record(), each(all...)); !errors.Is(err, export.ErrSize) {
 			t.Errorf("%s: %v", name, err)

@@ -65,7 +65,9 @@ func drawnRecord(t *rapid.T) (export.Record, []export.Result) {
 
 // startsFormula says whether a spreadsheet could take a cell for a formula.
 func startsFormula(cell string) bool {
-	seen := strings.TrimFunc(cell, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Mn) })
+	seen := strings.TrimFunc(cell, func(r rune) bool {
+		return !unicode.IsGraphic(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Mn)
+	})
 	return seen != "" && strings.ContainsAny(seen[:1], "=+-@") || strings.ContainsAny(firstRune(seen), "＝＋－＠")
 }
 

@@ -28,10 +28,10 @@ type (
 
 // The codes.
 const (
-	LevelBachelor     Level = "20" // 本科
-	LevelJunior       Level = "21" // 专科
-	LevelUpgrade      Level = "22" // 专升本
-	LevelFromSchool   Level = "23" // 高起本
+	LevelBachelor   Level = "20" // 本科
+	LevelJunior     Level = "21" // 专科
+	LevelUpgrade    Level = "22" // 专升本
+	LevelFromSchool Level = "23" // 高起本
 
 	CategoryAdult      Category = "30" // 成人
 	CategoryRegular    Category = "31" // 普高
