@@ -357,7 +357,7 @@ func (r exportReader) result(ctx context.Context, item *ledgerv1.CompletionItem,
 		result.Version, result.Level = c.fact.GetVersion(), int(c.fact.GetLevel())
 	}
 	for _, lot := range item.GetLots() {
-		result.Credits.Add(export.Credits{
+		result.Credits = result.Credits.Add(export.Credits{
 			Pending: unit.Credits(lot.GetPending()), Available: unit.Credits(lot.GetAvailable()), Reserved: unit.Credits(lot.GetReserved()),
 			Transferred: unit.Credits(lot.GetTransferred()), Expired: unit.Credits(lot.GetExpired()), Reversed: unit.Credits(lot.GetReversed()),
 		})

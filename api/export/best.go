@@ -39,7 +39,7 @@ func merged(a, b Result) Result {
 	}
 	best.Minutes += other.Minutes
 	best.Points += other.Points
-	best.Credits.Add(other.Credits)
+	best.Credits = best.Credits.Add(other.Credits)
 	best.Merged = slices.Concat(best.Merged, other.Merged, []uint64{other.Index})
 	slices.Sort(best.Merged)
 	return best

@@ -47,30 +47,30 @@ const (
 func Formats() []Format { return []Format{ShanghaiCSV, ShanghaiXLSX, ELMO, JSON} }
 
 // form is the table of what a file of each format is called.
-func (f Format) form() (mediaType, extension string, known bool) {
+func (f Format) form() (mediaType, extension string) {
 	switch f {
 	case ShanghaiCSV:
-		return "text/csv; charset=utf-8; header=present", "csv", true
+		return "text/csv; charset=utf-8; header=present", "csv"
 	case ShanghaiXLSX:
-		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx", true
+		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"
 	case ELMO:
-		return "application/xml", "xml", true
+		return "application/xml", "xml"
 	case JSON:
-		return "application/json", "json", true
+		return "application/json", "json"
 	default:
-		return "", "", false
+		return "", ""
 	}
 }
 
 // MediaType is the media type of a file of the format; empty if there is no such format.
 func (f Format) MediaType() string {
-	mediaType, _, _ := f.form()
+	mediaType, _ := f.form()
 	return mediaType
 }
 
 // FileName is what a file of the format is called that was made on a day. It names nobody.
 func (f Format) FileName(made time.Time) string {
-	_, extension, _ := f.form()
+	_, extension := f.form()
 	profile := ""
 	switch f {
 	case ShanghaiCSV, ShanghaiXLSX:
@@ -194,13 +194,11 @@ func (c Credits) Earned() unit.Credits {
 }
 
 // Add adds credits up.
-func (c *Credits) Add(o Credits) {
-	c.Pending += o.Pending
-	c.Available += o.Available
-	c.Reserved += o.Reserved
-	c.Transferred += o.Transferred
-	c.Expired += o.Expired
-	c.Reversed += o.Reversed
+func (c Credits) Add(o Credits) Credits {
+	return Credits{
+		Pending: c.Pending + o.Pending, Available: c.Available + o.Available, Reserved: c.Reserved + o.Reserved,
+		Transferred: c.Transferred + o.Transferred, Expired: c.Expired + o.Expired, Reversed: c.Reversed + o.Reversed,
+	}
 }
 
 // Reason is one step of a decision.

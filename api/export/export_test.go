@@ -24,8 +24,6 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func ptr[T any](v T) *T { return &v }
-
 // record is that of an invented person.
 func record() export.Record {
 	return export.Record{
@@ -51,7 +49,7 @@ func results() []export.Result {
 			ProviderName: "北山街道社区学校", Category: "arts", CategoryName: arts, Level: 1, From: "2026-06-13", To: "2026-06-14",
 			Recorded: time.Date(2026, time.June, 15, 1, 0, 0, 5000, time.UTC), Mode: statementv1.Mode_MODE_CLASSROOM,
 			Outcome: ledgerv1.Outcome_OUTCOME_AWARDED, Minutes: 100, Hour: 45,
-			Credits: export.Credits{Available: 1500, Pending: 500, Transferred: 250}, Points: 2000, Score: ptr[int32](92), Passed: ptr(true),
+			Credits: export.Credits{Available: 1500, Pending: 500, Transferred: 250}, Points: 2000, Score: new(int32(92)), Passed: new(true),
 			PolicyHash: []byte{0xab, 0xcd}, Note: "第一行\n第二行",
 			Reasons: []export.Reason{{Stage: ledgerv1.Stage_STAGE_CONVERSION, Rule: "offline", Before: 100, After: 2250}},
 		},
@@ -67,7 +65,7 @@ func results() []export.Result {
 		{
 			Index: 29, Kind: export.Completion, Title: "家庭急救", Course: "first-aid", Version: "1", Provider: "beishan-school",
 			ProviderName: "北山街道社区学校", Category: "health", To: "2020-06-30", Outcome: ledgerv1.Outcome_OUTCOME_NO_CREDIT,
-			Minutes: 90, Hour: 45, Score: ptr[int32](40), Passed: ptr(false),
+			Minutes: 90, Hour: 45, Score: new(int32(40)), Passed: new(false),
 		},
 		{Index: 28, Kind: export.Completion, Title: "茶艺", Course: "tea", To: "2020-05-30", Outcome: ledgerv1.Outcome_OUTCOME_IN_REVIEW},
 		{Index: 27, Kind: export.Completion, Title: "茶艺", Course: "tea", To: "2020-05-29", Outcome: ledgerv1.Outcome_OUTCOME_VOIDED},
@@ -154,7 +152,7 @@ func TestDeposit(t *testing.T) {
 func conversion() export.Conversion {
 	return export.Conversion{
 		School: "10250", Source: export.SourceCertificate, Major: "茶艺", Course: "茶艺师（四级）", Institution: "浙江省职业技能鉴定中心",
-		Level: export.LevelJunior, Category: export.CategoryVocational, Credits: 3500, Minutes: 1440, Hour: 45, Score: ptr[int32](88),
+		Level: export.LevelJunior, Category: export.CategoryVocational, Credits: 3500, Minutes: 1440, Hour: 45, Score: new(int32(88)),
 		Earned: "2024-06-30", Converted: "2026-06-15",
 		To: export.ConvertedCourse{Level: export.LevelBachelor, Code: "GS101", Course: "茶文化", Credits: 3000, Major: "工商管理"},
 	}
@@ -243,7 +241,7 @@ func opened(t interface {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	rows, err := f.GetRows(name)
 	if err != nil {
 		t.Fatal(err)
@@ -360,8 +358,8 @@ func TestPerCourse(t *testing.T) {
 	other := export.Result{Index: 9, Kind: export.Completion, Provider: "q", Course: "c", To: "2026-01-09"}
 	claims := []export.Result{{Index: 5, Kind: export.Claim, To: "2026-01-05"}, {Index: 4, Kind: export.Claim, To: "2026-01-04"}}
 	got, err := export.PerCourse(each(
-		course(8, "2026-01-08", nil), course(7, "2026-01-07", ptr[int32](70)), claims[0], course(6, "2026-01-06", ptr[int32](90)),
-		course(3, "2026-01-03", ptr[int32](90)), claims[1], other,
+		course(8, "2026-01-08", nil), course(7, "2026-01-07", new(int32(70))), claims[0], course(6, "2026-01-06", new(int32(90))),
+		course(3, "2026-01-03", new(int32(90))), claims[1], other,
 	))
 	if err != nil {
 		t.Fatal(err)

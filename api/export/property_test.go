@@ -174,12 +174,12 @@ func TestPerCourseKeepsSums(t *testing.T) {
 		var minutes unit.Minutes
 		entries := 0
 		for _, r := range all {
-			before.Add(r.Credits)
+			before = before.Add(r.Credits)
 			minutes += r.Minutes
 		}
 		courses := make(map[[2]string]bool)
 		for i, r := range best {
-			after.Add(r.Credits)
+			after = after.Add(r.Credits)
 			minutes -= r.Minutes
 			entries += 1 + len(r.Merged)
 			if course := [2]string{r.Provider, r.Course}; r.Kind == export.Completion {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -71,13 +72,13 @@ func (d Deposit) Check() error {
 		{"student_number", fits(d.StudentNumber), "at most 64 characters on one line"},
 		{"major", fits(d.Major), "at most 64 characters on one line"},
 		{"graduation_year", d.Year == "" || isDigits(d.Year, len("2026")), "a year, YYYY"},
-		{"level", d.Level == "" || isOneOf(d.Level, LevelBachelor, LevelJunior, LevelUpgrade, LevelFromSchool), "20, 21, 22 or 23"},
+		{"level", d.Level == "" || slices.Contains([]Level{LevelBachelor, LevelJunior, LevelUpgrade, LevelFromSchool}, d.Level), "20, 21, 22 or 23"},
 		{
 			"category", d.Category == "" ||
-				isOneOf(d.Category, CategoryAdult, CategoryRegular, CategoryNetwork, CategoryVocational, CategorySelfTaught), "30 to 34",
+				slices.Contains([]Category{CategoryAdult, CategoryRegular, CategoryNetwork, CategoryVocational, CategorySelfTaught}, d.Category), "30 to 34",
 		},
-		{"graduation", d.Graduation == "" || isOneOf(d.Graduation, Graduated, Completed), "40 or 41"},
-		{"season", d.Season == "" || isOneOf(d.Season, Spring, Autumn), "50 or 51"},
+		{"graduation", d.Graduation == "" || slices.Contains([]Graduation{Graduated, Completed}, d.Graduation), "40 or 41"},
+		{"season", d.Season == "" || slices.Contains([]Season{Spring, Autumn}, d.Season), "50 or 51"},
 	} {
 		if !field.ok {
 			return &CodeError{field.name, field.want}
@@ -97,15 +98,6 @@ func (e *CodeError) Error() string { return fmt.Sprintf("%v: %s is %s", ErrCode,
 
 // Unwrap answers ErrCode.
 func (*CodeError) Unwrap() error { return ErrCode }
-
-func isOneOf[T comparable](value T, all ...T) bool {
-	for _, one := range all {
-		if value == one {
-			return true
-		}
-	}
-	return false
-}
 
 func fits(s string) bool {
 	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxFieldCharacters && clean(s) == s
@@ -251,7 +243,7 @@ func WriteConversions(w io.Writer, f Format, r Record, conversions iter.Seq2[Con
 }
 
 func (c Conversion) check() error {
-	if !isOneOf(c.Source, SourceCourse, SourceCertificate) {
+	if !slices.Contains([]Source{SourceCourse, SourceCertificate}, c.Source) {
 		return &CodeError{"source", "01 or 02"}
 	}
 	for _, d := range []Deposit{{Level: c.Level, Category: c.Category}, {Level: c.To.Level}} {

@@ -27,7 +27,7 @@ type exportChoice struct {
 	Value, Label string
 	// Form is what programs call it.
 	Form, Words string
-	Usual               bool
+	Usual       bool
 }
 
 // exportForm offers the formats, the one for people first.
@@ -87,7 +87,7 @@ func (s *site) export(w http.ResponseWriter, r *http.Request) error {
 		s.showFault(w, r, exportFault(known(w, err)))
 		return nil
 	}
-	known(w, err)
+	_ = known(w, err)           // for the log
 	panic(http.ErrAbortHandler) // a browser then does not take the part for the whole
 }
 
