@@ -25,7 +25,7 @@ func hostile() *rapid.Generator[string] {
 		rapid.StringOfN(rapid.RuneFrom([]rune("=+-@＝＋－＠'\"\t\r\n\x00\x0b\x7f\u0085\u200b\u202e\ufeff\ufffe\uffff|&<>]];,💥é 学1")), 0, 12, -1),
 		rapid.SampledFrom([]string{
 			"", "=1+1", " =1+1", "\t=cmd|'/c calc'!A1", "@SUM(A1)", "-2+3", "+8613800000000", "\ufeff=1", "'=1", "=\"a\"", "a\r\nb,c", "\xff\xfe",
-			"]]>", "<script>", "&amp;", "_x0041_", "330106199001010014", "1e5", "TRUE", "\u0301=1", "\U0010ffff", strings.Repeat("长", 3_000),
+			"]]>", "<script>", "&amp;", "_x0041_", "330106199001010014", "1e5", "TRUE", "\u0301=1", "\U0010ffff", strings.Repeat("长", 300),
 		}),
 	)
 }
@@ -60,13 +60,13 @@ func drawnRecord(t *rapid.T) (export.Record, []export.Result) {
 	r := record()
 	r.Learner.Name = hostile().Draw(t, "name")
 	r.Bank.Organization = hostile().Draw(t, "organization")
-	return r, rapid.SliceOfN(rapid.Custom(drawnResult), 0, 8).Draw(t, "results")
+	return r, rapid.SliceOfN(rapid.Custom(drawnResult), 0, 4).Draw(t, "results")
 }
 
 // startsFormula says whether a spreadsheet could take a cell for a formula.
 func startsFormula(cell string) bool {
 	seen := strings.TrimFunc(cell, func(r rune) bool {
-		return !unicode.IsGraphic(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Mn)
+		return !unicode.IsGraphic(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Mn, unicode.Me)
 	})
 	return seen != "" && strings.ContainsAny(seen[:1], "=+-@") || strings.ContainsAny(firstRune(seen), "＝＋－＠")
 }

@@ -29,7 +29,7 @@ const quote = "'"
 // neutral is a cell of a CSV file that no spreadsheet takes for a formula: they do where it begins with = + - or @, also in
 // their wide forms, and some look behind what cannot be seen.
 func neutral(cell string) string {
-	seen := strings.TrimLeftFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Mn) })
+	seen := strings.TrimLeftFunc(cell, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.In(r, unicode.Z, unicode.Mn, unicode.Me) })
 	if seen != "" && strings.ContainsRune("=+-@＝＋－＠﹢﹣﹦﹫−", []rune(seen)[0]) {
 		return quote + cell
 	}

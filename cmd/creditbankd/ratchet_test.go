@@ -140,8 +140,8 @@ func openFormat(t *testing.T, archive string) {
 	once(t, "fsck", "--config", configuration).must()
 }
 
-// posts posts what a platform sent, whose statements all become one thing or are rejected as they were, and answers the size of the
-// log.
+// posts sends what a platform sent, whose statements all become one thing or are rejected as they were, and answers the size of
+// the log.
 func (d *day) posts(sent json.RawMessage, want creditbankv1.StatementStatus) int64 {
 	d.t.Helper()
 	request := new(creditbankv1.RecordCompletionsRequest)
@@ -569,7 +569,7 @@ func pack(t *testing.T, directory, archive string) {
 	if b.Len() > maxArchive {
 		t.Fatalf("the archive has %d bytes", b.Len())
 	}
-	if err := errors.Join(os.MkdirAll(filepath.Dir(archive), 0o750), os.WriteFile(archive, b.Bytes(), 0o600)); err != nil { //nolint:gosec // a test's own
+	if err := errors.Join(os.MkdirAll(filepath.Dir(archive), 0o750), os.WriteFile(archive, b.Bytes(), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%s has %d bytes", archive, b.Len())
