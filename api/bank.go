@@ -68,6 +68,8 @@ type Bank struct {
 	posting atomic.Int64
 	// simulations are the places of those that run.
 	simulations chan struct{}
+	// exporting are the accounts of which exports are being written.
+	exporting exporting
 }
 
 // resolversKept is how many callers of ResolveAccount are remembered; one that was forgotten starts with a full allowance.

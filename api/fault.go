@@ -8,6 +8,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/evidence"
+	"github.com/learning-credit-bank/creditbank/api/export"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
@@ -148,6 +149,10 @@ const (
 	ReasonEvidenceMismatch    Reason = "EVIDENCE_TYPE_MISMATCH"
 	ReasonEvidenceUnknown     Reason = "UNKNOWN_EVIDENCE"
 	ReasonEvidenceLimit       Reason = "EVIDENCE_WAITING_LIMIT"
+	ReasonExportFormat        Reason = "EXPORT_FORMAT_UNKNOWN"
+	ReasonExportSize          Reason = "EXPORT_TOO_LARGE"
+	ReasonExportCode          Reason = "EXPORT_CODE_INVALID"
+	ReasonExports             Reason = "TOO_MANY_EXPORTS"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.
@@ -224,6 +229,9 @@ func known() []struct {
 		{evidence.ErrSize, Invalid, ReasonEvidenceSize},
 		{evidence.ErrType, Invalid, ReasonEvidenceType},
 		{evidence.ErrMismatch, Invalid, ReasonEvidenceMismatch},
+		{export.ErrFormat, Invalid, ReasonExportFormat},
+		{export.ErrSize, Invalid, ReasonExportSize},
+		{export.ErrCode, Invalid, ReasonExportCode},
 		{review.ErrClosed, Changed, ReasonCaseClosed},
 		{review.ErrTurn, Changed, ReasonStepOutOfTurn},
 		{review.ErrHeld, Changed, ReasonCaseHeld},

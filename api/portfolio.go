@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -307,33 +308,49 @@ func (r entryReader) page(
 func (r entryReader) items(
 	ctx context.Context, id unit.AccountID, after entryPlace, size int, category string,
 ) (items []*ledgerv1.CompletionItem, more bool, err error) {
+	for item, err := range r.newest(ctx, id, after) {
+		if err != nil {
+			return nil, false, err
+		}
+		if category != "" && item.GetCategory() != category {
+			continue
+		}
+		if len(items) == size {
+			return items, true, nil
+		}
+		items = append(items, item)
+	}
+	return items, false, nil
+}
+
+// newest yields the items of an account after a place.
+func (r entryReader) newest(ctx context.Context, id unit.AccountID, after entryPlace) iter.Seq2[*ledgerv1.CompletionItem, error] {
 	weeks := store.Prefix(book.WeeksPrefix(id))
 	weeks.Reverse = true
 	if after != (entryPlace{}) {
 		weeks.End = book.WeekKey(id, book.WeekOf(after.Day)+1)
 	}
-	for row, err := range r.view.Scan(ctx, weeks) {
-		if err != nil {
-			return nil, false, err
-		}
-		week := new(ledgerv1.WeekRow)
-		if err := week.UnmarshalVT(row.Value); err != nil {
-			return nil, false, fmt.Errorf("%w: week %x: %v", ledger.ErrDamaged, row.Key, err)
-		}
-		slices.SortFunc(week.Items, func(a, b *ledgerv1.CompletionItem) int {
-			return cmp.Or(cmp.Compare(b.GetEndDay(), a.GetEndDay()), cmp.Compare(b.GetIndex(), a.GetIndex()))
-		})
-		for _, item := range week.GetItems() {
-			if !after.before(item) || (category != "" && item.GetCategory() != category) {
-				continue
+	return func(yield func(*ledgerv1.CompletionItem, error) bool) {
+		for row, err := range r.view.Scan(ctx, weeks) {
+			if err != nil {
+				yield(nil, err)
+				return
 			}
-			if len(items) == size {
-				return items, true, nil
+			week := new(ledgerv1.WeekRow)
+			if err := week.UnmarshalVT(row.Value); err != nil {
+				yield(nil, fmt.Errorf("%w: week %x: %v", ledger.ErrDamaged, row.Key, err))
+				return
 			}
-			items = append(items, item)
+			slices.SortFunc(week.Items, func(a, b *ledgerv1.CompletionItem) int {
+				return cmp.Or(cmp.Compare(b.GetEndDay(), a.GetEndDay()), cmp.Compare(b.GetIndex(), a.GetIndex()))
+			})
+			for _, item := range week.GetItems() {
+				if after.before(item) && !yield(item, nil) {
+					return
+				}
+			}
 		}
 	}
-	return items, false, nil
 }
 
 // entry answers an item, out of nothing but the item.

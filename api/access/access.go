@@ -85,6 +85,8 @@ const (
 	ResolveAccount       Action = "ResolveAccount"
 	ReadAccount          Action = "ReadAccount"
 	ReadPortfolio        Action = "ReadPortfolio"
+	ExportPortfolio      Action = "ExportPortfolio"
+	ExportIdentity       Action = "ExportIdentity"
 	ReadCases            Action = "ReadCases"
 	DecideCase           Action = "DecideCase"
 	TakeCase             Action = "TakeCase"
@@ -151,6 +153,10 @@ func ruleFor(action Action) rule {
 		return rule{holder: true, offices: offices(registrar, certification)}
 	case ReadPortfolio:
 		return rule{holder: true, offices: offices(certification)}
+	case ExportPortfolio:
+		return rule{holder: true, offices: offices(registrar, certification)}
+	case ExportIdentity: // a registrar has the document before them
+		return rule{holder: true, offices: offices(registrar)}
 	case AnswerCase:
 		return rule{holder: true, self: roles(platform), offices: offices(registrar, certification)}
 	case SubmitClaim:

@@ -39,7 +39,7 @@ func actions() []access.Action {
 		access.RecordCompletions, access.ReadCompletions, access.ReadRejects, access.OpenAccount, access.CheckDocument,
 		access.ResolveAccount, access.ReadAccount, access.ReadPortfolio, access.ReadCases, access.DecideCase, access.ProposeCourse,
 		access.DecideCourse, access.ProposePolicy, access.PublishPolicy, access.ReadEntry, access.RegisterOrganization,
-		access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer, "Unheard",
+		access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer, access.ExportPortfolio, access.ExportIdentity, "Unheard",
 	}
 }
 
@@ -71,10 +71,15 @@ func TestTable(t *testing.T) {
 		"certification": {officer(certification), []access.Action{
 			access.ReadRejects, access.ReadAccount, access.ReadPortfolio, access.ReadCases, access.DecideCase, access.DecideCourse,
 			access.ProposePolicy, access.PublishPolicy, access.ProposeCourse, access.ReadEntry,
+			access.ExportPortfolio,
 		}},
-		"registrar": {officer(registrar), []access.Action{access.OpenAccount, access.CheckDocument, access.ReadAccount}},
+		"registrar": {officer(registrar), []access.Action{
+			access.OpenAccount, access.CheckDocument, access.ReadAccount, access.ExportPortfolio, access.ExportIdentity,
+		}},
 		"no office": {access.Caller{Kind: access.Officer, Officer: "li", Organization: "town"}, nil},
-		"resident":  {access.Caller{Kind: access.Resident, Account: mine}, []access.Action{access.ReadAccount, access.ReadPortfolio, access.ReadEntry}},
+		"resident": {access.Caller{Kind: access.Resident, Account: mine}, []access.Action{
+			access.ReadAccount, access.ReadPortfolio, access.ReadEntry, access.ExportPortfolio, access.ExportIdentity,
+		}},
 		"of no kind": {access.Caller{
 			Kind: 9, Organization: "town", Roles: []ledgerv1.Role{platform}, Offices: []ledgerv1.OfficerRole{administrator}, Account: mine,
 		}, nil},

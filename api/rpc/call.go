@@ -19,7 +19,6 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/access"
-	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
 // guarded registers services so that their calls are taken by [Server.call] before the request is read. An interceptor
@@ -64,6 +63,9 @@ func (s *Server) stream(service any, stream grpc.ServerStream, info *grpc.Stream
 	})
 }
 
+// ownPackage is the protobuf package of the bank's own services.
+const ownPackage = "creditbank.v1"
+
 // ending is a stream under a context that ends earlier than its own.
 type ending struct {
 	grpc.ServerStream
@@ -74,8 +76,8 @@ type ending struct {
 // RecvMsg implements grpc.ServerStream. The requests of the bank's own methods are read as those of methods without
 // streams are.
 func (e ending) RecvMsg(message any) error {
-	asked, ok := message.(*creditbankv1.SimulatePolicyRequest)
-	if !ok {
+	asked, ok := message.(proto.Message)
+	if !ok || asked.ProtoReflect().Descriptor().ParentFile().Package() != ownPackage {
 		return e.ServerStream.RecvMsg(message)
 	}
 	r := request{server: e.server, read: e.ServerStream.RecvMsg}

@@ -21,6 +21,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/evidence"
+	"github.com/learning-credit-bank/creditbank/api/export"
 	"github.com/learning-credit-bank/creditbank/api/rpc"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/review"
@@ -51,6 +52,11 @@ func mappings() map[string]map[string]mapping {
 			"ErrSize":     {evidence.ErrSize, codes.InvalidArgument, api.ReasonEvidenceSize},
 			"ErrType":     {evidence.ErrType, codes.InvalidArgument, api.ReasonEvidenceType},
 			"ErrMismatch": {evidence.ErrMismatch, codes.InvalidArgument, api.ReasonEvidenceMismatch},
+		},
+		"api/export": {
+			"ErrFormat": {export.ErrFormat, codes.InvalidArgument, api.ReasonExportFormat},
+			"ErrSize":   {export.ErrSize, codes.InvalidArgument, api.ReasonExportSize},
+			"ErrCode":   {export.ErrCode, codes.InvalidArgument, api.ReasonExportCode},
 		},
 		"ledger": {
 			"ErrBusy":         {ledger.ErrBusy, codes.ResourceExhausted, api.ReasonBusy},

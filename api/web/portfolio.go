@@ -139,6 +139,8 @@ type (
 		LogSize uint64
 		// Hour is the minutes of a learning hour; 0 where there is no entry to tell.
 		Hour int64
+		// Export is how to take the record along.
+		Export exportForm
 	}
 	total struct {
 		Label, Amount, Unit, Words string
@@ -222,6 +224,7 @@ func (v recordView) record(
 		c.Points = v.points(sum.Points)
 		c.Categories, c.Sum = v.categories(sum, hour)
 		c.Years = v.requirements(sum.Requirements)
+		c.Export = v.exportForm()
 	}
 	return c
 }

@@ -22,6 +22,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				s.note(answer, r, s.config.Now().Sub(started))
 				panic(cause)
 			}
 			s.fail(answer, r, fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))

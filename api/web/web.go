@@ -15,6 +15,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -65,6 +66,10 @@ type Record interface {
 	ListPortfolioEntries(
 		ctx context.Context, caller access.Caller, id unit.AccountID, category string, reasons bool, page api.Page,
 	) (entries []api.PortfolioEntry, next string, err error)
+	// ExportPortfolio writes a record to what begin answers, as [api.Bank.ExportPortfolio] does.
+	ExportPortfolio(
+		ctx context.Context, caller access.Caller, e api.Export, begin func(api.ExportedFile) (io.Writer, error),
+	) error
 	// GetPolicy answers a policy and its exact YAML by the SHA-256 of that YAML: what it answers for a hash never changes.
 	GetPolicy(ctx context.Context, hash []byte) (api.Policy, []byte, error)
 }
@@ -172,6 +177,7 @@ func (s *site) route() {
 	}
 	page("GET /{$}", s.home)
 	page("GET /portfolio", s.portfolio)
+	page("POST "+exportPath, s.export)
 	page("GET "+noticesPath, s.notices)
 	page("GET /sign-in", s.signInPage)
 	page("POST /sign-in", s.signIn)

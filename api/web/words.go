@@ -73,6 +73,20 @@ func phrases() map[string]phrase {
 		"pages":              {"翻页", "Pages"},
 		"log-size":           {"本页依据公开账本的前 %d 条记录。", "This page follows the first %d entries of the public log."},
 
+		// Taking the record along
+		"export":                {"带走我的档案", "Take my record along"},
+		"export-words":          {"把学习记录下载成一个文件，可以留存，也可以交给其他学校或单位。", "Download what you learned as a file, to keep, or to hand to a school or an employer."},
+		"export-format":         {"文件格式", "Form of the file"},
+		"export-less":           {"只要一部分记录", "Only a part of it"},
+		"export-period":         {"按学习结束的日期选择", "By the day on which the learning ended"},
+		"export-from":           {"开始日期", "First day"},
+		"export-to":             {"结束日期", "Last day"},
+		"export-earned":         {"只要已认定的记录", "Only what was awarded"},
+		"export-best":           {"同一门课程合并为一条，取最好成绩", "One entry for each course, with its best score"},
+		"export-identity":       {"写入我的姓名和证件号码", "Include my name and document number"},
+		"export-identity-words": {"不勾选时，姓名和证件号码会隐去大部分。勾选后，还会写入账号和出生日期，请只交给您信任的单位。", "Otherwise most of both is masked. With it, account number and birth date are in the file, too: hand it only to those whom you trust."},
+		"export-submit":         {"下载文件", "Download the file"},
+
 		// Public notices
 		"notices":       {"公示", "Public notices"},
 		"notices-words": {"下列学习记录已经审核通过，公示期满无异议后计入学分。姓名已隐去部分文字。有异议的，请在公示期内凭案件编号提出，由没有参与审核的认证员核实。", "These completions were approved, and count when nobody has objected in time. Names are masked. Whoever objects names the case in time; an officer who has not judged it looks into it."},

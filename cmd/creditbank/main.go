@@ -76,6 +76,7 @@ type commands struct {
 	Keys      keysCommand      `cmd:"" help:"Make and show the keys of an organization."`
 	Post      postCommand      `cmd:"" help:"Post completions from files; posting them again changes nothing."`
 	Portfolio portfolioCommand `cmd:"" help:"Show a learning record with its reasons."`
+	Export    exportCommand    `cmd:"" help:"Write a learning record into a file that others read."`
 	Claim     claimCommand     `cmd:"" help:"Claim what was learned before or elsewhere."`
 	Review    reviewCommand    `cmd:"" help:"See and decide the cases that wait for an officer."`
 	Balances  balancesCommand  `cmd:"" help:"Take over what residents earned under another system, with two officers."`
@@ -101,7 +102,7 @@ func run(ctx context.Context, args []string, p *process) int {
 		kong.Name("creditbank"), kong.Description(description),
 		kong.Writers(p.stdout, p.stderr), kong.Exit(func(int) { exited = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.ExplicitGroups([]kong.Group{{Key: "bank", Title: "The bank:"}, {Key: "caller", Title: "The caller:"}}),
+		kong.ExplicitGroups([]kong.Group{{Key: "bank", Title: "The bank:"}, {Key: "caller", Title: "The caller:"}, {Key: "shanghai", Title: "What only the learner's school knows, for the Shanghai profile:"}}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&line.globals, p),
 	)
 	if err != nil {

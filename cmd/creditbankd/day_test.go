@@ -47,7 +47,11 @@ func TestDay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a day is long")
 	}
-	d := newDay(t)
+	d := newDay(t, &district.District{Seed: 3, Day: district.DayOf(noon()), Accounts: dayAccounts, Completions: dayCompletions})
+	d.client = filepath.Join(t.TempDir(), "creditbank")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", d.client, modulePath+"cmd/creditbank").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
 	d.postAll()
 	d.claimAll()
 	// In a test of its own, which ends when its script does.
@@ -77,7 +81,8 @@ type day struct {
 	now time.Time
 }
 
-func newDay(t *testing.T) *day {
+// newDay founds a bank for a district, whose accounts are open.
+func newDay(t *testing.T, people *district.District) *day {
 	t.Helper()
 	directory := t.TempDir()
 	d := &day{t: t, configuration: filepath.Join(directory, "creditbank.yaml"), now: noon()}
@@ -87,10 +92,6 @@ func newDay(t *testing.T) *day {
 	})...)
 	<-founded.ended
 	d.vkey = regexp.MustCompile(`verifier key +(\S+)`).FindStringSubmatch(founded.must().stdout.String())[1]
-	d.client = filepath.Join(t.TempDir(), "creditbank")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", d.client, modulePath+"cmd/creditbank").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
 
 	issuer, err := readPrivateKey(filepath.Join(directory, "keys", "token-signer"))
 	if err != nil {
@@ -98,7 +99,7 @@ func newDay(t *testing.T) *day {
 	}
 	d.show = &show{
 		process: &process{stderr: io.Discard, now: d.clock}, directory: directory, issuer: issuer,
-		district: &district.District{Seed: 3, Day: district.DayOf(noon()), Accounts: dayAccounts, Completions: dayCompletions},
+		district: people,
 	}
 	if d.residents, err = d.district.People(); err != nil {
 		t.Fatal(err)

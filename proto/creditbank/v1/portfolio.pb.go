@@ -1042,7 +1042,7 @@ var File_creditbank_v1_portfolio_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcreditbank/v1/portfolio.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n" +
+	"\x1dcreditbank/v1/portfolio.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1acreditbank/v1/export.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n" +
 	"\x13GetPortfolioRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1f\n" +
@@ -1132,10 +1132,11 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\x04view\x18\x05 \x01(\x0e2\x13.creditbank.v1.ViewR\x04view\"\x7f\n" +
 	"\x1cListPortfolioEntriesResponse\x127\n" +
 	"\aentries\x18\x01 \x03(\v2\x1d.creditbank.v1.PortfolioEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xdc\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xc0\x02\n" +
 	"\x10PortfolioService\x12W\n" +
 	"\fGetPortfolio\x12\".creditbank.v1.GetPortfolioRequest\x1a#.creditbank.v1.GetPortfolioResponse\x12o\n" +
-	"\x14ListPortfolioEntries\x12*.creditbank.v1.ListPortfolioEntriesRequest\x1a+.creditbank.v1.ListPortfolioEntriesResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"\x14ListPortfolioEntries\x12*.creditbank.v1.ListPortfolioEntriesRequest\x1a+.creditbank.v1.ListPortfolioEntriesResponse\x12b\n" +
+	"\x0fExportPortfolio\x12%.creditbank.v1.ExportPortfolioRequest\x1a&.creditbank.v1.ExportPortfolioResponse0\x01BMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_portfolio_proto_rawDescOnce sync.Once
@@ -1169,6 +1170,8 @@ var file_creditbank_v1_portfolio_proto_goTypes = []any{
 	(*CaseProgress)(nil),                 // 15: creditbank.v1.CaseProgress
 	(*Claim)(nil),                        // 16: creditbank.v1.Claim
 	(View)(0),                            // 17: creditbank.v1.View
+	(*ExportPortfolioRequest)(nil),       // 18: creditbank.v1.ExportPortfolioRequest
+	(*ExportPortfolioResponse)(nil),      // 19: creditbank.v1.ExportPortfolioResponse
 }
 var file_creditbank_v1_portfolio_proto_depIdxs = []int32{
 	2,  // 0: creditbank.v1.GetPortfolioResponse.portfolio:type_name -> creditbank.v1.Portfolio
@@ -1190,10 +1193,12 @@ var file_creditbank_v1_portfolio_proto_depIdxs = []int32{
 	8,  // 16: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
 	0,  // 17: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
 	10, // 18: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
-	1,  // 19: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
-	11, // 20: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
-	19, // [19:21] is the sub-list for method output_type
-	17, // [17:19] is the sub-list for method input_type
+	18, // 19: creditbank.v1.PortfolioService.ExportPortfolio:input_type -> creditbank.v1.ExportPortfolioRequest
+	1,  // 20: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
+	11, // 21: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
+	19, // 22: creditbank.v1.PortfolioService.ExportPortfolio:output_type -> creditbank.v1.ExportPortfolioResponse
+	20, // [20:23] is the sub-list for method output_type
+	17, // [17:20] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -1205,6 +1210,7 @@ func file_creditbank_v1_portfolio_proto_init() {
 		return
 	}
 	file_creditbank_v1_common_proto_init()
+	file_creditbank_v1_export_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	PortfolioService_GetPortfolio_FullMethodName         = "/creditbank.v1.PortfolioService/GetPortfolio"
 	PortfolioService_ListPortfolioEntries_FullMethodName = "/creditbank.v1.PortfolioService/ListPortfolioEntries"
+	PortfolioService_ExportPortfolio_FullMethodName      = "/creditbank.v1.PortfolioService/ExportPortfolio"
 )
 
 // PortfolioServiceClient is the client API for PortfolioService service.
@@ -36,6 +37,9 @@ type PortfolioServiceClient interface {
 	GetPortfolio(ctx context.Context, in *GetPortfolioRequest, opts ...grpc.CallOption) (*GetPortfolioResponse, error)
 	// Lists the entries, those that ended last first.
 	ListPortfolioEntries(ctx context.Context, in *ListPortfolioEntriesRequest, opts ...grpc.CallOption) (*ListPortfolioEntriesResponse, error)
+	// Answers the record as a file in a format that others read: first what the file is, then its bytes. The file is whole when the
+	// call ends with OK. Registrars may ask, too, with the holder before them. Every export is journalled.
+	ExportPortfolio(ctx context.Context, in *ExportPortfolioRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportPortfolioResponse], error)
 }
 
 type portfolioServiceClient struct {
@@ -66,6 +70,25 @@ func (c *portfolioServiceClient) ListPortfolioEntries(ctx context.Context, in *L
 	return out, nil
 }
 
+func (c *portfolioServiceClient) ExportPortfolio(ctx context.Context, in *ExportPortfolioRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportPortfolioResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &PortfolioService_ServiceDesc.Streams[0], PortfolioService_ExportPortfolio_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportPortfolioRequest, ExportPortfolioResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type PortfolioService_ExportPortfolioClient = grpc.ServerStreamingClient[ExportPortfolioResponse]
+
 // PortfolioServiceServer is the server API for PortfolioService service.
 // All implementations must embed UnimplementedPortfolioServiceServer
 // for forward compatibility.
@@ -77,6 +100,9 @@ type PortfolioServiceServer interface {
 	GetPortfolio(context.Context, *GetPortfolioRequest) (*GetPortfolioResponse, error)
 	// Lists the entries, those that ended last first.
 	ListPortfolioEntries(context.Context, *ListPortfolioEntriesRequest) (*ListPortfolioEntriesResponse, error)
+	// Answers the record as a file in a format that others read: first what the file is, then its bytes. The file is whole when the
+	// call ends with OK. Registrars may ask, too, with the holder before them. Every export is journalled.
+	ExportPortfolio(*ExportPortfolioRequest, grpc.ServerStreamingServer[ExportPortfolioResponse]) error
 	mustEmbedUnimplementedPortfolioServiceServer()
 }
 
@@ -92,6 +118,9 @@ func (UnimplementedPortfolioServiceServer) GetPortfolio(context.Context, *GetPor
 }
 func (UnimplementedPortfolioServiceServer) ListPortfolioEntries(context.Context, *ListPortfolioEntriesRequest) (*ListPortfolioEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPortfolioEntries not implemented")
+}
+func (UnimplementedPortfolioServiceServer) ExportPortfolio(*ExportPortfolioRequest, grpc.ServerStreamingServer[ExportPortfolioResponse]) error {
+	return status.Error(codes.Unimplemented, "method ExportPortfolio not implemented")
 }
 func (UnimplementedPortfolioServiceServer) mustEmbedUnimplementedPortfolioServiceServer() {}
 func (UnimplementedPortfolioServiceServer) testEmbeddedByValue()                          {}
@@ -150,6 +179,17 @@ func _PortfolioService_ListPortfolioEntries_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PortfolioService_ExportPortfolio_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportPortfolioRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(PortfolioServiceServer).ExportPortfolio(m, &grpc.GenericServerStream[ExportPortfolioRequest, ExportPortfolioResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type PortfolioService_ExportPortfolioServer = grpc.ServerStreamingServer[ExportPortfolioResponse]
+
 // PortfolioService_ServiceDesc is the grpc.ServiceDesc for PortfolioService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -166,6 +206,12 @@ var PortfolioService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _PortfolioService_ListPortfolioEntries_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ExportPortfolio",
+			Handler:       _PortfolioService_ExportPortfolio_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "creditbank/v1/portfolio.proto",
 }
