@@ -110,12 +110,18 @@ func (s suspicion) open(tx scribe, d *directory) error {
 		if err != nil {
 			return err
 		}
-		if !counted(item) || item.GetCasePlusOne() != 0 || checkOpen(account) != nil {
-			continue // it moved nothing, an officer looks at it already, or nothing moves on the account
+		if !counted(item) || item.GetCasePlusOne() != 0 || !heard(account) {
+			continue // it moved nothing, an officer looks at it already, or nobody will ever decide on it
 		}
 		if err := openCases(tx, d, id, []doubt{{ref, s.Rule, uint32(s.Risk)}}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// heard says whether a case on an account is ever decided. Where it is frozen the case waits as everything does, and no
+// completion escapes an officer for having been frozen when its crowd was reported: a case moves nothing.
+func heard(account *ledgerv1.AccountRow) bool {
+	return account.GetStatus() == ledgerv1.AccountStatus_ACCOUNT_STATUS_FROZEN || checkOpen(account) == nil
 }

@@ -112,3 +112,21 @@ func TestCrowdReportedByDuplicate(t *testing.T) {
 	last := b.one(b.learned(b.Open(), apitest.FirstAid, 3, 90))
 	h.holds(second.Index, last.Index)
 }
+
+// A case moves nothing: what was frozen when its crowd was reported waits for its officer, and does not escape.
+func TestHeard(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[ledgerv1.AccountStatus]bool{
+		ledgerv1.AccountStatus_ACCOUNT_STATUS_UNSPECIFIED: false,
+		ledgerv1.AccountStatus_ACCOUNT_STATUS_PROVISIONAL: true,
+		ledgerv1.AccountStatus_ACCOUNT_STATUS_VERIFIED:    true,
+		ledgerv1.AccountStatus_ACCOUNT_STATUS_FROZEN:      true,
+		ledgerv1.AccountStatus_ACCOUNT_STATUS_MERGED:      false,
+		ledgerv1.AccountStatus_ACCOUNT_STATUS_CLOSED:      false,
+		ledgerv1.AccountStatus_ACCOUNT_STATUS_ERASED:      false,
+	} {
+		if got := api.Heard(status); got != want {
+			t.Errorf("%v: %v", status, got)
+		}
+	}
+}
