@@ -234,6 +234,7 @@ func known() []struct {
 		{review.ErrOwnInstitution, Denied, ReasonOwnInstitution},
 		{review.ErrDeadline, Precondition, ReasonDeadlinePassed},
 		{review.ErrLimit, Precondition, ReasonStepLimit},
+		{review.ErrObjected, Precondition, ReasonStepLimit},
 		{review.ErrBatch, Precondition, ReasonBatchNotAllowed},
 		{context.Canceled, Canceled, ReasonCanceled},
 		{context.DeadlineExceeded, Canceled, ReasonCanceled},

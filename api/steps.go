@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -432,12 +433,44 @@ func (j *judgement) decide(row *ledgerv1.CaseRow, caller access.Caller, s Step) 
 			return review.Following{}, stepFault(AsError(err), row)
 		}
 	}
+	if s.Act == review.Object {
+		if c.OwnObjections, err = j.objectionsOf(row, caller); err != nil {
+			return review.Following{}, err
+		}
+	}
 	by := reviewCaller(caller, s.Act, c, j.directory.jurisdiction(row), j.recorded.GetOrigin().GetOrganization(), j.directory)
 	following, err := review.Decide(rule, c, by, s.Act, j.tx.Now())
 	if err != nil {
 		return review.Following{}, stepFault(AsError(err), row)
 	}
 	return following, nil
+}
+
+// objectionsOf is how often the caller has objected to the case. Which resident did is sealed, for the officers alone.
+func (j *judgement) objectionsOf(row *ledgerv1.CaseRow, caller access.Caller) (n int, err error) {
+	for _, index := range row.GetSteps() {
+		e, err := j.tx.Entry(index)
+		if err != nil {
+			return 0, err
+		}
+		step := e.GetCaseStepTaken()
+		switch {
+		case step.GetStep() != ledgerv1.CaseStep_CASE_STEP_OBJECTED:
+		case !step.GetActor().GetResident():
+			if caller.Kind == access.Organization && step.GetActor().GetOrganization() == caller.Organization {
+				n++
+			}
+		case caller.Kind == access.Resident:
+			opened := new(ledgerv1.SealedDecision)
+			if err := unseal(j.sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened); err != nil {
+				return 0, err
+			}
+			if bytes.Equal(opened.GetObjector(), caller.Account[:]) {
+				n++
+			}
+		}
+	}
+	return n, nil
 }
 
 // subject is the case as the workflow knows it, and the rule that it is under.
@@ -587,6 +620,9 @@ func stepFault(e *Error, row *ledgerv1.CaseRow) *Error {
 		e.Message = "the time for this has passed"
 	case ReasonStepLimit:
 		e.Message = "the case has been returned, or objected to, as often as it can be"
+		if errors.Is(e.Cause, review.ErrObjected) {
+			e.Message = fmt.Sprintf("you have objected to this case %d times, as often as one may; an officer has heard it", review.MaxOwnObjections)
+		}
 	case ReasonBatchNotAllowed:
 		e.Message = "the policy has such cases decided one by one"
 	default:

@@ -95,6 +95,7 @@ func mappings() map[string]map[string]mapping {
 			"ErrOwnInstitution": {review.ErrOwnInstitution, codes.PermissionDenied, api.ReasonOwnInstitution},
 			"ErrDeadline":       {review.ErrDeadline, codes.FailedPrecondition, api.ReasonDeadlinePassed},
 			"ErrLimit":          {review.ErrLimit, codes.FailedPrecondition, api.ReasonStepLimit},
+			"ErrObjected":       {review.ErrObjected, codes.FailedPrecondition, api.ReasonStepLimit},
 			"ErrBatch":          {review.ErrBatch, codes.FailedPrecondition, api.ReasonBatchNotAllowed},
 		},
 		"ledger/vault": {
