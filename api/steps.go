@@ -97,6 +97,24 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 	if fault != nil {
 		return StepTaken{}, fault
 	}
+	if err := caller.Holds(action); err != nil {
+		return StepTaken{}, err
+	}
+	c, err := b.stepChange(ctx, caller, action, &s)
+	if err != nil {
+		return StepTaken{}, err
+	}
+	again, err := b.answered(ctx, c)
+	if err != nil {
+		return StepTaken{}, err
+	}
+	if again {
+		done, err := b.once(ctx, c)
+		if err != nil {
+			return StepTaken{}, err
+		}
+		return b.stepTaken(ctx, caller, s, done)
+	}
 	id, err := b.mayStep(ctx, caller, action, s)
 	if err != nil {
 		return StepTaken{}, err
@@ -105,10 +123,6 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 		if s.brought, err = b.named(ctx, id, s.Evidence, 1); err != nil {
 			return StepTaken{}, err
 		}
-	}
-	c, err := b.stepChange(ctx, caller, action, s)
-	if err != nil {
-		return StepTaken{}, err
 	}
 	done, err := b.once(ctx, c)
 	if err != nil {
@@ -123,8 +137,8 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 }
 
 // stepChange is the step as a change.
-func (b *Bank) stepChange(ctx context.Context, caller access.Caller, action access.Action, s Step) (change, error) {
-	said, err := b.stepHash(s)
+func (b *Bank) stepChange(ctx context.Context, caller access.Caller, action access.Action, s *Step) (change, error) {
+	said, err := b.stepHash(*s)
 	asked := struct {
 		Case uint64
 		Act  review.Act
@@ -134,7 +148,7 @@ func (b *Bank) stepChange(ctx context.Context, caller access.Caller, action acce
 		caller: caller, method: action, requestID: s.RequestID, asked: asked,
 		reads: [][]byte{book.CaseKey(s.Case)},
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
-			return b.takeStep(ctx, tx, d, caller, s, request)
+			return b.takeStep(ctx, tx, d, caller, *s, request)
 		},
 	}, err
 }
