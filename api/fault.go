@@ -148,6 +148,7 @@ const (
 	ReasonEvidenceMismatch    Reason = "EVIDENCE_TYPE_MISMATCH"
 	ReasonEvidenceUnknown     Reason = "UNKNOWN_EVIDENCE"
 	ReasonEvidenceLimit       Reason = "EVIDENCE_WAITING_LIMIT"
+	ReasonEvidenceQuota       Reason = "EVIDENCE_QUOTA"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.
@@ -220,6 +221,7 @@ func known() []struct {
 		{vault.ErrErased, Precondition, ReasonAccountErased},
 		{vault.ErrUnknownEvidence, NotFound, ReasonEvidenceUnknown},
 		{vault.ErrEvidenceFull, Precondition, ReasonEvidenceLimit},
+		{vault.ErrEvidenceBytes, Precondition, ReasonEvidenceQuota},
 		{evidence.ErrEmpty, Invalid, ReasonEvidenceEmpty},
 		{evidence.ErrSize, Invalid, ReasonEvidenceSize},
 		{evidence.ErrType, Invalid, ReasonEvidenceType},

@@ -105,6 +105,7 @@ func mappings() map[string]map[string]mapping {
 			"ErrKeyGone":         {errors.Join(vault.ErrErased, vault.ErrKeyGone), codes.FailedPrecondition, api.ReasonAccountErased},
 			"ErrTampered":        internal(vault.ErrTampered),
 			"ErrUnknownEvidence": {vault.ErrUnknownEvidence, codes.NotFound, api.ReasonEvidenceUnknown},
+			"ErrEvidenceBytes":   {vault.ErrEvidenceBytes, codes.FailedPrecondition, api.ReasonEvidenceQuota},
 			"ErrEvidenceFull":    {vault.ErrEvidenceFull, codes.FailedPrecondition, api.ReasonEvidenceLimit},
 			"ErrDocumentTaken":   internal(vault.ErrDocumentTaken),
 			"ErrNumberTaken":     internal(vault.ErrNumberTaken),

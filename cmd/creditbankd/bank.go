@@ -85,6 +85,7 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 	}
 	b.vault, err = vault.Open(ctx, vault.Config{
 		Engine: b.stores.vault, BankID: o.config.bank.id, Keys: o.secrets.vault, Rand: p.random, Now: p.now,
+		EvidenceBytes: o.config.limits.evidenceBytes,
 	})
 	if err != nil {
 		return nil, vaultError(o.config, err)
