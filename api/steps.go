@@ -224,8 +224,8 @@ func (s Step) check() (access.Action, *Error) {
 	most, needed := maxNoteLength, false
 	switch s.Act {
 	case review.Approve, review.HoursOnly, review.Reject, review.Revoke, review.Return:
-		if !slices.Contains(decisionReasons(), s.ReasonCode) {
-			return action, invalid(ReasonDecisionReason, "reason_code", "the reason code is none of %v", decisionReasons())
+		if !slices.Contains(DecisionReasonCodes(), s.ReasonCode) {
+			return action, invalid(ReasonDecisionReason, "reason_code", "the reason code is none of %v", DecisionReasonCodes())
 		}
 		needed = s.ReasonCode == otherReasonCode || s.Act == review.Return
 	case review.Answer, review.Object, review.Appeal:

@@ -258,7 +258,7 @@ func (l language) caseEvent(step *creditbankv1.CaseEvent) string {
 	if n := step.GetFiles(); n > 0 {
 		parts = append(parts, fmt.Sprintf(l.say("材料 %d 份", "%d files"), n))
 	}
-	parts = append(parts, clean(step.GetReasonCode()), clean(step.GetNote()))
+	parts = append(parts, l.reasonWords(step.GetReasonCode(), step.GetReasonWords()), clean(step.GetNote()))
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "  ")
 }
 

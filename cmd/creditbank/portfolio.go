@@ -173,8 +173,8 @@ func printEntries(p *process, l language, portfolio *creditbankv1.Portfolio) {
 		if opening := entry.GetOpeningBalance(); opening != nil {
 			t.note(l.opening(opening))
 		}
-		if code := clean(entry.GetDecisionReasonCode()); code != "" {
-			t.note(l.say("认证员说明  ", "officer's reason  ") + code + "  " + clean(entry.GetDecisionNote()))
+		if why := l.reasonWords(entry.GetDecisionReasonCode(), entry.GetDecisionReasonWords()); why != "" {
+			t.note(l.say("认证员说明  ", "officer's reason  ") + why + "  " + clean(entry.GetDecisionNote()))
 		}
 		printProgress(t, l, entry.GetCase())
 	}

@@ -368,7 +368,7 @@ func printSteps(p *process, l language, steps []*creditbankv1.CaseEvent) {
 		default:
 			by = l.say("本行", "the bank")
 		}
-		t.row(when(s.GetTime()), l.caseStep(s.GetStep()), by, strings.TrimSpace(clean(s.GetReasonCode())+" "+clean(s.GetNote())))
+		t.row(when(s.GetTime()), l.caseStep(s.GetStep()), by, strings.TrimSpace(l.reasonWords(s.GetReasonCode(), s.GetReasonWords())+"  "+clean(s.GetNote())))
 	}
 	t.write(p.stdout)
 }
