@@ -84,6 +84,7 @@ const (
 	ReasonUnknownEnum         Reason = "UNKNOWN_ENUM"
 	ReasonSalt                Reason = "SALT_INVALID"
 	ReasonNoAssertion         Reason = "ASSERTION_MISSING"
+	ReasonAssertions          Reason = "ASSERTION_REPEATED"
 	ReasonAccountNumber       Reason = "ACCOUNT_NUMBER_INVALID"
 	ReasonUnknownAccount      Reason = "UNKNOWN_ACCOUNT"
 	ReasonAccountNotOpen      Reason = "ACCOUNT_NOT_OPEN"
