@@ -115,7 +115,7 @@ func (j *judgement) takeBack(outcome ledgerv1.Outcome) error {
 		return err
 	}
 	j.outcome = outcome
-	j.shaken, err = shakenBy(j.tx, j.id, j.item, j.effects)
+	j.shaken, err = shakenBy(j.tx, j.directory, j.sealer, j.id, j.item, j.effects)
 	return err
 }
 

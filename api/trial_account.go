@@ -422,7 +422,7 @@ func (a *tried) void(ctx context.Context, voided *ledgerv1.CompletionVoided) err
 	if err != nil {
 		return err
 	}
-	w, err := a.bank.withdraw(ctx, a.book, a.directory, a.id, a.account, item)
+	w, err := a.bank.withdraw(ctx, a.book, a.directory, a.sealer, a.id, a.account, item)
 	if err != nil {
 		return err
 	}
