@@ -189,5 +189,8 @@ func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
 	}
 	j.outcome, j.reasons = assessment.Outcome, assessment.Reasons
 	j.effects = new(ledgerv1.Effects)
+	if j.item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED {
+		j.effects.Sessions = sessionsProto(judged.Sessions()) // the void took them
+	}
 	return standing.effects(assessment, judged, j.ref.GetIndex(), j.effects)
 }

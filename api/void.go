@@ -20,6 +20,8 @@ const (
 	CauseRemainderVoided = "REMAINDER_VOIDED"
 	// CauseKeyCompromised: it was signed when the key may have been in other hands.
 	CauseKeyCompromised = "KEY_COMPROMISED"
+	// CauseVoidCompromised: the void that took it back was. It counts nothing until an officer says so.
+	CauseVoidCompromised = "VOID_KEY_COMPROMISED"
 )
 
 // Risks of those cases.
