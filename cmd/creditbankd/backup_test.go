@@ -230,6 +230,43 @@ func TestBackupRefuses(t *testing.T) {
 		refused(exitFailed, "is in use")
 }
 
+// The server shows how old the newest backup of each store is, and that there is none.
+func TestBackupAge(t *testing.T) {
+	directory, configuration := backedUp(t)
+	server := start(t, time.Now, "serve", "--config", configuration)
+	at := server.ready()
+	ages := func(want string) {
+		t.Helper()
+		for _, store := range []string{backupOfLedger, backupOfVault} {
+			if got := metric(t, at, `creditbank_backup_complete_time_seconds{store="`+store+`"}`); want == "0" != (got == "0") {
+				t.Errorf("%s: %s", store, got)
+			}
+		}
+	}
+	ages("0")
+	before := time.Now()
+	once(t, "backup", "--config", configuration).must()
+	ages("since")
+	newest, err := backup.Newest(filepath.Join(directory, "backup/vault"))
+	if err != nil || newest.Before(before.Truncate(time.Millisecond)) || newest.After(time.Now()) {
+		t.Errorf("the newest backup is of %v, %v", newest, err)
+	}
+	// One that was interrupted is none.
+	complete, err := filepath.Glob(filepath.Join(directory, "backup/*/*/COMPLETE"))
+	if err != nil || len(complete) != 2 {
+		t.Fatal(complete, err)
+	}
+	for _, file := range complete {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ages("0")
+	if code := server.finish(); code != exitOK {
+		t.Errorf("it ended with %d", code)
+	}
+}
+
 // With TLS the command reaches the server, and nothing else that answers in its place.
 func TestBackupWithTLS(t *testing.T) {
 	directory, configuration := backedUp(t)
