@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 
@@ -169,51 +170,27 @@ type claimListCommand struct {
 
 // Run lists the claims.
 func (c *claimListCommand) Run(ctx context.Context, g *globals, p *process) error {
-	claims, err := claimsOf(ctx, g, p, c.Account)
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeList(p.stdout, claims)
-	}
-	l := g.language(p)
-	t := &table{right: []int{0, 4, 5}}
-	t.row(l.say("案件", "case"), l.say("状态", "state"), l.say("结束日期", "ended"), l.say("内容", "what"), l.say("时长", "learned"), l.say("学分", "credits"))
-	for _, one := range claims {
-		a := one.GetAssessment()
-		t.row(fmt.Sprint(one.GetEntryIndex()), l.caseState(one.GetCase().GetState()), clean(one.GetEndDate()), clean(one.GetClaim().GetTitle()),
-			l.minutes(a.GetMinutes()), l.credits(a.GetAvailableMilliCredits()+a.GetPendingMilliCredits()))
-	}
-	t.write(p.stdout)
-	return nil
+	return list(ctx, g, p, 0, claimsPage(c.Account), func(l language, claims []*creditbankv1.PortfolioEntry) {
+		t := &table{right: []int{0, 4, 5}}
+		t.row(l.say("案件", "case"), l.say("状态", "state"), l.say("结束日期", "ended"), l.say("内容", "what"), l.say("时长", "learned"), l.say("学分", "credits"))
+		for _, one := range claims {
+			a := one.GetAssessment()
+			t.row(fmt.Sprint(one.GetEntryIndex()), l.caseState(one.GetCase().GetState()), clean(one.GetEndDate()), clean(one.GetClaim().GetTitle()),
+				l.minutes(a.GetMinutes()), l.credits(a.GetAvailableMilliCredits()+a.GetPendingMilliCredits()))
+		}
+		t.write(p.stdout)
+	})
 }
 
-// claimsOf answers the claims of a record.
-func claimsOf(ctx context.Context, g *globals, p *process, account string) ([]*creditbankv1.PortfolioEntry, error) {
-	conn, err := g.dial(p)
-	if err != nil {
-		return nil, err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewPortfolioServiceClient(conn)
-	entries, err := pages(func(token string) ([]*creditbankv1.PortfolioEntry, string, error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		page, err := client.ListPortfolioEntries(ctx, &creditbankv1.ListPortfolioEntriesRequest{
+// claimsPage asks for a page of a record, and answers the claims in it.
+func claimsPage(account string) func(context.Context, *grpc.ClientConn, string) ([]*creditbankv1.PortfolioEntry, string, error) {
+	return func(ctx context.Context, conn *grpc.ClientConn, token string) ([]*creditbankv1.PortfolioEntry, string, error) {
+		page, err := creditbankv1.NewPortfolioServiceClient(conn).ListPortfolioEntries(ctx, &creditbankv1.ListPortfolioEntriesRequest{
 			AccountId: account, PageToken: token, View: creditbankv1.View_VIEW_FULL,
 		})
-		return page.GetEntries(), page.GetNextPageToken(), err
-	}, 0)
-	if err != nil {
-		return nil, err
+		claims := slices.DeleteFunc(page.GetEntries(), func(entry *creditbankv1.PortfolioEntry) bool { return entry.GetClaim() == nil })
+		return claims, page.GetNextPageToken(), err
 	}
-	claims := entries[:0]
-	for _, entry := range entries {
-		if entry.GetClaim() != nil {
-			claims = append(claims, entry)
-		}
-	}
-	return claims, nil
 }
 
 type claimShowCommand struct {
@@ -223,7 +200,7 @@ type claimShowCommand struct {
 
 // Run shows the claim.
 func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) error {
-	claims, err := claimsOf(ctx, g, p, c.Account)
+	claims, err := readAll(ctx, g, p, 0, claimsPage(c.Account))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -316,37 +317,20 @@ type reviewNoticesCommand struct {
 
 // Run lists the notices.
 func (c *reviewNoticesCommand) Run(ctx context.Context, g *globals, p *process) error {
-	if c.Limit < 0 {
-		return usagef("--limit: it is 0 or more")
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewReviewServiceClient(conn)
-	notices, err := pages(func(token string) ([]*creditbankv1.Notice, string, error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		page, err := client.ListNotices(ctx, &creditbankv1.ListNoticesRequest{PageSize: 100, PageToken: token, Within: c.Within})
+	return list(ctx, g, p, c.Limit, func(ctx context.Context, conn *grpc.ClientConn, token string) ([]*creditbankv1.Notice, string, error) {
+		request := &creditbankv1.ListNoticesRequest{PageSize: 100, PageToken: token, Within: c.Within}
+		page, err := creditbankv1.NewReviewServiceClient(conn).ListNotices(ctx, request)
 		return page.GetNotices(), page.GetNextPageToken(), err
-	}, c.Limit)
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeList(p.stdout, notices)
-	}
-	l := g.language(p)
-	t := &table{right: []int{0, 4}}
-	t.row(l.say("案件", "case"), l.say("学习者", "learner"), l.say("课程", "course"), l.say("提供者", "provider"), l.say("时长", "learned"),
-		l.say("学习结束", "ended"), l.say("公示至", "until"))
-	for _, n := range notices {
-		t.row(fmt.Sprint(n.GetCaseId()), clean(n.GetMaskedName()), clean(n.GetCourseTitle()), clean(n.GetProviderName()), l.posted(n.GetMinutes()),
-			clean(n.GetEndDate()), when(n.GetEndTime()))
-	}
-	t.write(p.stdout)
-	return nil
+	}, func(l language, notices []*creditbankv1.Notice) {
+		t := &table{right: []int{0, 4}}
+		t.row(l.say("案件", "case"), l.say("学习者", "learner"), l.say("课程", "course"), l.say("提供者", "provider"), l.say("时长", "learned"),
+			l.say("学习结束", "ended"), l.say("公示至", "until"))
+		for _, n := range notices {
+			t.row(fmt.Sprint(n.GetCaseId()), clean(n.GetMaskedName()), clean(n.GetCourseTitle()), clean(n.GetProviderName()), l.posted(n.GetMinutes()),
+				clean(n.GetEndDate()), when(n.GetEndTime()))
+		}
+		t.write(p.stdout)
+	})
 }
 
 // printSteps shows what happened to a case.
