@@ -217,26 +217,11 @@ func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) erro
 		claimRows(t, l, one.GetClaim())
 		t.row(l.say("学习结束", "learning ended"), clean(one.GetEndDate()))
 		printAssessment(t, l, one.GetAssessment())
-		for _, step := range one.GetCase().GetSteps() {
-			t.note(l.caseEvent(step))
-		}
+		stepRows(t, l, one.GetCase().GetSteps())
 		t.write(p.stdout)
 		return nil
 	}
 	return fmt.Errorf("the record has no claim %d", c.Case)
-}
-
-// caseEvent is one line of how far a case is: when, by whom, where it stood then, what was said and what was granted.
-func (l language) caseEvent(step *creditbankv1.CaseEvent) string {
-	parts := []string{when(step.GetTime()), l.caseState(step.GetState()), clean(step.GetOfficer())}
-	if grant := step.GetGrant(); grant != nil {
-		parts = append(parts, fmt.Sprintf(l.say("认可 %s，%s 学分", "grants %s, %s credits"), l.minutes(grant.GetMinutes()), l.credits(grant.GetMilliCredits())))
-	}
-	if n := step.GetFiles(); n > 0 {
-		parts = append(parts, fmt.Sprintf(l.say("材料 %d 份", "%d files"), n))
-	}
-	parts = append(parts, l.reasonWords(step.GetReasonCode(), step.GetReasonWords()), clean(step.GetNote()))
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "  ")
 }
 
 // claimRows says what is claimed, and with which files.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
@@ -194,9 +193,7 @@ func printProgress(t *table, l language, progress *creditbankv1.CaseProgress) {
 		words += l.say("，至 ", ", until ") + when(progress.GetDeadline())
 	}
 	t.note(words)
-	for _, step := range progress.GetSteps() {
-		t.note("  " + strings.TrimSpace(when(step.GetTime())+"  "+l.caseStep(step.GetStep())+"  "+clean(step.GetNote())))
-	}
+	noteSteps(t, l, progress.GetSteps())
 }
 
 // printAssessment notes the reasons below the last row of a table.

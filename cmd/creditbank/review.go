@@ -120,14 +120,13 @@ func (c *reviewShowCommand) Run(ctx context.Context, g *globals, p *process) err
 	if claim := answer.GetClaim(); claim != nil {
 		t := &table{}
 		claimRows(t, l, claim)
-		for _, step := range answer.GetSteps() {
-			t.note(l.caseEvent(step))
-		}
 		t.write(p.stdout)
-		return nil
+	} else {
+		printEvidence(p, l, answer.GetEvidence())
 	}
-	printEvidence(p, l, answer.GetEvidence())
-	printSteps(p, l, answer.GetSteps())
+	t := &table{}
+	stepRows(t, l, answer.GetSteps())
+	t.write(p.stdout)
 	return nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
@@ -331,69 +330,4 @@ func (c *reviewNoticesCommand) Run(ctx context.Context, g *globals, p *process) 
 		}
 		t.write(p.stdout)
 	})
-}
-
-// printSteps shows what happened to a case.
-func printSteps(p *process, l language, steps []*creditbankv1.CaseEvent) {
-	if len(steps) == 0 {
-		return
-	}
-	fmt.Fprintln(p.stdout)
-	t := &table{}
-	t.row(l.say("时间", "time"), l.say("步骤", "step"), l.say("经办", "by"), l.say("说明", "said"))
-	for _, s := range steps {
-		by := clean(s.GetOfficer())
-		switch {
-		case by != "":
-		case s.GetOrganization() != "":
-			by = clean(s.GetOrganization())
-		case s.GetResident():
-			by = strings.TrimSpace(l.say("居民 ", "resident ") + clean(s.GetObjectorAccountId()))
-		default:
-			by = l.say("本行", "the bank")
-		}
-		t.row(when(s.GetTime()), l.caseStep(s.GetStep()), by, strings.TrimSpace(l.reasonWords(s.GetReasonCode(), s.GetReasonWords())+"  "+clean(s.GetNote())))
-	}
-	t.write(p.stdout)
-}
-
-func (l language) caseStep(s ledgerv1.CaseStep) string {
-	switch s {
-	case ledgerv1.CaseStep_CASE_STEP_UNSPECIFIED:
-		return l.say("通过并计入", "approved")
-	case ledgerv1.CaseStep_CASE_STEP_REJECTED:
-		return l.say("不予认定", "refused")
-	case ledgerv1.CaseStep_CASE_STEP_HOURS_ONLY:
-		return l.say("仅计学时", "hours only")
-	case ledgerv1.CaseStep_CASE_STEP_TAKEN:
-		return l.say("领取", "taken")
-	case ledgerv1.CaseStep_CASE_STEP_RELEASED:
-		return l.say("放回", "given back")
-	case ledgerv1.CaseStep_CASE_STEP_RETURNED:
-		return l.say("要求补充材料", "returned")
-	case ledgerv1.CaseStep_CASE_STEP_RESUBMITTED:
-		return l.say("已补充材料", "answered")
-	case ledgerv1.CaseStep_CASE_STEP_EVIDENCE_LAPSED:
-		return l.say("逾期未补充", "not answered in time")
-	case ledgerv1.CaseStep_CASE_STEP_RECOMMENDED:
-		return l.say("初审建议通过", "approval recommended")
-	case ledgerv1.CaseStep_CASE_STEP_RECOMMENDED_REJECTION:
-		return l.say("初审建议不通过", "refusal recommended")
-	case ledgerv1.CaseStep_CASE_STEP_RECOMMENDED_HOURS_ONLY:
-		return l.say("初审建议仅计学时", "hours only recommended")
-	case ledgerv1.CaseStep_CASE_STEP_PUBLISHED:
-		return l.say("通过并公示", "made public")
-	case ledgerv1.CaseStep_CASE_STEP_OBJECTED:
-		return l.say("提出异议", "objected to")
-	case ledgerv1.CaseStep_CASE_STEP_OBJECTION_DISMISSED:
-		return l.say("异议不成立，继续公示", "objection dismissed")
-	case ledgerv1.CaseStep_CASE_STEP_APPEALED:
-		return l.say("申诉", "appealed")
-	case ledgerv1.CaseStep_CASE_STEP_WITHDRAWN:
-		return l.say("撤回", "withdrawn")
-	case ledgerv1.CaseStep_CASE_STEP_REVOKED:
-		return l.say("撤销", "revoked")
-	default:
-		return s.String()
-	}
 }
