@@ -18,11 +18,9 @@ import (
 )
 
 type claimCommand struct {
-	Submit   claimSubmitCommand   `cmd:"" help:"Claim prior learning, with files that show it."`
-	List     claimListCommand     `cmd:"" help:"List the claims of a record."`
-	Show     claimShowCommand     `cmd:"" help:"Show a claim, and how far it is."`
-	Answer   claimAnswerCommand   `cmd:"" help:"Bring more evidence, when an officer asked for it."`
-	Withdraw claimWithdrawCommand `cmd:"" help:"Give a claim up that is not decided yet."`
+	Submit claimSubmitCommand `cmd:"" help:"Claim prior learning, with files that show it."`
+	List   claimListCommand   `cmd:"" help:"List the claims of a record."`
+	Show   claimShowCommand   `cmd:"" help:"Show a claim, and how far it is; review answer, withdraw and appeal take it further."`
 }
 
 // maxEvidenceBytes is the longest file that the bank takes: longer ones are not read.
@@ -241,79 +239,6 @@ func claimRows(t *table, l language, c *creditbankv1.Claim) {
 	for _, file := range c.GetFiles() {
 		t.row(l.say("材料", "file"), fmt.Sprintf("%s, %s, %d B, %s", clean(file.GetName()), clean(file.GetMediaType()), file.GetSize(), clean(file.GetEvidenceId())))
 	}
-}
-
-type claimAnswerCommand struct {
-	Case    uint64   `arg:"" help:"Id of its case."`
-	Note    string   `required:"" placeholder:"TEXT" help:"What you bring, in your own words."`
-	File    []string `placeholder:"PATH" help:"A PDF, JPEG or PNG, at most 3 MiB; up to ten."`
-	Account string   `placeholder:"ID" help:"Opaque id of the account (32 hex digits); residents leave it out: their own."`
-}
-
-// Run brings more evidence.
-func (c *claimAnswerCommand) Run(ctx context.Context, g *globals, p *process) error {
-	id, err := requestID(p, "")
-	if err != nil {
-		return err
-	}
-	files, err := readFiles(c.File)
-	if err != nil {
-		return err
-	}
-	return claimStep(ctx, g, p, func(ctx context.Context, client creditbankv1.ReviewServiceClient) (*creditbankv1.CaseSummary, error) {
-		refs, err := upload(ctx, g, p, client, c.Account, files)
-		if err != nil {
-			return nil, err
-		}
-		ctx, done := g.call(ctx)
-		defer done()
-		answer, err := client.AnswerCase(ctx, &creditbankv1.AnswerCaseRequest{RequestId: id, CaseId: c.Case, Note: c.Note, Files: refs})
-		return answer.GetCase(), err
-	})
-}
-
-type claimWithdrawCommand struct {
-	Case uint64 `arg:"" help:"Id of its case."`
-}
-
-// Run gives the claim up.
-func (c *claimWithdrawCommand) Run(ctx context.Context, g *globals, p *process) error {
-	id, err := requestID(p, "")
-	if err != nil {
-		return err
-	}
-	return claimStep(ctx, g, p, func(ctx context.Context, client creditbankv1.ReviewServiceClient) (*creditbankv1.CaseSummary, error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		answer, err := client.WithdrawCase(ctx, &creditbankv1.WithdrawCaseRequest{RequestId: id, CaseId: c.Case})
-		return answer.GetCase(), err
-	})
-}
-
-// claimStep takes a step of a claim's case and says how it stands then. The request id makes it one step.
-func claimStep(
-	ctx context.Context, g *globals, p *process,
-	take func(context.Context, creditbankv1.ReviewServiceClient) (*creditbankv1.CaseSummary, error),
-) error {
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	var summary *creditbankv1.CaseSummary
-	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
-		summary, err = take(ctx, creditbankv1.NewReviewServiceClient(conn))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeMessage(p.stdout, summary)
-	}
-	l := g.language(p)
-	fmt.Fprintf(p.stdout, l.say("案件 %d：%s。\n", "Case %d: %s.\n"), summary.GetCaseId(), l.caseState(summary.GetState()))
-	return nil
 }
 
 // saveEvidence writes the files of a claim into a directory. Their names are the bank's own, by id and kind, since what a

@@ -23,7 +23,7 @@ type reviewCommand struct {
 	Batch    reviewBatchCommand    `cmd:"" help:"Decide many cases alike, each on its own."`
 	Return   reviewReturnCommand   `cmd:"" help:"Ask the learner and the platform for more evidence."`
 	Revoke   reviewRevokeCommand   `cmd:"" help:"Take back what was approved."`
-	Answer   reviewAnswerCommand   `cmd:"" help:"Bring more evidence, as the learner."`
+	Answer   reviewAnswerCommand   `cmd:"" help:"Bring more evidence, as the learner or as the officer who filed the claim."`
 	Withdraw reviewWithdrawCommand `cmd:"" help:"Give a case up, as the learner."`
 	Appeal   reviewAppealCommand   `cmd:"" help:"Appeal against a refusal or a revocation, as the learner."`
 	Object   reviewObjectCommand   `cmd:"" help:"Object to a case under public notice, as a resident."`

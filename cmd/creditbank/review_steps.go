@@ -247,14 +247,29 @@ func (c *reviewRevokeCommand) Run(ctx context.Context, g *globals, p *process) e
 }
 
 type reviewAnswerCommand struct {
-	Case uint64 `arg:"" help:"Id of the case, as your record shows it."`
-	Note string `arg:"" help:"What the evidence is."`
+	Case    uint64   `arg:"" help:"Id of the case, as your record shows it."`
+	Note    string   `arg:"" help:"What the evidence is."`
+	File    []string `placeholder:"PATH" help:"For a claim: a PDF, JPEG or PNG, at most 3 MiB; up to ten."`
+	Account string   `placeholder:"ID" help:"With --file: opaque id of the account (32 hex digits); residents leave it out: their own."`
 }
 
 // Run brings more evidence.
 func (c *reviewAnswerCommand) Run(ctx context.Context, g *globals, p *process) error {
+	files, err := readFiles(c.File)
+	if err != nil {
+		return err
+	}
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	refs, err := upload(ctx, g, p, creditbankv1.NewReviewServiceClient(conn), c.Account, files)
+	if err != nil {
+		return err
+	}
 	answer, err := step(ctx, g, p, func(ctx context.Context, client creditbankv1.ReviewServiceClient, id string) (*creditbankv1.AnswerCaseResponse, error) {
-		return client.AnswerCase(ctx, &creditbankv1.AnswerCaseRequest{RequestId: id, CaseId: c.Case, Note: c.Note})
+		return client.AnswerCase(ctx, &creditbankv1.AnswerCaseRequest{RequestId: id, CaseId: c.Case, Note: c.Note, Files: refs})
 	})
 	if err != nil {
 		return err
