@@ -111,6 +111,33 @@ func TestCrowdReportedByDuplicate(t *testing.T) {
 	b.decide(b.caseOf(first.Index), api.VerdictApprove)
 	last := b.one(b.learned(b.Open(), apitest.FirstAid, 3, 90))
 	h.holds(second.Index, last.Index)
+	same := b.simulate(api.Simulation{YAML: crowdPolicy(t, "completions: 2")})
+	if same.CasesBefore != same.CasesAfter || same.Before != same.After {
+		t.Errorf("the same policy: %+v", same)
+	}
+}
+
+// What another rule held at the limit, and an officer let count since, is not asked again by those that come after it, on the ledger
+// and in a simulation.
+func TestCrowdAndAnotherRule(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.publish(crowdPolicy(t, "completions: 1"))
+	h := hall{b}
+	first := b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	twice := b.Open()
+	b.post(apitest.OtherPlatform, b.learned(twice, apitest.Smartphone, 3, 90))
+	both := b.one(b.learned(twice, apitest.Calligraphy, 3, 90)) // in two places at once
+	if !slices.Equal(both.Decision.Causes, []string{"two-places"}) {
+		t.Fatalf("causes %v", both.Decision.Causes)
+	}
+	b.decide(b.caseOf(both.Index), api.VerdictApprove)
+	last := b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	h.holds(first.Index, last.Index)
+	same := b.simulate(api.Simulation{YAML: crowdPolicy(t, "completions: 1")})
+	if same.CasesBefore != same.CasesAfter || same.Before != same.After {
+		t.Errorf("the same policy: %+v", same)
+	}
 }
 
 // A case moves nothing: what was frozen when its crowd was reported waits for its officer, and does not escape.

@@ -44,16 +44,16 @@ type suspected struct {
 	reported uint64
 }
 
-// suspect notes that a completion becomes a case when one comes that is too many for its crowd, if one ever did. Those that the
-// draft holds by themselves are cases without that.
+// suspect notes that a completion becomes a case when one comes that is too many for its crowd, if one ever did. One that is
+// too many itself is held by the draft, or something else becomes of it.
 func (a *tried) suspect(ctx context.Context, index uint64) error {
 	for _, crowd := range a.statement.judged.Crowds() {
-		if slices.Contains(a.book.entries[index].GetCompletionRecorded().GetCauses(), crowd.Rule) {
-			continue
-		}
 		all, err := a.crowdOnLedger(ctx, crowd.Key)
 		if err != nil {
 			return err
+		}
+		if place, _ := slices.BinarySearch(all, index); place >= crowd.Limit {
+			continue
 		}
 		reporters, err := a.reporters(ctx, crowd, all)
 		if err != nil {
