@@ -206,8 +206,8 @@ func (b *Bank) RevokeKey(ctx context.Context, caller access.Caller, requestID st
 // doubtedAtOnce is how many completions one proposal opens cases on.
 const doubtedAtOnce = 500
 
-// doubtKey opens a case on every completion that a compromised key signed in doubt and that has none. It can be repeated:
-// what has a case, or was decided on since the entry that revoked the key, is passed over.
+// doubtKey opens a case on every completion that a compromised key signed in doubt, or took back, and that has none. It can be
+// repeated: what has a case, or was decided on since the entry that revoked the key, is passed over.
 func (b *Bank) doubtKey(
 	ctx context.Context, d *directory, organization string, r Revocation, revoked uint64,
 ) (cases int, err error) {
@@ -240,32 +240,43 @@ func (b *Bank) doubtKey(
 	return cases + opened, err
 }
 
-// doubted is a completion that a compromised key signed.
+// doubted is a completion that a compromised key signed, or whose void it signed.
 type doubted struct {
 	account unit.AccountID
 	ref     *ledgerv1.CompletionRef
+	cause   string
 }
 
-// doubts says whether an entry is a completion that the key signed since it was compromised.
+// doubts says whether an entry is a statement that the key signed since it was compromised.
 func (r Revocation) doubts(ctx context.Context, view ledger.View, index uint64) (doubted, bool, error) {
 	e, err := entryOf(ctx, view, index)
 	if err != nil {
 		return doubted{}, false, err
 	}
-	recorded := e.GetCompletionRecorded()
-	if recorded == nil || e.GetTime() < r.CompromisedSince {
+	var origin *ledgerv1.Origin
+	x := doubted{}
+	switch fact := e.GetFact().(type) {
+	case *ledgerv1.Entry_CompletionRecorded:
+		recorded := fact.CompletionRecorded
+		ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
+		origin, x = recorded.GetOrigin(), doubted{unit.AccountID(recorded.GetAccount()), ref, CauseKeyCompromised}
+	case *ledgerv1.Entry_CompletionVoided:
+		voided := fact.CompletionVoided
+		origin, x = voided.GetOrigin(), doubted{unit.AccountID(voided.GetAccount()), voided.GetCompletion(), CauseVoidCompromised}
+	default:
+	}
+	if origin == nil || e.GetTime() < r.CompromisedSince {
 		return doubted{}, false, nil
 	}
-	signer := recorded.GetOrigin().GetKeyId()
+	signer := origin.GetKeyId()
 	if len(signer) == 0 {
-		submission, err := entryOf(ctx, view, recorded.GetOrigin().GetSubmission())
+		submission, err := entryOf(ctx, view, origin.GetSubmission())
 		if err != nil {
 			return doubted{}, false, err
 		}
 		signer = submission.GetSubmissionReceived().GetKeyId()
 	}
-	ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
-	return doubted{unit.AccountID(recorded.GetAccount()), ref}, bytes.Equal(signer, r.Key[:]), nil
+	return x, bytes.Equal(signer, r.Key[:]), nil
 }
 
 func (b *Bank) openDoubts(ctx context.Context, d *directory, found []doubted, revoked uint64) (opened int, err error) {
@@ -277,13 +288,14 @@ func (b *Bank) openDoubts(ctx context.Context, d *directory, found []doubted, re
 		if err != nil {
 			return err
 		}
-		gone := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED || item.GetOutcome() == ledgerv1.Outcome_OUTCOME_REFUSED ||
-			item.GetOutcome() == ledgerv1.Outcome_OUTCOME_WITHDRAWN
-		if gone || item.GetCasePlusOne() != 0 || item.GetDecidedPlusOne() > revoked {
+		gone := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_REFUSED || item.GetOutcome() == ledgerv1.Outcome_OUTCOME_WITHDRAWN
+		// A void is in doubt where it stands, a completion where none does.
+		other := (item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED) != (found[i].cause == CauseVoidCompromised)
+		if gone || other || item.GetCasePlusOne() != 0 || item.GetDecidedPlusOne() > revoked {
 			return nil
 		}
 		opened++
-		return openCases(tx, d, found[i].account, []doubt{{found[i].ref, CauseKeyCompromised, compromiseRisk}})
+		return openCases(tx, d, found[i].account, []doubt{{found[i].ref, found[i].cause, compromiseRisk}})
 	})
 	return opened, errors.Join(err, errors.Join(errs...))
 }

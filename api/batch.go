@@ -75,15 +75,22 @@ func (b *Bank) DecideCases(ctx context.Context, caller access.Caller, batch Batc
 				return fail(fault)
 			}
 		}
-		if _, err := b.mayStep(ctx, caller, access.DecideCase, step); err != nil {
+		c, err := b.stepChange(ctx, caller, access.DecideCase, &step)
+		if err != nil {
+			return fail(err)
+		}
+		again, err := b.answered(ctx, c)
+		if err != nil {
+			return fail(err)
+		}
+		if !again {
+			_, err = b.mayStep(ctx, caller, access.DecideCase, step)
+		}
+		if err != nil {
 			if results[i].Fault = AsError(err); results[i].Fault.Kind == Internal {
 				return fail(err)
 			}
 			continue
-		}
-		c, err := b.stepChange(ctx, caller, access.DecideCase, step)
-		if err != nil {
-			return fail(err)
 		}
 		changes, places = append(changes, c), append(places, i)
 	}

@@ -47,6 +47,9 @@ func (b *Bank) UploadEvidence(
 		return EvidenceFile{}, fault
 	}
 	kept, err := b.vault.PutEvidence(ctx, id, mediaType, content)
+	if errors.Is(err, vault.ErrEvidenceFull) || errors.Is(err, vault.ErrEvidenceBytes) {
+		return EvidenceFile{}, evidenceFault(err)
+	}
 	if err != nil {
 		return EvidenceFile{}, err
 	}
@@ -62,6 +65,11 @@ func evidenceFault(err error) *Error {
 	case errors.Is(err, evidence.ErrSize):
 		fault.Field = "content"
 		fault.Message = "the file is too large: at most 3 MiB, a picture at most 100 million pixels; scan it with fewer, or in parts"
+	case errors.Is(err, vault.ErrEvidenceFull):
+		fault.Field, fault.Message = "content", "as many files of the account wait as may: name them in a claim, or wait until they are gone a day after they came"
+	case errors.Is(err, vault.ErrEvidenceBytes):
+		fault.Field = "content"
+		fault.Message = "the files of the account have as many bytes together as they may: scan with fewer, or name one that is there already; what was named in a claim stays"
 	case errors.Is(err, evidence.ErrType):
 		fault.Field, fault.Message = "media_type", "files are application/pdf, image/jpeg or image/png"
 	case errors.Is(err, evidence.ErrMismatch):

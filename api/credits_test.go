@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -221,17 +222,75 @@ func TestBestScore(t *testing.T) {
 	if usage := b.usage(account); usage["half-year/2026-H1"] != 100 || usage["provider-lifetime/cuiyuan-school"] != 100 || usage["provider-lifetime/beishan-school"] != 0 {
 		t.Errorf("usage %v", usage)
 	}
-	// When the one that stands is gone, an officer looks at the newest of the others.
+	// When the one that stands is gone, an officer looks at the one that would have stood: the first of the best score.
 	b.one(b.Void(better.GetId()))
 	b.has(account, 0, 0, 0, 200)
 	cases := b.cases()
 	if len(cases) != 1 || !slices.Equal(cases[0].Causes, []string{api.CausePriorVoided}) {
 		t.Fatalf("cases %+v", cases)
 	}
+	if cases[0].Completion != first.Index {
+		t.Errorf("case of completion %d, not %d", cases[0].Completion, first.Index)
+	}
 	became(t, b.decide(cases[0].ID, api.VerdictApprove), awarded, 90, 100, 0)
 	b.has(account, 90, 100, 0, 200)
 	// It stands now: the same again is a duplicate.
 	became(t, b.one(withScore(b.learned(account, apitest.FirstAid, 4, 90), 10)).Decision, duplicate, 0, 0, 0)
+}
+
+// What stands in the place of a completion that is gone: the best score, where the policy asks for that, else the first; never one
+// that failed the rules before one that did not.
+func TestSuccessor(t *testing.T) {
+	t.Parallel()
+	type class struct {
+		score int32 // -1: none
+		fails bool
+	}
+	for name, c := range map[string]struct {
+		first bool // the policy keeps the first
+		of    []class
+		want  int
+	}{
+		"the best":              {false, []class{{70, false}, {75, false}, {72, false}}, 1},
+		"of two best the first": {false, []class{{75, false}, {75, false}}, 0},
+		"a score before none":   {false, []class{{-1, false}, {61, false}, {-1, false}}, 1},
+		"none has a score":      {false, []class{{-1, false}, {-1, false}}, 0},
+		"who was not there":     {false, []class{{70, false}, {80, true}}, 0},
+		"nor the first":         {false, []class{{79, true}, {61, false}}, 1},
+		"all failed":            {false, []class{{61, true}, {62, true}}, 0},
+		"the first":             {true, []class{{70, false}, {75, false}}, 0},
+		"the first that passed": {true, []class{{79, true}, {61, false}, {75, false}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBank(t)
+			if c.first {
+				yaml := bytes.Replace(beishanPolicy(t, "1", "2024-03-30", ""), []byte("KEEP_BEST_SCORE"), []byte("KEEP_FIRST"), 1)
+				b.publish(yaml)
+			}
+			account := b.Open()
+			stands := withScore(b.learned(account, apitest.FirstAid, 40, 90), 90)
+			b.one(stands)
+			var want uint64
+			for i, of := range c.of {
+				// The days go back while the entries go on: it is their order that counts.
+				s := b.learned(account, apitest.FirstAid, 41+i, 90)
+				if of.score >= 0 {
+					withScore(s, of.score)
+				}
+				if of.fails {
+					s.GetCompletion().Attendance = &statementv1.Attendance{Held: 10, Attended: 1}
+				}
+				r := b.one(s)
+				became(t, r.Decision, duplicate, 0, 0, 0)
+				if i == c.want {
+					want = r.Index
+				}
+			}
+			b.one(b.Void(stands.GetId()))
+			b.theCase(api.CausePriorVoided, want)
+		})
+	}
 }
 
 // beishanPolicy is a policy of Beishan's own, with credits that expire.

@@ -20,19 +20,70 @@ func crowdKeys(crowds []policy.Crowd) []uint64 {
 }
 
 // suspects are the completions that have counted before one came that is too many: they are asked for before that one is
-// written down. A crowd is reported once, by the first completion above its limit; those after it are held one by one.
-func suspects(tx scribe, crowds []policy.Crowd) ([]suspicion, error) {
+// written down. Each is reported once by a rule, and not at all where the rule held it itself. What a crowd holds differs from one completion to the next where the courses of a site do, so that one may be too
+// many by its own limit after others were not by theirs.
+func suspects(tx scribe, d *directory, crowds []policy.Crowd) ([]suspicion, error) {
 	var found []suspicion
 	for _, crowd := range crowds {
 		row, err := tx.Crowd(crowd.Key)
 		if err != nil {
 			return nil, err
 		}
-		if len(row.GetCompletions()) == crowd.Limit {
-			found = append(found, suspicion{crowd, slices.Clone(row.GetCompletions())})
+		if len(row.GetCompletions()) < crowd.Limit {
+			continue
+		}
+		unreported, err := unreported(tx, d, crowd, row.GetCompletions())
+		if err != nil {
+			return nil, err
+		}
+		if len(unreported) > 0 {
+			found = append(found, suspicion{crowd, unreported})
 		}
 	}
 	return found, nil
+}
+
+// unreported are those of a crowd, in their order, that came after the newest with which it was reported: all before that one
+// have been looked at. It looks at each completion for one of those that come after it, and at one more.
+func unreported(tx scribe, d *directory, crowd policy.Crowd, completions []uint64) ([]uint64, error) {
+	for place, index := range slices.Backward(completions) {
+		known, err := reported(tx, d, crowd, place, index)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			return slices.Clone(completions[place+1:]), nil
+		}
+	}
+	return slices.Clone(completions), nil
+}
+
+// reported says whether everything before a completion of a crowd was reported: the rule has sent it to an officer, when it was
+// recorded or in its newest case, or it was one too many itself and something else became of it before that mattered.
+func reported(tx scribe, d *directory, crowd policy.Crowd, place int, index uint64) (bool, error) {
+	e, err := tx.Entry(index)
+	if err != nil {
+		return false, err
+	}
+	recorded := e.GetCompletionRecorded()
+	if slices.Contains(recorded.GetCauses(), crowd.Rule) {
+		return true, nil
+	}
+	switch recorded.GetOutcome() {
+	case ledgerv1.Outcome_OUTCOME_DUPLICATE, ledgerv1.Outcome_OUTCOME_IN_REVIEW:
+		limit, ok := crowd.LimitAt(int(d.byIndex[recorded.GetCourse()].fact.GetCapacity()))
+		if ok && place >= limit {
+			return true, nil
+		}
+	default:
+	}
+	ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
+	item, err := completionItem(tx, unit.AccountID(recorded.GetAccount()), ref)
+	if err != nil || item.GetLastCasePlusOne() == 0 {
+		return false, err
+	}
+	newest, err := tx.Case(item.GetLastCasePlusOne() - 1)
+	return slices.Contains(newest.GetCauses(), crowd.Rule), err
 }
 
 // suspicion is a crowd with the completions that an officer has to look at again.
@@ -59,12 +110,18 @@ func (s suspicion) open(tx scribe, d *directory) error {
 		if err != nil {
 			return err
 		}
-		if !counted(item) || item.GetCasePlusOne() != 0 || checkOpen(account) != nil {
-			continue // it moved nothing, an officer looks at it already, or nothing moves on the account
+		if !counted(item) || item.GetCasePlusOne() != 0 || !heard(account) {
+			continue // it moved nothing, an officer looks at it already, or nobody will ever decide on it
 		}
 		if err := openCases(tx, d, id, []doubt{{ref, s.Rule, uint32(s.Risk)}}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// heard says whether a case on an account is ever decided. Where it is frozen the case waits as everything does, and no
+// completion escapes an officer for having been frozen when its crowd was reported: a case moves nothing.
+func heard(account *ledgerv1.AccountRow) bool {
+	return account.GetStatus() == ledgerv1.AccountStatus_ACCOUNT_STATUS_FROZEN || checkOpen(account) == nil
 }

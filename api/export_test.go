@@ -15,3 +15,8 @@ func CheckOpeningRow(b []byte, now time.Time) (*ledgerv1.OpeningBalanceRow, *Err
 	r := readOpeningRow(b, now)
 	return r.OpeningBalanceRow, r.fault
 }
+
+// Heard is heard of an account that stands so, for tests.
+func Heard(status ledgerv1.AccountStatus) bool {
+	return heard(&ledgerv1.AccountRow{Status: status})
+}

@@ -85,6 +85,7 @@ const (
 	ReasonUnknownEnum         Reason = "UNKNOWN_ENUM"
 	ReasonSalt                Reason = "SALT_INVALID"
 	ReasonNoAssertion         Reason = "ASSERTION_MISSING"
+	ReasonAssertions          Reason = "ASSERTION_REPEATED"
 	ReasonAccountNumber       Reason = "ACCOUNT_NUMBER_INVALID"
 	ReasonUnknownAccount      Reason = "UNKNOWN_ACCOUNT"
 	ReasonAccountNotOpen      Reason = "ACCOUNT_NOT_OPEN"
@@ -153,6 +154,7 @@ const (
 	ReasonExportSize          Reason = "EXPORT_TOO_LARGE"
 	ReasonExportCode          Reason = "EXPORT_CODE_INVALID"
 	ReasonExports             Reason = "TOO_MANY_EXPORTS"
+	ReasonEvidenceQuota       Reason = "EVIDENCE_QUOTA"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.
@@ -225,6 +227,7 @@ func known() []struct {
 		{vault.ErrErased, Precondition, ReasonAccountErased},
 		{vault.ErrUnknownEvidence, NotFound, ReasonEvidenceUnknown},
 		{vault.ErrEvidenceFull, Precondition, ReasonEvidenceLimit},
+		{vault.ErrEvidenceBytes, Precondition, ReasonEvidenceQuota},
 		{evidence.ErrEmpty, Invalid, ReasonEvidenceEmpty},
 		{evidence.ErrSize, Invalid, ReasonEvidenceSize},
 		{evidence.ErrType, Invalid, ReasonEvidenceType},
@@ -242,6 +245,7 @@ func known() []struct {
 		{review.ErrOwnInstitution, Denied, ReasonOwnInstitution},
 		{review.ErrDeadline, Precondition, ReasonDeadlinePassed},
 		{review.ErrLimit, Precondition, ReasonStepLimit},
+		{review.ErrObjected, Precondition, ReasonStepLimit},
 		{review.ErrBatch, Precondition, ReasonBatchNotAllowed},
 		{context.Canceled, Canceled, ReasonCanceled},
 		{context.DeadlineExceeded, Canceled, ReasonCanceled},

@@ -115,7 +115,7 @@ func (j *judgement) takeBack(outcome ledgerv1.Outcome) error {
 		return err
 	}
 	j.outcome = outcome
-	j.shaken, err = shakenBy(j.tx, j.id, j.item, j.effects)
+	j.shaken, err = shakenBy(j.tx, j.directory, j.sealer, j.id, j.item, j.effects)
 	return err
 }
 
@@ -148,17 +148,16 @@ func (j *judgement) reopen(ctx context.Context) error {
 // prepare has the policy that judged first read the completion once more.
 func (j *judgement) prepare(ctx context.Context) (*policy.Prepared, *course, error) {
 	recorded := j.recorded
-	opened := new(ledgerv1.SealedCompletion)
-	err := unseal(j.sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened)
+	// The statement was checked when it was recorded.
+	completion, posted, err := statedCompletion(j.sealer, recorded)
 	if err != nil {
 		return nil, nil, err
 	}
-	posted := timeOf(opened.GetPostedAt())
 	p := preparedStatement{
-		statement: readStatement(opened.GetStatement(), [32]byte{}, posted),
+		statement: statement{completion: completion},
 		course:    j.directory.byIndex[recorded.GetCourse()], policy: j.directory.policyOf(recorded.GetPolicyHash()),
 	}
-	if p.fault != nil || p.completion == nil || p.course == nil || p.policy == nil {
+	if len(completion.GetSessions()) == 0 || p.course == nil || p.policy == nil {
 		return nil, nil, fmt.Errorf("%w: completion %d cannot be judged again", ledger.ErrDamaged, j.ref.GetIndex())
 	}
 	born, err := j.bank.born(ctx, p.policy, j.id)
@@ -190,5 +189,8 @@ func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
 	}
 	j.outcome, j.reasons = assessment.Outcome, assessment.Reasons
 	j.effects = new(ledgerv1.Effects)
+	if j.item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED {
+		j.effects.Sessions = sessionsProto(judged.Sessions()) // the void took them
+	}
 	return standing.effects(assessment, judged, j.ref.GetIndex(), j.effects)
 }

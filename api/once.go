@@ -80,6 +80,22 @@ func (b *Bank) onceEach(ctx context.Context, changes []change) (indexes []uint64
 	return nil, nil, ledger.Receipt{}, faultf(Busy, ReasonBusy, "", "the bank's directory changes too fast; try again")
 }
 
+// answered says whether a change was done before, so that it is answered again without a look at how things stand now: what
+// refuses a request that comes for the first time does not refuse to say what became of it.
+func (b *Bank) answered(ctx context.Context, c change) (bool, error) {
+	request, err := c.request()
+	if err != nil {
+		return false, err
+	}
+	view, err := b.ledger.View()
+	if err != nil {
+		return false, err
+	}
+	defer view.Close()
+	known, err := view.State(ctx).Request(c.who(), request.GetMethod(), request.GetRequestId())
+	return known != nil && bytes.Equal(known.GetHash(), request.GetHash()), err
+}
+
 // who is the caller in the keys of requests.
 func (c change) who() string { return book.Caller(c.caller.Actor()) }
 

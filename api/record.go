@@ -391,7 +391,7 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if recorded.Sealed, err = seal(p.sealer, "CompletionRecorded", p.id, &made.sealed); err != nil {
 		return err
 	}
-	suspicions, err := suspects(tx, p.judged.Crowds())
+	suspicions, err := suspects(tx, r.directory, p.judged.Crowds())
 	if err != nil {
 		return err
 	}

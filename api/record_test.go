@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -457,4 +459,27 @@ func TestWhoRecords(t *testing.T) {
 	wants(t, err, api.Denied, api.ReasonDenied, "")
 	_, _, err = b.RecordCompletions(ctx(), b.Resident(account.ID), s, false)
 	wants(t, err, api.Denied, api.ReasonDenied, "")
+}
+
+// Decoders keep the last of two assertions, and merge two of a kind: nobody is to sign what means one thing here and another there.
+func TestAssertionsRepeated(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	recorded := b.Completion(account.Number)
+	b.one(recorded)
+	completion, void := b.Marshal(b.Completion(account.Number)), b.Void(recorded.GetId())
+	id := bytes.Clone(void.GetId())
+	only := func(s *statementv1.Statement) []byte { s.Id, s.Salt = nil, nil; return b.Marshal(s) }
+	assertion := only(void)
+	head := b.Marshal(&statementv1.Statement{Id: id, Salt: make([]byte, 16)})
+	again := only(b.Completion(account.Number))
+	results := b.postRaw(b.Sign(apitest.Platform, b.SignKey(apitest.Platform),
+		slices.Concat(completion, assertion), slices.Concat(head, assertion, again), slices.Concat(completion, again)))
+	for i, r := range results {
+		if r.Status != api.Rejected {
+			t.Fatalf("%d: %+v", i, r)
+		}
+		wants(t, r.Fault, api.Invalid, api.ReasonAssertions, "assertion")
+	}
 }

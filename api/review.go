@@ -26,15 +26,6 @@ const (
 	otherReasonCode = "OTHER"
 )
 
-// decisionReasons are the codes with which an officer says why.
-func decisionReasons() []string {
-	return []string{
-		"EVIDENCE_SUFFICIENT", "EVIDENCE_MISSING", "NOT_ATTENDED", "POSTED_TOO_LATE",
-		"OVERLAP_EXPLAINED", "OVERLAP_UNEXPLAINED", "IMPLAUSIBLE", "OBJECTION_FOUNDED", "OBJECTION_UNFOUNDED",
-		"DECIDED_BY_MISTAKE", otherReasonCode,
-	}
-}
-
 // Case is a completion or a claim that officers decide.
 type Case struct {
 	ID            uint64

@@ -183,15 +183,23 @@ func (s *standing) readPrior(ref *ledgerv1.CompletionRef) (policy.Prior, error) 
 func statedCompletion(
 	sealer *vault.Sealer, recorded *ledgerv1.CompletionRecorded,
 ) (completion *statementv1.Completion, posted time.Time, err error) {
+	completion, opened, err := openStated(sealer, recorded)
+	return completion, timeOf(opened.GetPostedAt()), err
+}
+
+// openStated opens what a completion has under its seal, and in it the completion as its platform stated it.
+func openStated(
+	sealer *vault.Sealer, recorded *ledgerv1.CompletionRecorded,
+) (*statementv1.Completion, *ledgerv1.SealedCompletion, error) {
 	opened := new(ledgerv1.SealedCompletion)
 	if err := unseal(sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened); err != nil {
-		return nil, posted, err
+		return nil, nil, err
 	}
 	stated := new(statementv1.Statement)
 	if err := stated.UnmarshalVT(opened.GetStatement()); err != nil {
-		return nil, posted, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
+		return nil, nil, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
 	}
-	return stated.GetCompletion(), timeOf(opened.GetPostedAt()), nil
+	return stated.GetCompletion(), opened, nil
 }
 
 // whole says whether all that a completion was issued is still available.

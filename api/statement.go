@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -74,6 +75,9 @@ func (s *statement) read(now time.Time) *Error {
 	if n := len(m.GetSalt()); n != saltBytes {
 		return invalid(ReasonSalt, "salt", "the salt has %d bytes, not %d", n, saltBytes)
 	}
+	if assertions(s.bytes) > 1 {
+		return invalid(ReasonAssertions, "assertion", "the bytes assert more than once: each assertion is a statement of its own")
+	}
 	switch {
 	case m.GetCompletion() != nil:
 		s.completion = m.GetCompletion()
@@ -84,6 +88,29 @@ func (s *statement) read(now time.Time) *Error {
 	default:
 		return invalid(ReasonNoAssertion, "assertion", "the statement asserts nothing: set completion or completion_void")
 	}
+}
+
+// The fields of the oneof of a Statement.
+const (
+	completionField protowire.Number = 3
+	voidField       protowire.Number = 4
+)
+
+// assertions is how many assertions the bytes of a statement hold. A decoder keeps the last kind and merges those of one kind, and
+// another one may not: what was signed would mean one thing here and another there.
+func assertions(b []byte) int {
+	n := 0
+	for len(b) > 0 {
+		number, _, size := protowire.ConsumeField(b)
+		if size < 0 {
+			return n // they were decoded before, so that this cannot be
+		}
+		if number == completionField || number == voidField {
+			n++
+		}
+		b = b[size:]
+	}
+	return n
 }
 
 // decodeStatement decodes without reflection where nothing is lost by it: the generated code drops what it does not know of a

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -96,6 +97,24 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 	if fault != nil {
 		return StepTaken{}, fault
 	}
+	if err := caller.Holds(action); err != nil {
+		return StepTaken{}, err
+	}
+	c, err := b.stepChange(ctx, caller, action, &s)
+	if err != nil {
+		return StepTaken{}, err
+	}
+	again, err := b.answered(ctx, c)
+	if err != nil {
+		return StepTaken{}, err
+	}
+	if again {
+		done, err := b.once(ctx, c)
+		if err != nil {
+			return StepTaken{}, err
+		}
+		return b.stepTaken(ctx, caller, s, done)
+	}
 	id, err := b.mayStep(ctx, caller, action, s)
 	if err != nil {
 		return StepTaken{}, err
@@ -104,10 +123,6 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 		if s.brought, err = b.named(ctx, id, s.Evidence, 1); err != nil {
 			return StepTaken{}, err
 		}
-	}
-	c, err := b.stepChange(ctx, caller, action, s)
-	if err != nil {
-		return StepTaken{}, err
 	}
 	done, err := b.once(ctx, c)
 	if err != nil {
@@ -122,8 +137,8 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 }
 
 // stepChange is the step as a change.
-func (b *Bank) stepChange(ctx context.Context, caller access.Caller, action access.Action, s Step) (change, error) {
-	said, err := b.stepHash(s)
+func (b *Bank) stepChange(ctx context.Context, caller access.Caller, action access.Action, s *Step) (change, error) {
+	said, err := b.stepHash(*s)
 	asked := struct {
 		Case uint64
 		Act  review.Act
@@ -133,7 +148,7 @@ func (b *Bank) stepChange(ctx context.Context, caller access.Caller, action acce
 		caller: caller, method: action, requestID: s.RequestID, asked: asked,
 		reads: [][]byte{book.CaseKey(s.Case)},
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
-			return b.takeStep(ctx, tx, d, caller, s, request)
+			return b.takeStep(ctx, tx, d, caller, *s, request)
 		},
 	}, err
 }
@@ -209,8 +224,8 @@ func (s Step) check() (access.Action, *Error) {
 	most, needed := maxNoteLength, false
 	switch s.Act {
 	case review.Approve, review.HoursOnly, review.Reject, review.Revoke, review.Return:
-		if !slices.Contains(decisionReasons(), s.ReasonCode) {
-			return action, invalid(ReasonDecisionReason, "reason_code", "the reason code is none of %v", decisionReasons())
+		if !slices.Contains(DecisionReasonCodes(), s.ReasonCode) {
+			return action, invalid(ReasonDecisionReason, "reason_code", "the reason code is none of %v", DecisionReasonCodes())
 		}
 		needed = s.ReasonCode == otherReasonCode || s.Act == review.Return
 	case review.Answer, review.Object, review.Appeal:
@@ -432,12 +447,44 @@ func (j *judgement) decide(row *ledgerv1.CaseRow, caller access.Caller, s Step) 
 			return review.Following{}, stepFault(AsError(err), row)
 		}
 	}
+	if s.Act == review.Object {
+		if c.OwnObjections, err = j.objectionsOf(row, caller); err != nil {
+			return review.Following{}, err
+		}
+	}
 	by := reviewCaller(caller, s.Act, c, j.directory.jurisdiction(row), j.recorded.GetOrigin().GetOrganization(), j.directory)
 	following, err := review.Decide(rule, c, by, s.Act, j.tx.Now())
 	if err != nil {
 		return review.Following{}, stepFault(AsError(err), row)
 	}
 	return following, nil
+}
+
+// objectionsOf is how often the caller has objected to the case. Which resident did is sealed, for the officers alone.
+func (j *judgement) objectionsOf(row *ledgerv1.CaseRow, caller access.Caller) (n int, err error) {
+	for _, index := range row.GetSteps() {
+		e, err := j.tx.Entry(index)
+		if err != nil {
+			return 0, err
+		}
+		step := e.GetCaseStepTaken()
+		switch {
+		case step.GetStep() != ledgerv1.CaseStep_CASE_STEP_OBJECTED:
+		case !step.GetActor().GetResident():
+			if caller.Kind == access.Organization && step.GetActor().GetOrganization() == caller.Organization {
+				n++
+			}
+		case caller.Kind == access.Resident:
+			opened := new(ledgerv1.SealedDecision)
+			if err := unseal(j.sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened); err != nil {
+				return 0, err
+			}
+			if bytes.Equal(opened.GetObjector(), caller.Account[:]) {
+				n++
+			}
+		}
+	}
+	return n, nil
 }
 
 // subject is the case as the workflow knows it, and the rule that it is under.
@@ -587,6 +634,9 @@ func stepFault(e *Error, row *ledgerv1.CaseRow) *Error {
 		e.Message = "the time for this has passed"
 	case ReasonStepLimit:
 		e.Message = "the case has been returned, or objected to, as often as it can be"
+		if errors.Is(e.Cause, review.ErrObjected) {
+			e.Message = fmt.Sprintf("you have objected to this case %d times, as often as one may; an officer has heard it", review.MaxOwnObjections)
+		}
 	case ReasonBatchNotAllowed:
 		e.Message = "the policy has such cases decided one by one"
 	default:

@@ -43,6 +43,10 @@ type trial struct {
 	// cases are those that were not opened by the recording of their completion, by account.
 	cases map[unit.AccountID][]openedCase
 
+	// reported are, by the key of a crowd whose limit depends on courses, those of it that are too many; reporting guards it.
+	reporting sync.Mutex
+	reported  map[uint64][]uint64
+
 	// looked is how many completions were seen, judged how many of accounts that were decided anew.
 	looked, judged atomic.Int64
 	// accounts is how many accounts are done; place is the beginning of the id of the newest of them.
@@ -163,6 +167,7 @@ func (t *trial) share() uint64 { return t.place.Load()>>44 + 1 }
 // prepare reads what is needed for all accounts.
 func (t *trial) prepare(ctx context.Context) error {
 	t.rows, t.cases = make(map[string][]byte), make(map[unit.AccountID][]openedCase)
+	t.reported = make(map[uint64][]uint64)
 	for _, table := range []byte{book.TableOrganizations, book.TableCourses} {
 		for row, err := range t.view.Scan(ctx, store.Prefix([]byte{table})) {
 			if err != nil {

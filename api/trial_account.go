@@ -422,7 +422,7 @@ func (a *tried) void(ctx context.Context, voided *ledgerv1.CompletionVoided) err
 	if err != nil {
 		return err
 	}
-	w, err := a.bank.withdraw(ctx, a.book, a.directory, a.id, a.account, item)
+	w, err := a.bank.withdraw(ctx, a.book, a.directory, a.sealer, a.id, a.account, item)
 	if err != nil {
 		return err
 	}
@@ -437,7 +437,7 @@ func (a *tried) void(ctx context.Context, voided *ledgerv1.CompletionVoided) err
 func (a *tried) doubt(opened *ledgerv1.CaseOpened) error {
 	causes, kept := opened.GetCauses(), a.items[opened.GetCompletion().GetIndex()].GetDecidedPlusOne() != 0
 	follows := slices.Contains(causes, CausePriorVoided) || slices.Contains(causes, CauseRemainderVoided)
-	if len(causes) == 0 || follows || !kept && !slices.Contains(causes, CauseKeyCompromised) {
+	if len(causes) == 0 || follows || !kept && !slices.Contains(causes, CauseKeyCompromised) && !slices.Contains(causes, CauseVoidCompromised) {
 		return nil
 	}
 	item, err := a.item(opened.GetCompletion())

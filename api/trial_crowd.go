@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"slices"
+	"sort"
 
+	"github.com/learning-credit-bank/creditbank/certify/policy"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -42,19 +44,54 @@ type suspected struct {
 	reported uint64
 }
 
-// suspect notes that a completion becomes a case when its crowd grows beyond its limit, if it ever did.
+// suspect notes that a completion becomes a case when one comes that is too many for its crowd, if one ever did. One that is
+// too many itself is held by the draft, or something else becomes of it.
 func (a *tried) suspect(ctx context.Context, index uint64) error {
 	for _, crowd := range a.statement.judged.Crowds() {
 		all, err := a.crowdOnLedger(ctx, crowd.Key)
 		if err != nil {
 			return err
 		}
-		if place, _ := slices.BinarySearch(all, index); place >= crowd.Limit || len(all) <= crowd.Limit {
+		if place, _ := slices.BinarySearch(all, index); place >= crowd.Limit {
 			continue
 		}
-		a.suspects = append(a.suspects, suspected{doubt{a.refs[index], crowd.Rule, uint32(crowd.Risk)}, all[crowd.Limit]})
+		reporters, err := a.reporters(ctx, crowd, all)
+		if err != nil {
+			return err
+		}
+		if i := sort.Search(len(reporters), func(i int) bool { return reporters[i] > index }); i < len(reporters) {
+			a.suspects = append(a.suspects, suspected{doubt{a.refs[index], crowd.Rule, uint32(crowd.Risk)}, reporters[i]})
+		}
 	}
 	return nil
+}
+
+// reporters are those of a crowd, in their order, that are too many: each reports all that came before it.
+func (t *trial) reporters(ctx context.Context, crowd policy.Crowd, all []uint64) ([]uint64, error) {
+	if crowd.Fixed() {
+		return all[min(crowd.Limit, len(all)):], nil
+	}
+	t.reporting.Lock()
+	known, ok := t.reported[crowd.Key]
+	t.reporting.Unlock()
+	if ok {
+		return known, nil
+	}
+	var found []uint64
+	for place, index := range all {
+		e, err := entryOf(ctx, t.view, index)
+		if err != nil {
+			return nil, err
+		}
+		limit, ok := crowd.LimitAt(int(t.directory.byIndex[e.GetCompletionRecorded().GetCourse()].fact.GetCapacity()))
+		if ok && place >= limit {
+			found = append(found, index)
+		}
+	}
+	t.reporting.Lock()
+	defer t.reporting.Unlock()
+	t.reported[crowd.Key] = found
+	return found, nil
 }
 
 // reportUntil opens the cases of crowds that were reported before an entry: of what still counts by then.

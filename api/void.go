@@ -1,11 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -17,6 +20,8 @@ const (
 	CauseRemainderVoided = "REMAINDER_VOIDED"
 	// CauseKeyCompromised: it was signed when the key may have been in other hands.
 	CauseKeyCompromised = "KEY_COMPROMISED"
+	// CauseVoidCompromised: the void that took it back was. It counts nothing until an officer says so.
+	CauseVoidCompromised = "VOID_KEY_COMPROMISED"
 )
 
 // Risks of those cases.
@@ -64,7 +69,7 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 	if sealer == nil {
 		return r.reject(tx, i, faultf(Precondition, ReasonAccountErased, field, "the account was erased"))
 	}
-	gone, err := r.bank.withdraw(context.Background(), tx, r.directory, id, account, item)
+	gone, err := r.bank.withdraw(context.Background(), tx, r.directory, sealer, id, account, item)
 	if err != nil {
 		return err
 	}
@@ -99,7 +104,8 @@ type withdrawal struct {
 
 // withdraw works out what it changes that a completion is taken back.
 func (b *Bank) withdraw(
-	ctx context.Context, tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
+	ctx context.Context, tx scribe, d *directory, sealer *vault.Sealer, id unit.AccountID, account *ledgerv1.AccountRow,
+	item *ledgerv1.CompletionItem,
 ) (w withdrawal, err error) {
 	// What is overdue on the account comes first: credits that have expired are not there to be taken back.
 	if err := b.settle(ctx, tx, d, id); err != nil {
@@ -109,7 +115,7 @@ func (b *Bank) withdraw(
 	if w.effects, w.unrecovered, err = reversal(tx, id, account, item); err != nil {
 		return w, err
 	}
-	w.shaken, err = shakenBy(tx, id, item, w.effects)
+	w.shaken, err = shakenBy(tx, d, sealer, id, item, w.effects)
 	return w, err
 }
 
@@ -132,9 +138,9 @@ type doubt struct {
 }
 
 // shakenBy answers the completions whose decision a reversal takes the ground from. Nobody decides them anew in silence:
-// they become cases.
+// they become cases. Of the duplicates of what stood for an equivalence group it is the one that would have stood.
 func shakenBy(
-	tx scribe, id unit.AccountID, gone *ledgerv1.CompletionItem, effects *ledgerv1.Effects,
+	tx scribe, d *directory, sealer *vault.Sealer, id unit.AccountID, gone *ledgerv1.CompletionItem, effects *ledgerv1.Effects,
 ) ([]doubt, error) {
 	part, err := contribution(tx, gone)
 	if err != nil {
@@ -149,7 +155,8 @@ func shakenBy(
 	if err != nil {
 		return nil, err
 	}
-	var duplicate, later *ledgerv1.CompletionItem
+	var duplicates []*ledgerv1.CompletionItem
+	var later *ledgerv1.CompletionItem
 	for _, number := range weeks {
 		week, err := tx.Week(id, number)
 		if err != nil {
@@ -159,13 +166,13 @@ func shakenBy(
 			if item.GetIndex() == gone.GetIndex() || item.GetCasePlusOne() != 0 {
 				continue
 			}
-			if stood && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_DUPLICATE && newer(item, duplicate) {
+			if stood && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_DUPLICATE {
 				same, err := sameGroup(tx, item, effects.GetGroup().GetGroup())
 				if err != nil {
 					return nil, err
 				}
 				if same {
-					duplicate = item
+					duplicates = append(duplicates, item)
 				}
 			}
 			if spent && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED && item.GetCourse() == gone.GetCourse() && newer(item, later) {
@@ -173,9 +180,17 @@ func shakenBy(
 			}
 		}
 	}
+	// The weeks are in the order of the learning.
+	slices.SortFunc(duplicates, func(a, b *ledgerv1.CompletionItem) int { return cmp.Compare(a.GetIndex(), b.GetIndex()) })
+	heir := succession{directory: d, sealer: sealer}
+	for _, item := range duplicates {
+		if err := heir.add(tx, item); err != nil {
+			return nil, err
+		}
+	}
 	var shaken []doubt
-	if duplicate != nil {
-		shaken = append(shaken, doubt{refOf(duplicate), CausePriorVoided, voidRisk})
+	if heir.chosen != nil {
+		shaken = append(shaken, doubt{refOf(heir.chosen), CausePriorVoided, voidRisk})
 	}
 	if later != nil {
 		shaken = append(shaken, doubt{refOf(later), CauseRemainderVoided, voidRisk})

@@ -243,6 +243,29 @@ func TestObjectionDismissedAndFounded(t *testing.T) {
 	b.ends(0)
 }
 
+// Nobody uses up the objections of others: each resident and each organization has two, and is told when they are spent.
+func TestOwnObjections(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	_, id := b.risky()
+	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
+	b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+	everybody := []access.Caller{
+		b.Resident(b.Open().ID), b.Platform(apitest.Platform), b.Resident(b.Open().ID), b.Platform(apitest.OtherPlatform),
+	}
+	for _, by := range everybody {
+		for range review.MaxOwnObjections {
+			b.takes(by, id, review.Object, objected, "我不同意")
+			b.takes(b.Officer(apitest.ThirdOfficer), id, review.Approve, noticed)
+		}
+		_, err := b.step(by, id, review.Object, "还是不同意")
+		wants(t, err, api.Precondition, api.ReasonStepLimit, "case_id")
+		if !strings.Contains(err.Error(), "you have objected to this case 2 times") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 // More evidence comes, or does not: an officer decides either way, and nobody loses anything by silence.
 func TestReturn(t *testing.T) {
 	t.Parallel()

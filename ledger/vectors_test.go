@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -178,11 +179,12 @@ func statementFlaw(b []byte) string {
 	if len(s.GetSalt()) != 16 {
 		return "salt:"
 	}
+	if assertions(b) != 1 {
+		return "exactly one assertion"
+	}
 	switch c, void := s.GetCompletion(), s.GetCompletionVoid(); {
 	case c != nil:
 		return completionFlaw(c)
-	case void == nil:
-		return "exactly one assertion"
 	case statementv1.VoidReason_name[int32(void.GetReason())] == "" || void.GetReason() == 0:
 		return "reason:"
 	default:
@@ -191,6 +193,18 @@ func statementFlaw(b []byte) string {
 		}
 		return ""
 	}
+}
+
+// assertions counts the occurrences of the two members of the oneof.
+func assertions(b []byte) (n int) {
+	for len(b) > 0 {
+		number, _, size := protowire.ConsumeField(b)
+		if number == 3 || number == 4 {
+			n++
+		}
+		b = b[size:]
+	}
+	return n
 }
 
 func completionFlaw(c *statementv1.Completion) string {

@@ -101,6 +101,7 @@ func mappings() map[string]map[string]mapping {
 			"ErrOwnInstitution": {review.ErrOwnInstitution, codes.PermissionDenied, api.ReasonOwnInstitution},
 			"ErrDeadline":       {review.ErrDeadline, codes.FailedPrecondition, api.ReasonDeadlinePassed},
 			"ErrLimit":          {review.ErrLimit, codes.FailedPrecondition, api.ReasonStepLimit},
+			"ErrObjected":       {review.ErrObjected, codes.FailedPrecondition, api.ReasonStepLimit},
 			"ErrBatch":          {review.ErrBatch, codes.FailedPrecondition, api.ReasonBatchNotAllowed},
 		},
 		"ledger/vault": {
@@ -110,6 +111,7 @@ func mappings() map[string]map[string]mapping {
 			"ErrKeyGone":         {errors.Join(vault.ErrErased, vault.ErrKeyGone), codes.FailedPrecondition, api.ReasonAccountErased},
 			"ErrTampered":        internal(vault.ErrTampered),
 			"ErrUnknownEvidence": {vault.ErrUnknownEvidence, codes.NotFound, api.ReasonEvidenceUnknown},
+			"ErrEvidenceBytes":   {vault.ErrEvidenceBytes, codes.FailedPrecondition, api.ReasonEvidenceQuota},
 			"ErrEvidenceFull":    {vault.ErrEvidenceFull, codes.FailedPrecondition, api.ReasonEvidenceLimit},
 			"ErrDocumentTaken":   internal(vault.ErrDocumentTaken),
 			"ErrNumberTaken":     internal(vault.ErrNumberTaken),

@@ -109,6 +109,7 @@ func portfolioEntriesProto(entries []api.PortfolioEntry, view creditbankv1.View)
 		v.EntryIndex, v.Course, v.CourseTitle, v.Provider, v.ProviderName = e.Index, e.Course, e.Title, e.Provider, e.ProviderName
 		v.Platform, v.EndDate, v.RecordTime = e.Platform, e.EndDate, timestamp(e.Recorded)
 		v.Assessment, v.DecisionReasonCode, v.DecisionNote = assessmentProto(e.Decision, view), e.ReasonCode, e.Note
+		v.DecisionReasonWords = reasonWordsProto(e.ReasonCode)
 		if full(view) {
 			v.Case = progressProto(e.Case)
 		}

@@ -286,7 +286,7 @@ func caseEventsProto(events []api.CaseEvent) []*creditbankv1.CaseEvent {
 	for i, e := range events {
 		all[i] = &creditbankv1.CaseEvent{
 			EntryIndex: e.Index, Time: timestamp(e.Time), Step: e.Step, State: caseState(e.State), Deadline: timestamp(e.Deadline),
-			Officer: e.Officer, Organization: e.Organization, Resident: e.Resident, ReasonCode: e.ReasonCode, Note: e.Note,
+			Officer: e.Officer, Organization: e.Organization, Resident: e.Resident, ReasonCode: e.ReasonCode, ReasonWords: reasonWordsProto(e.ReasonCode), Note: e.Note,
 			Grant: grantProto(e.Grant), Files: int32(e.Files),
 		}
 		if !e.Objector.IsZero() {
@@ -294,6 +294,14 @@ func caseEventsProto(events []api.CaseEvent) []*creditbankv1.CaseEvent {
 		}
 	}
 	return all
+}
+
+// reasonWordsProto says an officer's reason; nil for none.
+func reasonWordsProto(code string) *creditbankv1.Text {
+	if words := api.DecisionReasonWords(code); words != (api.Text{}) {
+		return textProto(words)
+	}
+	return nil
 }
 
 // progressProto is nil for nil.

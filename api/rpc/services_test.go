@@ -260,6 +260,12 @@ func TestReviewService(t *testing.T) {
 	if len(entries) != 1 || entries[0].GetDecisionReasonCode() != "EVIDENCE_SUFFICIENT" || entries[0].GetDecisionNote() != "签到表齐全" {
 		t.Errorf("entries %v", entries)
 	}
+	steps := entries[0].GetCase().GetSteps()
+	for _, words := range []*creditbankv1.Text{entries[0].GetDecisionReasonWords(), steps[len(steps)-1].GetReasonWords()} {
+		if words.GetZh() != "材料充分" || words.GetEn() != "The evidence is sufficient" {
+			t.Errorf("the reason in words: %v", words)
+		}
+	}
 	// The platform hears of it in its feed.
 	feed = ok[*creditbankv1.ListCompletionsResponse](t)(creditbankv1.NewCompletionServiceClient(s.platform(apitest.Platform)).ListCompletions(ctx,
 		&creditbankv1.ListCompletionsRequest{ChangedSinceIndex: result.Index + 1})).GetCompletions()

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
@@ -249,30 +250,8 @@ func (l language) accountStatus(s ledgerv1.AccountStatus) string {
 
 // decisionReason says an officer's reason; a code that is not known here is shown as it is.
 func (l language) decisionReason(code string) string {
-	switch code {
-	case "EVIDENCE_SUFFICIENT":
-		return l.say("材料充分", "The evidence is sufficient")
-	case "EVIDENCE_MISSING":
-		return l.say("缺少证明材料", "Evidence is missing")
-	case "NOT_ATTENDED":
-		return l.say("未参加学习", "Not attended")
-	case "POSTED_TOO_LATE":
-		return l.say("登记过迟", "Posted too late")
-	case "OVERLAP_EXPLAINED":
-		return l.say("时间重叠已说明清楚", "The overlap in time was explained")
-	case "OVERLAP_UNEXPLAINED":
-		return l.say("时间重叠未能说明", "The overlap in time was not explained")
-	case "IMPLAUSIBLE":
-		return l.say("记录不合常理", "The record is not plausible")
-	case "OBJECTION_FOUNDED":
-		return l.say("异议成立", "The objection is founded")
-	case "OBJECTION_UNFOUNDED":
-		return l.say("异议不成立", "The objection is unfounded")
-	case "DECIDED_BY_MISTAKE":
-		return l.say("原决定有误", "The decision was a mistake")
-	case "OTHER":
-		return l.say("其他原因", "Another reason")
-	default:
-		return code
+	if words := l.text(api.DecisionReasonWords(code)); words != "" {
+		return words
 	}
+	return code
 }

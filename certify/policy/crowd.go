@@ -22,15 +22,33 @@ type Crowd struct {
 	Risk int
 	// Limit is how many completions are believed.
 	Limit int
+
+	times int // the capacity of the course; 0: the limit is a number of its own
 }
+
+// Fixed says that the limit is the same whatever the capacity of the course.
+func (c Crowd) Fixed() bool { return c.times == 0 }
+
+// LimitAt is how many completions are believed where one comes of a course of another capacity; false where then the rule does
+// not count it at all.
+func (c Crowd) LimitAt(capacity int) (int, bool) {
+	if c.times == 0 {
+		return c.Limit, true
+	}
+	limit := timesCapacity(c.times, capacity)
+	return limit, limit > 0
+}
+
+func timesCapacity(times, capacity int) int { return min(times*min(capacity, MaxCrowd), MaxCrowd) }
 
 // askCrowds finds the crowds in which the completion is counted.
 func (pr *Prepared) askCrowds(a *activation) {
 	for i := range pr.policy.rates {
 		r := &pr.policy.rates[i]
-		limit := int(r.GetCompletions())
+		limit, times := int(r.GetCompletions()), 0
 		if limit == 0 {
-			limit = min(int(r.GetTimesCapacity())*min(pr.fact.Capacity, MaxCrowd), MaxCrowd)
+			times = int(r.GetTimesCapacity())
+			limit = timesCapacity(times, pr.fact.Capacity)
 		}
 		site := r.GetScope() == policyv1.RateRule_SCOPE_SITE
 		if limit <= 0 || site && pr.fact.Site == "" || !pr.holds(ledgerv1.Stage_STAGE_REVIEW, &r.when, a) {
@@ -43,6 +61,7 @@ func (pr *Prepared) askCrowds(a *activation) {
 		hour := floorDiv(pr.fact.ended().Unix(), 3600)
 		pr.crowds = append(pr.crowds, Crowd{
 			Key: crowdKey(r.GetId(), r.GetScope(), string(pr.fact.Provider), what, hour), Rule: r.GetId(), Risk: int(r.GetRisk()), Limit: limit,
+			times: times,
 		})
 	}
 }

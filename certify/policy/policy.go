@@ -234,6 +234,11 @@ func (p *Policy) Zone() *time.Location { return p.zone }
 // LearningHour is the minutes of one learning hour (学时).
 func (p *Policy) LearningHour() int { return int(p.learnedHour) }
 
+// KeepsBestScore says whether of equivalent completions the one with the best score counts, and not the first.
+func (p *Policy) KeepsBestScore() bool {
+	return p.duplicates.GetKeep() == policyv1.DuplicateRule_KEEP_BEST_SCORE
+}
+
 // AsksAge says whether a rule on points asks for the learner's age, so that a [Fact] needs the birth date.
 func (p *Policy) AsksAge() bool { return p.asksAge }
 

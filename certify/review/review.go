@@ -34,9 +34,12 @@ import (
 
 // Limits of one case, so that nobody can make it grow for ever.
 const (
-	MaxReturns    = 5
-	MaxObjections = 20
-	maxAppeals    = 1
+	MaxReturns = 5
+	// MaxObjections are everybody's together, MaxOwnObjections those of one account or organization: it takes thirty of them to leave
+	// nothing for anybody else.
+	MaxObjections    = 60
+	MaxOwnObjections = 2
+	maxAppeals       = 1
 )
 
 // Why a step is refused.
@@ -61,6 +64,8 @@ var (
 	ErrDeadline = errors.New("review: not in time")
 	// ErrLimit says that the case has had as many steps of this kind as it can have.
 	ErrLimit = errors.New("review: too many steps of this kind")
+	// ErrObjected says that the caller has objected to the case as often as one may.
+	ErrObjected = errors.New("review: too many objections of the caller")
 	// ErrBatch says that such a case is not decided among many.
 	ErrBatch = errors.New("review: not to be decided among many")
 )
@@ -166,6 +171,8 @@ type Case struct {
 	Reviewers []Reviewer
 	// Returns, Objections and Appeals are how often each has happened.
 	Returns, Objections, Appeals int
+	// OwnObjections are those of the caller.
+	OwnObjections int
 }
 
 // Reviewer is an officer who judged a case at a stage.
@@ -259,6 +266,8 @@ func find(r Rule, c Case, act Act, now time.Time) (Transition, error) {
 		return Transition{}, ErrClosed
 	case !known:
 		return Transition{}, ErrTurn
+	case act == Object && c.OwnObjections >= MaxOwnObjections:
+		return Transition{}, ErrObjected
 	case act == Return && c.Returns >= MaxReturns, act == Object && c.Objections >= MaxObjections:
 		return Transition{}, ErrLimit
 	case act == Appeal && c.Appeals >= maxAppeals:

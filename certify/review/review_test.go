@@ -128,6 +128,8 @@ func TestWho(t *testing.T) {
 		"an officer objects":                   {in(notice), chen, review.Object, review.ErrWho, 0},
 		"object late":                          {in(notice, late), other, review.Object, review.ErrDeadline, 0},
 		"object too often":                     {in(notice, func(c *review.Case) { c.Objections = review.MaxObjections }), other, review.Object, review.ErrLimit, 0},
+		"one's last objection":                 {in(notice, func(c *review.Case) { c.OwnObjections = review.MaxOwnObjections - 1 }), other, review.Object, nil, objected},
+		"object too often oneself":             {in(notice, func(c *review.Case) { c.OwnObjections = review.MaxOwnObjections }), other, review.Object, review.ErrObjected, 0},
 		"return too often":                     {in(first, func(c *review.Case) { c.Returns = review.MaxReturns }), chen, review.Return, review.ErrLimit, 0},
 		"object to what is approved":           {in(approved), other, review.Object, review.ErrClosed, 0},
 		"appeal":                               {in(rejected), resident, review.Appeal, nil, appealed},

@@ -27,7 +27,7 @@ const (
 	Overdue
 	// Appealable: the deadline has not passed, and nobody appealed before.
 	Appealable
-	// Objectionable: the deadline has not passed, and there were not too many objections.
+	// Objectionable: the deadline has not passed, and there were not too many objections, of all and of the caller.
 	Objectionable
 	// Returnable: it was not returned too often.
 	Returnable
@@ -82,7 +82,7 @@ func (w When) holds(r Rule, c Case, now time.Time) bool {
 	case Appealable:
 		return c.Appeals < maxAppeals && now.Before(c.Deadline)
 	case Objectionable:
-		return c.Objections < MaxObjections && now.Before(c.Deadline)
+		return c.Objections < MaxObjections && c.OwnObjections < MaxOwnObjections && now.Before(c.Deadline)
 	case Returnable:
 		return c.Returns < MaxReturns
 	case NotCounted:

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	"github.com/learning-credit-bank/creditbank/cmd/creditbank/internal/sheet"
@@ -354,7 +355,7 @@ func (t *taking) take(row sheet.Balance, result *creditbankv1.OpeningBalanceResu
 
 // find finds the import that the file was proposed as.
 func (t *taking) find(ctx context.Context, id uint64) error {
-	imports, err := listImports(ctx, t.g, t.client, t.as.Scope, 0)
+	imports, err := listImports(ctx, t.g, t.client, t.as.Scope)
 	if err != nil {
 		return err
 	}
@@ -418,36 +419,29 @@ type balancesListCommand struct {
 
 // Run lists the imports.
 func (c *balancesListCommand) Run(ctx context.Context, g *globals, p *process) error {
-	if c.Limit < 0 {
-		return usagef("--limit: it is 0 or more")
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	imports, err := listImports(ctx, g, creditbankv1.NewOpeningBalanceServiceClient(conn), c.Scope, c.Limit)
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeList(p.stdout, imports)
-	}
-	printImports(p, g.language(p), imports...)
-	return nil
+	return list(ctx, g, p, c.Limit, func(ctx context.Context, conn *grpc.ClientConn, token string) ([]*creditbankv1.OpeningBalanceImport, string, error) {
+		return importsPage(ctx, creditbankv1.NewOpeningBalanceServiceClient(conn), c.Scope, token)
+	}, func(l language, imports []*creditbankv1.OpeningBalanceImport) { printImports(p, l, imports...) })
 }
 
+// listImports reads all pages.
 func listImports(
-	ctx context.Context, g *globals, client creditbankv1.OpeningBalanceServiceClient, scope string, limit int,
+	ctx context.Context, g *globals, client creditbankv1.OpeningBalanceServiceClient, scope string,
 ) ([]*creditbankv1.OpeningBalanceImport, error) {
 	return pages(func(token string) ([]*creditbankv1.OpeningBalanceImport, string, error) {
 		ctx, done := g.call(ctx)
 		defer done()
-		page, err := client.ListOpeningBalanceImports(ctx, &creditbankv1.ListOpeningBalanceImportsRequest{
-			Organization: scope, PageSize: 500, PageToken: token,
-		})
-		return page.GetImports(), page.GetNextPageToken(), err
-	}, limit)
+		return importsPage(ctx, client, scope, token)
+	}, 0)
+}
+
+func importsPage(
+	ctx context.Context, client creditbankv1.OpeningBalanceServiceClient, scope, token string,
+) ([]*creditbankv1.OpeningBalanceImport, string, error) {
+	page, err := client.ListOpeningBalanceImports(ctx, &creditbankv1.ListOpeningBalanceImportsRequest{
+		Organization: scope, PageSize: 500, PageToken: token,
+	})
+	return page.GetImports(), page.GetNextPageToken(), err
 }
 
 func printImports(p *process, l language, imports ...*creditbankv1.OpeningBalanceImport) {

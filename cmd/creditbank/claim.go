@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 
@@ -17,11 +18,9 @@ import (
 )
 
 type claimCommand struct {
-	Submit   claimSubmitCommand   `cmd:"" help:"Claim prior learning, with files that show it."`
-	List     claimListCommand     `cmd:"" help:"List the claims of a record."`
-	Show     claimShowCommand     `cmd:"" help:"Show a claim, and how far it is."`
-	Answer   claimAnswerCommand   `cmd:"" help:"Bring more evidence, when an officer asked for it."`
-	Withdraw claimWithdrawCommand `cmd:"" help:"Give a claim up that is not decided yet."`
+	Submit claimSubmitCommand `cmd:"" help:"Claim prior learning, with files that show it."`
+	List   claimListCommand   `cmd:"" help:"List the claims of a record."`
+	Show   claimShowCommand   `cmd:"" help:"Show a claim, and how far it is; review answer, withdraw and appeal take it further."`
 }
 
 // maxEvidenceBytes is the longest file that the bank takes: longer ones are not read.
@@ -169,51 +168,27 @@ type claimListCommand struct {
 
 // Run lists the claims.
 func (c *claimListCommand) Run(ctx context.Context, g *globals, p *process) error {
-	claims, err := claimsOf(ctx, g, p, c.Account)
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeList(p.stdout, claims)
-	}
-	l := g.language(p)
-	t := &table{right: []int{0, 4, 5}}
-	t.row(l.say("案件", "case"), l.say("状态", "state"), l.say("结束日期", "ended"), l.say("内容", "what"), l.say("时长", "learned"), l.say("学分", "credits"))
-	for _, one := range claims {
-		a := one.GetAssessment()
-		t.row(fmt.Sprint(one.GetEntryIndex()), l.caseState(one.GetCase().GetState()), clean(one.GetEndDate()), clean(one.GetClaim().GetTitle()),
-			l.minutes(a.GetMinutes()), l.credits(a.GetAvailableMilliCredits()+a.GetPendingMilliCredits()))
-	}
-	t.write(p.stdout)
-	return nil
+	return list(ctx, g, p, 0, claimsPage(c.Account), func(l language, claims []*creditbankv1.PortfolioEntry) {
+		t := &table{right: []int{0, 4, 5}}
+		t.row(l.say("案件", "case"), l.say("状态", "state"), l.say("结束日期", "ended"), l.say("内容", "what"), l.say("时长", "learned"), l.say("学分", "credits"))
+		for _, one := range claims {
+			a := one.GetAssessment()
+			t.row(fmt.Sprint(one.GetEntryIndex()), l.caseState(one.GetCase().GetState()), clean(one.GetEndDate()), clean(one.GetClaim().GetTitle()),
+				l.minutes(a.GetMinutes()), l.credits(a.GetAvailableMilliCredits()+a.GetPendingMilliCredits()))
+		}
+		t.write(p.stdout)
+	})
 }
 
-// claimsOf answers the claims of a record.
-func claimsOf(ctx context.Context, g *globals, p *process, account string) ([]*creditbankv1.PortfolioEntry, error) {
-	conn, err := g.dial(p)
-	if err != nil {
-		return nil, err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewPortfolioServiceClient(conn)
-	entries, err := pages(func(token string) ([]*creditbankv1.PortfolioEntry, string, error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		page, err := client.ListPortfolioEntries(ctx, &creditbankv1.ListPortfolioEntriesRequest{
+// claimsPage asks for a page of a record, and answers the claims in it.
+func claimsPage(account string) func(context.Context, *grpc.ClientConn, string) ([]*creditbankv1.PortfolioEntry, string, error) {
+	return func(ctx context.Context, conn *grpc.ClientConn, token string) ([]*creditbankv1.PortfolioEntry, string, error) {
+		page, err := creditbankv1.NewPortfolioServiceClient(conn).ListPortfolioEntries(ctx, &creditbankv1.ListPortfolioEntriesRequest{
 			AccountId: account, PageToken: token, View: creditbankv1.View_VIEW_FULL,
 		})
-		return page.GetEntries(), page.GetNextPageToken(), err
-	}, 0)
-	if err != nil {
-		return nil, err
+		claims := slices.DeleteFunc(page.GetEntries(), func(entry *creditbankv1.PortfolioEntry) bool { return entry.GetClaim() == nil })
+		return claims, page.GetNextPageToken(), err
 	}
-	claims := entries[:0]
-	for _, entry := range entries {
-		if entry.GetClaim() != nil {
-			claims = append(claims, entry)
-		}
-	}
-	return claims, nil
 }
 
 type claimShowCommand struct {
@@ -223,7 +198,7 @@ type claimShowCommand struct {
 
 // Run shows the claim.
 func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) error {
-	claims, err := claimsOf(ctx, g, p, c.Account)
+	claims, err := readAll(ctx, g, p, 0, claimsPage(c.Account))
 	if err != nil {
 		return err
 	}
@@ -240,26 +215,11 @@ func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) erro
 		claimRows(t, l, one.GetClaim())
 		t.row(l.say("学习结束", "learning ended"), clean(one.GetEndDate()))
 		printAssessment(t, l, one.GetAssessment())
-		for _, step := range one.GetCase().GetSteps() {
-			t.note(l.caseEvent(step))
-		}
+		stepRows(t, l, one.GetCase().GetSteps())
 		t.write(p.stdout)
 		return nil
 	}
 	return fmt.Errorf("the record has no claim %d", c.Case)
-}
-
-// caseEvent is one line of how far a case is: when, by whom, where it stood then, what was said and what was granted.
-func (l language) caseEvent(step *creditbankv1.CaseEvent) string {
-	parts := []string{when(step.GetTime()), l.caseState(step.GetState()), clean(step.GetOfficer())}
-	if grant := step.GetGrant(); grant != nil {
-		parts = append(parts, fmt.Sprintf(l.say("认可 %s，%s 学分", "grants %s, %s credits"), l.minutes(grant.GetMinutes()), l.credits(grant.GetMilliCredits())))
-	}
-	if n := step.GetFiles(); n > 0 {
-		parts = append(parts, fmt.Sprintf(l.say("材料 %d 份", "%d files"), n))
-	}
-	parts = append(parts, clean(step.GetReasonCode()), clean(step.GetNote()))
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "  ")
 }
 
 // claimRows says what is claimed, and with which files.
@@ -279,79 +239,6 @@ func claimRows(t *table, l language, c *creditbankv1.Claim) {
 	for _, file := range c.GetFiles() {
 		t.row(l.say("材料", "file"), fmt.Sprintf("%s, %s, %d B, %s", clean(file.GetName()), clean(file.GetMediaType()), file.GetSize(), clean(file.GetEvidenceId())))
 	}
-}
-
-type claimAnswerCommand struct {
-	Case    uint64   `arg:"" help:"Id of its case."`
-	Note    string   `required:"" placeholder:"TEXT" help:"What you bring, in your own words."`
-	File    []string `placeholder:"PATH" help:"A PDF, JPEG or PNG, at most 3 MiB; up to ten."`
-	Account string   `placeholder:"ID" help:"Opaque id of the account (32 hex digits); residents leave it out: their own."`
-}
-
-// Run brings more evidence.
-func (c *claimAnswerCommand) Run(ctx context.Context, g *globals, p *process) error {
-	id, err := requestID(p, "")
-	if err != nil {
-		return err
-	}
-	files, err := readFiles(c.File)
-	if err != nil {
-		return err
-	}
-	return claimStep(ctx, g, p, func(ctx context.Context, client creditbankv1.ReviewServiceClient) (*creditbankv1.CaseSummary, error) {
-		refs, err := upload(ctx, g, p, client, c.Account, files)
-		if err != nil {
-			return nil, err
-		}
-		ctx, done := g.call(ctx)
-		defer done()
-		answer, err := client.AnswerCase(ctx, &creditbankv1.AnswerCaseRequest{RequestId: id, CaseId: c.Case, Note: c.Note, Files: refs})
-		return answer.GetCase(), err
-	})
-}
-
-type claimWithdrawCommand struct {
-	Case uint64 `arg:"" help:"Id of its case."`
-}
-
-// Run gives the claim up.
-func (c *claimWithdrawCommand) Run(ctx context.Context, g *globals, p *process) error {
-	id, err := requestID(p, "")
-	if err != nil {
-		return err
-	}
-	return claimStep(ctx, g, p, func(ctx context.Context, client creditbankv1.ReviewServiceClient) (*creditbankv1.CaseSummary, error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		answer, err := client.WithdrawCase(ctx, &creditbankv1.WithdrawCaseRequest{RequestId: id, CaseId: c.Case})
-		return answer.GetCase(), err
-	})
-}
-
-// claimStep takes a step of a claim's case and says how it stands then. The request id makes it one step.
-func claimStep(
-	ctx context.Context, g *globals, p *process,
-	take func(context.Context, creditbankv1.ReviewServiceClient) (*creditbankv1.CaseSummary, error),
-) error {
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	var summary *creditbankv1.CaseSummary
-	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
-		summary, err = take(ctx, creditbankv1.NewReviewServiceClient(conn))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeMessage(p.stdout, summary)
-	}
-	l := g.language(p)
-	fmt.Fprintf(p.stdout, l.say("案件 %d：%s。\n", "Case %d: %s.\n"), summary.GetCaseId(), l.caseState(summary.GetState()))
-	return nil
 }
 
 // saveEvidence writes the files of a claim into a directory. Their names are the bank's own, by id and kind, since what a

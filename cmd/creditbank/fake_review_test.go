@@ -51,8 +51,9 @@ func (f *fakeReview) GetCase(ctx context.Context, r *creditbankv1.GetCaseRequest
 		return &creditbankv1.GetCaseResponse{Claim: claim.GetClaim(), Case: &creditbankv1.Case{
 			CaseId: 44, State: claim.GetCase().GetState(), Claim: true, CourseTitle: "证书与资格", Provider: "beishan-school", EndDate: claim.GetEndDate(),
 		}, Steps: []*creditbankv1.CaseEvent{{
-			State: creditbankv1.CaseState_CASE_STATE_SECOND_REVIEW, Officer: "officer-chen", ReasonCode: "EVIDENCE_SUFFICIENT", Files: 2,
-			Grant: &creditbankv1.ClaimGrant{Minutes: 720, MilliCredits: 1000},
+			State: creditbankv1.CaseState_CASE_STATE_SECOND_REVIEW, Step: ledgerv1.CaseStep_CASE_STEP_RECOMMENDED, Officer: "officer-chen", ReasonCode: "EVIDENCE_SUFFICIENT", Files: 2,
+			ReasonWords: &creditbankv1.Text{Zh: "材料充分", En: "The evidence is sufficient"},
+			Grant:       &creditbankv1.ClaimGrant{Minutes: 720, MilliCredits: 1000},
 		}}}, nil
 	}
 	if r.GetCaseId() != 42 {

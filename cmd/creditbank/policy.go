@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	"github.com/learning-credit-bank/creditbank/certify/policy"
@@ -167,37 +168,19 @@ type policyListCommand struct {
 
 // Run lists the policies.
 func (c *policyListCommand) Run(ctx context.Context, g *globals, p *process) error {
-	if c.Limit < 0 {
-		return usagef("--limit: it is 0 or more")
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewPolicyServiceClient(conn)
-	policies, err := pages(func(token string) ([]*creditbankv1.Policy, string, error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		page, err := client.ListPolicies(ctx, &creditbankv1.ListPoliciesRequest{PageSize: 1000, PageToken: token})
+	return list(ctx, g, p, c.Limit, func(ctx context.Context, conn *grpc.ClientConn, token string) ([]*creditbankv1.Policy, string, error) {
+		page, err := creditbankv1.NewPolicyServiceClient(conn).ListPolicies(ctx, &creditbankv1.ListPoliciesRequest{PageSize: 1000, PageToken: token})
 		return page.GetPolicies(), page.GetNextPageToken(), err
-	}, c.Limit)
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeList(p.stdout, policies)
-	}
-	l := g.language(p)
-	t := &table{}
-	t.row(l.say("规则", "policy"), l.say("版本", "version"), l.say("机构", "organization"), l.say("状态", "status"),
-		l.say("生效", "in effect"), l.say("散列值", "hash"))
-	for _, one := range policies {
-		t.row(clean(one.GetPolicyId()), clean(one.GetVersion()), clean(one.GetOrganization()), l.policyStatus(one.GetStatus()),
-			clean(one.GetEffectiveFrom())+" – "+clean(one.GetEffectiveUntil()), clean(one.GetPolicyHash()))
-	}
-	t.write(p.stdout)
-	return nil
+	}, func(l language, policies []*creditbankv1.Policy) {
+		t := &table{}
+		t.row(l.say("规则", "policy"), l.say("版本", "version"), l.say("机构", "organization"), l.say("状态", "status"),
+			l.say("生效", "in effect"), l.say("散列值", "hash"))
+		for _, one := range policies {
+			t.row(clean(one.GetPolicyId()), clean(one.GetVersion()), clean(one.GetOrganization()), l.policyStatus(one.GetStatus()),
+				clean(one.GetEffectiveFrom())+" – "+clean(one.GetEffectiveUntil()), clean(one.GetPolicyHash()))
+		}
+		t.write(p.stdout)
+	})
 }
 
 type policyGetCommand struct {

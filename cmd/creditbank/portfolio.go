@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
@@ -173,8 +172,8 @@ func printEntries(p *process, l language, portfolio *creditbankv1.Portfolio) {
 		if opening := entry.GetOpeningBalance(); opening != nil {
 			t.note(l.opening(opening))
 		}
-		if code := clean(entry.GetDecisionReasonCode()); code != "" {
-			t.note(l.say("认证员说明  ", "officer's reason  ") + code + "  " + clean(entry.GetDecisionNote()))
+		if why := l.reasonWords(entry.GetDecisionReasonCode(), entry.GetDecisionReasonWords()); why != "" {
+			t.note(l.say("认证员说明  ", "officer's reason  ") + why + "  " + clean(entry.GetDecisionNote()))
 		}
 		printProgress(t, l, entry.GetCase())
 	}
@@ -194,9 +193,7 @@ func printProgress(t *table, l language, progress *creditbankv1.CaseProgress) {
 		words += l.say("，至 ", ", until ") + when(progress.GetDeadline())
 	}
 	t.note(words)
-	for _, step := range progress.GetSteps() {
-		t.note("  " + strings.TrimSpace(when(step.GetTime())+"  "+l.caseStep(step.GetStep())+"  "+clean(step.GetNote())))
-	}
+	noteSteps(t, l, progress.GetSteps())
 }
 
 // printAssessment notes the reasons below the last row of a table.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
@@ -22,7 +23,7 @@ type reviewCommand struct {
 	Batch    reviewBatchCommand    `cmd:"" help:"Decide many cases alike, each on its own."`
 	Return   reviewReturnCommand   `cmd:"" help:"Ask the learner and the platform for more evidence."`
 	Revoke   reviewRevokeCommand   `cmd:"" help:"Take back what was approved."`
-	Answer   reviewAnswerCommand   `cmd:"" help:"Bring more evidence, as the learner."`
+	Answer   reviewAnswerCommand   `cmd:"" help:"Bring more evidence, as the learner or as the officer who filed the claim."`
 	Withdraw reviewWithdrawCommand `cmd:"" help:"Give a case up, as the learner."`
 	Appeal   reviewAppealCommand   `cmd:"" help:"Appeal against a refusal or a revocation, as the learner."`
 	Object   reviewObjectCommand   `cmd:"" help:"Object to a case under public notice, as a resident."`
@@ -68,40 +69,23 @@ func (c *reviewListCommand) request(now time.Time) *creditbankv1.ListCasesReques
 
 // Run lists the cases.
 func (c *reviewListCommand) Run(ctx context.Context, g *globals, p *process) error {
-	if c.Limit < 0 {
-		return usagef("--limit: it is 0 or more")
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	client, request := creditbankv1.NewReviewServiceClient(conn), c.request(p.now())
-	cases, err := pages(func(token string) ([]*creditbankv1.Case, string, error) {
-		ctx, done := g.call(ctx)
-		defer done()
+	request := c.request(p.now())
+	return list(ctx, g, p, c.Limit, func(ctx context.Context, conn *grpc.ClientConn, token string) ([]*creditbankv1.Case, string, error) {
 		request.PageToken = token
-		page, err := client.ListCases(ctx, request)
+		page, err := creditbankv1.NewReviewServiceClient(conn).ListCases(ctx, request)
 		return page.GetCases(), page.GetNextPageToken(), err
-	}, c.Limit)
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeList(p.stdout, cases)
-	}
-	l := g.language(p)
-	t := &table{right: []int{0, 1, 9}}
-	t.row(l.say("案件", "case"), l.say("风险", "risk"), l.say("状态", "state"), l.say("立案", "opened"), l.say("期限", "due"),
-		l.say("经办", "holder"), l.say("课程", "course"), l.say("提供者", "provider"), l.say("平台", "platform"), l.say("时长", "learned"),
-		l.say("原因", "causes"))
-	for _, one := range cases {
-		t.row(fmt.Sprint(one.GetCaseId()), itoa(int64(one.GetRisk())), l.caseState(one.GetState()), when(one.GetOpenTime()),
-			when(one.GetDueTime()), clean(one.GetHolder()), clean(one.GetCourseTitle()), clean(one.GetProvider()), clean(one.GetPlatform()), l.posted(one.GetMinutes()),
-			clean(strings.Join(one.GetCauses(), ", ")))
-	}
-	t.write(p.stdout)
-	return nil
+	}, func(l language, cases []*creditbankv1.Case) {
+		t := &table{right: []int{0, 1, 9}}
+		t.row(l.say("案件", "case"), l.say("风险", "risk"), l.say("状态", "state"), l.say("立案", "opened"), l.say("期限", "due"),
+			l.say("经办", "holder"), l.say("课程", "course"), l.say("提供者", "provider"), l.say("平台", "platform"), l.say("时长", "learned"),
+			l.say("原因", "causes"))
+		for _, one := range cases {
+			t.row(fmt.Sprint(one.GetCaseId()), itoa(int64(one.GetRisk())), l.caseState(one.GetState()), when(one.GetOpenTime()),
+				when(one.GetDueTime()), clean(one.GetHolder()), clean(one.GetCourseTitle()), clean(one.GetProvider()), clean(one.GetPlatform()), l.posted(one.GetMinutes()),
+				clean(strings.Join(one.GetCauses(), ", ")))
+		}
+		t.write(p.stdout)
+	})
 }
 
 type reviewShowCommand struct {
@@ -136,14 +120,13 @@ func (c *reviewShowCommand) Run(ctx context.Context, g *globals, p *process) err
 	if claim := answer.GetClaim(); claim != nil {
 		t := &table{}
 		claimRows(t, l, claim)
-		for _, step := range answer.GetSteps() {
-			t.note(l.caseEvent(step))
-		}
 		t.write(p.stdout)
-		return nil
+	} else {
+		printEvidence(p, l, answer.GetEvidence())
 	}
-	printEvidence(p, l, answer.GetEvidence())
-	printSteps(p, l, answer.GetSteps())
+	t := &table{}
+	stepRows(t, l, answer.GetSteps())
+	t.write(p.stdout)
 	return nil
 }
 

@@ -6,10 +6,10 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
@@ -247,14 +247,29 @@ func (c *reviewRevokeCommand) Run(ctx context.Context, g *globals, p *process) e
 }
 
 type reviewAnswerCommand struct {
-	Case uint64 `arg:"" help:"Id of the case, as your record shows it."`
-	Note string `arg:"" help:"What the evidence is."`
+	Case    uint64   `arg:"" help:"Id of the case, as your record shows it."`
+	Note    string   `arg:"" help:"What the evidence is."`
+	File    []string `placeholder:"PATH" help:"For a claim: a PDF, JPEG or PNG, at most 3 MiB; up to ten."`
+	Account string   `placeholder:"ID" help:"With --file: opaque id of the account (32 hex digits); residents leave it out: their own."`
 }
 
 // Run brings more evidence.
 func (c *reviewAnswerCommand) Run(ctx context.Context, g *globals, p *process) error {
+	files, err := readFiles(c.File)
+	if err != nil {
+		return err
+	}
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	refs, err := upload(ctx, g, p, creditbankv1.NewReviewServiceClient(conn), c.Account, files)
+	if err != nil {
+		return err
+	}
 	answer, err := step(ctx, g, p, func(ctx context.Context, client creditbankv1.ReviewServiceClient, id string) (*creditbankv1.AnswerCaseResponse, error) {
-		return client.AnswerCase(ctx, &creditbankv1.AnswerCaseRequest{RequestId: id, CaseId: c.Case, Note: c.Note})
+		return client.AnswerCase(ctx, &creditbankv1.AnswerCaseRequest{RequestId: id, CaseId: c.Case, Note: c.Note, Files: refs})
 	})
 	if err != nil {
 		return err
@@ -316,100 +331,18 @@ type reviewNoticesCommand struct {
 
 // Run lists the notices.
 func (c *reviewNoticesCommand) Run(ctx context.Context, g *globals, p *process) error {
-	if c.Limit < 0 {
-		return usagef("--limit: it is 0 or more")
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewReviewServiceClient(conn)
-	notices, err := pages(func(token string) ([]*creditbankv1.Notice, string, error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		page, err := client.ListNotices(ctx, &creditbankv1.ListNoticesRequest{PageSize: 100, PageToken: token, Within: c.Within})
+	return list(ctx, g, p, c.Limit, func(ctx context.Context, conn *grpc.ClientConn, token string) ([]*creditbankv1.Notice, string, error) {
+		request := &creditbankv1.ListNoticesRequest{PageSize: 100, PageToken: token, Within: c.Within}
+		page, err := creditbankv1.NewReviewServiceClient(conn).ListNotices(ctx, request)
 		return page.GetNotices(), page.GetNextPageToken(), err
-	}, c.Limit)
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeList(p.stdout, notices)
-	}
-	l := g.language(p)
-	t := &table{right: []int{0, 4}}
-	t.row(l.say("案件", "case"), l.say("学习者", "learner"), l.say("课程", "course"), l.say("提供者", "provider"), l.say("时长", "learned"),
-		l.say("学习结束", "ended"), l.say("公示至", "until"))
-	for _, n := range notices {
-		t.row(fmt.Sprint(n.GetCaseId()), clean(n.GetMaskedName()), clean(n.GetCourseTitle()), clean(n.GetProviderName()), l.posted(n.GetMinutes()),
-			clean(n.GetEndDate()), when(n.GetEndTime()))
-	}
-	t.write(p.stdout)
-	return nil
-}
-
-// printSteps shows what happened to a case.
-func printSteps(p *process, l language, steps []*creditbankv1.CaseEvent) {
-	if len(steps) == 0 {
-		return
-	}
-	fmt.Fprintln(p.stdout)
-	t := &table{}
-	t.row(l.say("时间", "time"), l.say("步骤", "step"), l.say("经办", "by"), l.say("说明", "said"))
-	for _, s := range steps {
-		by := clean(s.GetOfficer())
-		switch {
-		case by != "":
-		case s.GetOrganization() != "":
-			by = clean(s.GetOrganization())
-		case s.GetResident():
-			by = strings.TrimSpace(l.say("居民 ", "resident ") + clean(s.GetObjectorAccountId()))
-		default:
-			by = l.say("本行", "the bank")
+	}, func(l language, notices []*creditbankv1.Notice) {
+		t := &table{right: []int{0, 4}}
+		t.row(l.say("案件", "case"), l.say("学习者", "learner"), l.say("课程", "course"), l.say("提供者", "provider"), l.say("时长", "learned"),
+			l.say("学习结束", "ended"), l.say("公示至", "until"))
+		for _, n := range notices {
+			t.row(fmt.Sprint(n.GetCaseId()), clean(n.GetMaskedName()), clean(n.GetCourseTitle()), clean(n.GetProviderName()), l.posted(n.GetMinutes()),
+				clean(n.GetEndDate()), when(n.GetEndTime()))
 		}
-		t.row(when(s.GetTime()), l.caseStep(s.GetStep()), by, strings.TrimSpace(clean(s.GetReasonCode())+" "+clean(s.GetNote())))
-	}
-	t.write(p.stdout)
-}
-
-func (l language) caseStep(s ledgerv1.CaseStep) string {
-	switch s {
-	case ledgerv1.CaseStep_CASE_STEP_UNSPECIFIED:
-		return l.say("通过并计入", "approved")
-	case ledgerv1.CaseStep_CASE_STEP_REJECTED:
-		return l.say("不予认定", "refused")
-	case ledgerv1.CaseStep_CASE_STEP_HOURS_ONLY:
-		return l.say("仅计学时", "hours only")
-	case ledgerv1.CaseStep_CASE_STEP_TAKEN:
-		return l.say("领取", "taken")
-	case ledgerv1.CaseStep_CASE_STEP_RELEASED:
-		return l.say("放回", "given back")
-	case ledgerv1.CaseStep_CASE_STEP_RETURNED:
-		return l.say("要求补充材料", "returned")
-	case ledgerv1.CaseStep_CASE_STEP_RESUBMITTED:
-		return l.say("已补充材料", "answered")
-	case ledgerv1.CaseStep_CASE_STEP_EVIDENCE_LAPSED:
-		return l.say("逾期未补充", "not answered in time")
-	case ledgerv1.CaseStep_CASE_STEP_RECOMMENDED:
-		return l.say("初审建议通过", "approval recommended")
-	case ledgerv1.CaseStep_CASE_STEP_RECOMMENDED_REJECTION:
-		return l.say("初审建议不通过", "refusal recommended")
-	case ledgerv1.CaseStep_CASE_STEP_RECOMMENDED_HOURS_ONLY:
-		return l.say("初审建议仅计学时", "hours only recommended")
-	case ledgerv1.CaseStep_CASE_STEP_PUBLISHED:
-		return l.say("通过并公示", "made public")
-	case ledgerv1.CaseStep_CASE_STEP_OBJECTED:
-		return l.say("提出异议", "objected to")
-	case ledgerv1.CaseStep_CASE_STEP_OBJECTION_DISMISSED:
-		return l.say("异议不成立，继续公示", "objection dismissed")
-	case ledgerv1.CaseStep_CASE_STEP_APPEALED:
-		return l.say("申诉", "appealed")
-	case ledgerv1.CaseStep_CASE_STEP_WITHDRAWN:
-		return l.say("撤回", "withdrawn")
-	case ledgerv1.CaseStep_CASE_STEP_REVOKED:
-		return l.say("撤销", "revoked")
-	default:
-		return s.String()
-	}
+		t.write(p.stdout)
+	})
 }

@@ -52,6 +52,14 @@ func (l language) text(t *creditbankv1.Text) string {
 	return clean(words)
 }
 
+// reasonWords is why an officer decided as they did: in the bank's own words, or the code where it has none for it.
+func (l language) reasonWords(code string, words *creditbankv1.Text) string {
+	if said := l.text(words); said != "" {
+		return said
+	}
+	return clean(code)
+}
+
 func (l language) outcome(o ledgerv1.Outcome) string {
 	switch o {
 	case ledgerv1.Outcome_OUTCOME_AWARDED:

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,8 +22,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/learning-credit-bank/creditbank/cmd/creditbankd/internal/backup"
+	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
@@ -225,6 +230,43 @@ func TestBackupRefuses(t *testing.T) {
 		refused(exitFailed, "is in use")
 }
 
+// The server shows how old the newest backup of each store is, and that there is none.
+func TestBackupAge(t *testing.T) {
+	directory, configuration := backedUp(t)
+	server := start(t, time.Now, "serve", "--config", configuration)
+	at := server.ready()
+	ages := func(want string) {
+		t.Helper()
+		for _, store := range []string{backupOfLedger, backupOfVault} {
+			if got := metric(t, at, `creditbank_backup_complete_time_seconds{store="`+store+`"}`); want == "0" != (got == "0") {
+				t.Errorf("%s: %s", store, got)
+			}
+		}
+	}
+	ages("0")
+	before := time.Now()
+	once(t, "backup", "--config", configuration).must()
+	ages("since")
+	newest, err := backup.Newest(filepath.Join(directory, "backup/vault"))
+	if err != nil || newest.Before(before.Truncate(time.Millisecond)) || newest.After(time.Now()) {
+		t.Errorf("the newest backup is of %v, %v", newest, err)
+	}
+	// One that was interrupted is none.
+	complete, err := filepath.Glob(filepath.Join(directory, "backup/*/*/COMPLETE"))
+	if err != nil || len(complete) != 2 {
+		t.Fatal(complete, err)
+	}
+	for _, file := range complete {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ages("0")
+	if code := server.finish(); code != exitOK {
+		t.Errorf("it ended with %d", code)
+	}
+}
+
 // With TLS the command reaches the server, and nothing else that answers in its place.
 func TestBackupWithTLS(t *testing.T) {
 	directory, configuration := backedUp(t)
@@ -290,6 +332,94 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	if _, err := os.Stat(path("vault.restoring")); err == nil {
 		t.Error("the vault was written")
+	}
+	rootOf(t, configuration)
+}
+
+// A backup whose hashes are right is still no backup of this bank when another key has signed it, or nobody.
+func TestRestoreChecksTheSignature(t *testing.T) {
+	directory, configuration := backedUp(t)
+	path := func(name string) string { return filepath.Join(directory, name) }
+	once(t, "backup", "--config", configuration).must()
+	damage(t, path("data"))
+	restore := func(flags ...string) *command {
+		return once(t, append([]string{"restore", "--config", configuration, "--from", path("backup/ledger"), "--move-aside"}, flags...)...)
+	}
+	before := tree(t, path("data"))
+	// forge writes another checkpoint into COMPLETE, which says of itself that all is well.
+	complete, err := filepath.Glob(path("backup/ledger/*/COMPLETE"))
+	if err != nil || len(complete) != 1 {
+		t.Fatal(complete, err)
+	}
+	original, err := os.ReadFile(complete[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said map[string]any
+	if err := json.Unmarshal(original, &said); err != nil {
+		t.Fatal(err)
+	}
+	forge := func(checkpoint string) {
+		t.Helper()
+		said["checkpoint"] = checkpoint
+		content, err := json.Marshal(said)
+		if err == nil {
+			err = os.WriteFile(complete[0], content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	genuine, origin := said["checkpoint"].(string), said["origin"].(string)
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+	public := private.Public().(ed25519.PublicKey)
+	thief, err := note.NewSigner(merkle.SignerKey(origin, private))
+	if err != nil {
+		t.Fatal(err)
+	}
+	thiefs := merkle.VerifierKey(origin, public)
+	checkpoint, err := merkle.ParseCheckpoint(genuine[:strings.Index(genuine, "\n\n")+1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(c merkle.Checkpoint) string {
+		signed, err := merkle.Sign(c, thief)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(signed)
+	}
+	for name, forged := range map[string]string{
+		"another key": sign(checkpoint), "none": "", "unsigned": genuine[:strings.Index(genuine, "\n\n")+1],
+		"another root": strings.Replace(genuine, checkpoint.Root.String(), merkle.RootOf(nil).String(), 1),
+	} {
+		forge(forged)
+		restore().refused(exitFailed, "nothing was restored", "has signed")
+		if tree(t, path("data")) != before {
+			t.Errorf("%s: something was restored", name)
+		}
+	}
+	// Whoever signs for a tree that the store does not hold is found out, too.
+	lie := checkpoint
+	lie.Root = merkle.RootOf(nil)
+	forge(sign(lie))
+	restore("--vkey", thiefs).refused(exitFailed, "nothing was restored", "does not hold")
+	forge(genuine)
+	restore("--vkey", thiefs).refused(exitFailed, "has signed")
+	restore("--vkey", "no key").refused(exitUsage, "--vkey")
+	restore("--vkey", merkle.VerifierKey("another.example", public)).refused(exitFailed, "another.example")
+	// Without the private key the public one does.
+	if err := os.Rename(path("keys/log-signer"), path("log-signer")); err != nil {
+		t.Fatal(err)
+	}
+	restore().refused(exitFailed, "cannot be checked", "--vkey")
+	key, err := readLogKey(path("log-signer"), origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore("--vkey", key.vkey).must()
+	if err := os.Rename(path("log-signer"), path("keys/log-signer")); err != nil {
+		t.Fatal(err)
 	}
 	rootOf(t, configuration)
 }

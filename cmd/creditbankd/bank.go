@@ -85,6 +85,7 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 	}
 	b.vault, err = vault.Open(ctx, vault.Config{
 		Engine: b.stores.vault, BankID: o.config.bank.id, Keys: o.secrets.vault, Rand: p.random, Now: p.now,
+		EvidenceBytes: o.config.limits.evidenceBytes,
 	})
 	if err != nil {
 		return nil, vaultError(o.config, err)
@@ -134,7 +135,7 @@ func storeError(dir string, err error) error {
 func vaultError(c *config, err error) error {
 	switch {
 	case errors.Is(err, vault.ErrKeyset):
-		return fmt.Errorf("%s does not hold the keys of the vault in %s: put back the keyset that it was made with (keys.vault_keyset_file)",
+		return fmt.Errorf("%s does not hold the keys of the vault in %s: put back the keyset that it was made with, or that \"creditbankd vault rotate\" wrote last (keys.vault_keyset_file)",
 			c.keys.vaultKeysetFile, c.data.vaultDir)
 	case errors.Is(err, vault.ErrFormat):
 		return fmt.Errorf("what is in %s is no vault of %s that this version can read: correct data.vault_dir or bank.id, or install the version that wrote it",

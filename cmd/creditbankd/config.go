@@ -18,6 +18,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api/cosignature"
 	"github.com/learning-credit-bank/creditbank/api/witness"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
 
 // config is the configuration of a bank. Every key is described in deploy/creditbank.example.yaml; a test holds the two
@@ -40,7 +41,7 @@ type config struct {
 		certificateFile, keyFile string
 	}
 	limits struct {
-		messageBytes, streamsPerCaller, bytesInFlight, queue, resolvePerMinute int
+		messageBytes, streamsPerCaller, bytesInFlight, queue, resolvePerMinute, evidenceBytes int
 	}
 	signIn struct {
 		local struct {
@@ -82,6 +83,7 @@ func defaults() *config {
 	c.limits.bytesInFlight = 256 << 20
 	c.limits.queue = 4096
 	c.limits.resolvePerMinute = 60
+	c.limits.evidenceBytes = vault.DefaultEvidenceBytes
 	c.backup.vaultKeep = 30 * 24 * time.Hour
 	c.witness.interval, c.witness.timeout = witness.DefaultInterval, witness.DefaultTimeout
 	c.shutdown.grace = 30 * time.Second
@@ -125,6 +127,7 @@ func (c *config) settings() []setting {
 		{"limits.bytes_in_flight", number(&c.limits.bytesInFlight, 1<<20, 64<<30)},
 		{"limits.queue", number(&c.limits.queue, 1, 1_000_000)},
 		{"limits.resolve_per_minute", number(&c.limits.resolvePerMinute, 1, 100_000)},
+		{"limits.evidence_bytes", number(&c.limits.evidenceBytes, 1<<20, 64<<30)},
 		{"sign_in.local.private_key_file", text(&c.signIn.local.privateKeyFile)},
 		{"sign_in.local.public_key_file", text(&c.signIn.local.publicKeyFile)},
 		{"backup.dir", text(&c.backup.dir)},
@@ -226,6 +229,7 @@ type overrides struct {
 	LimitsInFlight  *string `name:"limits.bytes_in_flight" placeholder:"BYTES" group:"configuration" help:"Requests in memory (268435456)."`
 	LimitsQueue     *string `name:"limits.queue" placeholder:"N" group:"configuration" help:"Proposals that wait for the writer (4096)."`
 	LimitsResolve   *string `name:"limits.resolve_per_minute" placeholder:"N" group:"configuration" help:"Questions for an account by document, per caller (60)."`
+	LimitsEvidence  *string `name:"limits.evidence_bytes" placeholder:"BYTES" group:"configuration" help:"Files of evidence of one account, together (209715200)."`
 	LocalPrivateKey *string `name:"sign_in.local.private_key_file" placeholder:"FILE" group:"configuration" help:"Key with which \"token\" signs (PEM)."`
 	LocalPublicKey  *string `name:"sign_in.local.public_key_file" placeholder:"FILE" group:"configuration" help:"Key that verifies these tokens (PEM)."`
 	BackupDir       *string `name:"backup.dir" placeholder:"DIR" group:"configuration" help:"Backups of the ledger."`

@@ -1,5 +1,5 @@
 // Command creditbankd is the server of a learning credit bank: it founds a bank, serves it, checks and compacts its store,
-// backs it up and restores it, and shows a made-up one to whoever wants to try it.
+// backs it up and restores it, changes the keys of its vault, and shows a made-up one to whoever wants to try it.
 //
 // It wires rooms together and decides nothing that they decide: what is right stands in api, certify and ledger. It never
 // serves anybody but this machine without TLS, and never writes over a key.
@@ -73,6 +73,7 @@ type commands struct {
 	Restore restoreCommand `cmd:"" help:"Put a backup where the ledger or the vault was."`
 	Recover recoverCommand `cmd:"" help:"Go on with what is left of a log that was lost, or whose key was, as another log."`
 	Fsck    fsckCommand    `cmd:"" help:"Check a store that is not being served: tree, state, and who signed what."`
+	Vault   vaultCommand   `cmd:"" help:"Change the key that wraps the keys of the accounts."`
 	Compact compactCommand `cmd:"" help:"Make the stores of a bank that is not being served as small as they can be."`
 	Token   tokenCommand   `cmd:"" help:"Sign an officer or a resident in on this machine."`
 	Version versionCommand `cmd:"" help:"Print the version."`

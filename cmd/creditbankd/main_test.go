@@ -132,6 +132,8 @@ func TestCommandLine(t *testing.T) {
 		{"recover", "--help"},
 		{"fsck", "--help"},
 		{"compact", "--help"},
+		{"vault", "rotate", "--help"},
+		{"vault", "retire", "--help"},
 		{"token", "--help"},
 		{"version"},
 	} {

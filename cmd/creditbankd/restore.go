@@ -10,9 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/learning-credit-bank/creditbank/cmd/creditbankd/internal/backup"
+	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 )
@@ -21,13 +25,14 @@ type restoreCommand struct {
 	configured
 	From      string `placeholder:"DIR" help:"Backup of the ledger: a directory of backups, of which the newest is taken, or one of them."`
 	VaultFrom string `placeholder:"DIR" help:"Backup of the vault, likewise."`
+	Vkey      string `placeholder:"KEY" help:"Verifier key of the log, as it was published: <origin>+<id>+<key>. Without it the key is that in keys.log_signer_file."`
 	MoveAside bool   `help:"Keep what lies in data.dir and data.vault_dir beside it, under another name."`
 }
 
 // Help is shown below the flags.
 func (*restoreCommand) Help() string {
 	return `Puts backups where the configuration says that ledger and vault lie. All that is to be restored is read and checked first; nothing is
-changed before it lies beside its place, whole and durable. The anchor stays as it is: when the backup is older than what was
+changed before it lies beside its place, whole and durable. The backup of a ledger must hold a checkpoint that the log's key has signed. The anchor stays as it is: when the backup is older than what was
 published, the bank refuses to write, and OPERATIONS.md says what to do.`
 }
 
@@ -35,7 +40,9 @@ published, the bank refuses to write, and OPERATIONS.md says what to do.`
 type restoring struct {
 	store, key, dir string
 	from            *backup.Backup
-	lock            io.Closer
+	// signed is the checkpoint in the backup of a ledger, whose signature was verified.
+	signed merkle.Checkpoint
+	lock   io.Closer
 	// aside is where what lies in dir goes; empty where nothing does.
 	aside string
 }
@@ -52,7 +59,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *process) (err error) {
 	if err := l.err(); err != nil {
 		return err
 	}
-	stores, err := c.find(l.config)
+	stores, err := c.find(l)
 	if err != nil {
 		return err
 	}
@@ -90,7 +97,8 @@ func (c *restoreCommand) Run(ctx context.Context, p *process) (err error) {
 
 // find finds the backups, and sees to it that they are this bank's. The vault comes first: a vault knows every account of
 // an earlier ledger, if only one of the two gets to its place.
-func (c *restoreCommand) find(cfg *config) (stores []*restoring, err error) {
+func (c *restoreCommand) find(l *loading) (stores []*restoring, err error) {
+	cfg := l.config
 	for _, want := range []struct{ flag, path, store, key, dir string }{
 		{"--vault-from", c.VaultFrom, backupOfVault, "data.vault_dir", cfg.data.vaultDir},
 		{"--from", c.From, backupOfLedger, "data.dir", cfg.data.dir},
@@ -110,12 +118,54 @@ func (c *restoreCommand) find(cfg *config) (stores []*restoring, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", want.key, err)
 		}
-		stores = append(stores, &restoring{store: want.store, key: want.key, dir: dir, from: from})
+		r := &restoring{store: want.store, key: want.key, dir: dir, from: from}
+		if want.store == backupOfLedger {
+			if r.signed, err = c.verify(l, from); err != nil {
+				return nil, err
+			}
+		}
+		stores = append(stores, r)
 	}
 	if len(stores) == 0 {
 		return nil, usagef("--from and --vault-from are missing: name the backup of the ledger, that of the vault, or both")
 	}
 	return stores, nil
+}
+
+// verify answers the checkpoint that a backup of a ledger holds, when the log's own key has signed it: a list of hashes beside the
+// files shows that they are what was written, and not by whom.
+func (c *restoreCommand) verify(l *loading, from *backup.Backup) (merkle.Checkpoint, error) {
+	verifier, err := c.verifier(l, from.Origin)
+	if err != nil {
+		return merkle.Checkpoint{}, err
+	}
+	if verifier.Name() != from.Origin {
+		return merkle.Checkpoint{}, fmt.Errorf("nothing was restored: %s is of the log %q, and the key that is to verify it is of %q: take another backup, "+
+			"or give the verifier key of that log with --vkey", from.Path, from.Origin, verifier.Name())
+	}
+	signed, err := merkle.OpenCheckpoint([]byte(from.Checkpoint), from.Origin, verifier)
+	if err != nil {
+		return signed, fmt.Errorf("nothing was restored: the checkpoint in %s is not one that the key of %q has signed (%w): take another backup, "+
+			"or give the key that was the log's then with --vkey", from.Path, from.Origin, err)
+	}
+	return signed, nil
+}
+
+// verifier is the key that was given, or the public half of the bank's own.
+func (c *restoreCommand) verifier(l *loading, origin string) (note.Verifier, error) {
+	if c.Vkey != "" {
+		verifier, err := note.NewVerifier(strings.TrimSpace(c.Vkey))
+		if err != nil {
+			return nil, usagef("--vkey: it is no key such as <origin>+<id>+<key>: %v", err)
+		}
+		return verifier, nil
+	}
+	key, err := readLogKey(l.config.keys.logSignerFile, l.config.bank.origin)
+	if err != nil {
+		return nil, fmt.Errorf("nothing was restored: who signed the backup cannot be checked: %w; or give the verifier key of %q, as it was published, "+
+			"with --vkey", err, origin)
+	}
+	return key.verifier, nil
 }
 
 // realPath is the absolute path of a directory that may not be there, without symbolic links.
@@ -178,7 +228,10 @@ func (r *restoring) write(ctx context.Context) error {
 		}
 		return engine.Close()
 	}
-	held, err := survey(ctx, r.beside(), merkle.Checkpoint{})
+	held, err := survey(ctx, r.beside(), r.signed)
+	if errors.Is(err, ledger.ErrBehindAnchor) {
+		return fmt.Errorf("%w: %s does not hold the %d entries that its checkpoint signs", backup.ErrDamaged, r.from.Path, r.signed.Size)
+	}
 	if err != nil {
 		return err
 	}
@@ -220,6 +273,7 @@ func (c *restoreCommand) report(w io.Writer, stores []*restoring) {
 		fmt.Fprintf(w, "%-7s %s\n        from %s\n", r.store, r.dir, r.from.Path)
 		if r.store == backupOfLedger {
 			fmt.Fprintf(w, "        %d entries of %s, root %s\n", r.from.Size, r.from.Origin, r.from.Root)
+			fmt.Fprintf(w, "        a checkpoint that the log's key has signed covers %d of them\n", r.signed.Size)
 		}
 		if r.aside != "" {
 			fmt.Fprintf(w, "        what was there is in %s\n", r.aside)

@@ -187,6 +187,10 @@ func (p *process) servers(s service, b *bank, shown *certificate.Certificate, re
 	var onRequest http.Handler
 	if s.config.backup.dir != "" {
 		onRequest = &backups{bank: b, config: s.config, now: p.now, log: s.log, stopping: stopping}
+		if err := registerBackups(registry, s.config); err != nil {
+			stop()
+			return nil, err
+		}
 	}
 	out.admin = adminServer(registry, s.config.listen.pprof, onRequest, s.log)
 	if shown != nil {

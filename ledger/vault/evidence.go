@@ -19,10 +19,16 @@ const (
 	MaxEvidence = 5 << 20
 	// MaxPendingEvidence is how many files of an account wait at most for something that names them.
 	MaxPendingEvidence = 20
+	// DefaultEvidenceBytes is how many bytes the files of an account have together at most, unless [Config] says otherwise.
+	DefaultEvidenceBytes = 200 << 20
 )
 
 // ErrEvidenceFull says that as many files of the account wait as may: what they are for has to come first, or be dropped.
 var ErrEvidenceFull = errors.New("vault: too many files of the account wait")
+
+// ErrEvidenceBytes says that the files of the account would have more bytes together than they may. There is room again once a
+// file is destroyed, and only then.
+var ErrEvidenceBytes = errors.New("vault: the files of the account have too many bytes together")
 
 // ErrUnknownEvidence says that the account has no such file.
 var ErrUnknownEvidence = errors.New("vault: no such file")
@@ -50,7 +56,7 @@ func (v *Vault) EvidenceID(id unit.AccountID, content []byte) (EvidenceID, error
 
 // PutEvidence keeps a file of an account, encrypted under the account's key, durably. It is pending then: unless it is kept
 // ([Vault.KeepEvidence]) it goes with the next sweep. What is there already is not written again, but waits from now on where
-// it was pending. It answers [ErrUnknownAccount], [ErrErased], [ErrEvidenceFull], or [ErrInvalid] for a file of no bytes or of more than
+// it was pending. It answers [ErrUnknownAccount], [ErrErased], [ErrEvidenceFull], [ErrEvidenceBytes], or [ErrInvalid] for a file of no bytes or of more than
 // [MaxEvidence], and for a media type that is no word.
 func (v *Vault) PutEvidence(ctx context.Context, id unit.AccountID, mediaType string, content []byte) (Evidence, error) {
 	if len(content) == 0 || len(content) > MaxEvidence || !isWord(mediaType) {
@@ -81,14 +87,18 @@ func (v *Vault) PutEvidence(ctx context.Context, id unit.AccountID, mediaType st
 		if err != nil {
 			return err
 		}
-		pending := 0
+		pending, size := 0, len(content)
 		for _, other := range all {
+			size += other.Size
 			if !other.Pending.IsZero() {
 				pending++
 			}
 		}
 		if pending >= MaxPendingEvidence {
 			return ErrEvidenceFull
+		}
+		if size > v.evidenceBytes {
+			return ErrEvidenceBytes
 		}
 		d.set(evidenceKey(id, name), e.encode())
 		d.set(pendingKey(e.Pending, id, name), []byte{})

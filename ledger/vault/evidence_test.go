@@ -122,6 +122,54 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+// What the files of an account have together is bounded, whatever they are for; a file that was destroyed leaves room, and one that
+// is kept does not.
+func TestEvidenceBytes(t *testing.T) {
+	ctx, now := context.Background(), started
+	cfg := config(store.NewMemory(), newKeyset(t))
+	cfg.Now, cfg.EvidenceBytes = func() time.Time { return now }, 100
+	v, err := vault.Open(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enroll(t, v, 1)
+	enroll(t, v, 2)
+	put := func(n int, letter string, size int) (vault.Evidence, error) {
+		return v.PutEvidence(ctx, account(n), "image/png", []byte(strings.Repeat(letter, size)))
+	}
+	is := func(err, want error) {
+		t.Helper()
+		if !errors.Is(err, want) {
+			t.Errorf("%v, not %v", err, want)
+		}
+	}
+	kept, err := put(1, "a", 60)
+	is(err, nil)
+	is(v.KeepEvidence(ctx, account(1), []vault.EvidenceID{kept.ID}), nil)
+	_, err = put(1, "b", 41)
+	is(err, vault.ErrEvidenceBytes)
+	_, err = put(1, "b", 40)
+	is(err, nil)
+	_, err = put(1, "a", 60) // it is there
+	is(err, nil)
+	_, err = put(1, "c", 1)
+	is(err, vault.ErrEvidenceBytes)
+	_, err = put(2, "c", 100) // another's
+	is(err, nil)
+	now = now.Add(time.Hour)
+	waiting, err := v.PendingEvidence(ctx, now, 10)
+	if err != nil || len(waiting) != 2 {
+		t.Fatal(waiting, err)
+	}
+	for _, w := range waiting {
+		is(v.DropEvidence(ctx, w), nil)
+	}
+	_, err = put(1, "d", 41)
+	is(err, vault.ErrEvidenceBytes)
+	_, err = put(1, "d", 40)
+	is(err, nil)
+}
+
 func TestEvidenceRefused(t *testing.T) {
 	ctx := context.Background()
 	v := open(t, store.NewMemory(), newKeyset(t))

@@ -152,6 +152,35 @@ func (k *Keyset) Retire() (*Keyset, error) {
 	return &Keyset{wrapping: wrapping, lookup: k.lookup}, nil
 }
 
+// Rotates says whether the keyset unwraps all that another one does, and wraps with another key: whether Rotate, some time ago, has
+// made it of that one.
+func (k *Keyset) Rotates(from *Keyset) bool {
+	own, err := k.wrapping.Primary()
+	if err != nil {
+		return false
+	}
+	old, err := from.wrapping.Primary()
+	if err != nil || own.KeyID() == old.KeyID() {
+		return false
+	}
+	known := make(map[uint32]bool)
+	for i := range k.wrapping.Len() {
+		if entry, err := k.wrapping.Entry(i); err == nil {
+			known[entry.KeyID()] = true
+		}
+	}
+	for i := range from.wrapping.Len() {
+		entry, err := from.wrapping.Entry(i)
+		if err != nil || !known[entry.KeyID()] {
+			return false
+		}
+	}
+	return true
+}
+
+// Older says whether the keyset has keys that unwrap only: whether there is something to Retire.
+func (k *Keyset) Older() bool { return k.wrapping.Len() > 1 }
+
 // String tells how many keys there are, and nothing about them.
 func (k *Keyset) String() string {
 	return fmt.Sprintf("vault keyset of %d wrapping keys", k.wrapping.Len())

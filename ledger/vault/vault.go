@@ -88,6 +88,8 @@ type Config struct {
 	// CacheAccounts is how many numbers, how many keys and how many birth dates are kept in memory; 0 is
 	// DefaultCacheAccounts.
 	CacheAccounts int
+	// EvidenceBytes is how many bytes the files of an account have together at most; 0 is DefaultEvidenceBytes.
+	EvidenceBytes int
 }
 
 // Vault is an open vault. Its methods are safe for concurrent use. It starts no goroutines and needs no closing.
@@ -98,6 +100,8 @@ type Vault struct {
 	random *buffered
 	now    func() time.Time
 	writer writer
+	// evidenceBytes is as in Config.
+	evidenceBytes int
 
 	// erased holds the accounts that this process has erased: a Sealer may outlive its place in the cache.
 	erased sync.Map
@@ -121,8 +125,14 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 		return nil, fmt.Errorf("%w: bank id: 1 to %d characters of printable ascii", ErrInvalid, maxWordBytes)
 	case cfg.CacheAccounts < 0:
 		return nil, fmt.Errorf("%w: cache", ErrInvalid)
-	case cfg.CacheAccounts == 0:
+	case cfg.EvidenceBytes < 0:
+		return nil, fmt.Errorf("%w: evidence bytes", ErrInvalid)
+	}
+	if cfg.CacheAccounts == 0 {
 		cfg.CacheAccounts = DefaultCacheAccounts
+	}
+	if cfg.EvidenceBytes == 0 {
+		cfg.EvidenceBytes = DefaultEvidenceBytes
 	}
 	keys, err := cfg.Keys.primitives()
 	if err != nil {
@@ -142,7 +152,8 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	v := &Vault{
 		engine: cfg.Engine, keys: keys, bank: cfg.BankID, random: newBuffered(cfg.Rand), now: cfg.Now,
-		numbers: numbers, sealers: sealers, births: births,
+		evidenceBytes: cfg.EvidenceBytes,
+		numbers:       numbers, sealers: sealers, births: births,
 	}
 	v.writer.init(cfg.Engine, v.forgetAll)
 	if err := v.found(ctx); err != nil {

@@ -568,6 +568,11 @@ def statement_vectors():
         ("salt-missing", encode("Statement", {**good, "salt": b""}), "salt: 16 bytes"),
         ("salt-long", encode("Statement", {**good, "salt": bytes(17)}), "salt: 16 bytes"),
         ("no-assertion", head, "exactly one assertion"),
+        ("completion-and-void", b + delimited(4, encode("CompletionVoid", void["completion_void"])), "exactly one assertion"),
+        ("void-and-completion", head + delimited(4, encode("CompletionVoid", void["completion_void"])) + delimited(3, body),
+         "exactly one assertion"),
+        ("completion-in-two-parts", head + delimited(3, without_sessions) + delimited(3, encode(
+            "Completion", {"sessions": good["completion"]["sessions"]})), "exactly one assertion"),
         ("unknown-field", b + extra, "no unknown field"),
         ("unknown-field-in-completion", head + delimited(3, body + extra), "no unknown field"),
         ("unknown-field-in-session",

@@ -476,7 +476,7 @@ type RevokeKeyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Index of the entry that revoked it.
 	EntryIndex uint64 `protobuf:"varint,1,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
-	// Completions that were signed since the key was compromised and now wait for an officer.
+	// Completions that were signed, or taken back, since the key was compromised and now wait for an officer.
 	CasesOpened   int64 `protobuf:"varint,2,opt,name=cases_opened,json=casesOpened,proto3" json:"cases_opened,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

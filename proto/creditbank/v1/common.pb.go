@@ -469,7 +469,9 @@ type CaseEvent struct {
 	// What an officer would grant, or granted, of a claim; absent where nothing was said of it.
 	Grant *ClaimGrant `protobuf:"bytes,12,opt,name=grant,proto3" json:"grant,omitempty"`
 	// Files that an answer brought.
-	Files         int32 `protobuf:"varint,13,opt,name=files,proto3" json:"files,omitempty"`
+	Files int32 `protobuf:"varint,13,opt,name=files,proto3" json:"files,omitempty"`
+	// Why, in words; absent where there is no code.
+	ReasonWords   *Text `protobuf:"bytes,20,opt,name=reason_words,json=reasonWords,proto3" json:"reason_words,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -593,6 +595,13 @@ func (x *CaseEvent) GetFiles() int32 {
 		return x.Files
 	}
 	return 0
+}
+
+func (x *CaseEvent) GetReasonWords() *Text {
+	if x != nil {
+		return x.ReasonWords
+	}
+	return nil
 }
 
 // ClaimGrant is an amount that is claimed, or granted of a claim.
@@ -968,7 +977,7 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x03R\x05after\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\x03R\x05limit\x12\x18\n" +
 	"\acarried\x18\x06 \x01(\x03R\acarried\x12)\n" +
-	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xfe\x03\n" +
+	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xb6\x04\n" +
 	"\tCaseEvent\x12\x1f\n" +
 	"\ventry_index\x18\x01 \x01(\x04R\n" +
 	"entryIndex\x12.\n" +
@@ -985,7 +994,8 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"reasonCode\x12\x12\n" +
 	"\x04note\x18\v \x01(\tR\x04note\x12/\n" +
 	"\x05grant\x18\f \x01(\v2\x19.creditbank.v1.ClaimGrantR\x05grant\x12\x14\n" +
-	"\x05files\x18\r \x01(\x05R\x05files\"K\n" +
+	"\x05files\x18\r \x01(\x05R\x05files\x126\n" +
+	"\freason_words\x18\x14 \x01(\v2\x13.creditbank.v1.TextR\vreasonWords\"K\n" +
 	"\n" +
 	"ClaimGrant\x12\x18\n" +
 	"\aminutes\x18\x01 \x01(\x03R\aminutes\x12#\n" +
@@ -1078,19 +1088,20 @@ var file_creditbank_v1_common_proto_depIdxs = []int32{
 	1,  // 6: creditbank.v1.CaseEvent.state:type_name -> creditbank.v1.CaseState
 	12, // 7: creditbank.v1.CaseEvent.deadline:type_name -> google.protobuf.Timestamp
 	6,  // 8: creditbank.v1.CaseEvent.grant:type_name -> creditbank.v1.ClaimGrant
-	2,  // 9: creditbank.v1.Claim.name:type_name -> creditbank.v1.Text
-	14, // 10: creditbank.v1.Claim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	6,  // 11: creditbank.v1.Claim.claimed:type_name -> creditbank.v1.ClaimGrant
-	8,  // 12: creditbank.v1.Claim.files:type_name -> creditbank.v1.EvidenceFile
-	1,  // 13: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
-	12, // 14: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
-	5,  // 15: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
-	2,  // 16: creditbank.v1.CaseProgress.words:type_name -> creditbank.v1.Text
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	2,  // 9: creditbank.v1.CaseEvent.reason_words:type_name -> creditbank.v1.Text
+	2,  // 10: creditbank.v1.Claim.name:type_name -> creditbank.v1.Text
+	14, // 11: creditbank.v1.Claim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	6,  // 12: creditbank.v1.Claim.claimed:type_name -> creditbank.v1.ClaimGrant
+	8,  // 13: creditbank.v1.Claim.files:type_name -> creditbank.v1.EvidenceFile
+	1,  // 14: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
+	12, // 15: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
+	5,  // 16: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
+	2,  // 17: creditbank.v1.CaseProgress.words:type_name -> creditbank.v1.Text
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_common_proto_init() }

@@ -677,9 +677,11 @@ type PortfolioEntry struct {
 	OpeningBalance *OpeningBalance `protobuf:"bytes,13,opt,name=opening_balance,json=openingBalance,proto3" json:"opening_balance,omitempty"`
 	// What is claimed, where it is a claim to prior learning: course and platform are empty then, provider is the learner's home, and
 	// end_date the last day of the learning.
-	Claim         *Claim `protobuf:"bytes,14,opt,name=claim,proto3" json:"claim,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Claim *Claim `protobuf:"bytes,14,opt,name=claim,proto3" json:"claim,omitempty"`
+	// Why an officer decided as they did, in words; absent where there is no code.
+	DecisionReasonWords *Text `protobuf:"bytes,20,opt,name=decision_reason_words,json=decisionReasonWords,proto3" json:"decision_reason_words,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *PortfolioEntry) Reset() {
@@ -806,6 +808,13 @@ func (x *PortfolioEntry) GetOpeningBalance() *OpeningBalance {
 func (x *PortfolioEntry) GetClaim() *Claim {
 	if x != nil {
 		return x.Claim
+	}
+	return nil
+}
+
+func (x *PortfolioEntry) GetDecisionReasonWords() *Text {
+	if x != nil {
+		return x.DecisionReasonWords
 	}
 	return nil
 }
@@ -1093,7 +1102,7 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\x14professional_minutes\x18\x05 \x01(\x03R\x13professionalMinutes\x12B\n" +
 	"\x1drequired_professional_minutes\x18\x06 \x01(\x03R\x1brequiredProfessionalMinutes\x12\x10\n" +
 	"\x03met\x18\a \x01(\bR\x03met\x12)\n" +
-	"\x05words\x18\b \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xd8\x04\n" +
+	"\x05words\x18\b \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xa1\x05\n" +
 	"\x0ePortfolioEntry\x12\x1f\n" +
 	"\ventry_index\x18\x01 \x01(\x04R\n" +
 	"entryIndex\x12\x16\n" +
@@ -1113,7 +1122,8 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\rdecision_note\x18\v \x01(\tR\fdecisionNote\x12/\n" +
 	"\x04case\x18\f \x01(\v2\x1b.creditbank.v1.CaseProgressR\x04case\x12F\n" +
 	"\x0fopening_balance\x18\r \x01(\v2\x1d.creditbank.v1.OpeningBalanceR\x0eopeningBalance\x12*\n" +
-	"\x05claim\x18\x0e \x01(\v2\x14.creditbank.v1.ClaimR\x05claim\"\xbf\x01\n" +
+	"\x05claim\x18\x0e \x01(\v2\x14.creditbank.v1.ClaimR\x05claim\x12G\n" +
+	"\x15decision_reason_words\x18\x14 \x01(\v2\x13.creditbank.v1.TextR\x13decisionReasonWords\"\xbf\x01\n" +
 	"\x0eOpeningBalance\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12#\n" +
 	"\rsource_record\x18\x02 \x01(\tR\fsourceRecord\x12\x14\n" +
@@ -1189,19 +1199,20 @@ var file_creditbank_v1_portfolio_proto_depIdxs = []int32{
 	15, // 12: creditbank.v1.PortfolioEntry.case:type_name -> creditbank.v1.CaseProgress
 	9,  // 13: creditbank.v1.PortfolioEntry.opening_balance:type_name -> creditbank.v1.OpeningBalance
 	16, // 14: creditbank.v1.PortfolioEntry.claim:type_name -> creditbank.v1.Claim
-	17, // 15: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
-	8,  // 16: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
-	0,  // 17: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
-	10, // 18: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
-	18, // 19: creditbank.v1.PortfolioService.ExportPortfolio:input_type -> creditbank.v1.ExportPortfolioRequest
-	1,  // 20: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
-	11, // 21: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
-	19, // 22: creditbank.v1.PortfolioService.ExportPortfolio:output_type -> creditbank.v1.ExportPortfolioResponse
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	12, // 15: creditbank.v1.PortfolioEntry.decision_reason_words:type_name -> creditbank.v1.Text
+	17, // 16: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
+	8,  // 17: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
+	0,  // 18: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
+	10, // 19: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
+	18, // 20: creditbank.v1.PortfolioService.ExportPortfolio:input_type -> creditbank.v1.ExportPortfolioRequest
+	1,  // 21: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
+	11, // 22: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
+	19, // 23: creditbank.v1.PortfolioService.ExportPortfolio:output_type -> creditbank.v1.ExportPortfolioResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_portfolio_proto_init() }

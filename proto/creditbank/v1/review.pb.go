@@ -159,7 +159,8 @@ type Case struct {
 	Platform string `protobuf:"bytes,11,opt,name=platform,proto3" json:"platform,omitempty"`
 	// Category of the course.
 	Category string `protobuf:"bytes,12,opt,name=category,proto3" json:"category,omitempty"`
-	// Minutes as posted.
+	// Minutes as posted. Of a claim, whose minutes lie under a seal, those that are claimed where one case is answered (GetCase and
+	// the steps), and 0 in ListCases.
 	Minutes int64 `protobuf:"varint,13,opt,name=minutes,proto3" json:"minutes,omitempty"`
 	// Last day of the learning: YYYY-MM-DD in the time zone of the policy.
 	EndDate string `protobuf:"bytes,14,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
@@ -2908,15 +2909,15 @@ type Notice struct {
 	CaseId uint64 `protobuf:"varint,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
 	// Name of the learner, masked.
 	MaskedName string `protobuf:"bytes,2,opt,name=masked_name,json=maskedName,proto3" json:"masked_name,omitempty"`
-	// Title of the course.
+	// Title of the course; of a claim, what the policy calls such claims.
 	CourseTitle string `protobuf:"bytes,3,opt,name=course_title,json=courseTitle,proto3" json:"course_title,omitempty"`
-	// Organization that provides the course.
+	// Organization that provides the course; of a claim, the learner's home.
 	Provider string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
 	// Name of that organization.
 	ProviderName string `protobuf:"bytes,5,opt,name=provider_name,json=providerName,proto3" json:"provider_name,omitempty"`
 	// Category of the course.
 	Category string `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
-	// Minutes as posted.
+	// Minutes as posted; 0 for a claim, whose minutes lie under a seal.
 	Minutes int64 `protobuf:"varint,7,opt,name=minutes,proto3" json:"minutes,omitempty"`
 	// Last day of the learning: YYYY-MM-DD in the time zone of the policy.
 	EndDate string `protobuf:"bytes,8,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`

@@ -76,13 +76,15 @@ type ReviewServiceClient interface {
 	WithdrawCase(ctx context.Context, in *WithdrawCaseRequest, opts ...grpc.CallOption) (*WithdrawCaseResponse, error)
 	// Appeals against a refusal or a revocation, once, in time. For the learner.
 	FileAppeal(ctx context.Context, in *FileAppealRequest, opts ...grpc.CallOption) (*FileAppealResponse, error)
-	// Objects to a case under public notice. For every resident but the learner, and every organization.
+	// Objects to a case under public notice. For every resident but the learner, and every organization, each twice at most in one
+	// case (STEP_LIMIT).
 	FileObjection(ctx context.Context, in *FileObjectionRequest, opts ...grpc.CallOption) (*FileObjectionResponse, error)
 	// Lists the cases under public notice (公示), with masked names. For everybody.
 	ListNotices(ctx context.Context, in *ListNoticesRequest, opts ...grpc.CallOption) (*ListNoticesResponse, error)
 	// Keeps a file that a claim, or an answer, is going to name; without that it is gone a day later. It has to be a PDF, JPEG or PNG,
 	// and by its content what its media type and the extension of its name say: EVIDENCE_TYPE and EVIDENCE_TYPE_MISMATCH refuse
-	// others. Sent again, the same file has the same id. For the learner, and officers of the learner's home.
+	// others. The files of an account have 200 MiB together at most, or what the bank says: EVIDENCE_QUOTA refuses one too many. Sent
+	// again, the same file has the same id. For the learner, and officers of the learner's home.
 	UploadEvidence(ctx context.Context, in *UploadEvidenceRequest, opts ...grpc.CallOption) (*UploadEvidenceResponse, error)
 	// Answers a file of a case, to its officers and the learner.
 	GetEvidence(ctx context.Context, in *GetEvidenceRequest, opts ...grpc.CallOption) (*GetEvidenceResponse, error)
@@ -305,13 +307,15 @@ type ReviewServiceServer interface {
 	WithdrawCase(context.Context, *WithdrawCaseRequest) (*WithdrawCaseResponse, error)
 	// Appeals against a refusal or a revocation, once, in time. For the learner.
 	FileAppeal(context.Context, *FileAppealRequest) (*FileAppealResponse, error)
-	// Objects to a case under public notice. For every resident but the learner, and every organization.
+	// Objects to a case under public notice. For every resident but the learner, and every organization, each twice at most in one
+	// case (STEP_LIMIT).
 	FileObjection(context.Context, *FileObjectionRequest) (*FileObjectionResponse, error)
 	// Lists the cases under public notice (公示), with masked names. For everybody.
 	ListNotices(context.Context, *ListNoticesRequest) (*ListNoticesResponse, error)
 	// Keeps a file that a claim, or an answer, is going to name; without that it is gone a day later. It has to be a PDF, JPEG or PNG,
 	// and by its content what its media type and the extension of its name say: EVIDENCE_TYPE and EVIDENCE_TYPE_MISMATCH refuse
-	// others. Sent again, the same file has the same id. For the learner, and officers of the learner's home.
+	// others. The files of an account have 200 MiB together at most, or what the bank says: EVIDENCE_QUOTA refuses one too many. Sent
+	// again, the same file has the same id. For the learner, and officers of the learner's home.
 	UploadEvidence(context.Context, *UploadEvidenceRequest) (*UploadEvidenceResponse, error)
 	// Answers a file of a case, to its officers and the learner.
 	GetEvidence(context.Context, *GetEvidenceRequest) (*GetEvidenceResponse, error)

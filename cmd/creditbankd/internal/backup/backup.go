@@ -122,6 +122,25 @@ func Find(path string) (*Backup, error) {
 	return nil, fmt.Errorf("%w in %s", ErrNone, path)
 }
 
+// Newest answers when the newest complete backup in a directory of backups was begun. It reads nothing of it.
+func Newest(dir string) (time.Time, error) {
+	names, err := times(dir)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, name := range slices.Backward(names) {
+		_, err := os.Stat(filepath.Join(dir, name, completeName))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return time.Time{}, fmt.Errorf("backup: %v", err)
+		}
+		return time.Parse(timeLayout, name)
+	}
+	return time.Time{}, fmt.Errorf("%w in %s", ErrNone, dir)
+}
+
 // times are the names of a directory's backups, complete or not, the oldest first. A directory that isn't there has none.
 func times(dir string) (names []string, err error) {
 	entries, err := os.ReadDir(dir)
