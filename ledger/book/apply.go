@@ -50,6 +50,14 @@ func (s *State) apply(e *ledgerv1.Entry) error {
 		return s.openingBalanceRecorded(e, fact.OpeningBalanceRecorded)
 	case *ledgerv1.Entry_OpeningBalanceReversed:
 		return s.openingBalanceReversed(e, fact.OpeningBalanceReversed)
+	case *ledgerv1.Entry_HoldPlaced:
+		return s.holdPlaced(e, fact.HoldPlaced)
+	case *ledgerv1.Entry_HoldPosted:
+		return s.holdPosted(e, fact.HoldPosted)
+	case *ledgerv1.Entry_HoldVoided:
+		return s.holdVoided(e, fact.HoldVoided)
+	case *ledgerv1.Entry_HoldExpired:
+		return s.holdExpired(e, fact.HoldExpired)
 	case nil:
 		return fmt.Errorf("%w: the entry holds no fact that is known here", ErrInconsistent)
 	default:

@@ -117,6 +117,8 @@ ENUMS = {
                   "PUBLIC_NOTICE OBJECTED APPEALED REVOKED",
     "ItemKind": "ITEM_KIND UNSPECIFIED OPENING_BALANCE CLAIM",
     "ClaimKind": "CLAIM_KIND UNSPECIFIED CERTIFICATE WORK VOLUNTEERING TEACHING",
+    "HoldVoid": "HOLD_VOID UNSPECIFIED DECLINED WITHDRAWN REVERSED",
+    "HoldStatus": "HOLD_STATUS UNSPECIFIED HELD POSTED DECLINED WITHDRAWN REVERSED EXPIRED",
     "RowAction": "ROW_ACTION UNSPECIFIED RECORD REVERSE",
 }
 
@@ -140,7 +142,8 @@ MESSAGES = {
              "course_decided=24:CourseDecided bank_founded=25:BankFounded case_opened=26:CaseOpened "
              "log_continued=27:LogContinued claim_filed=29:ClaimFiled opening_balances_proposed=38:OpeningBalancesProposed "
              "opening_balances_confirmed=39:OpeningBalancesConfirmed opening_balance_recorded=40:OpeningBalanceRecorded "
-             "opening_balance_reversed=41:OpeningBalanceReversed",
+             "opening_balance_reversed=41:OpeningBalanceReversed hold_placed=64:HoldPlaced hold_posted=65:HoldPosted "
+             "hold_voided=66:HoldVoided hold_expired=67:HoldExpired",
     "BankFounded": "bank_id=1:s origin=2:s format=3:w",
     "LogContinued": "origin=1:s last_verifier_key=2:s last_checkpoint=3:b",
     "Actor": "organization=1:s officer=2:s key_id=3:b resident=4:t",
@@ -210,12 +213,22 @@ MESSAGES = {
     "SealedOpeningBalance": "row=1:b",
     "OpeningBalanceRow": "action=1:RowAction account_number=2:s document_kind=3:s document_number=4:s source_record=5:s "
                          "category=6:s minutes=7:i milli_credits=8:i earned_on=9:s expires_on=10:s title=11:s",
+    "HoldPlaced": "actor=1:Actor request=2:Request account=3:b institution=4:s programme=5:s agreement=6:u quote_digest=7:b "
+                  "items=8:*HoldItem effects=9:Effects deadline=10:i",
+    "HoldItem": "entry=1:u position=2:w completion=3:CompletionRef milli_credits=4:i granted=5:i recognised=6:t category=7:s "
+                "course=8:s caps=9:*s",
+    "HoldPosted": "actor=1:Actor request=2:Request hold=3:u account=4:b taken=5:*HoldTaken effects=6:Effects sealed=7:b",
+    "HoldTaken": "milli_credits=1:i granted=2:i",
+    "HoldVoided": "actor=1:Actor request=2:Request hold=3:u account=4:b cause=5:HoldVoid completion=6:CompletionRef "
+                  "effects=7:Effects sealed=8:b",
+    "HoldExpired": "hold=1:u account=2:b effects=3:Effects",
     # creditbank.ledger.v1, rows
     "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
     "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
                   "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
                   "pending=11:*LotRef expiring=12:*LotRef points=13:*Points deadlines=16:*CaseDeadline "
-                  "opening_balances=19:i claims=24:i",
+                  "opening_balances=19:i claims=24:i holds=30:*AccountHold transfers=31:*u",
+    "AccountHold": "hold=1:u deadline=2:i",
     "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
                    "reversed=8:i issued=9:i",
     "CourseRemainder": "course=1:u minutes=2:i",
@@ -225,7 +238,12 @@ MESSAGES = {
                       "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
                       "effects_in=13:*u milli_points=14:i last_case_plus_one=16:u kind=17:ItemKind source=18:s",
     "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
-                "expires_day=9:d",
+                "expires_day=9:d uses=10:*LotUse",
+    "LotUse": "hold=1:u organization=2:u milli_credits=3:i recognised=4:t",
+    "TransferRow": "status=1:HoldStatus account=2:b organization=3:u programme=4:s agreement=5:u time=6:i deadline=7:i "
+                   "items=8:*HoldItem taken=9:*HoldTaken ended_plus_one=10:u ended_time=11:i clawbacks=12:*TransferClawback "
+                   "changed_index=13:u",
+    "TransferClawback": "entry=1:u item=2:w",
     "DayItem": "day=1:d sessions=2:*DaySession minutes=3:*DayMinutes",
     "DaySession": "completion=1:u organization=2:u start=3:i length=4:d",
     "OrganizationRow": "index=1:u fact=2:OrganizationRegistered",
@@ -984,6 +1002,64 @@ def sealed_opening(fact, row):
     return seal(fact, "SealedOpeningBalance", {"row": row}, source_id(row))
 
 
+def append_transfers(opening, earned, claim, claim_ref):
+    """A college is asked to take credits over: it takes some, it declines, it lets a hold lapse. A school's hold is undone when
+    what it stands on is taken back, and the college is told that what it took is gone."""
+    t = micros("2026-07-14 09:00")
+    award = next(i for i in reversed(range(len(LOG))) if LOG[i][0] == "CreditsAwarded")
+
+    def item(entry, ref, credits, **more):
+        return {"entry": entry, "completion": ref, "milli_credits": credits, "granted": credits // 2, "category": "skills", **more}
+
+    of_opening = functools.partial(item, opening, {"index": opening, "end_day": earned})
+    of_claim = functools.partial(item, award, claim_ref)
+
+    def moved(items, available=1, reserved=0, transferred=0, expired=0):
+        return {"lot_changes": [
+            {"entry": i["entry"], "available": available * i["milli_credits"], "reserved": reserved * i["milli_credits"],
+             "transferred": transferred * i["milli_credits"], "expired": expired * i["milli_credits"], "completion": i["completion"]}
+            for i in items if not i.get("recognised")]}
+
+    def place(who, *items, institution=COLLEGE):
+        return append(t, "hold_placed", **who, account=ACCOUNT, institution=institution, programme="elder-care", agreement=7,
+                      quote_digest=derived(f"quote {len(LOG)}"), items=list(items), effects=moved(items, -1, 1),
+                      deadline=t + 14 * 86_400_000_000)
+
+    def resident(method):
+        return {"actor": {"resident": True}, "request": request(method, t)}
+
+    def says(fact, hold, **words):
+        placed = LOG[hold][1]["hold_placed"]["request"]["request_id"]
+        return {"hold": hold, "account": ACCOUNT, "sealed": seal(fact, "SealedDecision", words, placed)}
+
+    first = of_opening(600, caps=["share", "category/skills"]), of_claim(1000, recognised=True, course="NUR-101")
+    taken = place(resident("RequestTransfer"), *first)
+    declined = place(call("RequestTransfer", t), of_opening(300))
+    t += 3_600_000_000
+    change = moved(first)["lot_changes"][0]
+    change.update(available=200, reserved=-600, transferred=400)
+    append(t, "hold_posted", **call("AcceptTransfer", t), **says("HoldPosted", taken, note="欢迎"),
+           taken=[{"milli_credits": 400, "granted": 200}, {"milli_credits": 1000, "granted": 500}], effects={"lot_changes": [change]})
+    append(t, "hold_voided", **call("DeclineTransfer", t), **says("HoldVoided", declined, reason_code="PROGRAMME_FULL"),
+           cause="HOLD_VOID_DECLINED", effects=moved([of_opening(300)], 1, -1))
+    lapsing, spent = place(resident("RequestTransfer"), of_opening(100)), place(resident("RequestTransfer"), of_opening(200))
+    undone = place(resident("RequestTransfer"), of_claim(250), institution=SCHOOL)
+    append(t, "hold_posted", **call("AcceptTransfer", t), **says("HoldPosted", spent), taken=[{"milli_credits": 200, "granted": 100}],
+           effects=moved([of_opening(200)], 0, -1, 1))
+    t += 15 * 86_400_000_000
+    append(t, "hold_expired", hold=lapsing, account=ACCOUNT, effects=moved([of_opening(100)], 0, -1, 0, 1))
+    append(t, "hold_voided", hold=undone, account=ACCOUNT, cause="HOLD_VOID_REVERSED", completion=claim_ref,
+           effects=moved([of_claim(250)], 1, -1))
+    append(t, "case_step_taken", **call("RevokeCase", t, "officer-1"), case=claim, completion=claim_ref, account=ACCOUNT,
+           step="CASE_STEP_REVOKED", state="CASE_STATUS_REVOKED", outcome="OUTCOME_REFUSED",
+           effects={"hours": [{"year": 2021, "category": "skills", "minutes": -720}],
+                    "lot_changes": [{"entry": award, "available": -1000, "reversed": 1000, "completion": claim_ref}]},
+           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "EVIDENCE_FORGED"},
+                       LOG[claim][1]["claim_filed"]["request"]["request_id"]),
+           deadline=micros("2026-08-29 00:00"))
+    return t
+
+
 def build_log():
     t = micros("2026-03-02 09:00")
     append(t, "bank_founded", bank_id=BANK, origin=ORIGIN, format=1)
@@ -1214,6 +1290,7 @@ def build_log():
                "kind": "CLAIM_KIND_VOLUNTEERING", "title": "社区书法课助教", "issuer": "翠苑街道", "description": "每周六",
                "claimed": {"minutes": 900}, "evidence": [{"id": derived("photo", 32), "size": 3, "media_type": "image/png",
                                                          "name": "a.png"}]}, filing["request_id"]))
+    t = append_transfers(opening + 1, days("1969-12-31"), claim, claim_ref)
     story = len(LOG)
     while len(LOG) < 259:
         t += 1_000_000
@@ -1504,11 +1581,116 @@ class State:
         if state in ENDING and deadline:
             holder["deadlines"] = sorted(holder["deadlines"] + [{"case": case, "time": deadline}], key=lambda d: d["case"])
 
+    # Holds
+
+    def lot(self, account, held):
+        item = self.item(account, held["completion"])
+        return item, next(x for x in item["lots"] if (x["entry"], x["position"]) == (held["entry"], held.get("position", 0)))
+
+    def list_hold(self, i, row):
+        status = bytes([enum_names("HoldStatus").index(row["status"])])
+        self.rows[table(0x1E, b"\x01", row["account"], u64(i))] = status
+        self.rows[table(0x1E, b"\x02", u64(row["organization"]), u64(i))] = status
+        lapses = table(0x1F, u64(row["deadline"]), u64(i))
+        if row["status"] == "HOLD_STATUS_HELD":
+            self.rows[lapses] = b""
+        else:
+            del self.rows[lapses]
+
+    def move_held(self, account, items, effects, taken=None):
+        row, changes = self.rows[table(5, account)][1], list(effects.get("lot_changes", []))
+        for n, held in enumerate(items):
+            if held.get("recognised"):
+                continue
+            item, lot = self.lot(account, held)
+            c = changes.pop(0)
+            assert (c["entry"], c.get("position", 0), c["completion"]) == (held["entry"], held.get("position", 0), held["completion"])
+            assert sum(c.get(a, 0) for a in AMOUNTS) == 0 and not c.get("pending") and not c.get("reversed")
+            if taken is None:
+                assert c["available"] == -held["milli_credits"] and c["reserved"] == held["milli_credits"]
+            else:
+                assert c["reserved"] == -held["milli_credits"] and c.get("transferred", 0) == taken[n]
+                assert not c.get("available") or not c.get("expired")
+            total = self.sum(row, item["category"])
+            for a in AMOUNTS:
+                lot[a] += c.get(a, 0)
+                total[a] += c.get(a, 0)
+                assert lot[a] >= 0
+            self.track(row, item, lot)
+        assert not changes
+
+    def hold_placed(self, i, t, f):
+        account, number = f["account"], self.organization_number(f["institution"])
+        assert f["deadline"] > t and f["items"]
+        row = self.new(table(0x1D, u64(i)), "TransferRow", status="HOLD_STATUS_HELD", account=account, organization=number,
+                       programme=f["programme"], agreement=f["agreement"], time=t, deadline=f["deadline"], items=f["items"],
+                       changed_index=i)
+        for held in f["items"]:
+            item, lot = self.lot(account, held)
+            assert held["milli_credits"] > 0 and held["category"] == item["category"]
+            recognised = held.get("recognised", False)
+            assert not recognised or held["milli_credits"] <= lot["available"]
+            assert not any(u["organization"] == number and (u["recognised"] or recognised) or u["hold"] == i
+                           for u in lot.setdefault("uses", []))
+            lot["uses"].append({"hold": i, "organization": number, "milli_credits": held["milli_credits"], "recognised": recognised})
+        self.move_held(account, f["items"], f["effects"])
+        self.rows[table(5, account)][1].setdefault("holds", []).append({"hold": i, "deadline": f["deadline"]})
+        self.list_hold(i, row)
+        self.mark(number, i)
+
+    def end_hold(self, i, t, f, status, taken=None):
+        row, account = self.rows[table(0x1D, u64(f["hold"]))][1], self.rows[table(5, f["account"])][1]
+        assert row["status"] == "HOLD_STATUS_HELD" and row["account"] == f["account"]
+        amounts = [x.get("milli_credits", 0) for x in taken] if taken else [0] * len(row["items"])
+        for held, amount in zip(row["items"], amounts, strict=True):
+            assert 0 <= amount <= held["milli_credits"]
+            _, lot = self.lot(f["account"], held)
+            use = next(u for u in lot["uses"] if u["hold"] == f["hold"])
+            use["milli_credits"] = amount
+            if not amount:
+                lot["uses"].remove(use)
+        self.move_held(f["account"], row["items"], f.get("effects", {}), amounts)
+        account["holds"] = [h for h in account["holds"] if h["hold"] != f["hold"]]
+        if taken:
+            row["taken"] = taken
+            account.setdefault("transfers", []).append(f["hold"])
+        row.update(status=status, ended_plus_one=i + 1, ended_time=t, changed_index=i)
+        self.list_hold(f["hold"], row)
+        self.mark(row["organization"], i)
+
+    def hold_posted(self, i, t, f):
+        assert any(x.get("milli_credits") for x in f["taken"])
+        self.end_hold(i, t, f, "HOLD_STATUS_POSTED", f["taken"])
+
+    def hold_voided(self, i, t, f):
+        row = self.rows[table(0x1D, u64(f["hold"]))][1]
+        on = any(held["completion"]["index"] == f.get("completion", {}).get("index") for held in row["items"])
+        assert on == (f["cause"] == "HOLD_VOID_REVERSED")
+        self.end_hold(i, t, f, f["cause"].replace("VOID", "STATUS"))
+
+    def hold_expired(self, i, t, f):
+        assert t >= self.rows[table(0x1D, u64(f["hold"]))][1]["deadline"]
+        self.end_hold(i, t, f, "HOLD_STATUS_EXPIRED")
+
+    def claw_back(self, i, item):
+        for lot in item.get("lots", []):
+            for use in lot.get("uses", []):
+                row = self.rows[table(0x1D, u64(use["hold"]))][1]
+                assert row["status"] == "HOLD_STATUS_POSTED"
+                n = next(n for n, held in enumerate(row["items"])
+                         if (held["entry"], held.get("position", 0)) == (lot["entry"], lot["position"]))
+                if all(c["item"] != n for c in row.get("clawbacks", [])):
+                    row.setdefault("clawbacks", []).append({"entry": i, "item": n})
+                    row["changed_index"] = i
+                    self.mark(row["organization"], i)
+
     def change(self, i, account, item, outcome, effects):
         item.update(outcome=outcome, changed_index=i)
         if i != item["index"]:
             item.setdefault("effects_in", []).append(i)
         self.mark_item(item, i)
+        if outcome != "OUTCOME_AWARDED":
+            self.claw_back(i, item)
         self.effects(i, account, item, effects)
 
     def note(self, i, item):
@@ -1596,7 +1778,7 @@ class State:
         for c in e.get("lot_changes", []):
             owner = self.item(account, c["completion"])
             lot = next(x for x in owner["lots"] if (x["entry"], x["position"]) == (c["entry"], c.get("position", 0)))
-            assert sum(c.get(a, 0) for a in AMOUNTS) == 0
+            assert sum(c.get(a, 0) for a in AMOUNTS) == 0 and not c.get("reserved") and not c.get("transferred")
             total = self.sum(row, owner["category"])
             for a in AMOUNTS:
                 lot[a] += c.get(a, 0)
@@ -1614,6 +1796,7 @@ class State:
             r = e["replaces"]
             old = self.item(account, r["completion"])
             old["outcome"] = "OUTCOME_DUPLICATE"
+            self.claw_back(i, old)
             self.hours(row, old, r.get("hours", []))
             self.usage(row, r.get("usage", []))
             self.day_minutes(account, r.get("days", []))
@@ -1675,6 +1858,11 @@ def entry_vectors():
     tea_ref = LOG[voided][1]["completion_voided"]["completion"]
     confirmed, recorded = INDEX["OpeningBalancesConfirmed"][0], INDEX["OpeningBalanceRecorded"][0]
     (reversed_,) = INDEX["OpeningBalanceReversed"]
+    placed, *_ = INDEX["HoldPlaced"]
+    posted, _ = INDEX["HoldPosted"]
+    refused_hold, undone = INDEX["HoldVoided"]
+    (lapsed,) = INDEX["HoldExpired"]
+    first = LOG[placed][1]["hold_placed"]["items"]
     balance, back = LOG[recorded][1]["opening_balance_recorded"], LOG[reversed_][1]["opening_balance_reversed"]
 
     def at(index, fact_field, **f):
@@ -1773,6 +1961,42 @@ def entry_vectors():
             **back, "origin": {**back["origin"], "source_id": uuid7(0, "again")}}), "not yet taken back"),
         ("reversed-completion", "state", reversed_, fact(reversed_, balance={
             "index": tea_2, "end_day": LOG[tea_2][1]["completion_recorded"]["end_day"]}, effects={}), "an opening balance"),
+        ("hold-for-unknown", "state", placed, fact(placed, institution="nobody"), "a registered organization"),
+        ("hold-of-nothing", "state", placed, fact(placed, items=[], effects={}), "some item"),
+        ("hold-lapsed-at-once", "state", placed, fact(placed, deadline=LOG[placed][1]["time"]), "a deadline that lies ahead"),
+        ("hold-overdraws", "state", placed, mutated(placed, lambda e: (
+            fact_of(e)["items"][0].update(milli_credits=1501),
+            fact_of(e)["effects"]["lot_changes"][0].update(available=-1501, reserved=1501))), "no negative amount"),
+        ("hold-reserves-other", "state", placed, mutated(placed, lambda e: fact_of(e)["effects"]["lot_changes"][0].update(
+            available=-601, reserved=601)), "the change of each item"),
+        ("hold-of-another-category", "state", placed, mutated(placed, lambda e: fact_of(e)["items"][0].update(category="arts")),
+         "the category of the lot"),
+        ("hold-twice-of-a-lot", "state", placed, mutated(placed, lambda e: fact_of(e)["items"].append(
+            {**first[0], "recognised": True})), "each item of another lot"),
+        ("recognised-twice", "state", placed + 1, mutated(placed, lambda e: (
+            e.update(index=placed + 1), fact_of(e).update(items=[first[1]], effects={}, request=request("RequestTransfer", 1)))),
+         "recognised once by an institution"),
+        ("reserved-without-hold", "state", released, effects(released, lot_changes=[
+            {"entry": tea_2, "available": 100, "reserved": -100, "completion": LOG[opened][1]["case_opened"]["completion"]}]),
+         "reserved by holds alone"),
+        ("hold-unknown", "state", posted, fact(posted, hold=placed - 1), "a hold"),
+        ("hold-of-another-account", "state", posted, fact(posted, account=OTHER_ACCOUNT), "the account of the hold"),
+        ("more-taken-than-held", "state", posted, fact(posted, taken=[{"milli_credits": 601}, {}]), "at most what is held"),
+        ("more-given-than-quoted", "state", posted, fact(posted, taken=[{"milli_credits": 400, "granted": 301}, {}]),
+         "at most what was quoted"),
+        ("nothing-taken", "state", posted, fact(posted, taken=[{}, {}]), "something is taken"),
+        ("item-missing", "state", posted, fact(posted, taken=[{"milli_credits": 400}]), "what is taken of each item"),
+        ("hold-ended-twice", "state", posted + 1, mutated(refused_hold, lambda e: (
+            e.update(index=posted + 1), fact_of(e).update(hold=placed))), "a hold that has not ended"),
+        ("hold-voided-for-nothing", "state", refused_hold, fact(refused_hold, cause=0), "a known cause"),
+        ("declined-for-a-completion", "state", refused_hold, fact(refused_hold, completion=first[0]["completion"]),
+         "a completion with REVERSED alone"),
+        ("undone-for-another", "state", undone, fact(undone, completion={"index": 1, "end_day": 1}), "a completion of an item"),
+        ("lapses-early", "state", lapsed, mutated(lapsed, lambda e: e.update(time=LOG[lapsed - 1][1]["time"])),
+         "a deadline that has passed"),
+        ("taken-back-under-a-hold", "state", undone, mutated(undone + 1, lambda e: (
+            e.update(index=undone), fact_of(e)["effects"]["lot_changes"][0].update(available=-750, reversed=750))),
+         "no hold stands on it"),
         ("replaces-unknown", "state", aid_2, effects(aid_2, replaces={"completion": {"index": 1, "end_day": 1}}),
          "a completion of the account"),
     ]
@@ -2012,6 +2236,10 @@ def store_vectors():
         ("case 21 is due in a second", table(0x12, b"\x02", u64(1_000_000), u64(21))),
         ("case 21, which an officer has", table(0x13, b"officer-1\0", u64(21))),
         ("record of another system", table(4, u64(0), LOG[INDEX["OpeningBalanceRecorded"][0]][1]["opening_balance_recorded"]["origin"]["source_id"])),
+        ("hold", table(0x1D, u64(INDEX["HoldPlaced"][0]))),
+        ("hold of an account", table(0x1E, b"\x01", ACCOUNT, u64(INDEX["HoldPlaced"][0]))),
+        ("hold for an organization", table(0x1E, b"\x02", u64(1), u64(INDEX["HoldPlaced"][0]))),
+        ("time of a hold", table(0x1F, u64(LOG[INDEX["HoldPlaced"][0]][1]["hold_placed"]["deadline"]), u64(INDEX["HoldPlaced"][0]))),
         ("import", table(0x15, u64(INDEX["OpeningBalancesProposed"][0]))),
     ]
 
