@@ -148,6 +148,10 @@ const (
 	ReasonEvidenceMismatch    Reason = "EVIDENCE_TYPE_MISMATCH"
 	ReasonEvidenceUnknown     Reason = "UNKNOWN_EVIDENCE"
 	ReasonEvidenceLimit       Reason = "EVIDENCE_WAITING_LIMIT"
+	ReasonUnknownTransfer     Reason = "UNKNOWN_TRANSFER"
+	ReasonTransferEnded       Reason = "TRANSFER_ENDED"
+	ReasonTransferItem        Reason = "TRANSFER_ITEM_INVALID"
+	ReasonTransferAmount      Reason = "TRANSFER_AMOUNT_INVALID"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.

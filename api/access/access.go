@@ -113,6 +113,12 @@ const (
 	ConfirmOpeningBalances Action = "ConfirmOpeningBalances"
 	RecordOpeningBalances  Action = "RecordOpeningBalances"
 	ReadImports            Action = "ReadImports"
+
+	RequestTransfer  Action = "RequestTransfer"
+	AcceptTransfer   Action = "AcceptTransfer"
+	DeclineTransfer  Action = "DeclineTransfer"
+	WithdrawTransfer Action = "WithdrawTransfer"
+	ReadTransfers    Action = "ReadTransfers"
 )
 
 // rule says who may do something. What is not said is not permitted.
@@ -132,6 +138,7 @@ func ruleFor(action Action) rule {
 	const (
 		platform      = ledgerv1.Role_ROLE_PLATFORM
 		provider      = ledgerv1.Role_ROLE_PROVIDER
+		acceptor      = ledgerv1.Role_ROLE_ACCEPTOR
 		administrator = ledgerv1.OfficerRole_OFFICER_ROLE_ADMINISTRATOR
 		certification = ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION
 		registrar     = ledgerv1.OfficerRole_OFFICER_ROLE_REGISTRAR
@@ -168,7 +175,15 @@ func ruleFor(action Action) rule {
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}
 	case ReadEntry:
-		return rule{holder: true, self: roles(platform), offices: offices(certification)}
+		return rule{holder: true, self: roles(platform, acceptor), offices: offices(certification)}
+	case RequestTransfer:
+		return rule{holder: true, self: roles(acceptor)}
+	case AcceptTransfer, DeclineTransfer:
+		return rule{self: roles(acceptor)}
+	case WithdrawTransfer:
+		return rule{holder: true}
+	case ReadTransfers:
+		return rule{holder: true, self: roles(acceptor), offices: offices(certification)}
 	case RegisterOrganization, AddKey, RevokeKey, AppointOfficer, RemoveOfficer:
 		return rule{offices: offices(administrator)}
 	default:
