@@ -384,7 +384,7 @@ func TestGoldenSealed(t *testing.T) {
 		m := map[string]proto.Message{
 			"SealedCompletion": new(ledgerv1.SealedCompletion), "SealedVoid": new(ledgerv1.SealedVoid),
 			"SealedDecision": new(ledgerv1.SealedDecision), "SealedOpeningBalance": new(ledgerv1.SealedOpeningBalance),
-			"SealedClaim": new(ledgerv1.SealedClaim),
+			"SealedClaim": new(ledgerv1.SealedClaim), "SealedTransfer": new(ledgerv1.SealedTransfer),
 		}[s.Type]
 		goldenMessage(t, s.Fact, m, s.Plain, s.Message)
 	}

@@ -12,7 +12,7 @@ import (
 
 // A hold reserves credits for an institution until it ends: posted, voided or lapsed, exactly once. Credits are reserved and
 // transferred by the facts of holds alone, and each of their lots says which holds they are. A lot that is only recognised
-// stays as it is; that the institution took it is noted with the lot all the same, so that it takes it once.
+// stays as it is; that the institution took it is noted with the lot all the same, so that it takes each of its credits once.
 
 func (s *State) holdPlaced(e *ledgerv1.Entry, fact *ledgerv1.HoldPlaced) error {
 	id, account, err := s.account(fact.GetAccount())
@@ -68,14 +68,18 @@ func (s *State) use(id unit.AccountID, hold, organization uint64, item *ledgerv1
 	case item.GetRecognised() && item.GetMilliCredits() > lot.GetAvailable():
 		return fmt.Errorf("%w: lot %d/%d has less than is recognised of it", ErrInconsistent, lot.GetEntry(), lot.GetPosition())
 	}
+	// However an institution takes of a lot, it never has more than the lot was given.
+	room := lot.GetPending() + lot.GetAvailable() + lot.GetReserved() + lot.GetTransferred() + lot.GetExpired() + lot.GetReversed()
 	for _, other := range lot.GetUses() {
-		switch {
-		case other.GetHold() == hold:
+		if other.GetHold() == hold {
 			return fmt.Errorf("%w: lot %d/%d is held twice by one hold", ErrInconsistent, lot.GetEntry(), lot.GetPosition())
-		case other.GetOrganization() == organization && (other.GetRecognised() || item.GetRecognised()):
-			return fmt.Errorf("%w: the institution has lot %d/%d by hold %d already",
-				ErrInconsistent, lot.GetEntry(), lot.GetPosition(), other.GetHold())
 		}
+		if other.GetOrganization() == organization {
+			room -= other.GetMilliCredits()
+		}
+	}
+	if item.GetMilliCredits() > room {
+		return fmt.Errorf("%w: the institution would have more of lot %d/%d than there is", ErrInconsistent, lot.GetEntry(), lot.GetPosition())
 	}
 	lot.Uses = append(lot.Uses, &ledgerv1.LotUse{
 		Hold: hold, Organization: organization, MilliCredits: item.GetMilliCredits(), Recognised: item.GetRecognised(),

@@ -13,7 +13,7 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
-// placeable draws what an institution can be asked to take: nothing of a lot that it has already, where either only recognises.
+// placeable draws what an institution can be asked to take: of no lot more than there is, with what it has of it.
 func (m *machine) placeable(t *rapid.T, a *naiveAccount, institution string) (items []*ledgerv1.HoldItem) {
 	for _, index := range slices.Sorted(maps.Keys(a.items)) {
 		item := a.items[index]
@@ -21,13 +21,14 @@ func (m *machine) placeable(t *rapid.T, a *naiveAccount, institution string) (it
 			if lot.amounts[1] == 0 || !rapid.Bool().Draw(t, "of this lot") {
 				continue
 			}
-			recognised, fits := rapid.Bool().Draw(t, "recognised"), true
+			recognised, room := rapid.Bool().Draw(t, "recognised"), lot.issued
 			for _, use := range m.model.uses(lot) {
-				h := m.model.holds[use.hold]
-				fits = fits && (h.institution != institution || !recognised && !h.items[use.item].GetRecognised())
+				if h := m.model.holds[use.hold]; h.institution == institution {
+					room -= h.outstanding(use.item)
+				}
 			}
-			if fits {
-				n := rapid.Int64Range(1, lot.amounts[1]).Draw(t, "credits")
+			if room > 0 {
+				n := rapid.Int64Range(1, min(room, lot.amounts[1])).Draw(t, "credits")
 				items = append(items, &ledgerv1.HoldItem{
 					Entry: lot.entry, Position: lot.position, Completion: item.ref(), MilliCredits: n, Granted: n / 2,
 					Recognised: recognised, Category: item.category,
@@ -313,7 +314,24 @@ func (m *machine) holdMisfits(id []byte, a *naiveAccount, all map[string]*ledger
 		}
 	}
 	for index, h := range m.model.holds {
+		m.againMisfit(id, index, h, all)
 		m.endMisfits(index, h, all)
+	}
+}
+
+// againMisfit has an institution recognise once more what it has.
+func (m *machine) againMisfit(id []byte, index uint64, h *naiveHold, all map[string]*ledgerv1.Entry) {
+	item := h.items[0]
+	if h.account != string(id) || h.outstanding(0) == 0 {
+		return
+	}
+	lot := m.model.item(id, item.GetCompletion()).lot(item.GetEntry(), item.GetPosition())
+	if n := lot.issued - h.outstanding(0) + 1; n <= lot.amounts[1] {
+		again := proto.CloneOf(item)
+		again.MilliCredits, again.Granted, again.Recognised = n, 0, true
+		all[fmt.Sprintf("more than there is, after hold %d", index)] = &ledgerv1.Entry{Fact: &ledgerv1.Entry_HoldPlaced{HoldPlaced: &ledgerv1.HoldPlaced{
+			Account: id, Institution: h.institution, Deadline: m.time + 1, Items: []*ledgerv1.HoldItem{again},
+		}}}
 	}
 }
 

@@ -117,6 +117,7 @@ ENUMS = {
                   "PUBLIC_NOTICE OBJECTED APPEALED REVOKED",
     "ItemKind": "ITEM_KIND UNSPECIFIED OPENING_BALANCE CLAIM",
     "ClaimKind": "CLAIM_KIND UNSPECIFIED CERTIFICATE WORK VOLUNTEERING TEACHING",
+    "TransferStage": "TRANSFER_STAGE UNSPECIFIED AVAILABLE SOURCE CATEGORY REQUIREMENT SCORE AGE COURSE RATIO ROUNDING CAPS",
     "HoldVoid": "HOLD_VOID UNSPECIFIED DECLINED WITHDRAWN REVERSED",
     "HoldStatus": "HOLD_STATUS UNSPECIFIED HELD POSTED DECLINED WITHDRAWN REVERSED EXPIRED",
     "RowAction": "ROW_ACTION UNSPECIFIED RECORD REVERSE",
@@ -214,9 +215,12 @@ MESSAGES = {
     "OpeningBalanceRow": "action=1:RowAction account_number=2:s document_kind=3:s document_number=4:s source_record=5:s "
                          "category=6:s minutes=7:i milli_credits=8:i earned_on=9:s expires_on=10:s title=11:s",
     "HoldPlaced": "actor=1:Actor request=2:Request account=3:b institution=4:s programme=5:s agreement=6:u quote_digest=7:b "
-                  "items=8:*HoldItem effects=9:Effects deadline=10:i",
+                  "items=8:*HoldItem effects=9:Effects deadline=10:i sealed=11:b",
+    "SealedTransfer": "items=1:*SealedTransferItem",
+    "SealedTransferItem": "reasons=1:*TransferReason",
+    "TransferReason": "stage=1:TransferStage rule=2:s before=3:i after=4:i limit=5:i carried=6:i",
     "HoldItem": "entry=1:u position=2:w completion=3:CompletionRef milli_credits=4:i granted=5:i recognised=6:t category=7:s "
-                "course=8:s caps=9:*s",
+                "course=8:s counts=9:*CapUsage",
     "HoldPosted": "actor=1:Actor request=2:Request hold=3:u account=4:b taken=5:*HoldTaken effects=6:Effects sealed=7:b",
     "HoldTaken": "milli_credits=1:i granted=2:i",
     "HoldVoided": "actor=1:Actor request=2:Request hold=3:u account=4:b cause=5:HoldVoid completion=6:CompletionRef "
@@ -1023,7 +1027,9 @@ def append_transfers(opening, earned, claim, claim_ref):
     def place(who, *items, institution=COLLEGE):
         return append(t, "hold_placed", **who, account=ACCOUNT, institution=institution, programme="elder-care", agreement=7,
                       quote_digest=derived(f"quote {len(LOG)}"), items=list(items), effects=moved(items, -1, 1),
-                      deadline=t + 14 * 86_400_000_000)
+                      deadline=t + 14 * 86_400_000_000, sealed=seal("HoldPlaced", "SealedTransfer", {"items": [
+                          {"reasons": [{"stage": "TRANSFER_STAGE_RATIO", "rule": "half", "before": i["milli_credits"],
+                                        "after": i["granted"]}]} for i in items]}, who["request"]["request_id"]))
 
     def resident(method):
         return {"actor": {"resident": True}, "request": request(method, t)}
@@ -1032,7 +1038,7 @@ def append_transfers(opening, earned, claim, claim_ref):
         placed = LOG[hold][1]["hold_placed"]["request"]["request_id"]
         return {"hold": hold, "account": ACCOUNT, "sealed": seal(fact, "SealedDecision", words, placed)}
 
-    first = of_opening(600, caps=["share", "category/skills"]), of_claim(1000, recognised=True, course="NUR-101")
+    first = of_opening(600, counts=[{"key": "elder-care/share", "milli_credits": 300}]), of_claim(1000, recognised=True, course="NUR-101")
     taken = place(resident("RequestTransfer"), *first)
     declined = place(call("RequestTransfer", t), of_opening(300))
     t += 3_600_000_000
@@ -1630,8 +1636,9 @@ class State:
             assert held["milli_credits"] > 0 and held["category"] == item["category"]
             recognised = held.get("recognised", False)
             assert not recognised or held["milli_credits"] <= lot["available"]
-            assert not any(u["organization"] == number and (u["recognised"] or recognised) or u["hold"] == i
-                           for u in lot.setdefault("uses", []))
+            had = [u for u in lot.setdefault("uses", []) if u["organization"] == number]
+            assert all(u["hold"] != i for u in had)
+            assert sum(u["milli_credits"] for u in had) + held["milli_credits"] <= sum(lot[a] for a in AMOUNTS)
             lot["uses"].append({"hold": i, "organization": number, "milli_credits": held["milli_credits"], "recognised": recognised})
         self.move_held(account, f["items"], f["effects"])
         self.rows[table(5, account)][1].setdefault("holds", []).append({"hold": i, "deadline": f["deadline"]})
@@ -1975,7 +1982,7 @@ def entry_vectors():
             {**first[0], "recognised": True})), "each item of another lot"),
         ("recognised-twice", "state", placed + 1, mutated(placed, lambda e: (
             e.update(index=placed + 1), fact_of(e).update(items=[first[1]], effects={}, request=request("RequestTransfer", 1)))),
-         "recognised once by an institution"),
+         "an institution has of a lot at most what it was given"),
         ("reserved-without-hold", "state", released, effects(released, lot_changes=[
             {"entry": tea_2, "available": 100, "reserved": -100, "completion": LOG[opened][1]["case_opened"]["completion"]}]),
          "reserved by holds alone"),

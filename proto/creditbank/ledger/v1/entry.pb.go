@@ -5968,7 +5968,9 @@ type HoldPlaced struct {
 	// What it changes: for each item that is not only recognised, in the order of the items, available credits become reserved.
 	Effects *Effects `protobuf:"bytes,9,opt,name=effects,proto3" json:"effects,omitempty"`
 	// When it lapses, in microseconds since 1970.
-	Deadline      int64 `protobuf:"varint,10,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Deadline int64 `protobuf:"varint,10,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// SealedTransfer under the key of the account.
+	Sealed        []byte `protobuf:"bytes,11,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6073,6 +6075,105 @@ func (x *HoldPlaced) GetDeadline() int64 {
 	return 0
 }
 
+func (x *HoldPlaced) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// SealedTransfer is the part of a transfer that concerns a person: why the agreement gives what it gives.
+type SealedTransfer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of each item of the hold, in their order.
+	Items         []*SealedTransferItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealedTransfer) Reset() {
+	*x = SealedTransfer{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedTransfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedTransfer) ProtoMessage() {}
+
+func (x *SealedTransfer) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedTransfer.ProtoReflect.Descriptor instead.
+func (*SealedTransfer) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *SealedTransfer) GetItems() []*SealedTransferItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// SealedTransferItem is why an item of a transfer gives what it gives.
+type SealedTransferItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The reasons, in the order of the stages.
+	Reasons       []*TransferReason `protobuf:"bytes,1,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealedTransferItem) Reset() {
+	*x = SealedTransferItem{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedTransferItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedTransferItem) ProtoMessage() {}
+
+func (x *SealedTransferItem) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedTransferItem.ProtoReflect.Descriptor instead.
+func (*SealedTransferItem) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *SealedTransferItem) GetReasons() []*TransferReason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
 // HoldItem is what is held of one lot.
 type HoldItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -6086,21 +6187,22 @@ type HoldItem struct {
 	MilliCredits int64 `protobuf:"varint,4,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
 	// What they give at the institution, in its milli-credits.
 	Granted int64 `protobuf:"varint,5,opt,name=granted,proto3" json:"granted,omitempty"`
-	// They are only recognised: the lot stays as it is and others may take it, but the institution takes it once.
+	// They are only recognised: the lot stays as it is and others may take it, but the institution takes
+	// each of its credits once.
 	Recognised bool `protobuf:"varint,6,opt,name=recognised,proto3" json:"recognised,omitempty"`
 	// Category of the lot.
 	Category string `protobuf:"bytes,7,opt,name=category,proto3" json:"category,omitempty"`
 	// Course of the institution that they stand for; empty: none.
 	Course string `protobuf:"bytes,8,opt,name=course,proto3" json:"course,omitempty"`
-	// Caps of the agreement that they count towards, by their keys, with what they give.
-	Caps          []string `protobuf:"bytes,9,rep,name=caps,proto3" json:"caps,omitempty"`
+	// What they count towards at the institution, by the keys of the agreement, in the institution's milli-credits.
+	Counts        []*CapUsage `protobuf:"bytes,9,rep,name=counts,proto3" json:"counts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HoldItem) Reset() {
 	*x = HoldItem{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6112,7 +6214,7 @@ func (x *HoldItem) String() string {
 func (*HoldItem) ProtoMessage() {}
 
 func (x *HoldItem) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6125,7 +6227,7 @@ func (x *HoldItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldItem.ProtoReflect.Descriptor instead.
 func (*HoldItem) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *HoldItem) GetEntry() uint64 {
@@ -6184,9 +6286,9 @@ func (x *HoldItem) GetCourse() string {
 	return ""
 }
 
-func (x *HoldItem) GetCaps() []string {
+func (x *HoldItem) GetCounts() []*CapUsage {
 	if x != nil {
-		return x.Caps
+		return x.Counts
 	}
 	return nil
 }
@@ -6215,7 +6317,7 @@ type HoldPosted struct {
 
 func (x *HoldPosted) Reset() {
 	*x = HoldPosted{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6227,7 +6329,7 @@ func (x *HoldPosted) String() string {
 func (*HoldPosted) ProtoMessage() {}
 
 func (x *HoldPosted) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6240,7 +6342,7 @@ func (x *HoldPosted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPosted.ProtoReflect.Descriptor instead.
 func (*HoldPosted) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *HoldPosted) GetActor() *Actor {
@@ -6305,7 +6407,7 @@ type HoldTaken struct {
 
 func (x *HoldTaken) Reset() {
 	*x = HoldTaken{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6317,7 +6419,7 @@ func (x *HoldTaken) String() string {
 func (*HoldTaken) ProtoMessage() {}
 
 func (x *HoldTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6330,7 +6432,7 @@ func (x *HoldTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldTaken.ProtoReflect.Descriptor instead.
 func (*HoldTaken) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *HoldTaken) GetMilliCredits() int64 {
@@ -6373,7 +6475,7 @@ type HoldVoided struct {
 
 func (x *HoldVoided) Reset() {
 	*x = HoldVoided{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6385,7 +6487,7 @@ func (x *HoldVoided) String() string {
 func (*HoldVoided) ProtoMessage() {}
 
 func (x *HoldVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6398,7 +6500,7 @@ func (x *HoldVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldVoided.ProtoReflect.Descriptor instead.
 func (*HoldVoided) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{55}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *HoldVoided) GetActor() *Actor {
@@ -6472,7 +6574,7 @@ type HoldExpired struct {
 
 func (x *HoldExpired) Reset() {
 	*x = HoldExpired{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6484,7 +6586,7 @@ func (x *HoldExpired) String() string {
 func (*HoldExpired) ProtoMessage() {}
 
 func (x *HoldExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6497,7 +6599,7 @@ func (x *HoldExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldExpired.ProtoReflect.Descriptor instead.
 func (*HoldExpired) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{56}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *HoldExpired) GetHold() uint64 {
@@ -6525,7 +6627,7 @@ var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\xaf\x13\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\xaf\x13\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -6946,7 +7048,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"expires_on\x18\n" +
 	" \x01(\tR\texpiresOn\x12\x14\n" +
-	"\x05title\x18\v \x01(\tR\x05title\"\x9e\x03\n" +
+	"\x05title\x18\v \x01(\tR\x05title\"\xb6\x03\n" +
 	"\n" +
 	"HoldPlaced\x121\n" +
 	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
@@ -6959,7 +7061,12 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x05items\x18\b \x03(\v2\x1e.creditbank.ledger.v1.HoldItemR\x05items\x127\n" +
 	"\aeffects\x18\t \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12\x1a\n" +
 	"\bdeadline\x18\n" +
-	" \x01(\x03R\bdeadline\"\xa8\x02\n" +
+	" \x01(\x03R\bdeadline\x12\x16\n" +
+	"\x06sealed\x18\v \x01(\fR\x06sealed\"P\n" +
+	"\x0eSealedTransfer\x12>\n" +
+	"\x05items\x18\x01 \x03(\v2(.creditbank.ledger.v1.SealedTransferItemR\x05items\"T\n" +
+	"\x12SealedTransferItem\x12>\n" +
+	"\areasons\x18\x01 \x03(\v2$.creditbank.ledger.v1.TransferReasonR\areasons\"\xcc\x02\n" +
 	"\bHoldItem\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12C\n" +
@@ -6972,8 +7079,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"recognised\x18\x06 \x01(\bR\n" +
 	"recognised\x12\x1a\n" +
 	"\bcategory\x18\a \x01(\tR\bcategory\x12\x16\n" +
-	"\x06course\x18\b \x01(\tR\x06course\x12\x12\n" +
-	"\x04caps\x18\t \x03(\tR\x04caps\"\xae\x02\n" +
+	"\x06course\x18\b \x01(\tR\x06course\x126\n" +
+	"\x06counts\x18\t \x03(\v2\x1e.creditbank.ledger.v1.CapUsageR\x06counts\"\xae\x02\n" +
 	"\n" +
 	"HoldPosted\x121\n" +
 	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
@@ -7129,7 +7236,7 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -7197,11 +7304,14 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(*SealedOpeningBalance)(nil),     // 63: creditbank.ledger.v1.SealedOpeningBalance
 	(*OpeningBalanceRow)(nil),        // 64: creditbank.ledger.v1.OpeningBalanceRow
 	(*HoldPlaced)(nil),               // 65: creditbank.ledger.v1.HoldPlaced
-	(*HoldItem)(nil),                 // 66: creditbank.ledger.v1.HoldItem
-	(*HoldPosted)(nil),               // 67: creditbank.ledger.v1.HoldPosted
-	(*HoldTaken)(nil),                // 68: creditbank.ledger.v1.HoldTaken
-	(*HoldVoided)(nil),               // 69: creditbank.ledger.v1.HoldVoided
-	(*HoldExpired)(nil),              // 70: creditbank.ledger.v1.HoldExpired
+	(*SealedTransfer)(nil),           // 66: creditbank.ledger.v1.SealedTransfer
+	(*SealedTransferItem)(nil),       // 67: creditbank.ledger.v1.SealedTransferItem
+	(*HoldItem)(nil),                 // 68: creditbank.ledger.v1.HoldItem
+	(*HoldPosted)(nil),               // 69: creditbank.ledger.v1.HoldPosted
+	(*HoldTaken)(nil),                // 70: creditbank.ledger.v1.HoldTaken
+	(*HoldVoided)(nil),               // 71: creditbank.ledger.v1.HoldVoided
+	(*HoldExpired)(nil),              // 72: creditbank.ledger.v1.HoldExpired
+	(*TransferReason)(nil),           // 73: creditbank.ledger.v1.TransferReason
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	31,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
@@ -7230,9 +7340,9 @@ var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	61,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
 	62,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
 	65,  // 25: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
-	67,  // 26: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
-	69,  // 27: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
-	70,  // 28: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
+	69,  // 26: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
+	71,  // 27: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
+	72,  // 28: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
 	17,  // 29: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
 	18,  // 30: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
 	1,   // 31: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
@@ -7323,24 +7433,27 @@ var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	12,  // 116: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
 	17,  // 117: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
 	18,  // 118: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
-	66,  // 119: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
+	68,  // 119: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
 	33,  // 120: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
-	37,  // 121: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	17,  // 122: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 123: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
-	68,  // 124: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
-	33,  // 125: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 126: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 127: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
-	13,  // 128: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
-	37,  // 129: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	33,  // 130: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	33,  // 131: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	132, // [132:132] is the sub-list for method output_type
-	132, // [132:132] is the sub-list for method input_type
-	132, // [132:132] is the sub-list for extension type_name
-	132, // [132:132] is the sub-list for extension extendee
-	0,   // [0:132] is the sub-list for field type_name
+	67,  // 121: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
+	73,  // 122: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
+	37,  // 123: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	41,  // 124: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
+	17,  // 125: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 126: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
+	70,  // 127: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	33,  // 128: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 129: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 130: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
+	13,  // 131: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
+	37,  // 132: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 133: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	33,  // 134: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	135, // [135:135] is the sub-list for method output_type
+	135, // [135:135] is the sub-list for method input_type
+	135, // [135:135] is the sub-list for extension type_name
+	135, // [135:135] is the sub-list for extension extendee
+	0,   // [0:135] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -7348,6 +7461,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 	if File_creditbank_ledger_v1_entry_proto != nil {
 		return
 	}
+	file_creditbank_ledger_v1_transfer_proto_init()
 	file_creditbank_ledger_v1_entry_proto_msgTypes[0].OneofWrappers = []any{
 		(*Entry_CompletionRecorded)(nil),
 		(*Entry_SubmissionReceived)(nil),
@@ -7385,7 +7499,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
 			NumEnums:      14,
-			NumMessages:   57,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
