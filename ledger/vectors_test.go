@@ -113,8 +113,10 @@ func TestFormatPage(t *testing.T) {
 	for i := range facts.Len() {
 		says(fmt.Sprintf("\n| %s | %d |", facts.Get(i).Message().Name(), facts.Get(i).Number()))
 	}
-	for table := book.TableMeta; table <= book.TableImports; table++ {
-		says(fmt.Sprintf("\n| `%02x` ", table))
+	for table := book.TableMeta; table < 0xff; table++ {
+		if table <= book.TableRejects || book.Derived(table) {
+			says(fmt.Sprintf("\n| `%02x` ", table))
+		}
 	}
 	submissions := readGolden[struct {
 		BankID        string `json:"bank_id"`
@@ -466,6 +468,7 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"OrganizationRow": new(ledgerv1.OrganizationRow), "KeyRow": new(ledgerv1.KeyRow),
 		"OfficerRow": new(ledgerv1.OfficerRow), "CourseRow": new(ledgerv1.CourseRow), "PolicyRow": new(ledgerv1.PolicyRow),
 		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow),
+		"AgreementRow": new(ledgerv1.AgreementRow), "ConsentRow": new(ledgerv1.ConsentRow),
 	}[r.Type]
 	if m == nil {
 		t.Fatalf("row %x is of type %q", r.Key, r.Type)
@@ -876,7 +879,17 @@ func TestGoldenKeyLayouts(t *testing.T) {
 			break
 		}
 	}
-	var proposed uint64
+	var proposed, granted uint64
+	var agreement []byte
+	for _, golden := range log.Entries {
+		e := decodeGolden(t, golden.Bytes)
+		if e.GetAgreementPublished() != nil {
+			agreement = e.GetAgreementPublished().GetAgreementHash()
+		}
+		if e.GetConsentGranted() != nil {
+			granted = e.GetIndex()
+		}
+	}
 	var sourceID unit.StatementID
 	for _, golden := range log.Entries {
 		e := decodeGolden(t, golden.Bytes)
@@ -918,6 +931,8 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"case 21, which an officer has":      book.HeldKey("officer-1", 21),
 		"record of another system":           book.StatementKey(book.SourceRecords, sourceID),
 		"import":                             book.ImportKey(proposed),
+		"agreement":                          book.AgreementKey(agreement),
+		"consent":                            book.ConsentKey(account, granted),
 	}
 	for _, k := range v.Keys {
 		if got, ok := want[k.Name]; !ok || !bytes.Equal(got, k.Key) {

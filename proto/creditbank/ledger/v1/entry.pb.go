@@ -952,6 +952,10 @@ type Entry struct {
 	//	*Entry_OpeningBalancesConfirmed
 	//	*Entry_OpeningBalanceRecorded
 	//	*Entry_OpeningBalanceReversed
+	//	*Entry_AgreementPublished
+	//	*Entry_AgreementEnded
+	//	*Entry_ConsentGranted
+	//	*Entry_ConsentWithdrawn
 	Fact          isEntry_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1240,6 +1244,42 @@ func (x *Entry) GetOpeningBalanceReversed() *OpeningBalanceReversed {
 	return nil
 }
 
+func (x *Entry) GetAgreementPublished() *AgreementPublished {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AgreementPublished); ok {
+			return x.AgreementPublished
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAgreementEnded() *AgreementEnded {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AgreementEnded); ok {
+			return x.AgreementEnded
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetConsentGranted() *ConsentGranted {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ConsentGranted); ok {
+			return x.ConsentGranted
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetConsentWithdrawn() *ConsentWithdrawn {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ConsentWithdrawn); ok {
+			return x.ConsentWithdrawn
+		}
+	}
+	return nil
+}
+
 type isEntry_Fact interface {
 	isEntry_Fact()
 }
@@ -1369,6 +1409,26 @@ type Entry_OpeningBalanceReversed struct {
 	OpeningBalanceReversed *OpeningBalanceReversed `protobuf:"bytes,41,opt,name=opening_balance_reversed,json=openingBalanceReversed,proto3,oneof"`
 }
 
+type Entry_AgreementPublished struct {
+	// An institution published what it takes over.
+	AgreementPublished *AgreementPublished `protobuf:"bytes,58,opt,name=agreement_published,json=agreementPublished,proto3,oneof"`
+}
+
+type Entry_AgreementEnded struct {
+	// An institution ended an agreement.
+	AgreementEnded *AgreementEnded `protobuf:"bytes,59,opt,name=agreement_ended,json=agreementEnded,proto3,oneof"`
+}
+
+type Entry_ConsentGranted struct {
+	// A resident, or an officer for them, let an institution ask about them.
+	ConsentGranted *ConsentGranted `protobuf:"bytes,60,opt,name=consent_granted,json=consentGranted,proto3,oneof"`
+}
+
+type Entry_ConsentWithdrawn struct {
+	// They took it back.
+	ConsentWithdrawn *ConsentWithdrawn `protobuf:"bytes,61,opt,name=consent_withdrawn,json=consentWithdrawn,proto3,oneof"`
+}
+
 func (*Entry_CompletionRecorded) isEntry_Fact() {}
 
 func (*Entry_SubmissionReceived) isEntry_Fact() {}
@@ -1418,6 +1478,14 @@ func (*Entry_OpeningBalancesConfirmed) isEntry_Fact() {}
 func (*Entry_OpeningBalanceRecorded) isEntry_Fact() {}
 
 func (*Entry_OpeningBalanceReversed) isEntry_Fact() {}
+
+func (*Entry_AgreementPublished) isEntry_Fact() {}
+
+func (*Entry_AgreementEnded) isEntry_Fact() {}
+
+func (*Entry_ConsentGranted) isEntry_Fact() {}
+
+func (*Entry_ConsentWithdrawn) isEntry_Fact() {}
 
 // BankFounded is entry 0 of every log.
 type BankFounded struct {
@@ -5820,11 +5888,402 @@ func (x *OpeningBalanceRow) GetTitle() string {
 	return ""
 }
 
+// AgreementPublished is what an institution takes over of a record, in one version, under its own signature.
+type AgreementPublished struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// SHA-256 of yaml: the name of the agreement in quotes and transfers. 32 bytes.
+	AgreementHash []byte `protobuf:"bytes,3,opt,name=agreement_hash,json=agreementHash,proto3" json:"agreement_hash,omitempty"`
+	// The exact bytes of the agreement.
+	Yaml []byte `protobuf:"bytes,4,opt,name=yaml,proto3" json:"yaml,omitempty"`
+	// Organization that accepts, as the YAML says.
+	Institution string `protobuf:"bytes,5,opt,name=institution,proto3" json:"institution,omitempty"`
+	// Name that all versions share, as the YAML says.
+	Agreement string `protobuf:"bytes,6,opt,name=agreement,proto3" json:"agreement,omitempty"`
+	// Name of this version, as the YAML says.
+	Version string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	// First day on which it is in force, as days since 1970-01-01.
+	EffectiveFromDay int32 `protobuf:"varint,8,opt,name=effective_from_day,json=effectiveFromDay,proto3" json:"effective_from_day,omitempty"`
+	// Last such day; 0: until the next version begins.
+	EffectiveUntilDay int32 `protobuf:"varint,9,opt,name=effective_until_day,json=effectiveUntilDay,proto3" json:"effective_until_day,omitempty"`
+	// Key of the institution that signed, 32 bytes.
+	KeyId []byte `protobuf:"bytes,10,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// Its signature over the text of the agreement (FORMAT.md).
+	Signature     []byte `protobuf:"bytes,11,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementPublished) Reset() {
+	*x = AgreementPublished{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementPublished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementPublished) ProtoMessage() {}
+
+func (x *AgreementPublished) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementPublished.ProtoReflect.Descriptor instead.
+func (*AgreementPublished) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *AgreementPublished) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetAgreementHash() []byte {
+	if x != nil {
+		return x.AgreementHash
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetYaml() []byte {
+	if x != nil {
+		return x.Yaml
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *AgreementPublished) GetAgreement() string {
+	if x != nil {
+		return x.Agreement
+	}
+	return ""
+}
+
+func (x *AgreementPublished) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *AgreementPublished) GetEffectiveFromDay() int32 {
+	if x != nil {
+		return x.EffectiveFromDay
+	}
+	return 0
+}
+
+func (x *AgreementPublished) GetEffectiveUntilDay() int32 {
+	if x != nil {
+		return x.EffectiveUntilDay
+	}
+	return 0
+}
+
+func (x *AgreementPublished) GetKeyId() []byte {
+	if x != nil {
+		return x.KeyId
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// AgreementEnded ends a version of an agreement earlier than it says.
+type AgreementEnded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The version, 32 bytes.
+	AgreementHash []byte `protobuf:"bytes,3,opt,name=agreement_hash,json=agreementHash,proto3" json:"agreement_hash,omitempty"`
+	// Last day on which it is in force, as days since 1970-01-01.
+	LastDay       int32 `protobuf:"varint,4,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementEnded) Reset() {
+	*x = AgreementEnded{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementEnded) ProtoMessage() {}
+
+func (x *AgreementEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementEnded.ProtoReflect.Descriptor instead.
+func (*AgreementEnded) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *AgreementEnded) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AgreementEnded) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AgreementEnded) GetAgreementHash() []byte {
+	if x != nil {
+		return x.AgreementHash
+	}
+	return nil
+}
+
+func (x *AgreementEnded) GetLastDay() int32 {
+	if x != nil {
+		return x.LastDay
+	}
+	return 0
+}
+
+// ConsentGranted lets an institution ask about an account.
+type ConsentGranted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who granted it: the resident, or an officer for them.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account that it is about, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Organization that may ask.
+	Institution string `protobuf:"bytes,4,opt,name=institution,proto3" json:"institution,omitempty"`
+	// What for: a code, such as "transfer".
+	Purpose string `protobuf:"bytes,5,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Categories of learning that it may see; neither these nor items: all.
+	Categories []string `protobuf:"bytes,6,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Items of the record that it may see, by the entries that recorded them; in ascending order.
+	Items []uint64 `protobuf:"varint,7,rep,packed,name=items,proto3" json:"items,omitempty"`
+	// When it ends: microseconds since 1970.
+	Expires       int64 `protobuf:"varint,8,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentGranted) Reset() {
+	*x = ConsentGranted{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentGranted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentGranted) ProtoMessage() {}
+
+func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentGranted.ProtoReflect.Descriptor instead.
+func (*ConsentGranted) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ConsentGranted) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *ConsentGranted) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ConsentGranted) GetCategories() []string {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetItems() []uint64 {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+// ConsentWithdrawn takes a consent back, at once.
+type ConsentWithdrawn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who withdrew it: the resident, or an officer for them.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account that it is about, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Entry that granted it.
+	Consent       uint64 `protobuf:"varint,4,opt,name=consent,proto3" json:"consent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentWithdrawn) Reset() {
+	*x = ConsentWithdrawn{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentWithdrawn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentWithdrawn) ProtoMessage() {}
+
+func (x *ConsentWithdrawn) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentWithdrawn.ProtoReflect.Descriptor instead.
+func (*ConsentWithdrawn) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ConsentWithdrawn) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ConsentWithdrawn) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ConsentWithdrawn) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ConsentWithdrawn) GetConsent() uint64 {
+	if x != nil {
+		return x.Consent
+	}
+	return 0
+}
+
 var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\x98\x11\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\xee\x13\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -5857,7 +6316,11 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x19opening_balances_proposed\x18& \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedH\x00R\x17openingBalancesProposed\x12n\n" +
 	"\x1aopening_balances_confirmed\x18' \x01(\v2..creditbank.ledger.v1.OpeningBalancesConfirmedH\x00R\x18openingBalancesConfirmed\x12h\n" +
 	"\x18opening_balance_recorded\x18( \x01(\v2,.creditbank.ledger.v1.OpeningBalanceRecordedH\x00R\x16openingBalanceRecorded\x12h\n" +
-	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversedB\x06\n" +
+	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversed\x12[\n" +
+	"\x13agreement_published\x18: \x01(\v2(.creditbank.ledger.v1.AgreementPublishedH\x00R\x12agreementPublished\x12O\n" +
+	"\x0fagreement_ended\x18; \x01(\v2$.creditbank.ledger.v1.AgreementEndedH\x00R\x0eagreementEnded\x12O\n" +
+	"\x0fconsent_granted\x18< \x01(\v2$.creditbank.ledger.v1.ConsentGrantedH\x00R\x0econsentGranted\x12U\n" +
+	"\x11consent_withdrawn\x18= \x01(\v2&.creditbank.ledger.v1.ConsentWithdrawnH\x00R\x10consentWithdrawnB\x06\n" +
 	"\x04fact\"V\n" +
 	"\vBankFounded\x12\x17\n" +
 	"\abank_id\x18\x01 \x01(\tR\x06bankId\x12\x16\n" +
@@ -6238,7 +6701,41 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"expires_on\x18\n" +
 	" \x01(\tR\texpiresOn\x12\x14\n" +
-	"\x05title\x18\v \x01(\tR\x05title*{\n" +
+	"\x05title\x18\v \x01(\tR\x05title\"\xa8\x03\n" +
+	"\x12AgreementPublished\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12%\n" +
+	"\x0eagreement_hash\x18\x03 \x01(\fR\ragreementHash\x12\x12\n" +
+	"\x04yaml\x18\x04 \x01(\fR\x04yaml\x12 \n" +
+	"\vinstitution\x18\x05 \x01(\tR\vinstitution\x12\x1c\n" +
+	"\tagreement\x18\x06 \x01(\tR\tagreement\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\x12,\n" +
+	"\x12effective_from_day\x18\b \x01(\x05R\x10effectiveFromDay\x12.\n" +
+	"\x13effective_until_day\x18\t \x01(\x05R\x11effectiveUntilDay\x12\x15\n" +
+	"\x06key_id\x18\n" +
+	" \x01(\fR\x05keyId\x12\x1c\n" +
+	"\tsignature\x18\v \x01(\fR\tsignature\"\xbe\x01\n" +
+	"\x0eAgreementEnded\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12%\n" +
+	"\x0eagreement_hash\x18\x03 \x01(\fR\ragreementHash\x12\x19\n" +
+	"\blast_day\x18\x04 \x01(\x05R\alastDay\"\xa2\x02\n" +
+	"\x0eConsentGranted\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12 \n" +
+	"\vinstitution\x18\x04 \x01(\tR\vinstitution\x12\x18\n" +
+	"\apurpose\x18\x05 \x01(\tR\apurpose\x12\x1e\n" +
+	"\n" +
+	"categories\x18\x06 \x03(\tR\n" +
+	"categories\x12\x14\n" +
+	"\x05items\x18\a \x03(\x04R\x05items\x12\x18\n" +
+	"\aexpires\x18\b \x01(\x03R\aexpires\"\xb2\x01\n" +
+	"\x10ConsentWithdrawn\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12\x18\n" +
+	"\aconsent\x18\x04 \x01(\x04R\aconsent*{\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_PLATFORM\x10\x01\x12\x11\n" +
@@ -6361,7 +6858,7 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -6427,6 +6924,10 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(*OpeningBalanceReversed)(nil),   // 61: creditbank.ledger.v1.OpeningBalanceReversed
 	(*SealedOpeningBalance)(nil),     // 62: creditbank.ledger.v1.SealedOpeningBalance
 	(*OpeningBalanceRow)(nil),        // 63: creditbank.ledger.v1.OpeningBalanceRow
+	(*AgreementPublished)(nil),       // 64: creditbank.ledger.v1.AgreementPublished
+	(*AgreementEnded)(nil),           // 65: creditbank.ledger.v1.AgreementEnded
+	(*ConsentGranted)(nil),           // 66: creditbank.ledger.v1.ConsentGranted
+	(*ConsentWithdrawn)(nil),         // 67: creditbank.ledger.v1.ConsentWithdrawn
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	30,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
@@ -6454,99 +6955,111 @@ var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	58,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
 	60,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
 	61,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	16,  // 25: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 26: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 27: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 28: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	16,  // 29: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 30: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 31: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 32: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	16,  // 33: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 34: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 35: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 36: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 37: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	16,  // 38: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 39: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 40: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 41: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 42: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 43: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 44: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 45: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 46: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 47: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 48: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	16,  // 49: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 50: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 51: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	29,  // 52: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,   // 53: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 54: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	37,  // 55: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	38,  // 56: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	39,  // 57: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	40,  // 58: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 59: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	35,  // 60: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	31,  // 61: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	31,  // 62: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	33,  // 63: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	34,  // 64: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 65: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	37,  // 66: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	40,  // 67: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 68: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	34,  // 69: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 70: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	36,  // 71: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	43,  // 72: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,   // 73: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	29,  // 74: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	36,  // 75: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 76: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 77: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 78: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 79: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 80: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 81: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 82: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 83: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 84: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 85: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,   // 86: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 87: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,   // 88: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	43,  // 89: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	51,  // 90: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 91: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
-	16,  // 92: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 93: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
-	11,  // 94: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	51,  // 95: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 96: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
-	36,  // 97: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 98: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	32,  // 99: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 100: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 101: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	57,  // 102: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	16,  // 103: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 104: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 105: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 106: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	32,  // 107: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 108: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 109: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	36,  // 110: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 111: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	12,  // 112: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	113, // [113:113] is the sub-list for method output_type
-	113, // [113:113] is the sub-list for method input_type
-	113, // [113:113] is the sub-list for extension type_name
-	113, // [113:113] is the sub-list for extension extendee
-	0,   // [0:113] is the sub-list for field type_name
+	64,  // 25: creditbank.ledger.v1.Entry.agreement_published:type_name -> creditbank.ledger.v1.AgreementPublished
+	65,  // 26: creditbank.ledger.v1.Entry.agreement_ended:type_name -> creditbank.ledger.v1.AgreementEnded
+	66,  // 27: creditbank.ledger.v1.Entry.consent_granted:type_name -> creditbank.ledger.v1.ConsentGranted
+	67,  // 28: creditbank.ledger.v1.Entry.consent_withdrawn:type_name -> creditbank.ledger.v1.ConsentWithdrawn
+	16,  // 29: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 30: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 31: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 32: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	16,  // 33: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 34: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 35: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 36: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	16,  // 37: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 38: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 39: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 40: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 41: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	16,  // 42: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 43: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 44: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 45: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 46: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 47: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 48: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 49: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 50: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 51: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 52: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	16,  // 53: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 54: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 55: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	29,  // 56: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	7,   // 57: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	32,  // 58: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	37,  // 59: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	38,  // 60: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	39,  // 61: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	40,  // 62: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	41,  // 63: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	35,  // 64: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	31,  // 65: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	31,  // 66: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	33,  // 67: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	34,  // 68: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	36,  // 69: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	37,  // 70: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	40,  // 71: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	41,  // 72: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	34,  // 73: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	36,  // 74: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	36,  // 75: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 76: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,   // 77: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	29,  // 78: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	36,  // 79: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	32,  // 80: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	16,  // 81: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 82: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	36,  // 83: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 84: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	32,  // 85: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	16,  // 86: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 87: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	36,  // 88: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 89: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,   // 90: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	32,  // 91: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	9,   // 92: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	43,  // 93: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	51,  // 94: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	52,  // 95: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	16,  // 96: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 97: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	11,  // 98: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	51,  // 99: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	52,  // 100: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	36,  // 101: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	32,  // 102: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	32,  // 103: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	16,  // 104: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 105: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	57,  // 106: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	16,  // 107: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 108: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 109: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	59,  // 110: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	32,  // 111: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	16,  // 112: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	59,  // 113: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	36,  // 114: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	32,  // 115: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 116: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	16,  // 117: creditbank.ledger.v1.AgreementPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 118: creditbank.ledger.v1.AgreementPublished.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 119: creditbank.ledger.v1.AgreementEnded.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 120: creditbank.ledger.v1.AgreementEnded.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 121: creditbank.ledger.v1.ConsentGranted.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 122: creditbank.ledger.v1.ConsentGranted.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 123: creditbank.ledger.v1.ConsentWithdrawn.actor:type_name -> creditbank.ledger.v1.Actor
+	17,  // 124: creditbank.ledger.v1.ConsentWithdrawn.request:type_name -> creditbank.ledger.v1.Request
+	125, // [125:125] is the sub-list for method output_type
+	125, // [125:125] is the sub-list for method input_type
+	125, // [125:125] is the sub-list for extension type_name
+	125, // [125:125] is the sub-list for extension extendee
+	0,   // [0:125] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -6580,6 +7093,10 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_OpeningBalancesConfirmed)(nil),
 		(*Entry_OpeningBalanceRecorded)(nil),
 		(*Entry_OpeningBalanceReversed)(nil),
+		(*Entry_AgreementPublished)(nil),
+		(*Entry_AgreementEnded)(nil),
+		(*Entry_ConsentGranted)(nil),
+		(*Entry_ConsentWithdrawn)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -6587,7 +7104,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
 			NumEnums:      13,
-			NumMessages:   51,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2075,6 +2075,170 @@ func (x *RejectRow) GetMessage() string {
 	return ""
 }
 
+// AgreementRow is a version of an agreement as it stands now.
+type AgreementRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the entry that published it.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// When it was published, in microseconds since 1970.
+	Time int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What was published, without request, YAML and signature.
+	Fact *AgreementPublished `protobuf:"bytes,3,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Entry that ended it, plus one; 0: none.
+	EndedPlusOne uint64 `protobuf:"varint,4,opt,name=ended_plus_one,json=endedPlusOne,proto3" json:"ended_plus_one,omitempty"`
+	// Last day on which it is in force, where it was ended.
+	LastDay       int32 `protobuf:"varint,5,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementRow) Reset() {
+	*x = AgreementRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementRow) ProtoMessage() {}
+
+func (x *AgreementRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementRow.ProtoReflect.Descriptor instead.
+func (*AgreementRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AgreementRow) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *AgreementRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *AgreementRow) GetFact() *AgreementPublished {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *AgreementRow) GetEndedPlusOne() uint64 {
+	if x != nil {
+		return x.EndedPlusOne
+	}
+	return 0
+}
+
+func (x *AgreementRow) GetLastDay() int32 {
+	if x != nil {
+		return x.LastDay
+	}
+	return 0
+}
+
+// ConsentRow is a consent as it stands now. That it has expired is for the reader to see.
+type ConsentRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was granted, in microseconds since 1970.
+	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was granted, without request and account.
+	Fact *ConsentGranted `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Entry that withdrew it, plus one; 0: none.
+	WithdrawnPlusOne uint64 `protobuf:"varint,3,opt,name=withdrawn_plus_one,json=withdrawnPlusOne,proto3" json:"withdrawn_plus_one,omitempty"`
+	// When it was withdrawn, in microseconds since 1970.
+	WithdrawnTime int64 `protobuf:"varint,4,opt,name=withdrawn_time,json=withdrawnTime,proto3" json:"withdrawn_time,omitempty"`
+	// Officer who withdrew it; empty: the resident did.
+	WithdrawnBy   string `protobuf:"bytes,5,opt,name=withdrawn_by,json=withdrawnBy,proto3" json:"withdrawn_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentRow) Reset() {
+	*x = ConsentRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentRow) ProtoMessage() {}
+
+func (x *ConsentRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentRow.ProtoReflect.Descriptor instead.
+func (*ConsentRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ConsentRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ConsentRow) GetFact() *ConsentGranted {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *ConsentRow) GetWithdrawnPlusOne() uint64 {
+	if x != nil {
+		return x.WithdrawnPlusOne
+	}
+	return 0
+}
+
+func (x *ConsentRow) GetWithdrawnTime() int64 {
+	if x != nil {
+		return x.WithdrawnTime
+	}
+	return 0
+}
+
+func (x *ConsentRow) GetWithdrawnBy() string {
+	if x != nil {
+		return x.WithdrawnBy
+	}
+	return ""
+}
+
 var File_creditbank_ledger_v1_state_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
@@ -2255,7 +2419,20 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x0estatement_hash\x18\x03 \x01(\fR\rstatementHash\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x05 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage*Y\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\"\xb7\x01\n" +
+	"\fAgreementRow\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\x12<\n" +
+	"\x04fact\x18\x03 \x01(\v2(.creditbank.ledger.v1.AgreementPublishedR\x04fact\x12$\n" +
+	"\x0eended_plus_one\x18\x04 \x01(\x04R\fendedPlusOne\x12\x19\n" +
+	"\blast_day\x18\x05 \x01(\x05R\alastDay\"\xd2\x01\n" +
+	"\n" +
+	"ConsentRow\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x128\n" +
+	"\x04fact\x18\x02 \x01(\v2$.creditbank.ledger.v1.ConsentGrantedR\x04fact\x12,\n" +
+	"\x12withdrawn_plus_one\x18\x03 \x01(\x04R\x10withdrawnPlusOne\x12%\n" +
+	"\x0ewithdrawn_time\x18\x04 \x01(\x03R\rwithdrawnTime\x12!\n" +
+	"\fwithdrawn_by\x18\x05 \x01(\tR\vwithdrawnBy*Y\n" +
 	"\bItemKind\x12\x19\n" +
 	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19ITEM_KIND_OPENING_BALANCE\x10\x01\x12\x13\n" +
@@ -2274,7 +2451,7 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
 	(*TreeRow)(nil),                 // 1: creditbank.ledger.v1.TreeRow
@@ -2299,58 +2476,64 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*RequestRow)(nil),              // 20: creditbank.ledger.v1.RequestRow
 	(*CrowdRow)(nil),                // 21: creditbank.ledger.v1.CrowdRow
 	(*RejectRow)(nil),               // 22: creditbank.ledger.v1.RejectRow
-	(AccountStatus)(0),              // 23: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),             // 24: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),                // 25: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),             // 26: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                  // 27: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),           // 28: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                    // 29: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),              // 30: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil),  // 31: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                // 32: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),        // 33: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),          // 34: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),             // 35: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),          // 36: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                 // 37: creditbank.ledger.v1.CaseStatus
-	(*OpeningBalancesProposed)(nil), // 38: creditbank.ledger.v1.OpeningBalancesProposed
+	(*AgreementRow)(nil),            // 23: creditbank.ledger.v1.AgreementRow
+	(*ConsentRow)(nil),              // 24: creditbank.ledger.v1.ConsentRow
+	(AccountStatus)(0),              // 25: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 26: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 27: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 28: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 29: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 30: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 31: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 32: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 33: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                // 34: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 35: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 36: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 37: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 38: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 39: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 40: creditbank.ledger.v1.OpeningBalancesProposed
+	(*AgreementPublished)(nil),      // 41: creditbank.ledger.v1.AgreementPublished
+	(*ConsentGranted)(nil),          // 42: creditbank.ledger.v1.ConsentGranted
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	23, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	25, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
 	3,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	24, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	25, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	26, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	27, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
 	4,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	26, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	28, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	27, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	29, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
 	18, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
-	28, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	30, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	7,  // 11: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
 	9,  // 12: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	29, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	31, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	8,  // 14: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	0,  // 15: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
 	10, // 16: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	30, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	31, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	32, // 19: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	33, // 20: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	34, // 21: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	35, // 22: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	36, // 23: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	37, // 24: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	28, // 25: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	32, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	33, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	34, // 19: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	35, // 20: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	36, // 21: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	37, // 22: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	38, // 23: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	39, // 24: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	30, // 25: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	17, // 26: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	37, // 27: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	38, // 28: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	39, // 27: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	40, // 28: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	41, // 29: creditbank.ledger.v1.AgreementRow.fact:type_name -> creditbank.ledger.v1.AgreementPublished
+	42, // 30: creditbank.ledger.v1.ConsentRow.fact:type_name -> creditbank.ledger.v1.ConsentGranted
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -2365,7 +2548,7 @@ func file_creditbank_ledger_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
