@@ -99,6 +99,9 @@ func author(s ledger.Signed, row *ledgerv1.KeyRow) error {
 	if err := key.Check(unit.OrganizationID(s.Organization), keyring.Sign, time.UnixMicro(s.At)); err != nil {
 		return err
 	}
+	if s.Statements == 0 {
+		return public.Verify(keyring.AgreementText(s.BankID, unit.OrganizationID(s.Organization), id, s.Root), s.Signature)
+	}
 	return public.Verify(keyring.SubmissionText(s.BankID, unit.OrganizationID(s.Organization), id, s.Statements, s.Root), s.Signature)
 }
 

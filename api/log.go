@@ -179,7 +179,8 @@ func (b *Bank) mayRead(caller access.Caller, s entrySubject, d *directory) bool 
 	return caller.Check(access.ReadEntry, access.Subject{Organization: organization, Account: s.account}, d) == nil
 }
 
-// subjectOf says whom an entry concerns; entries about organizations, keys, officers, policies and courses concern nobody.
+// subjectOf says whom an entry concerns; entries about organizations, keys, officers, policies, courses and agreements
+// concern nobody.
 func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entrySubject, personal bool, err error) {
 	var account []byte
 	var held *uint64
@@ -218,6 +219,10 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 		account = fact.OpeningBalanceRecorded.GetAccount()
 	case *ledgerv1.Entry_OpeningBalanceReversed:
 		account = fact.OpeningBalanceReversed.GetAccount()
+	case *ledgerv1.Entry_ConsentGranted:
+		account = fact.ConsentGranted.GetAccount()
+	case *ledgerv1.Entry_ConsentWithdrawn:
+		account = fact.ConsentWithdrawn.GetAccount()
 	case *ledgerv1.Entry_OpeningBalancesProposed:
 		// They hold hashes of what concerns many people: for the officers of the organization.
 		s.home = fact.OpeningBalancesProposed.GetOrganization()

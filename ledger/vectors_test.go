@@ -113,8 +113,8 @@ func TestFormatPage(t *testing.T) {
 	for i := range facts.Len() {
 		says(fmt.Sprintf("\n| %s | %d |", facts.Get(i).Message().Name(), facts.Get(i).Number()))
 	}
-	for table := book.TableMeta; table != 0; table++ {
-		if table <= book.TableTiles || table == book.TableRejects || book.Derived(table) {
+	for table := book.TableMeta; table < 0xff; table++ {
+		if table <= book.TableRejects || book.Derived(table) {
 			says(fmt.Sprintf("\n| `%02x` ", table))
 		}
 	}
@@ -468,6 +468,7 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"OrganizationRow": new(ledgerv1.OrganizationRow), "KeyRow": new(ledgerv1.KeyRow),
 		"OfficerRow": new(ledgerv1.OfficerRow), "CourseRow": new(ledgerv1.CourseRow), "PolicyRow": new(ledgerv1.PolicyRow),
 		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow),
+		"AgreementRow": new(ledgerv1.AgreementRow), "ConsentRow": new(ledgerv1.ConsentRow),
 		"TransferRow": new(ledgerv1.TransferRow),
 	}[r.Type]
 	if m == nil {
@@ -879,7 +880,17 @@ func TestGoldenKeyLayouts(t *testing.T) {
 			break
 		}
 	}
-	var proposed uint64
+	var proposed, granted uint64
+	var agreement []byte
+	for _, golden := range log.Entries {
+		e := decodeGolden(t, golden.Bytes)
+		if e.GetAgreementPublished() != nil {
+			agreement = e.GetAgreementPublished().GetAgreementHash()
+		}
+		if e.GetConsentGranted() != nil {
+			granted = e.GetIndex()
+		}
+	}
 	var sourceID unit.StatementID
 	var held *ledgerv1.Entry
 	for _, golden := range log.Entries {
@@ -924,9 +935,11 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"case 21, which an officer has":      book.HeldKey("officer-1", 21),
 		"record of another system":           book.StatementKey(book.SourceRecords, sourceID),
 		"import":                             book.ImportKey(proposed),
+		"agreement":                          book.AgreementKey(agreement),
+		"consent":                            book.ConsentKey(account, granted),
 		"hold":                               book.TransferKey(held.GetIndex()),
 		"hold of an account":                 book.AccountTransferKey(account, held.GetIndex()),
-		"hold for an organization":           book.OrganizationTransferKey(1, held.GetIndex()),
+		"hold for an organization":           book.OrganizationTransferKey(number, held.GetIndex()),
 		"time of a hold":                     book.HoldTimeKey(held.GetHoldPlaced().GetDeadline(), held.GetIndex()),
 	}
 	for _, k := range v.Keys {

@@ -68,7 +68,7 @@ var (
 )
 
 // An Error is one fault of an agreement and where it is. It wraps [ErrAgreement].
-type Error = rules.Fault
+type Error = rules.Error
 
 // Faults are the faults inside what [Compile] answered, in the order of the text, however deep they are wrapped.
 func Faults(err error) []*Error { return rules.Faults(err) }
@@ -245,6 +245,16 @@ func (a *Agreement) Programme(code string) (Programme, error) {
 
 func programmeOf(p *policyv1.Agreement_Programme) Programme {
 	return Programme{Code: p.GetCode(), Name: rules.TextOf(p.GetName()), Credits: unit.Credits(p.GetMilliCredits()), Degree: p.GetDegree()}
+}
+
+// CourseName is what residents read of a course of the institution.
+func (a *Agreement) CourseName(code string) Text {
+	for _, rule := range a.courses {
+		if rule.GetCountsAs() == code {
+			return rules.TextOf(rule.GetName())
+		}
+	}
+	return Text{}
 }
 
 // Message is a copy of what the YAML says.

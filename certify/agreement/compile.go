@@ -3,6 +3,7 @@ package agreement
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -153,10 +154,10 @@ func (c *compiler) categories(a *Agreement) {
 func categoryRule(id string) string { return "category " + id }
 
 func (c *compiler) levels(least, most int32, path ...any) {
-	c.Between(int64(least), 0, maxLevel, append(path[:len(path):len(path)], "min_level")...)
-	c.Between(int64(most), 0, maxLevel, append(path[:len(path):len(path)], "max_level")...)
+	c.Between(int64(least), 0, maxLevel, append(slices.Clip(path), "min_level")...)
+	c.Between(int64(most), 0, maxLevel, append(slices.Clip(path), "max_level")...)
 	if most != 0 && most < least {
-		c.Fault("lies below min_level", append(path[:len(path):len(path)], "max_level")...)
+		c.Fault("lies below min_level", append(slices.Clip(path), "max_level")...)
 	}
 }
 
@@ -307,27 +308,27 @@ func (c *compiler) rounding(a *Agreement) {
 
 // rule checks what all rules have: a name that no other has, and words.
 func (c *compiler) rule(a *Agreement, id string, words *policyv1.Text, path ...any) {
-	at := append(path[:len(path):len(path)], "id")
+	at := slices.Concat(path, []any{"id"})
 	c.Slug(id, at...)
 	if id != "" && c.names[id] {
 		c.Fault(fmt.Sprintf("there are two rules %q: reasons name a rule by its id alone", id), at...)
 	}
 	c.names[id], a.words[id] = true, words
-	c.Text(words, false, rules.Placeholders(), append(path[:len(path):len(path)], "words")...)
+	c.Text(words, false, rules.Placeholders(), append(slices.Clip(path), "words")...)
 }
 
 // known checks the programmes and categories that a rule names.
 func (c *compiler) known(a *Agreement, programmes, categories []string, path ...any) {
-	c.Count(len(programmes), 0, MaxNames, append(path[:len(path):len(path)], "programmes")...)
-	c.Count(len(categories), 0, MaxNames, append(path[:len(path):len(path)], "categories")...)
+	c.Count(len(programmes), 0, MaxNames, append(slices.Clip(path), "programmes")...)
+	c.Count(len(categories), 0, MaxNames, append(slices.Clip(path), "categories")...)
 	for i, code := range programmes {
 		if a.programmes[code] == nil {
-			c.Fault(fmt.Sprintf("unknown programme %q", code), append(path[:len(path):len(path)], "programmes", i)...)
+			c.Fault(fmt.Sprintf("unknown programme %q", code), append(slices.Clip(path), "programmes", i)...)
 		}
 	}
 	for i, id := range categories {
 		if !c.taken(a, id) {
-			c.Fault(fmt.Sprintf("unknown category %q", id), append(path[:len(path):len(path)], "categories", i)...)
+			c.Fault(fmt.Sprintf("unknown category %q", id), append(slices.Clip(path), "categories", i)...)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func TestFaults(t *testing.T) {
 		{"never reached", "sources: [{id: s}]", "sources: [{id: s}, {id: u}]", "8:20: sources[1]: is never reached: sources[0] comes first"},
 		{"kind", "{id: s}", "{id: s, kinds: [KIND_UNSPECIFIED]}", "8:27: sources[0].kinds[0]: is KIND_COMPLETION"},
 		{"condition of another type", "{id: s}", "{id: s, when: level}", "8:25: sources[0].when: yields int, not bool"},
-		{"condition on what is not there", "{id: s}", "{id: s, when: levle > 1}", "8:25: sources[0].when: undeclared reference to 'levle'"},
+		{"condition on what is not there", "{id: s}", "{id: s, when: lvl > 1}", "8:25: sources[0].when: undeclared reference to 'lvl'"},
 		{"double", "{id: s}", "{id: s, when: level > 1.5}", "8:31: sources[0].when: found no matching overload"},
 		{"a double that fits its type", "{id: s}", "{id: s, when: 1.5 > 1.0}", "8:25: sources[0].when: a number with a decimal point is refused"},
 		{"unknown kind in a condition", "{id: s}", `{id: s, when: kind == "opned"}`, `8:33: sources[0].when: unknown kind "opned"`},
@@ -110,7 +110,7 @@ func FuzzCompile(f *testing.F) {
 	f.Add([]byte(minimal))
 	f.Add(agreements.OpenUniversity2026())
 	f.Add(agreements.VocationalCollege2026())
-	f.Add([]byte(minimal + "requirements:\n  - id: q\n    require: >-\n      level > 1 &&\n      levle > 2\n"))
+	f.Add([]byte(minimal + "requirements:\n  - id: q\n    require: >-\n      level > 1 &&\n      lvl > 2\n"))
 	f.Add([]byte("? [a]\n: {b: !!int c, 3: &x [*x]}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		a, err := agreement.Compile(text)

@@ -3,6 +3,7 @@ package agreement
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -141,9 +142,7 @@ func (a *Agreement) Quote(programme string, items []Item, taken Taken, day Day) 
 	r := &run{
 		agreement: a, programme: p, day: day, counts: make(map[string]unit.Credits, len(taken.Counts)), recognised: taken.Recognised,
 	}
-	for key, credits := range taken.Counts {
-		r.counts[key] = credits
-	}
+	maps.Copy(r.counts, taken.Counts)
 	quote := &Quote{Agreement: a, Programme: p, Day: day, Until: day + Day(a.QuoteDays())}
 	bids := make([]bid, len(items))
 	for i := range items {

@@ -56,10 +56,12 @@ func level(n int32) func(*agreement.Item)   { return func(i *agreement.Item) { i
 func scored(n int32) func(*agreement.Item)  { return func(i *agreement.Item) { i.Score = &n } }
 func course(s string) func(*agreement.Item) { return func(i *agreement.Item) { i.Course = s } }
 func learned(tb testing.TB, s string) func(*agreement.Item) {
+	tb.Helper()
 	return func(i *agreement.Item) { i.Learned = day(tb, s) }
 }
 
 func expires(tb testing.TB, s string) func(*agreement.Item) {
+	tb.Helper()
 	return func(i *agreement.Item) { i.Expires = day(tb, s) }
 }
 

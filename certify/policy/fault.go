@@ -14,7 +14,7 @@ var (
 )
 
 // An Error is one fault of a policy and where it is. It wraps [ErrPolicy]. A warning has the same form, and refuses nothing.
-type Error = rules.Fault
+type Error = rules.Error
 
 // Faults are the faults inside what [Compile] answered, in the order of the text, however deep they are wrapped.
 func Faults(err error) []*Error { return rules.Faults(err) }

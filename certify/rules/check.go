@@ -21,7 +21,7 @@ const (
 // A Checker collects the faults of one text. Paths are names of fields and positions in lists.
 type Checker struct {
 	Source *Source
-	Faults []*Fault
+	Faults []*Error
 }
 
 // InCondition reports a fault at its place in a condition.
@@ -31,7 +31,7 @@ func (c *Checker) InCondition(f ConditionFault, path ...any) {
 	if exact && node.Kind == yaml.ScalarNode {
 		line, column = c.Source.In(node, f.Line, f.Column)
 	}
-	c.Faults = append(c.Faults, &Fault{Of: c.Source.kind.Of, Line: line, Column: column, Field: field(path), Message: f.Message})
+	c.Faults = append(c.Faults, &Error{Of: c.Source.kind.Of, Line: line, Column: column, Field: field(path), Message: f.Message})
 }
 
 // Slug checks a name.
@@ -102,7 +102,7 @@ func (c *Checker) Count(n, least, most int, path ...any) {
 // Fault reports what is wrong with what stands at a path, or with its nearest surroundings.
 func (c *Checker) Fault(message string, path ...any) {
 	node, _ := c.Source.Find(path...)
-	c.Faults = append(c.Faults, &Fault{Of: c.Source.kind.Of, Line: node.Line, Column: node.Column, Field: field(path), Message: message})
+	c.Faults = append(c.Faults, &Error{Of: c.Source.kind.Of, Line: node.Line, Column: node.Column, Field: field(path), Message: message})
 }
 
 // field writes a path as "conversion[1].when".

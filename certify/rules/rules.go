@@ -21,9 +21,9 @@ type Kind struct {
 	Name string // with its article: "a policy"
 }
 
-// A Fault is one fault of a text and where it is. It wraps the error of the text's kind. A warning has the same form, and refuses
+// An Error is one fault of a text and where it is. It wraps the error of the text's kind. A warning has the same form, and refuses
 // nothing.
-type Fault struct {
+type Error struct {
 	Of     error  // the error of the text's kind
 	Line   int    // from 1; 0 where the fault is nowhere in particular
 	Column int    // from 1, in characters; 0 where the line is all that is known
@@ -33,7 +33,7 @@ type Fault struct {
 }
 
 // Error is "policy: 12:7: conversion[1].when: undeclared reference to 'minuets'".
-func (e *Fault) Error() string {
+func (e *Error) Error() string {
 	place, field := "", ""
 	switch {
 	case e.Line > 0 && e.Column > 0:
@@ -48,15 +48,15 @@ func (e *Fault) Error() string {
 }
 
 // Unwrap gives the error of the text's kind.
-func (e *Fault) Unwrap() error { return e.Of }
+func (e *Error) Unwrap() error { return e.Of }
 
 // Faults are the faults inside an error, in the order of the text, however deep they are wrapped.
-func Faults(err error) []*Fault {
-	if one, ok := err.(*Fault); ok { //nolint:errorlint // each layer is looked at by itself
-		return []*Fault{one}
+func Faults(err error) []*Error {
+	if one, ok := err.(*Error); ok { //nolint:errorlint // each layer is looked at by itself
+		return []*Error{one}
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []*Fault
+		var all []*Error
 		for _, one := range joined.Unwrap() {
 			all = append(all, Faults(one)...)
 		}
@@ -69,15 +69,15 @@ func Faults(err error) []*Fault {
 }
 
 // Join makes one error of faults: sorted, each said once, and no check's complaint where the YAML itself is wrong.
-func Join(written, checked []*Fault) error {
-	checked = slices.DeleteFunc(checked, func(e *Fault) bool {
-		return slices.ContainsFunc(written, func(w *Fault) bool { return w.Line == e.Line && (w.Column == e.Column || w.Field == e.Field) })
+func Join(written, checked []*Error) error {
+	checked = slices.DeleteFunc(checked, func(e *Error) bool {
+		return slices.ContainsFunc(written, func(w *Error) bool { return w.Line == e.Line && (w.Column == e.Column || w.Field == e.Field) })
 	})
 	all := slices.Concat(written, checked)
-	slices.SortStableFunc(all, func(a, b *Fault) int {
+	slices.SortStableFunc(all, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	all = slices.CompactFunc(all, func(a, b *Fault) bool { return *a == *b })
+	all = slices.CompactFunc(all, func(a, b *Error) bool { return *a == *b })
 	errs := make([]error, len(all))
 	for i, e := range all {
 		errs[i] = e

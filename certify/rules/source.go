@@ -28,50 +28,50 @@ type Source struct {
 
 // Decode reads the YAML into message as protoyaml does, and refuses more than that: what could be read in two ways (a field
 // twice, by its number or by another spelling, an anchor, a second document) and numbers that are not plain digits.
-func Decode(kind Kind, text []byte, message proto.Message) (*Source, []*Fault) {
+func Decode(kind Kind, text []byte, message proto.Message) (*Source, []*Error) {
 	if e := checkText(kind, text); e != nil {
-		return nil, []*Fault{e}
+		return nil, []*Error{e}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var document, second yaml.Node
 	if err := decoder.Decode(&document); err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, []*Fault{{Of: kind.Of, Message: "the text is empty"}}
+			return nil, []*Error{{Of: kind.Of, Message: "the text is empty"}}
 		}
-		return nil, []*Fault{syntaxError(kind, err, text)}
+		return nil, []*Error{syntaxError(kind, err, text)}
 	}
 	if err := decoder.Decode(&second); err == nil {
-		return nil, []*Fault{{Of: kind.Of, Line: second.Line, Column: second.Column, Message: kind.Name + " is one document"}}
+		return nil, []*Error{{Of: kind.Of, Line: second.Line, Column: second.Column, Message: kind.Name + " is one document"}}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, []*Fault{syntaxError(kind, err, text)}
+		return nil, []*Error{syntaxError(kind, err, text)}
 	}
 	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode {
-		return nil, []*Fault{{Of: kind.Of, Line: 1, Column: 1, Message: kind.Name + " is a mapping of fields"}}
+		return nil, []*Error{{Of: kind.Of, Line: 1, Column: 1, Message: kind.Name + " is a mapping of fields"}}
 	}
 	s := &Source{kind: kind, lines: strings.Split(string(text), "\n"), root: document.Content[0]}
 	// protoyaml quotes the line of what it refuses, and panics where that is the line after the last.
 	if !bytes.HasSuffix(text, []byte("\n")) {
 		text = append(bytes.Clone(text), '\n')
 	}
-	var faults []*Fault
+	var faults []*Error
 	s.strict(s.root, message.ProtoReflect().Descriptor(), "", &faults)
 	// Whatever protoyaml would say of the same nodes is less exact, but the rest is worth reading at once.
 	return s, append(faults, elsewhere(protoyamlErrors(kind, protoyaml.Unmarshal(text, message)), faults)...)
 }
 
 // checkText refuses what YAML would read differently than an editor shows it.
-func checkText(kind Kind, text []byte) *Fault {
+func checkText(kind Kind, text []byte) *Error {
 	if len(text) > MaxYAML {
-		return &Fault{Of: kind.Of, Message: fmt.Sprintf("the text has %d bytes, more than %d", len(text), MaxYAML)}
+		return &Error{Of: kind.Of, Message: fmt.Sprintf("the text has %d bytes, more than %d", len(text), MaxYAML)}
 	}
 	line, column := 1, 1
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
-			return &Fault{Of: kind.Of, Line: line, Column: column, Message: "the text is not UTF-8"}
+			return &Error{Of: kind.Of, Line: line, Column: column, Message: "the text is not UTF-8"}
 		case r == '\r' && (i+1 == len(text) || text[i+1] != '\n'), r == '\u0085', r == '\u2028', r == '\u2029', r == '\ufeff':
-			return &Fault{Of: kind.Of, Line: line, Column: column, Message: fmt.Sprintf("the character U+%04X has no place in %s", r, kind.Name)}
+			return &Error{Of: kind.Of, Line: line, Column: column, Message: fmt.Sprintf("the character U+%04X has no place in %s", r, kind.Name)}
 		}
 		i, column = i+size, column+1
 		if r == '\n' {
@@ -81,8 +81,8 @@ func checkText(kind Kind, text []byte) *Fault {
 	return nil
 }
 
-func elsewhere(errs, faults []*Fault) []*Fault {
-	var others []*Fault
+func elsewhere(errs, faults []*Error) []*Error {
+	var others []*Error
 	for _, e := range errs {
 		found := false
 		for _, f := range faults {
@@ -97,22 +97,22 @@ func elsewhere(errs, faults []*Fault) []*Fault {
 
 // syntaxError reads the line out of an error of the YAML parser, which says it in words only: from 1 where its scanner fails, from
 // 0 where its grammar does.
-func syntaxError(kind Kind, err error, text []byte) *Fault {
+func syntaxError(kind Kind, err error, text []byte) *Error {
 	found := regexp.MustCompile(`^(?:line (\d+): )?(?s)((did not find expected (?:<|node content|key$|'-'|',' or))?.*)$`).
 		FindStringSubmatch(strings.TrimPrefix(err.Error(), "yaml: "))
 	if found == nil {
-		return &Fault{Of: kind.Of, Message: err.Error()}
+		return &Error{Of: kind.Of, Message: err.Error()}
 	}
 	line, _ := strconv.Atoi(found[1]) // none: 0, nowhere in particular
 	if found[1] != "" && found[3] != "" {
 		line = min(line+1, bytes.Count(bytes.TrimSpace(text), []byte("\n"))+1)
 	}
-	return &Fault{Of: kind.Of, Line: line, Message: found[2]}
+	return &Error{Of: kind.Of, Line: line, Message: found[2]}
 }
 
 // protoyamlErrors reads line and column out of the errors of protoyaml, which has them in an unexported type: each begins with
 // ":<line>:<column> " and unwraps to its cause.
-func protoyamlErrors(kind Kind, err error) []*Fault {
+func protoyamlErrors(kind Kind, err error) []*Error {
 	if err == nil {
 		return nil
 	}
@@ -120,21 +120,21 @@ func protoyamlErrors(kind Kind, err error) []*Fault {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		errs = joined.Unwrap()
 	}
-	faults := make([]*Fault, len(errs))
+	faults := make([]*Error, len(errs))
 	for i, err := range errs {
-		faults[i] = &Fault{Of: kind.Of, Message: err.Error()}
+		faults[i] = &Error{Of: kind.Of, Message: err.Error()}
 		var line, column int
 		if n, _ := fmt.Sscanf(err.Error(), ":%d:%d ", &line, &column); n == 2 && errors.Unwrap(err) != nil {
-			faults[i] = &Fault{Of: kind.Of, Line: line, Column: column, Message: errors.Unwrap(err).Error()}
+			faults[i] = &Error{Of: kind.Of, Line: line, Column: column, Message: errors.Unwrap(err).Error()}
 		}
 	}
 	return faults
 }
 
 // strict walks a mapping beside the descriptor of its message.
-func (s *Source) strict(node *yaml.Node, descriptor protoreflect.MessageDescriptor, path string, faults *[]*Fault) {
+func (s *Source) strict(node *yaml.Node, descriptor protoreflect.MessageDescriptor, path string, faults *[]*Error) {
 	report := func(node *yaml.Node, field, format string, args ...any) {
-		*faults = append(*faults, &Fault{Of: s.kind.Of, Line: node.Line, Column: node.Column, Field: field, Message: fmt.Sprintf(format, args...)})
+		*faults = append(*faults, &Error{Of: s.kind.Of, Line: node.Line, Column: node.Column, Field: field, Message: fmt.Sprintf(format, args...)})
 	}
 	seen := make(map[string]bool)
 	for i := 0; i+1 < len(node.Content); i += 2 {

@@ -29,6 +29,8 @@ const (
 	TableHeld          byte = 0x13
 	TableCrowds        byte = 0x14
 	TableImports       byte = 0x15
+	TableAgreements    byte = 0x1a
+	TableConsents      byte = 0x1b
 	TableTransfers     byte = 0x1d
 	TableTransferLists byte = 0x1e
 	TableHoldTimes     byte = 0x1f
@@ -37,7 +39,7 @@ const (
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
 	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports ||
-		table >= TableTransfers && table <= TableHoldTimes
+		table == TableAgreements || table == TableConsents || table >= TableTransfers && table <= TableHoldTimes
 }
 
 // MetaKey names a row of the meta table.
@@ -185,6 +187,19 @@ func RejectCountKey(organization uint64) []byte { return uintKey(TableRejects, o
 
 // ImportKey is where an import of opening balances lies; index is the entry that proposed it.
 func ImportKey(index uint64) []byte { return uintKey(TableImports, index) }
+
+// AgreementKey is where a version of an agreement lies.
+func AgreementKey(hash []byte) []byte { return append([]byte{TableAgreements}, hash...) }
+
+// ConsentKey is where a consent lies; index is the entry that granted it.
+func ConsentKey(id unit.AccountID, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(ConsentsPrefix(id), index)
+}
+
+// ConsentsPrefix is the range of all consents of an account.
+func ConsentsPrefix(id unit.AccountID) []byte {
+	return append(append(make([]byte, 0, 1+len(id)+8), TableConsents), id[:]...)
+}
 
 // TransferKey is where a hold lies; index is the entry that placed it.
 func TransferKey(index uint64) []byte { return uintKey(TableTransfers, index) }

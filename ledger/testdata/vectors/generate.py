@@ -143,7 +143,9 @@ MESSAGES = {
              "course_decided=24:CourseDecided bank_founded=25:BankFounded case_opened=26:CaseOpened "
              "log_continued=27:LogContinued claim_filed=29:ClaimFiled opening_balances_proposed=38:OpeningBalancesProposed "
              "opening_balances_confirmed=39:OpeningBalancesConfirmed opening_balance_recorded=40:OpeningBalanceRecorded "
-             "opening_balance_reversed=41:OpeningBalanceReversed hold_placed=64:HoldPlaced hold_posted=65:HoldPosted "
+             "opening_balance_reversed=41:OpeningBalanceReversed agreement_published=58:AgreementPublished "
+             "agreement_ended=59:AgreementEnded consent_granted=60:ConsentGranted consent_withdrawn=61:ConsentWithdrawn "
+             "hold_placed=64:HoldPlaced hold_posted=65:HoldPosted "
              "hold_voided=66:HoldVoided hold_expired=67:HoldExpired",
     "BankFounded": "bank_id=1:s origin=2:s format=3:w",
     "LogContinued": "origin=1:s last_verifier_key=2:s last_checkpoint=3:b",
@@ -212,6 +214,12 @@ MESSAGES = {
     "OpeningBalanceReversed": "actor=1:Actor origin=2:ImportOrigin account=3:b balance=4:CompletionRef effects=5:Effects "
                               "unrecovered=6:i sealed=7:b",
     "SealedOpeningBalance": "row=1:b",
+    "AgreementPublished": "actor=1:Actor request=2:Request agreement_hash=3:b yaml=4:b institution=5:s agreement=6:s version=7:s "
+                          "effective_from_day=8:d effective_until_day=9:d key_id=10:b signature=11:b",
+    "AgreementEnded": "actor=1:Actor request=2:Request agreement_hash=3:b last_day=4:d",
+    "ConsentGranted": "actor=1:Actor request=2:Request account=3:b institution=4:s purpose=5:s categories=6:*s items=7:*u "
+                      "expires=8:i",
+    "ConsentWithdrawn": "actor=1:Actor request=2:Request account=3:b consent=4:u",
     "OpeningBalanceRow": "action=1:RowAction account_number=2:s document_kind=3:s document_number=4:s source_record=5:s "
                          "category=6:s minutes=7:i milli_credits=8:i earned_on=9:s expires_on=10:s title=11:s",
     "HoldPlaced": "actor=1:Actor request=2:Request account=3:b institution=4:s programme=5:s agreement=6:u quote_digest=7:b "
@@ -263,6 +271,8 @@ MESSAGES = {
     "CaseDeadline": "case=1:u time=2:i",
     "ImportRow": "time=1:i fact=2:OpeningBalancesProposed confirmed_plus_one=3:u confirmed_time=4:i confirmed_by=5:s",
     "RequestRow": "hash=1:b index=2:u",
+    "AgreementRow": "index=1:u time=2:i fact=3:AgreementPublished ended_plus_one=4:u last_day=5:d",
+    "ConsentRow": "time=1:i fact=2:ConsentGranted withdrawn_plus_one=3:u withdrawn_time=4:i withdrawn_by=5:s",
 }
 
 
@@ -472,6 +482,11 @@ def submission_text(organization, key_id, count, root, bank=BANK):
             f"application/vnd.creditbank.statement.v1+protobuf\n{count}\n{b64(root)}\n").encode()
 
 
+def agreement_text(institution, key_id, digest, bank=BANK):
+    return (f"creditbank/v1 agreement\n{bank}\n{institution}\n{key_id.hex()}\n"
+            f"application/vnd.creditbank.agreement.v1+yaml\n{b64(digest)}\n").encode()
+
+
 def registration_text(organization, key_id, purpose, bank=BANK):
     return f"creditbank/v1 key registration\n{bank}\n{organization}\n{key_id.hex()}\n{purpose}\n".encode()
 
@@ -483,6 +498,8 @@ PLATFORM_KEY = Key("platform sign", "ed25519")
 PLATFORM_P256 = Key("platform sign p-256", "ecdsa-p256-sha256")
 PLATFORM_TOKEN = Key("platform authenticate", "ed25519")
 OTHER_KEY = Key("somebody else", "ed25519")
+UNIVERSITY, UNIVERSITY_CODE = "open-university", organization_code("12330000470191234")
+UNIVERSITY_KEY = Key("university sign", "ed25519")
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key log"))
 NEXT_LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key next log"))
 OTHER_LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key other log"))
@@ -1006,10 +1023,38 @@ def sealed_opening(fact, row):
     return seal(fact, "SealedOpeningBalance", {"row": row}, source_id(row))
 
 
+AGREEMENT = """id: open-university
+version: "1"
+institution: open-university
+title: {zh: 学分互认协议, en: Recognition agreement}
+effective_from: "2026-07-15"
+time_zone: Asia/Shanghai
+programmes: [{code: law, name: {zh: 法学, en: Law}, milli_credits: 70000, degree: true}]
+sources: [{id: district, within: [xihu-college]}]
+ratios: [{id: half, numerator: 1, denominator: 2}]
+rounding: {id: tenths, step_milli_credits: 100, remainder: REMAINDER_KEEP}
+use: USE_CONSUMED
+quote_days: 14
+hold_days: 30
+""".encode()
+NEXT_AGREEMENT = AGREEMENT.replace(b'version: "1"', b'version: "2"').replace(b"2026-07-15", b"2027-01-01")
+
+
+def published(t, yaml, version, first, last=0):
+    """An agreement that the university signs and publishes."""
+    digest = sha256(yaml)
+    return append(t, "agreement_published", actor=actor(organization=UNIVERSITY, key=UNIVERSITY_KEY),
+                  request=request("PublishAgreement", t), agreement_hash=digest, yaml=yaml, institution=UNIVERSITY,
+                  agreement="open-university", version=version, effective_from_day=days(first),
+                  effective_until_day=last, key_id=UNIVERSITY_KEY.id,
+                  signature=UNIVERSITY_KEY.sign(agreement_text(UNIVERSITY, UNIVERSITY_KEY.id, digest)))
+
+
 def append_transfers(opening, earned, claim, claim_ref):
-    """A college is asked to take credits over: it takes some, it declines, it lets a hold lapse. A school's hold is undone when
-    what it stands on is taken back, and the college is told that what it took is gone."""
-    t = micros("2026-07-14 09:00")
+    """The university is asked to take credits over: it takes some, it declines, it lets a hold lapse. Another one is
+    undone when what it stands on is taken back, and the university is told that what it took of that is gone."""
+    t = micros("2026-07-17 09:00")
+    agreed = next(i for i in range(len(LOG)) if LOG[i][0] == "AgreementPublished")
     award = next(i for i in reversed(range(len(LOG))) if LOG[i][0] == "CreditsAwarded")
 
     def item(entry, ref, credits, **more):
@@ -1024,12 +1069,15 @@ def append_transfers(opening, earned, claim, claim_ref):
              "transferred": transferred * i["milli_credits"], "expired": expired * i["milli_credits"], "completion": i["completion"]}
             for i in items if not i.get("recognised")]}
 
-    def place(who, *items, institution=COLLEGE):
-        return append(t, "hold_placed", **who, account=ACCOUNT, institution=institution, programme="elder-care", agreement=7,
+    def place(who, *items):
+        return append(t, "hold_placed", **who, account=ACCOUNT, institution=UNIVERSITY, programme="elder-care", agreement=agreed,
                       quote_digest=derived(f"quote {len(LOG)}"), items=list(items), effects=moved(items, -1, 1),
                       deadline=t + 14 * 86_400_000_000, sealed=seal("HoldPlaced", "SealedTransfer", {"items": [
                           {"reasons": [{"stage": "TRANSFER_STAGE_RATIO", "rule": "half", "before": i["milli_credits"],
                                         "after": i["granted"]}]} for i in items]}, who["request"]["request_id"]))
+
+    def university(method):
+        return {"actor": actor(organization=UNIVERSITY, key=UNIVERSITY_KEY), "request": request(method, t)}
 
     def resident(method):
         return {"actor": {"resident": True}, "request": request(method, t)}
@@ -1038,19 +1086,19 @@ def append_transfers(opening, earned, claim, claim_ref):
         placed = LOG[hold][1]["hold_placed"]["request"]["request_id"]
         return {"hold": hold, "account": ACCOUNT, "sealed": seal(fact, "SealedDecision", words, placed)}
 
-    first = of_opening(600, counts=[{"key": "elder-care/share", "milli_credits": 300}]), of_claim(1000, recognised=True, course="NUR-101")
+    first = of_opening(600, counts=[{"key": "elder-care/share", "milli_credits": 300}]), of_claim(700, recognised=True, course="NUR-101")
     taken = place(resident("RequestTransfer"), *first)
-    declined = place(call("RequestTransfer", t), of_opening(300))
+    declined = place(university("RequestTransfer"), of_opening(300))
     t += 3_600_000_000
     change = moved(first)["lot_changes"][0]
     change.update(available=200, reserved=-600, transferred=400)
-    append(t, "hold_posted", **call("AcceptTransfer", t), **says("HoldPosted", taken, note="欢迎"),
-           taken=[{"milli_credits": 400, "granted": 200}, {"milli_credits": 1000, "granted": 500}], effects={"lot_changes": [change]})
-    append(t, "hold_voided", **call("DeclineTransfer", t), **says("HoldVoided", declined, reason_code="PROGRAMME_FULL"),
+    append(t, "hold_posted", **university("AcceptTransfer"), **says("HoldPosted", taken, note="欢迎"),
+           taken=[{"milli_credits": 400, "granted": 200}, {"milli_credits": 700, "granted": 350}], effects={"lot_changes": [change]})
+    append(t, "hold_voided", **university("DeclineTransfer"), **says("HoldVoided", declined, reason_code="PROGRAMME_FULL"),
            cause="HOLD_VOID_DECLINED", effects=moved([of_opening(300)], 1, -1))
     lapsing, spent = place(resident("RequestTransfer"), of_opening(100)), place(resident("RequestTransfer"), of_opening(200))
-    undone = place(resident("RequestTransfer"), of_claim(250), institution=SCHOOL)
-    append(t, "hold_posted", **call("AcceptTransfer", t), **says("HoldPosted", spent), taken=[{"milli_credits": 200, "granted": 100}],
+    undone = place(resident("RequestTransfer"), of_claim(250))
+    append(t, "hold_posted", **university("AcceptTransfer"), **says("HoldPosted", spent), taken=[{"milli_credits": 200, "granted": 100}],
            effects=moved([of_opening(200)], 0, -1, 1))
     t += 15 * 86_400_000_000
     append(t, "hold_expired", hold=lapsing, account=ACCOUNT, effects=moved([of_opening(100)], 0, -1, 0, 1))
@@ -1296,6 +1344,25 @@ def build_log():
                "kind": "CLAIM_KIND_VOLUNTEERING", "title": "社区书法课助教", "issuer": "翠苑街道", "description": "每周六",
                "claimed": {"minutes": 900}, "evidence": [{"id": derived("photo", 32), "size": 3, "media_type": "image/png",
                                                          "name": "a.png"}]}, filing["request_id"]))
+    # A university says what it takes over, and later how it will go on. The learner lets it ask; an officer takes that back for them.
+    t = micros("2026-07-14 09:00")
+    append(t, "organization_registered", **call("RegisterOrganization", t), organization=UNIVERSITY, name="开放大学",
+           code=UNIVERSITY_CODE, roles=["ROLE_ACCEPTOR"], trust_tier=3)
+    append(t, "key_added", **call("AddKey", t), organization=UNIVERSITY, key_id=UNIVERSITY_KEY.id, public_key=UNIVERSITY_KEY.spki,
+           algorithm=UNIVERSITY_KEY.enum, purpose="KEY_PURPOSE_SIGN",
+           proof=UNIVERSITY_KEY.sign(registration_text(UNIVERSITY, UNIVERSITY_KEY.id, "sign")))
+    t += 60_000_000
+    published(t, AGREEMENT, "1", "2026-07-15")
+    published(t, NEXT_AGREEMENT, "2", "2027-01-01")
+    t = micros("2026-07-16 10:00")
+    append(t, "consent_granted", actor={"resident": True}, request=request("GrantConsent", t), account=ACCOUNT,
+           institution=UNIVERSITY, purpose="transfer", expires=micros("2026-10-16 10:00"))
+    consent = append(t, "consent_granted", **call("GrantConsent", t, "officer-2"), account=ACCOUNT, institution=UNIVERSITY,
+                     purpose="transfer", categories=["humanities", "skills"], items=[tea_2, opening],
+                     expires=micros("2026-08-16 10:00"))
+    append(t, "consent_withdrawn", **call("WithdrawConsent", t, "officer-2"), account=ACCOUNT, consent=consent)
+    append(t, "agreement_ended", actor=actor(organization=UNIVERSITY, key=UNIVERSITY_KEY), request=request("EndAgreement", t),
+           agreement_hash=sha256(NEXT_AGREEMENT), last_day=days("2027-06-30"))
     t = append_transfers(opening + 1, days("1969-12-31"), claim, claim_ref)
     story = len(LOG)
     while len(LOG) < 259:
@@ -1361,7 +1428,8 @@ class State:
         f = copy.deepcopy(entry[name])
         i, t = entry["index"], entry["time"]
         if fact in ("BankFounded", "OrganizationRegistered", "KeyAdded", "KeyRevoked", "OfficerAppointed", "OfficerRemoved",
-                    "PolicyProposed", "PolicyPublished", "CourseProposed", "CourseDecided", "LogContinued"):
+                    "PolicyProposed", "PolicyPublished", "CourseProposed", "CourseDecided", "LogContinued",
+                    "AgreementPublished", "AgreementEnded"):
             self.rows[table(1, b"directory")] = u64(i + 1)
         getattr(self, name)(i, t, f)
         if "request" in f:
@@ -1414,7 +1482,29 @@ class State:
     def course_decided(self, i, t, f):
         self.rows[table(0x0A, u64(f["course"]))][1].update(decision=f["decision"], last_day=f.get("last_day", 0))
 
+    def agreement_published(self, i, t, f):
+        self.organization_number(f["institution"])
+        kept = {k: v for k, v in f.items() if k not in ("yaml", "request", "signature")}
+        self.new(table(0x1A, f["agreement_hash"]), "AgreementRow", index=i, time=t, fact=kept)
+
+    def agreement_ended(self, i, t, f):
+        row = self.rows[table(0x1A, f["agreement_hash"])][1]
+        assert "ended_plus_one" not in row
+        row.update(ended_plus_one=i + 1, last_day=f["last_day"])
+
     # Accounts
+
+    def consent_granted(self, i, t, f):
+        assert table(5, f["account"]) in self.rows and f["expires"] > t
+        assert f.get("items", []) == sorted(f.get("items", []))
+        self.organization_number(f["institution"])
+        kept = {k: v for k, v in f.items() if k not in ("request", "account")}
+        self.new(table(0x1B, f["account"], u64(i)), "ConsentRow", time=t, fact=kept)
+
+    def consent_withdrawn(self, i, t, f):
+        row = self.rows[table(0x1B, f["account"], u64(f["consent"]))][1]
+        assert "withdrawn_plus_one" not in row
+        row.update(withdrawn_plus_one=i + 1, withdrawn_time=t, withdrawn_by=f["actor"].get("officer", ""))
 
     def account_opened(self, i, t, f):
         self.new(table(5, f["account"]), "AccountRow", opened_index=i, opened_time=t, status=f["status"], home=f["home"])
@@ -1872,6 +1962,14 @@ def entry_vectors():
     first = LOG[placed][1]["hold_placed"]["items"]
     balance, back = LOG[recorded][1]["opening_balance_recorded"], LOG[reversed_][1]["opening_balance_reversed"]
 
+    agreed, ended = INDEX["AgreementPublished"][0], INDEX["AgreementEnded"][0]
+    consented, withdrawn = INDEX["ConsentGranted"][0], INDEX["ConsentWithdrawn"][0]
+
+    def fact_at(index, later):
+        """The same once more, by another request."""
+        return mutated(index, lambda e: (e.update(index=later, time=LOG[later - 1][1]["time"]),
+                                         fact_of(e)["request"].update(request_id=uuid7(0, f"again {index}"))))
+
     def at(index, fact_field, **f):
         return encode("Entry", {"index": index, "time": LOG[index - 1][1]["time"], "salt": bytes(16), fact_field: f})
 
@@ -1968,6 +2066,17 @@ def entry_vectors():
             **back, "origin": {**back["origin"], "source_id": uuid7(0, "again")}}), "not yet taken back"),
         ("reversed-completion", "state", reversed_, fact(reversed_, balance={
             "index": tea_2, "end_day": LOG[tea_2][1]["completion_recorded"]["end_day"]}, effects={}), "an opening balance"),
+        ("agreement-twice", "state", agreed + 1, fact_at(agreed, agreed + 1), "a new agreement"),
+        ("agreement-of-unknown", "state", agreed, fact(agreed, institution="nobody"), "a registered organization"),
+        ("ended-unknown", "state", ended, fact(ended, agreement_hash=sha256(b"")), "a published agreement"),
+        ("ended-twice", "state", ended + 1, fact_at(ended, ended + 1), "not yet ended"),
+        ("consent-of-unknown", "state", consented, fact(consented, account=OTHER_ACCOUNT), "an open account"),
+        ("consent-to-unknown", "state", consented, fact(consented, institution="nobody"), "a registered organization"),
+        ("consent-expired", "state", consented, fact(consented, expires=LOG[consented][1]["time"]),
+         "expires: after the entry"),
+        ("consent-unsorted", "state", consented, fact(consented, items=[2, 1]), "items: in order"),
+        ("withdrawn-unknown", "state", withdrawn, fact(withdrawn, consent=consented + 100), "a consent of the account"),
+        ("withdrawn-twice", "state", withdrawn + 1, fact_at(withdrawn, withdrawn + 1), "not yet withdrawn"),
         ("hold-for-unknown", "state", placed, fact(placed, institution="nobody"), "a registered organization"),
         ("hold-of-nothing", "state", placed, fact(placed, items=[], effects={}), "some item"),
         ("hold-lapsed-at-once", "state", placed, fact(placed, deadline=LOG[placed][1]["time"]), "a deadline that lies ahead"),
@@ -2245,9 +2354,11 @@ def store_vectors():
         ("record of another system", table(4, u64(0), LOG[INDEX["OpeningBalanceRecorded"][0]][1]["opening_balance_recorded"]["origin"]["source_id"])),
         ("hold", table(0x1D, u64(INDEX["HoldPlaced"][0]))),
         ("hold of an account", table(0x1E, b"\x01", ACCOUNT, u64(INDEX["HoldPlaced"][0]))),
-        ("hold for an organization", table(0x1E, b"\x02", u64(1), u64(INDEX["HoldPlaced"][0]))),
+        ("hold for an organization", table(0x1E, b"\x02", u64(3), u64(INDEX["HoldPlaced"][0]))),
         ("time of a hold", table(0x1F, u64(LOG[INDEX["HoldPlaced"][0]][1]["hold_placed"]["deadline"]), u64(INDEX["HoldPlaced"][0]))),
         ("import", table(0x15, u64(INDEX["OpeningBalancesProposed"][0]))),
+        ("agreement", table(0x1A, sha256(NEXT_AGREEMENT))),
+        ("consent", table(0x1B, ACCOUNT, u64(INDEX["ConsentGranted"][-1]))),
     ]
 
     def slot(sequence, data, magic=b"CBANCHOR", length=None):

@@ -1009,6 +1009,10 @@ type Entry struct {
 	//	*Entry_OpeningBalancesConfirmed
 	//	*Entry_OpeningBalanceRecorded
 	//	*Entry_OpeningBalanceReversed
+	//	*Entry_AgreementPublished
+	//	*Entry_AgreementEnded
+	//	*Entry_ConsentGranted
+	//	*Entry_ConsentWithdrawn
 	//	*Entry_HoldPlaced
 	//	*Entry_HoldPosted
 	//	*Entry_HoldVoided
@@ -1301,6 +1305,42 @@ func (x *Entry) GetOpeningBalanceReversed() *OpeningBalanceReversed {
 	return nil
 }
 
+func (x *Entry) GetAgreementPublished() *AgreementPublished {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AgreementPublished); ok {
+			return x.AgreementPublished
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAgreementEnded() *AgreementEnded {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AgreementEnded); ok {
+			return x.AgreementEnded
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetConsentGranted() *ConsentGranted {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ConsentGranted); ok {
+			return x.ConsentGranted
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetConsentWithdrawn() *ConsentWithdrawn {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ConsentWithdrawn); ok {
+			return x.ConsentWithdrawn
+		}
+	}
+	return nil
+}
+
 func (x *Entry) GetHoldPlaced() *HoldPlaced {
 	if x != nil {
 		if x, ok := x.Fact.(*Entry_HoldPlaced); ok {
@@ -1466,6 +1506,26 @@ type Entry_OpeningBalanceReversed struct {
 	OpeningBalanceReversed *OpeningBalanceReversed `protobuf:"bytes,41,opt,name=opening_balance_reversed,json=openingBalanceReversed,proto3,oneof"`
 }
 
+type Entry_AgreementPublished struct {
+	// An institution published what it takes over.
+	AgreementPublished *AgreementPublished `protobuf:"bytes,58,opt,name=agreement_published,json=agreementPublished,proto3,oneof"`
+}
+
+type Entry_AgreementEnded struct {
+	// An institution ended an agreement.
+	AgreementEnded *AgreementEnded `protobuf:"bytes,59,opt,name=agreement_ended,json=agreementEnded,proto3,oneof"`
+}
+
+type Entry_ConsentGranted struct {
+	// A resident, or an officer for them, let an institution ask about them.
+	ConsentGranted *ConsentGranted `protobuf:"bytes,60,opt,name=consent_granted,json=consentGranted,proto3,oneof"`
+}
+
+type Entry_ConsentWithdrawn struct {
+	// They took it back.
+	ConsentWithdrawn *ConsentWithdrawn `protobuf:"bytes,61,opt,name=consent_withdrawn,json=consentWithdrawn,proto3,oneof"`
+}
+
 type Entry_HoldPlaced struct {
 	// Credits were reserved for an institution that was asked to take them over.
 	HoldPlaced *HoldPlaced `protobuf:"bytes,64,opt,name=hold_placed,json=holdPlaced,proto3,oneof"`
@@ -1535,6 +1595,14 @@ func (*Entry_OpeningBalancesConfirmed) isEntry_Fact() {}
 func (*Entry_OpeningBalanceRecorded) isEntry_Fact() {}
 
 func (*Entry_OpeningBalanceReversed) isEntry_Fact() {}
+
+func (*Entry_AgreementPublished) isEntry_Fact() {}
+
+func (*Entry_AgreementEnded) isEntry_Fact() {}
+
+func (*Entry_ConsentGranted) isEntry_Fact() {}
+
+func (*Entry_ConsentWithdrawn) isEntry_Fact() {}
 
 func (*Entry_HoldPlaced) isEntry_Fact() {}
 
@@ -5945,6 +6013,397 @@ func (x *OpeningBalanceRow) GetTitle() string {
 	return ""
 }
 
+// AgreementPublished is what an institution takes over of a record, in one version, under its own signature.
+type AgreementPublished struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// SHA-256 of yaml: the name of the agreement in quotes and transfers. 32 bytes.
+	AgreementHash []byte `protobuf:"bytes,3,opt,name=agreement_hash,json=agreementHash,proto3" json:"agreement_hash,omitempty"`
+	// The exact bytes of the agreement.
+	Yaml []byte `protobuf:"bytes,4,opt,name=yaml,proto3" json:"yaml,omitempty"`
+	// Organization that accepts, as the YAML says.
+	Institution string `protobuf:"bytes,5,opt,name=institution,proto3" json:"institution,omitempty"`
+	// Name that all versions share, as the YAML says.
+	Agreement string `protobuf:"bytes,6,opt,name=agreement,proto3" json:"agreement,omitempty"`
+	// Name of this version, as the YAML says.
+	Version string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	// First day on which it is in force, as days since 1970-01-01.
+	EffectiveFromDay int32 `protobuf:"varint,8,opt,name=effective_from_day,json=effectiveFromDay,proto3" json:"effective_from_day,omitempty"`
+	// Last such day; 0: until the next version begins.
+	EffectiveUntilDay int32 `protobuf:"varint,9,opt,name=effective_until_day,json=effectiveUntilDay,proto3" json:"effective_until_day,omitempty"`
+	// Key of the institution that signed, 32 bytes.
+	KeyId []byte `protobuf:"bytes,10,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// Its signature over the text of the agreement (FORMAT.md).
+	Signature     []byte `protobuf:"bytes,11,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementPublished) Reset() {
+	*x = AgreementPublished{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementPublished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementPublished) ProtoMessage() {}
+
+func (x *AgreementPublished) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementPublished.ProtoReflect.Descriptor instead.
+func (*AgreementPublished) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *AgreementPublished) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetAgreementHash() []byte {
+	if x != nil {
+		return x.AgreementHash
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetYaml() []byte {
+	if x != nil {
+		return x.Yaml
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *AgreementPublished) GetAgreement() string {
+	if x != nil {
+		return x.Agreement
+	}
+	return ""
+}
+
+func (x *AgreementPublished) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *AgreementPublished) GetEffectiveFromDay() int32 {
+	if x != nil {
+		return x.EffectiveFromDay
+	}
+	return 0
+}
+
+func (x *AgreementPublished) GetEffectiveUntilDay() int32 {
+	if x != nil {
+		return x.EffectiveUntilDay
+	}
+	return 0
+}
+
+func (x *AgreementPublished) GetKeyId() []byte {
+	if x != nil {
+		return x.KeyId
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// AgreementEnded ends a version of an agreement earlier than it says.
+type AgreementEnded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The version, 32 bytes.
+	AgreementHash []byte `protobuf:"bytes,3,opt,name=agreement_hash,json=agreementHash,proto3" json:"agreement_hash,omitempty"`
+	// Last day on which it is in force, as days since 1970-01-01.
+	LastDay       int32 `protobuf:"varint,4,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementEnded) Reset() {
+	*x = AgreementEnded{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementEnded) ProtoMessage() {}
+
+func (x *AgreementEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementEnded.ProtoReflect.Descriptor instead.
+func (*AgreementEnded) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *AgreementEnded) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AgreementEnded) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AgreementEnded) GetAgreementHash() []byte {
+	if x != nil {
+		return x.AgreementHash
+	}
+	return nil
+}
+
+func (x *AgreementEnded) GetLastDay() int32 {
+	if x != nil {
+		return x.LastDay
+	}
+	return 0
+}
+
+// ConsentGranted lets an institution ask about an account.
+type ConsentGranted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who granted it: the resident, or an officer for them.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account that it is about, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Organization that may ask.
+	Institution string `protobuf:"bytes,4,opt,name=institution,proto3" json:"institution,omitempty"`
+	// What for: a code, such as "transfer".
+	Purpose string `protobuf:"bytes,5,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Categories of learning that it may see; neither these nor items: all.
+	Categories []string `protobuf:"bytes,6,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Items of the record that it may see, by the entries that recorded them; in ascending order.
+	Items []uint64 `protobuf:"varint,7,rep,packed,name=items,proto3" json:"items,omitempty"`
+	// When it ends: microseconds since 1970.
+	Expires       int64 `protobuf:"varint,8,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentGranted) Reset() {
+	*x = ConsentGranted{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentGranted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentGranted) ProtoMessage() {}
+
+func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentGranted.ProtoReflect.Descriptor instead.
+func (*ConsentGranted) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ConsentGranted) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *ConsentGranted) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ConsentGranted) GetCategories() []string {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetItems() []uint64 {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+// ConsentWithdrawn takes a consent back, at once.
+type ConsentWithdrawn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who withdrew it: the resident, or an officer for them.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account that it is about, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Entry that granted it.
+	Consent       uint64 `protobuf:"varint,4,opt,name=consent,proto3" json:"consent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentWithdrawn) Reset() {
+	*x = ConsentWithdrawn{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentWithdrawn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentWithdrawn) ProtoMessage() {}
+
+func (x *ConsentWithdrawn) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentWithdrawn.ProtoReflect.Descriptor instead.
+func (*ConsentWithdrawn) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ConsentWithdrawn) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ConsentWithdrawn) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ConsentWithdrawn) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ConsentWithdrawn) GetConsent() uint64 {
+	if x != nil {
+		return x.Consent
+	}
+	return 0
+}
+
 // HoldPlaced reserves credits of an account for an institution that is asked to take them over (转换申请). The hold, and the
 // transfer that it may become, are named by the index of this entry. It ends exactly once.
 type HoldPlaced struct {
@@ -5977,7 +6436,7 @@ type HoldPlaced struct {
 
 func (x *HoldPlaced) Reset() {
 	*x = HoldPlaced{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5989,7 +6448,7 @@ func (x *HoldPlaced) String() string {
 func (*HoldPlaced) ProtoMessage() {}
 
 func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6002,7 +6461,7 @@ func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPlaced.ProtoReflect.Descriptor instead.
 func (*HoldPlaced) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{51}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *HoldPlaced) GetActor() *Actor {
@@ -6093,7 +6552,7 @@ type SealedTransfer struct {
 
 func (x *SealedTransfer) Reset() {
 	*x = SealedTransfer{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6105,7 +6564,7 @@ func (x *SealedTransfer) String() string {
 func (*SealedTransfer) ProtoMessage() {}
 
 func (x *SealedTransfer) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6118,7 +6577,7 @@ func (x *SealedTransfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedTransfer.ProtoReflect.Descriptor instead.
 func (*SealedTransfer) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SealedTransfer) GetItems() []*SealedTransferItem {
@@ -6139,7 +6598,7 @@ type SealedTransferItem struct {
 
 func (x *SealedTransferItem) Reset() {
 	*x = SealedTransferItem{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6151,7 +6610,7 @@ func (x *SealedTransferItem) String() string {
 func (*SealedTransferItem) ProtoMessage() {}
 
 func (x *SealedTransferItem) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6164,7 +6623,7 @@ func (x *SealedTransferItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedTransferItem.ProtoReflect.Descriptor instead.
 func (*SealedTransferItem) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *SealedTransferItem) GetReasons() []*TransferReason {
@@ -6202,7 +6661,7 @@ type HoldItem struct {
 
 func (x *HoldItem) Reset() {
 	*x = HoldItem{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6214,7 +6673,7 @@ func (x *HoldItem) String() string {
 func (*HoldItem) ProtoMessage() {}
 
 func (x *HoldItem) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6227,7 +6686,7 @@ func (x *HoldItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldItem.ProtoReflect.Descriptor instead.
 func (*HoldItem) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *HoldItem) GetEntry() uint64 {
@@ -6317,7 +6776,7 @@ type HoldPosted struct {
 
 func (x *HoldPosted) Reset() {
 	*x = HoldPosted{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6329,7 +6788,7 @@ func (x *HoldPosted) String() string {
 func (*HoldPosted) ProtoMessage() {}
 
 func (x *HoldPosted) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6342,7 +6801,7 @@ func (x *HoldPosted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPosted.ProtoReflect.Descriptor instead.
 func (*HoldPosted) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{55}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *HoldPosted) GetActor() *Actor {
@@ -6407,7 +6866,7 @@ type HoldTaken struct {
 
 func (x *HoldTaken) Reset() {
 	*x = HoldTaken{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6419,7 +6878,7 @@ func (x *HoldTaken) String() string {
 func (*HoldTaken) ProtoMessage() {}
 
 func (x *HoldTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6432,7 +6891,7 @@ func (x *HoldTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldTaken.ProtoReflect.Descriptor instead.
 func (*HoldTaken) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{56}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *HoldTaken) GetMilliCredits() int64 {
@@ -6475,7 +6934,7 @@ type HoldVoided struct {
 
 func (x *HoldVoided) Reset() {
 	*x = HoldVoided{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6487,7 +6946,7 @@ func (x *HoldVoided) String() string {
 func (*HoldVoided) ProtoMessage() {}
 
 func (x *HoldVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6500,7 +6959,7 @@ func (x *HoldVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldVoided.ProtoReflect.Descriptor instead.
 func (*HoldVoided) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{57}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *HoldVoided) GetActor() *Actor {
@@ -6574,7 +7033,7 @@ type HoldExpired struct {
 
 func (x *HoldExpired) Reset() {
 	*x = HoldExpired{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6586,7 +7045,7 @@ func (x *HoldExpired) String() string {
 func (*HoldExpired) ProtoMessage() {}
 
 func (x *HoldExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6599,7 +7058,7 @@ func (x *HoldExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldExpired.ProtoReflect.Descriptor instead.
 func (*HoldExpired) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{58}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *HoldExpired) GetHold() uint64 {
@@ -6627,7 +7086,7 @@ var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\xaf\x13\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\x85\x16\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -6660,7 +7119,11 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x19opening_balances_proposed\x18& \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedH\x00R\x17openingBalancesProposed\x12n\n" +
 	"\x1aopening_balances_confirmed\x18' \x01(\v2..creditbank.ledger.v1.OpeningBalancesConfirmedH\x00R\x18openingBalancesConfirmed\x12h\n" +
 	"\x18opening_balance_recorded\x18( \x01(\v2,.creditbank.ledger.v1.OpeningBalanceRecordedH\x00R\x16openingBalanceRecorded\x12h\n" +
-	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversed\x12C\n" +
+	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversed\x12[\n" +
+	"\x13agreement_published\x18: \x01(\v2(.creditbank.ledger.v1.AgreementPublishedH\x00R\x12agreementPublished\x12O\n" +
+	"\x0fagreement_ended\x18; \x01(\v2$.creditbank.ledger.v1.AgreementEndedH\x00R\x0eagreementEnded\x12O\n" +
+	"\x0fconsent_granted\x18< \x01(\v2$.creditbank.ledger.v1.ConsentGrantedH\x00R\x0econsentGranted\x12U\n" +
+	"\x11consent_withdrawn\x18= \x01(\v2&.creditbank.ledger.v1.ConsentWithdrawnH\x00R\x10consentWithdrawn\x12C\n" +
 	"\vhold_placed\x18@ \x01(\v2 .creditbank.ledger.v1.HoldPlacedH\x00R\n" +
 	"holdPlaced\x12C\n" +
 	"\vhold_posted\x18A \x01(\v2 .creditbank.ledger.v1.HoldPostedH\x00R\n" +
@@ -7048,7 +7511,41 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"expires_on\x18\n" +
 	" \x01(\tR\texpiresOn\x12\x14\n" +
-	"\x05title\x18\v \x01(\tR\x05title\"\xb6\x03\n" +
+	"\x05title\x18\v \x01(\tR\x05title\"\xa8\x03\n" +
+	"\x12AgreementPublished\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12%\n" +
+	"\x0eagreement_hash\x18\x03 \x01(\fR\ragreementHash\x12\x12\n" +
+	"\x04yaml\x18\x04 \x01(\fR\x04yaml\x12 \n" +
+	"\vinstitution\x18\x05 \x01(\tR\vinstitution\x12\x1c\n" +
+	"\tagreement\x18\x06 \x01(\tR\tagreement\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\x12,\n" +
+	"\x12effective_from_day\x18\b \x01(\x05R\x10effectiveFromDay\x12.\n" +
+	"\x13effective_until_day\x18\t \x01(\x05R\x11effectiveUntilDay\x12\x15\n" +
+	"\x06key_id\x18\n" +
+	" \x01(\fR\x05keyId\x12\x1c\n" +
+	"\tsignature\x18\v \x01(\fR\tsignature\"\xbe\x01\n" +
+	"\x0eAgreementEnded\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12%\n" +
+	"\x0eagreement_hash\x18\x03 \x01(\fR\ragreementHash\x12\x19\n" +
+	"\blast_day\x18\x04 \x01(\x05R\alastDay\"\xa2\x02\n" +
+	"\x0eConsentGranted\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12 \n" +
+	"\vinstitution\x18\x04 \x01(\tR\vinstitution\x12\x18\n" +
+	"\apurpose\x18\x05 \x01(\tR\apurpose\x12\x1e\n" +
+	"\n" +
+	"categories\x18\x06 \x03(\tR\n" +
+	"categories\x12\x14\n" +
+	"\x05items\x18\a \x03(\x04R\x05items\x12\x18\n" +
+	"\aexpires\x18\b \x01(\x03R\aexpires\"\xb2\x01\n" +
+	"\x10ConsentWithdrawn\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12\x18\n" +
+	"\aconsent\x18\x04 \x01(\x04R\aconsent\"\xb6\x03\n" +
 	"\n" +
 	"HoldPlaced\x121\n" +
 	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
@@ -7236,7 +7733,7 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -7303,15 +7800,19 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(*OpeningBalanceReversed)(nil),   // 62: creditbank.ledger.v1.OpeningBalanceReversed
 	(*SealedOpeningBalance)(nil),     // 63: creditbank.ledger.v1.SealedOpeningBalance
 	(*OpeningBalanceRow)(nil),        // 64: creditbank.ledger.v1.OpeningBalanceRow
-	(*HoldPlaced)(nil),               // 65: creditbank.ledger.v1.HoldPlaced
-	(*SealedTransfer)(nil),           // 66: creditbank.ledger.v1.SealedTransfer
-	(*SealedTransferItem)(nil),       // 67: creditbank.ledger.v1.SealedTransferItem
-	(*HoldItem)(nil),                 // 68: creditbank.ledger.v1.HoldItem
-	(*HoldPosted)(nil),               // 69: creditbank.ledger.v1.HoldPosted
-	(*HoldTaken)(nil),                // 70: creditbank.ledger.v1.HoldTaken
-	(*HoldVoided)(nil),               // 71: creditbank.ledger.v1.HoldVoided
-	(*HoldExpired)(nil),              // 72: creditbank.ledger.v1.HoldExpired
-	(*TransferReason)(nil),           // 73: creditbank.ledger.v1.TransferReason
+	(*AgreementPublished)(nil),       // 65: creditbank.ledger.v1.AgreementPublished
+	(*AgreementEnded)(nil),           // 66: creditbank.ledger.v1.AgreementEnded
+	(*ConsentGranted)(nil),           // 67: creditbank.ledger.v1.ConsentGranted
+	(*ConsentWithdrawn)(nil),         // 68: creditbank.ledger.v1.ConsentWithdrawn
+	(*HoldPlaced)(nil),               // 69: creditbank.ledger.v1.HoldPlaced
+	(*SealedTransfer)(nil),           // 70: creditbank.ledger.v1.SealedTransfer
+	(*SealedTransferItem)(nil),       // 71: creditbank.ledger.v1.SealedTransferItem
+	(*HoldItem)(nil),                 // 72: creditbank.ledger.v1.HoldItem
+	(*HoldPosted)(nil),               // 73: creditbank.ledger.v1.HoldPosted
+	(*HoldTaken)(nil),                // 74: creditbank.ledger.v1.HoldTaken
+	(*HoldVoided)(nil),               // 75: creditbank.ledger.v1.HoldVoided
+	(*HoldExpired)(nil),              // 76: creditbank.ledger.v1.HoldExpired
+	(*TransferReason)(nil),           // 77: creditbank.ledger.v1.TransferReason
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	31,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
@@ -7339,121 +7840,133 @@ var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
 	59,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
 	61,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
 	62,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	65,  // 25: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
-	69,  // 26: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
-	71,  // 27: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
-	72,  // 28: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
-	17,  // 29: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 30: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 31: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 32: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	17,  // 33: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 34: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 35: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 36: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	17,  // 37: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 38: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 39: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 40: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 41: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	17,  // 42: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 43: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 44: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 45: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 46: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 47: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 48: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 49: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 50: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 51: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 52: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	17,  // 53: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 54: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 55: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	30,  // 56: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,   // 57: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	33,  // 58: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	38,  // 59: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	39,  // 60: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	40,  // 61: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	41,  // 62: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	42,  // 63: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	36,  // 64: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	32,  // 65: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	32,  // 66: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	34,  // 67: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	35,  // 68: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	37,  // 69: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	38,  // 70: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	41,  // 71: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	42,  // 72: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	35,  // 73: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	37,  // 74: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	37,  // 75: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	44,  // 76: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,   // 77: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	30,  // 78: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	37,  // 79: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	33,  // 80: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 81: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 82: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	37,  // 83: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 84: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	33,  // 85: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 86: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 87: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	37,  // 88: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 89: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,   // 90: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	33,  // 91: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,   // 92: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	44,  // 93: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	52,  // 94: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
-	53,  // 95: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
-	17,  // 96: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 97: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
-	11,  // 98: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	52,  // 99: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
-	53,  // 100: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
-	37,  // 101: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	33,  // 102: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	33,  // 103: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 104: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 105: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	58,  // 106: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	17,  // 107: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 108: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 109: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	60,  // 110: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	33,  // 111: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 112: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	60,  // 113: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	37,  // 114: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	33,  // 115: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	12,  // 116: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	17,  // 117: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 118: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
-	68,  // 119: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
-	33,  // 120: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
-	67,  // 121: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
-	73,  // 122: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
-	37,  // 123: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	41,  // 124: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
-	17,  // 125: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 126: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
-	70,  // 127: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
-	33,  // 128: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 129: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 130: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
-	13,  // 131: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
-	37,  // 132: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	33,  // 133: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	33,  // 134: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	135, // [135:135] is the sub-list for method output_type
-	135, // [135:135] is the sub-list for method input_type
-	135, // [135:135] is the sub-list for extension type_name
-	135, // [135:135] is the sub-list for extension extendee
-	0,   // [0:135] is the sub-list for field type_name
+	65,  // 25: creditbank.ledger.v1.Entry.agreement_published:type_name -> creditbank.ledger.v1.AgreementPublished
+	66,  // 26: creditbank.ledger.v1.Entry.agreement_ended:type_name -> creditbank.ledger.v1.AgreementEnded
+	67,  // 27: creditbank.ledger.v1.Entry.consent_granted:type_name -> creditbank.ledger.v1.ConsentGranted
+	68,  // 28: creditbank.ledger.v1.Entry.consent_withdrawn:type_name -> creditbank.ledger.v1.ConsentWithdrawn
+	69,  // 29: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
+	73,  // 30: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
+	75,  // 31: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
+	76,  // 32: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
+	17,  // 33: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 34: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 35: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 36: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	17,  // 37: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 38: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 39: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 40: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	17,  // 41: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 42: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 43: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 44: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 45: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	17,  // 46: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 47: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 48: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 49: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 50: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 51: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 52: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 53: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 54: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 55: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 56: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	17,  // 57: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 58: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 59: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	30,  // 60: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	7,   // 61: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33,  // 62: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	38,  // 63: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	39,  // 64: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	40,  // 65: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	41,  // 66: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	42,  // 67: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	36,  // 68: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	32,  // 69: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	32,  // 70: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	34,  // 71: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	35,  // 72: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	37,  // 73: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	38,  // 74: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	41,  // 75: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	42,  // 76: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	35,  // 77: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	37,  // 78: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	37,  // 79: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	44,  // 80: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,   // 81: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	30,  // 82: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	37,  // 83: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 84: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 85: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 86: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	37,  // 87: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 88: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33,  // 89: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 90: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 91: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	37,  // 92: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 93: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,   // 94: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33,  // 95: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	9,   // 96: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	44,  // 97: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	52,  // 98: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	53,  // 99: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	17,  // 100: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 101: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	11,  // 102: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	52,  // 103: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	53,  // 104: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	37,  // 105: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 106: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	33,  // 107: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 108: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 109: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	58,  // 110: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	17,  // 111: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 112: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 113: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	60,  // 114: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	33,  // 115: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 116: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	60,  // 117: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	37,  // 118: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 119: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 120: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	17,  // 121: creditbank.ledger.v1.AgreementPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 122: creditbank.ledger.v1.AgreementPublished.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 123: creditbank.ledger.v1.AgreementEnded.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 124: creditbank.ledger.v1.AgreementEnded.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 125: creditbank.ledger.v1.ConsentGranted.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 126: creditbank.ledger.v1.ConsentGranted.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 127: creditbank.ledger.v1.ConsentWithdrawn.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 128: creditbank.ledger.v1.ConsentWithdrawn.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 129: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 130: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
+	72,  // 131: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
+	33,  // 132: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
+	71,  // 133: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
+	77,  // 134: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
+	37,  // 135: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	41,  // 136: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
+	17,  // 137: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 138: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
+	74,  // 139: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	33,  // 140: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 141: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 142: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
+	13,  // 143: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
+	37,  // 144: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 145: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	33,  // 146: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	147, // [147:147] is the sub-list for method output_type
+	147, // [147:147] is the sub-list for method input_type
+	147, // [147:147] is the sub-list for extension type_name
+	147, // [147:147] is the sub-list for extension extendee
+	0,   // [0:147] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -7488,6 +8001,10 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_OpeningBalancesConfirmed)(nil),
 		(*Entry_OpeningBalanceRecorded)(nil),
 		(*Entry_OpeningBalanceReversed)(nil),
+		(*Entry_AgreementPublished)(nil),
+		(*Entry_AgreementEnded)(nil),
+		(*Entry_ConsentGranted)(nil),
+		(*Entry_ConsentWithdrawn)(nil),
 		(*Entry_HoldPlaced)(nil),
 		(*Entry_HoldPosted)(nil),
 		(*Entry_HoldVoided)(nil),
@@ -7499,7 +8016,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
 			NumEnums:      14,
-			NumMessages:   59,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2299,6 +2299,170 @@ func (x *RejectRow) GetMessage() string {
 	return ""
 }
 
+// AgreementRow is a version of an agreement as it stands now.
+type AgreementRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the entry that published it.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// When it was published, in microseconds since 1970.
+	Time int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What was published, without request, YAML and signature.
+	Fact *AgreementPublished `protobuf:"bytes,3,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Entry that ended it, plus one; 0: none.
+	EndedPlusOne uint64 `protobuf:"varint,4,opt,name=ended_plus_one,json=endedPlusOne,proto3" json:"ended_plus_one,omitempty"`
+	// Last day on which it is in force, where it was ended.
+	LastDay       int32 `protobuf:"varint,5,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementRow) Reset() {
+	*x = AgreementRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementRow) ProtoMessage() {}
+
+func (x *AgreementRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementRow.ProtoReflect.Descriptor instead.
+func (*AgreementRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *AgreementRow) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *AgreementRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *AgreementRow) GetFact() *AgreementPublished {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *AgreementRow) GetEndedPlusOne() uint64 {
+	if x != nil {
+		return x.EndedPlusOne
+	}
+	return 0
+}
+
+func (x *AgreementRow) GetLastDay() int32 {
+	if x != nil {
+		return x.LastDay
+	}
+	return 0
+}
+
+// ConsentRow is a consent as it stands now. That it has expired is for the reader to see.
+type ConsentRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was granted, in microseconds since 1970.
+	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was granted, without request and account.
+	Fact *ConsentGranted `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Entry that withdrew it, plus one; 0: none.
+	WithdrawnPlusOne uint64 `protobuf:"varint,3,opt,name=withdrawn_plus_one,json=withdrawnPlusOne,proto3" json:"withdrawn_plus_one,omitempty"`
+	// When it was withdrawn, in microseconds since 1970.
+	WithdrawnTime int64 `protobuf:"varint,4,opt,name=withdrawn_time,json=withdrawnTime,proto3" json:"withdrawn_time,omitempty"`
+	// Officer who withdrew it; empty: the resident did.
+	WithdrawnBy   string `protobuf:"bytes,5,opt,name=withdrawn_by,json=withdrawnBy,proto3" json:"withdrawn_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentRow) Reset() {
+	*x = ConsentRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentRow) ProtoMessage() {}
+
+func (x *ConsentRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentRow.ProtoReflect.Descriptor instead.
+func (*ConsentRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ConsentRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ConsentRow) GetFact() *ConsentGranted {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *ConsentRow) GetWithdrawnPlusOne() uint64 {
+	if x != nil {
+		return x.WithdrawnPlusOne
+	}
+	return 0
+}
+
+func (x *ConsentRow) GetWithdrawnTime() int64 {
+	if x != nil {
+		return x.WithdrawnTime
+	}
+	return 0
+}
+
+func (x *ConsentRow) GetWithdrawnBy() string {
+	if x != nil {
+		return x.WithdrawnBy
+	}
+	return ""
+}
+
 // TransferRow is a hold, and the transfer that it may have become, as it stands now.
 type TransferRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2334,7 +2498,7 @@ type TransferRow struct {
 
 func (x *TransferRow) Reset() {
 	*x = TransferRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2346,7 +2510,7 @@ func (x *TransferRow) String() string {
 func (*TransferRow) ProtoMessage() {}
 
 func (x *TransferRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2359,7 +2523,7 @@ func (x *TransferRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferRow.ProtoReflect.Descriptor instead.
 func (*TransferRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{24}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TransferRow) GetStatus() HoldStatus {
@@ -2467,7 +2631,7 @@ type TransferClawback struct {
 
 func (x *TransferClawback) Reset() {
 	*x = TransferClawback{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2479,7 +2643,7 @@ func (x *TransferClawback) String() string {
 func (*TransferClawback) ProtoMessage() {}
 
 func (x *TransferClawback) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2492,7 +2656,7 @@ func (x *TransferClawback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferClawback.ProtoReflect.Descriptor instead.
 func (*TransferClawback) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{25}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TransferClawback) GetEntry() uint64 {
@@ -2703,7 +2867,20 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x0estatement_hash\x18\x03 \x01(\fR\rstatementHash\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x05 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage\"\x8e\x04\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\"\xb7\x01\n" +
+	"\fAgreementRow\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\x12<\n" +
+	"\x04fact\x18\x03 \x01(\v2(.creditbank.ledger.v1.AgreementPublishedR\x04fact\x12$\n" +
+	"\x0eended_plus_one\x18\x04 \x01(\x04R\fendedPlusOne\x12\x19\n" +
+	"\blast_day\x18\x05 \x01(\x05R\alastDay\"\xd2\x01\n" +
+	"\n" +
+	"ConsentRow\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x128\n" +
+	"\x04fact\x18\x02 \x01(\v2$.creditbank.ledger.v1.ConsentGrantedR\x04fact\x12,\n" +
+	"\x12withdrawn_plus_one\x18\x03 \x01(\x04R\x10withdrawnPlusOne\x12%\n" +
+	"\x0ewithdrawn_time\x18\x04 \x01(\x03R\rwithdrawnTime\x12!\n" +
+	"\fwithdrawn_by\x18\x05 \x01(\tR\vwithdrawnBy\"\x8e\x04\n" +
 	"\vTransferRow\x128\n" +
 	"\x06status\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.HoldStatusR\x06status\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\fR\aaccount\x12\"\n" +
@@ -2750,7 +2927,7 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
 	(HoldStatus)(0),                 // 1: creditbank.ledger.v1.HoldStatus
@@ -2778,68 +2955,74 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*RequestRow)(nil),              // 23: creditbank.ledger.v1.RequestRow
 	(*CrowdRow)(nil),                // 24: creditbank.ledger.v1.CrowdRow
 	(*RejectRow)(nil),               // 25: creditbank.ledger.v1.RejectRow
-	(*TransferRow)(nil),             // 26: creditbank.ledger.v1.TransferRow
-	(*TransferClawback)(nil),        // 27: creditbank.ledger.v1.TransferClawback
-	(AccountStatus)(0),              // 28: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),             // 29: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),                // 30: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),             // 31: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                  // 32: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),           // 33: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                    // 34: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),              // 35: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil),  // 36: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                // 37: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),        // 38: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),          // 39: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),             // 40: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),          // 41: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                 // 42: creditbank.ledger.v1.CaseStatus
-	(*OpeningBalancesProposed)(nil), // 43: creditbank.ledger.v1.OpeningBalancesProposed
-	(*HoldItem)(nil),                // 44: creditbank.ledger.v1.HoldItem
-	(*HoldTaken)(nil),               // 45: creditbank.ledger.v1.HoldTaken
+	(*AgreementRow)(nil),            // 26: creditbank.ledger.v1.AgreementRow
+	(*ConsentRow)(nil),              // 27: creditbank.ledger.v1.ConsentRow
+	(*TransferRow)(nil),             // 28: creditbank.ledger.v1.TransferRow
+	(*TransferClawback)(nil),        // 29: creditbank.ledger.v1.TransferClawback
+	(AccountStatus)(0),              // 30: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 31: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 32: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 33: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 34: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 35: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 36: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 37: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 38: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                // 39: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 40: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 41: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 42: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 43: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 44: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 45: creditbank.ledger.v1.OpeningBalancesProposed
+	(*AgreementPublished)(nil),      // 46: creditbank.ledger.v1.AgreementPublished
+	(*ConsentGranted)(nil),          // 47: creditbank.ledger.v1.ConsentGranted
+	(*HoldItem)(nil),                // 48: creditbank.ledger.v1.HoldItem
+	(*HoldTaken)(nil),               // 49: creditbank.ledger.v1.HoldTaken
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	28, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	30, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
 	5,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	29, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	30, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	31, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	32, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
 	6,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	31, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	33, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	7,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	7,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	32, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	34, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
 	21, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
 	4,  // 10: creditbank.ledger.v1.AccountRow.holds:type_name -> creditbank.ledger.v1.AccountHold
-	33, // 11: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	35, // 11: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	9,  // 12: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
 	12, // 13: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	34, // 14: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	36, // 14: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	10, // 15: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	0,  // 16: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
 	11, // 17: creditbank.ledger.v1.LotState.uses:type_name -> creditbank.ledger.v1.LotUse
 	13, // 18: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	35, // 19: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	36, // 20: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	37, // 21: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	38, // 22: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	39, // 23: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	40, // 24: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	41, // 25: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	42, // 26: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	33, // 27: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	37, // 19: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	38, // 20: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	39, // 21: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	40, // 22: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	41, // 23: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	42, // 24: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	43, // 25: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	44, // 26: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	35, // 27: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	20, // 28: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	42, // 29: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	43, // 30: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	1,  // 31: creditbank.ledger.v1.TransferRow.status:type_name -> creditbank.ledger.v1.HoldStatus
-	44, // 32: creditbank.ledger.v1.TransferRow.items:type_name -> creditbank.ledger.v1.HoldItem
-	45, // 33: creditbank.ledger.v1.TransferRow.taken:type_name -> creditbank.ledger.v1.HoldTaken
-	27, // 34: creditbank.ledger.v1.TransferRow.clawbacks:type_name -> creditbank.ledger.v1.TransferClawback
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	44, // 29: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	45, // 30: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	46, // 31: creditbank.ledger.v1.AgreementRow.fact:type_name -> creditbank.ledger.v1.AgreementPublished
+	47, // 32: creditbank.ledger.v1.ConsentRow.fact:type_name -> creditbank.ledger.v1.ConsentGranted
+	1,  // 33: creditbank.ledger.v1.TransferRow.status:type_name -> creditbank.ledger.v1.HoldStatus
+	48, // 34: creditbank.ledger.v1.TransferRow.items:type_name -> creditbank.ledger.v1.HoldItem
+	49, // 35: creditbank.ledger.v1.TransferRow.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	29, // 36: creditbank.ledger.v1.TransferRow.clawbacks:type_name -> creditbank.ledger.v1.TransferClawback
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -2854,7 +3037,7 @@ func file_creditbank_ledger_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
