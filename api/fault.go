@@ -8,6 +8,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/evidence"
+	"github.com/learning-credit-bank/creditbank/certify/agreement"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
@@ -148,10 +149,27 @@ const (
 	ReasonEvidenceMismatch    Reason = "EVIDENCE_TYPE_MISMATCH"
 	ReasonEvidenceUnknown     Reason = "UNKNOWN_EVIDENCE"
 	ReasonEvidenceLimit       Reason = "EVIDENCE_WAITING_LIMIT"
-	ReasonUnknownTransfer     Reason = "UNKNOWN_TRANSFER"
-	ReasonTransferEnded       Reason = "TRANSFER_ENDED"
-	ReasonTransferItem        Reason = "TRANSFER_ITEM_INVALID"
-	ReasonTransferAmount      Reason = "TRANSFER_AMOUNT_INVALID"
+
+	ReasonAgreementInvalid     Reason = "AGREEMENT_INVALID"
+	ReasonAgreementKnown       Reason = "AGREEMENT_KNOWN"
+	ReasonAgreementOverlap     Reason = "AGREEMENT_OVERLAP"
+	ReasonAgreementRetroactive Reason = "AGREEMENT_RETROACTIVE"
+	ReasonAgreementEnded       Reason = "AGREEMENT_ENDED"
+	ReasonAgreementNotInForce  Reason = "AGREEMENT_NOT_IN_FORCE"
+	ReasonAgreementAmbiguous   Reason = "AGREEMENT_AMBIGUOUS"
+	ReasonUnknownProgramme     Reason = "UNKNOWN_PROGRAMME"
+	ReasonNotAnAcceptor        Reason = "NOT_AN_ACCEPTOR"
+	ReasonNoConsent            Reason = "NO_CONSENT"
+	ReasonConsentExpired       Reason = "CONSENT_EXPIRED"
+	ReasonConsentWithdrawn     Reason = "CONSENT_WITHDRAWN"
+	ReasonConsentLimit         Reason = "CONSENT_LIMIT"
+	ReasonUnknownEntry         Reason = "UNKNOWN_ENTRY"
+	ReasonUnknownLot           Reason = "UNKNOWN_LOT"
+	ReasonQuoteSize            Reason = "QUOTE_TOO_LARGE"
+	ReasonUnknownTransfer      Reason = "UNKNOWN_TRANSFER"
+	ReasonTransferEnded        Reason = "TRANSFER_ENDED"
+	ReasonTransferItem         Reason = "TRANSFER_ITEM_INVALID"
+	ReasonTransferAmount       Reason = "TRANSFER_AMOUNT_INVALID"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.
@@ -239,6 +257,10 @@ func known() []struct {
 		{review.ErrDeadline, Precondition, ReasonDeadlinePassed},
 		{review.ErrLimit, Precondition, ReasonStepLimit},
 		{review.ErrBatch, Precondition, ReasonBatchNotAllowed},
+		{agreement.ErrAgreement, Invalid, ReasonAgreementInvalid},
+		{agreement.ErrProgramme, NotFound, ReasonUnknownProgramme},
+		{agreement.ErrNotInForce, Precondition, ReasonAgreementNotInForce},
+		{agreement.ErrItems, Invalid, ReasonQuoteSize},
 		{context.Canceled, Canceled, ReasonCanceled},
 		{context.DeadlineExceeded, Canceled, ReasonCanceled},
 	}

@@ -114,6 +114,14 @@ const (
 	RecordOpeningBalances  Action = "RecordOpeningBalances"
 	ReadImports            Action = "ReadImports"
 
+	PublishAgreement Action = "PublishAgreement"
+	EndAgreement     Action = "EndAgreement"
+	GrantConsent     Action = "GrantConsent"
+	WithdrawConsent  Action = "WithdrawConsent"
+	ReadConsents     Action = "ReadConsents"
+	ReadAccesses     Action = "ReadAccesses"
+	QuoteTransfer    Action = "QuoteTransfer"
+
 	RequestTransfer  Action = "RequestTransfer"
 	AcceptTransfer   Action = "AcceptTransfer"
 	DeclineTransfer  Action = "DeclineTransfer"
@@ -184,6 +192,14 @@ func ruleFor(action Action) rule {
 		return rule{holder: true}
 	case ReadTransfers:
 		return rule{holder: true, self: roles(acceptor), offices: offices(certification)}
+	case PublishAgreement, EndAgreement:
+		return rule{self: roles(acceptor)}
+	case QuoteTransfer:
+		return rule{holder: true, self: roles(acceptor)}
+	case GrantConsent, WithdrawConsent, ReadConsents:
+		return rule{holder: true, offices: offices(registrar, certification)}
+	case ReadAccesses:
+		return rule{holder: true, offices: offices(registrar)}
 	case RegisterOrganization, AddKey, RevokeKey, AppointOfficer, RemoveOfficer:
 		return rule{offices: offices(administrator)}
 	default:

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -29,6 +30,8 @@ type Verified struct {
 	// Institution took them over for a programme, under the agreement that an entry published.
 	Institution, Programme string
 	Agreement              uint64
+	// AgreementName and AgreementVersion are what that says of itself.
+	AgreementName, AgreementVersion string
 	// Account is the opaque id of the learner's account; AccountNumber is what platforms know them by, empty where nothing is
 	// signed by one.
 	Account       unit.AccountID
@@ -366,5 +369,25 @@ func (c *check) stated(v *Verified, item *Item, part string, statement, id []byt
 	if item.HasScore = stated.Score != nil; item.HasScore {
 		item.Score = stated.GetScore()
 	}
+	return nil
+}
+
+// agreement checks that the institution had published the terms under which it was asked.
+func (c *check) agreement(v *Verified) error {
+	e, err := c.take(v.Agreement, "the agreement")
+	if err != nil {
+		return err
+	}
+	published := e.GetAgreementPublished()
+	hash := sha256.Sum256(published.GetYaml())
+	switch {
+	case published == nil || published.GetInstitution() != v.Institution:
+		return faultf(entryPart(v.Agreement), "it publishes no agreement of %q", v.Institution)
+	case v.Agreement >= v.Hold:
+		return faultf(entryPart(v.Agreement), "it publishes the agreement after it was used")
+	case !bytes.Equal(published.GetAgreementHash(), hash[:]):
+		return faultf(entryPart(v.Agreement), "its agreement has another hash than it says")
+	}
+	v.AgreementName, v.AgreementVersion = published.GetAgreement(), published.GetVersion()
 	return nil
 }

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	PortfolioService_GetPortfolio_FullMethodName         = "/creditbank.v1.PortfolioService/GetPortfolio"
 	PortfolioService_ListPortfolioEntries_FullMethodName = "/creditbank.v1.PortfolioService/ListPortfolioEntries"
+	PortfolioService_ListAccesses_FullMethodName         = "/creditbank.v1.PortfolioService/ListAccesses"
 )
 
 // PortfolioServiceClient is the client API for PortfolioService service.
@@ -36,6 +37,9 @@ type PortfolioServiceClient interface {
 	GetPortfolio(ctx context.Context, in *GetPortfolioRequest, opts ...grpc.CallOption) (*GetPortfolioResponse, error)
 	// Lists the entries, those that ended last first.
 	ListPortfolioEntries(ctx context.Context, in *ListPortfolioEntriesRequest, opts ...grpc.CallOption) (*ListPortfolioEntriesResponse, error)
+	// Lists who looked at the account, the newest first: every look but the holder's own, for at least a year. Callers: the holder, and
+	// registrars in whose subtree it is at home, for them.
+	ListAccesses(ctx context.Context, in *ListAccessesRequest, opts ...grpc.CallOption) (*ListAccessesResponse, error)
 }
 
 type portfolioServiceClient struct {
@@ -66,6 +70,16 @@ func (c *portfolioServiceClient) ListPortfolioEntries(ctx context.Context, in *L
 	return out, nil
 }
 
+func (c *portfolioServiceClient) ListAccesses(ctx context.Context, in *ListAccessesRequest, opts ...grpc.CallOption) (*ListAccessesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccessesResponse)
+	err := c.cc.Invoke(ctx, PortfolioService_ListAccesses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PortfolioServiceServer is the server API for PortfolioService service.
 // All implementations must embed UnimplementedPortfolioServiceServer
 // for forward compatibility.
@@ -77,6 +91,9 @@ type PortfolioServiceServer interface {
 	GetPortfolio(context.Context, *GetPortfolioRequest) (*GetPortfolioResponse, error)
 	// Lists the entries, those that ended last first.
 	ListPortfolioEntries(context.Context, *ListPortfolioEntriesRequest) (*ListPortfolioEntriesResponse, error)
+	// Lists who looked at the account, the newest first: every look but the holder's own, for at least a year. Callers: the holder, and
+	// registrars in whose subtree it is at home, for them.
+	ListAccesses(context.Context, *ListAccessesRequest) (*ListAccessesResponse, error)
 	mustEmbedUnimplementedPortfolioServiceServer()
 }
 
@@ -92,6 +109,9 @@ func (UnimplementedPortfolioServiceServer) GetPortfolio(context.Context, *GetPor
 }
 func (UnimplementedPortfolioServiceServer) ListPortfolioEntries(context.Context, *ListPortfolioEntriesRequest) (*ListPortfolioEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPortfolioEntries not implemented")
+}
+func (UnimplementedPortfolioServiceServer) ListAccesses(context.Context, *ListAccessesRequest) (*ListAccessesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccesses not implemented")
 }
 func (UnimplementedPortfolioServiceServer) mustEmbedUnimplementedPortfolioServiceServer() {}
 func (UnimplementedPortfolioServiceServer) testEmbeddedByValue()                          {}
@@ -150,6 +170,24 @@ func _PortfolioService_ListPortfolioEntries_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PortfolioService_ListAccesses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccessesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PortfolioServiceServer).ListAccesses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PortfolioService_ListAccesses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PortfolioServiceServer).ListAccesses(ctx, req.(*ListAccessesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PortfolioService_ServiceDesc is the grpc.ServiceDesc for PortfolioService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -164,6 +202,10 @@ var PortfolioService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPortfolioEntries",
 			Handler:    _PortfolioService_ListPortfolioEntries_Handler,
+		},
+		{
+			MethodName: "ListAccesses",
+			Handler:    _PortfolioService_ListAccesses_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
