@@ -100,6 +100,9 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 		return nil, err
 	}
 	asked := quoting{account: id, agreed: a, programme: r.Programme, day: a.Day(now), lots: r.Lots, scope: scope}
+	if asked.taken, err = takenBefore(view.State(ctx), d, r.Institution, id); err != nil {
+		return nil, err
+	}
 	quote, err := b.quote(ctx, view, d, asked)
 	if err != nil {
 		return nil, err

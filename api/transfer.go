@@ -70,6 +70,15 @@ type TransferItem struct {
 	IsClawedBack bool
 }
 
+// moved is what of an item is held for institutions, and what they have taken over.
+func moved(item *ledgerv1.CompletionItem) (t Totals) {
+	for _, lot := range item.GetLots() {
+		t.Reserved += unit.Credits(lot.GetReserved())
+		t.Transferred += unit.Credits(lot.GetTransferred())
+	}
+	return t
+}
+
 // describeTransfer is a transfer as its row says. What was said with it is opened by [Bank.openTransfer].
 func describeTransfer(hold uint64, row *ledgerv1.TransferRow, d *directory) Transfer {
 	name := d.numbers[row.GetOrganization()]
@@ -128,7 +137,7 @@ func (b *Bank) maySeeTransfer(
 	if row == nil {
 		return unknownTransfer(hold)
 	}
-	id := unit.AccountID(row.GetAccount())
+	id := accountOf(row)
 	subject := access.Subject{Account: id, Organization: d.numbers[row.GetOrganization()]}
 	if caller.Kind == access.Officer {
 		account, err := view.State(ctx).Account(id)
@@ -145,6 +154,9 @@ func (b *Bank) maySeeTransfer(
 	}
 	return b.journal(ctx, caller, id, access.ReadTransfers, "")
 }
+
+// accountOf is the account that a transfer is of.
+func accountOf(row *ledgerv1.TransferRow) unit.AccountID { return unit.AccountID(row.GetAccount()) }
 
 func unknownTransfer(hold uint64) *Error {
 	return faultf(NotFound, ReasonUnknownTransfer, "transfer_id", "there is no transfer %d", hold)

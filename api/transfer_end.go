@@ -12,6 +12,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
@@ -51,6 +52,8 @@ type TransferDone struct {
 	// Totals is how the account stands then; nil: the caller is not its holder.
 	Totals  *Totals
 	Receipt ledger.Receipt
+	// LeafHash is that of the entry.
+	LeafHash merkle.Hash
 	// Proof proves the entry; nil: it was not asked for.
 	Proof *Proof
 }
@@ -149,7 +152,7 @@ func (b *Bank) appendEnd(
 	if err != nil {
 		return 0, err
 	}
-	id := unit.AccountID(row.GetAccount())
+	id := accountOf(row)
 	account, err := tx.Account(id)
 	if err != nil {
 		return 0, err
@@ -313,13 +316,10 @@ func (b *Bank) transferDone(ctx context.Context, caller access.Caller, hold uint
 			answer.Totals.add(sum)
 		}
 	}
-	if !proof {
-		return answer, nil
+	if answer.LeafHash, err = view.LeafHash(ctx, done.Index); err != nil || !proof {
+		return answer, err
 	}
-	answer.Proof = &Proof{Size: view.Size(), Checkpoint: view.Checkpoint()}
-	if answer.Proof.LeafHash, err = view.LeafHash(ctx, done.Index); err != nil {
-		return TransferDone{}, err
-	}
+	answer.Proof = &Proof{LeafHash: answer.LeafHash, Size: view.Size(), Checkpoint: view.Checkpoint()}
 	answer.Proof.Hashes, err = view.InclusionProof(ctx, done.Index, view.Size())
 	return answer, err
 }

@@ -127,6 +127,8 @@ const (
 	DeclineTransfer  Action = "DeclineTransfer"
 	WithdrawTransfer Action = "WithdrawTransfer"
 	ReadTransfers    Action = "ReadTransfers"
+
+	GetTransferBundle Action = "GetTransferBundle"
 )
 
 // rule says who may do something. What is not said is not permitted.
@@ -190,6 +192,8 @@ func ruleFor(action Action) rule {
 		return rule{self: roles(acceptor)}
 	case WithdrawTransfer:
 		return rule{holder: true}
+	case GetTransferBundle:
+		return rule{holder: true, self: roles(acceptor)}
 	case ReadTransfers:
 		return rule{holder: true, self: roles(acceptor), offices: offices(certification)}
 	case PublishAgreement, EndAgreement:

@@ -40,7 +40,7 @@ func actions() []access.Action {
 		access.ResolveAccount, access.ReadAccount, access.ReadPortfolio, access.ReadCases, access.DecideCase, access.ProposeCourse,
 		access.DecideCourse, access.ProposePolicy, access.PublishPolicy, access.ReadEntry, access.RegisterOrganization,
 		access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer, access.RequestTransfer, access.AcceptTransfer,
-		access.DeclineTransfer, access.WithdrawTransfer, access.ReadTransfers, "Unheard",
+		access.DeclineTransfer, access.WithdrawTransfer, access.ReadTransfers, access.GetTransferBundle, "Unheard",
 	}
 }
 
@@ -66,6 +66,7 @@ func TestTable(t *testing.T) {
 		"certifier": {organization(ledgerv1.Role_ROLE_CERTIFIER), nil},
 		"acceptor": {organization(ledgerv1.Role_ROLE_ACCEPTOR), []access.Action{
 			access.ReadEntry, access.RequestTransfer, access.AcceptTransfer, access.DeclineTransfer, access.ReadTransfers,
+			access.GetTransferBundle,
 		}},
 		"auditor": {organization(ledgerv1.Role_ROLE_AUDITOR), nil},
 		"administrator": {officer(administrator), []access.Action{
@@ -79,6 +80,7 @@ func TestTable(t *testing.T) {
 		"no office": {access.Caller{Kind: access.Officer, Officer: "li", Organization: "town"}, nil},
 		"resident": {access.Caller{Kind: access.Resident, Account: mine}, []access.Action{
 			access.ReadAccount, access.ReadPortfolio, access.ReadEntry, access.RequestTransfer, access.WithdrawTransfer, access.ReadTransfers,
+			access.GetTransferBundle,
 		}},
 		"of no kind": {access.Caller{
 			Kind: 9, Organization: "town", Roles: []ledgerv1.Role{platform}, Offices: []ledgerv1.OfficerRole{administrator}, Account: mine,

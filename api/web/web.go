@@ -65,6 +65,10 @@ type Record interface {
 	ListPortfolioEntries(
 		ctx context.Context, caller access.Caller, id unit.AccountID, category string, reasons bool, page api.Page,
 	) (entries []api.PortfolioEntry, next string, err error)
+	// ListTransfers answers what institutions were asked to take over, the newest first.
+	ListTransfers(
+		ctx context.Context, caller access.Caller, filter api.TransferFilter, page api.Page,
+	) (transfers []api.Transfer, next string, err error)
 	// GetPolicy answers a policy and its exact YAML by the SHA-256 of that YAML: what it answers for a hash never changes.
 	GetPolicy(ctx context.Context, hash []byte) (api.Policy, []byte, error)
 }

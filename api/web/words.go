@@ -50,6 +50,8 @@ func phrases() map[string]phrase {
 		"requirements-older": {"更早的年份", "Earlier years"},
 		"met":                {"已达到", "Met"},
 		"not-met":            {"尚未达到", "Not met yet"},
+		"transfers":          {"学分转换", "Transfers"},
+		"transfers-words":    {"院校接受的学分用于其专业，不能收回；等待答复期间学分为您预留，未被接受的会退回。", "What an institution takes counts towards its programme, for good. While it decides, the credits are reserved; what it does not take comes back to you."},
 		"timeline":           {"学习记录", "What I learned"},
 		"timeline-words":     {"最近的排在最前。点开“为什么是这个结果”，可以看到每个数字是怎么来的。", "The newest comes first. Open “Why this result” to see where each number comes from."},
 		"timeline-empty":     {"还没有学习记录。在合作平台或社区学校学习以后，记录会出现在这里。", "Nothing yet. What you learn on a partner platform or at a community school will appear here."},

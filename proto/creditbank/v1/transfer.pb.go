@@ -718,11 +718,1489 @@ func (x *QuoteReason) GetWords() *Text {
 	return nil
 }
 
+// Transfer is a request that an institution take credits over, and what became of it.
+type Transfer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id: the index of the entry that asked for it.
+	TransferId uint64 `protobuf:"varint,1,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// Account of the resident.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Institution that is asked.
+	Institution string `protobuf:"bytes,3,opt,name=institution,proto3" json:"institution,omitempty"`
+	// Its name.
+	InstitutionName string `protobuf:"bytes,4,opt,name=institution_name,json=institutionName,proto3" json:"institution_name,omitempty"`
+	// Programme that the credits are for, as the agreement names it.
+	Programme string `protobuf:"bytes,5,opt,name=programme,proto3" json:"programme,omitempty"`
+	// Index of the entry that published the agreement under which it is asked.
+	AgreementIndex uint64 `protobuf:"varint,6,opt,name=agreement_index,json=agreementIndex,proto3" json:"agreement_index,omitempty"`
+	// Where it stands.
+	Status v1.HoldStatus `protobuf:"varint,7,opt,name=status,proto3,enum=creditbank.ledger.v1.HoldStatus" json:"status,omitempty"`
+	// When it was asked for.
+	RequestTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=request_time,json=requestTime,proto3" json:"request_time,omitempty"`
+	// When it lapses, or would have.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When it ended; absent: it has not.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Index of the entry that ended it, where it has ended.
+	EndedIndex uint64 `protobuf:"varint,11,opt,name=ended_index,json=endedIndex,proto3" json:"ended_index,omitempty"`
+	// What is asked of each lot.
+	Items []*TransferItem `protobuf:"bytes,12,rep,name=items,proto3" json:"items,omitempty"`
+	// Milli-credits of the bank that are asked for.
+	HeldMilliCredits int64 `protobuf:"varint,13,opt,name=held_milli_credits,json=heldMilliCredits,proto3" json:"held_milli_credits,omitempty"`
+	// What they give at the institution, in its milli-credits.
+	GrantedMilliCredits int64 `protobuf:"varint,14,opt,name=granted_milli_credits,json=grantedMilliCredits,proto3" json:"granted_milli_credits,omitempty"`
+	// Milli-credits of the bank that were taken.
+	TakenMilliCredits int64 `protobuf:"varint,15,opt,name=taken_milli_credits,json=takenMilliCredits,proto3" json:"taken_milli_credits,omitempty"`
+	// What those give at the institution.
+	TakenGrantedMilliCredits int64 `protobuf:"varint,16,opt,name=taken_granted_milli_credits,json=takenGrantedMilliCredits,proto3" json:"taken_granted_milli_credits,omitempty"`
+	// Why the institution declined: a code of the list of DeclineTransfer. Not answered in lists.
+	ReasonCode string `protobuf:"bytes,17,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// What the institution said when it ended it. Not answered in lists.
+	Note string `protobuf:"bytes,18,opt,name=note,proto3" json:"note,omitempty"`
+	// Newest entry that changed it.
+	ChangedIndex  uint64 `protobuf:"varint,19,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transfer) Reset() {
+	*x = Transfer{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transfer) ProtoMessage() {}
+
+func (x *Transfer) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
+func (*Transfer) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Transfer) GetTransferId() uint64 {
+	if x != nil {
+		return x.TransferId
+	}
+	return 0
+}
+
+func (x *Transfer) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *Transfer) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *Transfer) GetInstitutionName() string {
+	if x != nil {
+		return x.InstitutionName
+	}
+	return ""
+}
+
+func (x *Transfer) GetProgramme() string {
+	if x != nil {
+		return x.Programme
+	}
+	return ""
+}
+
+func (x *Transfer) GetAgreementIndex() uint64 {
+	if x != nil {
+		return x.AgreementIndex
+	}
+	return 0
+}
+
+func (x *Transfer) GetStatus() v1.HoldStatus {
+	if x != nil {
+		return x.Status
+	}
+	return v1.HoldStatus(0)
+}
+
+func (x *Transfer) GetRequestTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RequestTime
+	}
+	return nil
+}
+
+func (x *Transfer) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Transfer) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Transfer) GetEndedIndex() uint64 {
+	if x != nil {
+		return x.EndedIndex
+	}
+	return 0
+}
+
+func (x *Transfer) GetItems() []*TransferItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *Transfer) GetHeldMilliCredits() int64 {
+	if x != nil {
+		return x.HeldMilliCredits
+	}
+	return 0
+}
+
+func (x *Transfer) GetGrantedMilliCredits() int64 {
+	if x != nil {
+		return x.GrantedMilliCredits
+	}
+	return 0
+}
+
+func (x *Transfer) GetTakenMilliCredits() int64 {
+	if x != nil {
+		return x.TakenMilliCredits
+	}
+	return 0
+}
+
+func (x *Transfer) GetTakenGrantedMilliCredits() int64 {
+	if x != nil {
+		return x.TakenGrantedMilliCredits
+	}
+	return 0
+}
+
+func (x *Transfer) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *Transfer) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Transfer) GetChangedIndex() uint64 {
+	if x != nil {
+		return x.ChangedIndex
+	}
+	return 0
+}
+
+// TransferItem is what is asked of one lot.
+type TransferItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entry that created the lot.
+	LotIndex uint64 `protobuf:"varint,1,opt,name=lot_index,json=lotIndex,proto3" json:"lot_index,omitempty"`
+	// Position of the lot in that entry.
+	LotPosition uint32 `protobuf:"varint,2,opt,name=lot_position,json=lotPosition,proto3" json:"lot_position,omitempty"`
+	// Entry that recorded what the lot is of.
+	EntryIndex uint64 `protobuf:"varint,3,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	// Category.
+	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
+	// Title of the course; empty where there is none, and in lists.
+	Title string `protobuf:"bytes,5,opt,name=title,proto3" json:"title,omitempty"`
+	// Milli-credits of the lot that are asked for.
+	MilliCredits int64 `protobuf:"varint,6,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	// What they give at the institution, in its milli-credits.
+	GrantedMilliCredits int64 `protobuf:"varint,7,opt,name=granted_milli_credits,json=grantedMilliCredits,proto3" json:"granted_milli_credits,omitempty"`
+	// They are only recognised: the lot stays as it is.
+	Recognised bool `protobuf:"varint,8,opt,name=recognised,proto3" json:"recognised,omitempty"`
+	// Course of the institution that they stand for; empty: none.
+	Course string `protobuf:"bytes,9,opt,name=course,proto3" json:"course,omitempty"`
+	// Milli-credits that were taken.
+	TakenMilliCredits int64 `protobuf:"varint,10,opt,name=taken_milli_credits,json=takenMilliCredits,proto3" json:"taken_milli_credits,omitempty"`
+	// What those give at the institution.
+	TakenGrantedMilliCredits int64 `protobuf:"varint,11,opt,name=taken_granted_milli_credits,json=takenGrantedMilliCredits,proto3" json:"taken_granted_milli_credits,omitempty"`
+	// What it is of was taken back later: the credits are unrecovered.
+	ClawedBack bool `protobuf:"varint,12,opt,name=clawed_back,json=clawedBack,proto3" json:"clawed_back,omitempty"`
+	// The entry that took it back, where it was.
+	ClawedBackIndex uint64 `protobuf:"varint,13,opt,name=clawed_back_index,json=clawedBackIndex,proto3" json:"clawed_back_index,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *TransferItem) Reset() {
+	*x = TransferItem{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferItem) ProtoMessage() {}
+
+func (x *TransferItem) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferItem.ProtoReflect.Descriptor instead.
+func (*TransferItem) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TransferItem) GetLotIndex() uint64 {
+	if x != nil {
+		return x.LotIndex
+	}
+	return 0
+}
+
+func (x *TransferItem) GetLotPosition() uint32 {
+	if x != nil {
+		return x.LotPosition
+	}
+	return 0
+}
+
+func (x *TransferItem) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+func (x *TransferItem) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *TransferItem) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *TransferItem) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+func (x *TransferItem) GetGrantedMilliCredits() int64 {
+	if x != nil {
+		return x.GrantedMilliCredits
+	}
+	return 0
+}
+
+func (x *TransferItem) GetRecognised() bool {
+	if x != nil {
+		return x.Recognised
+	}
+	return false
+}
+
+func (x *TransferItem) GetCourse() string {
+	if x != nil {
+		return x.Course
+	}
+	return ""
+}
+
+func (x *TransferItem) GetTakenMilliCredits() int64 {
+	if x != nil {
+		return x.TakenMilliCredits
+	}
+	return 0
+}
+
+func (x *TransferItem) GetTakenGrantedMilliCredits() int64 {
+	if x != nil {
+		return x.TakenGrantedMilliCredits
+	}
+	return 0
+}
+
+func (x *TransferItem) GetClawedBack() bool {
+	if x != nil {
+		return x.ClawedBack
+	}
+	return false
+}
+
+func (x *TransferItem) GetClawedBackIndex() uint64 {
+	if x != nil {
+		return x.ClawedBackIndex
+	}
+	return 0
+}
+
+// TransferProof proves the entry by which a transfer was changed.
+type TransferProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position in the log.
+	EntryIndex uint64 `protobuf:"varint,1,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	// RFC 6962 leaf hash of the entry, 32 bytes.
+	LeafHash []byte `protobuf:"bytes,2,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
+	// Inclusion proof, where it was asked for: hashes of 32 bytes.
+	InclusionProof [][]byte `protobuf:"bytes,3,rep,name=inclusion_proof,json=inclusionProof,proto3" json:"inclusion_proof,omitempty"`
+	// Signed checkpoint: of the proof, where it was asked for, otherwise one that covers the entry.
+	Checkpoint    string `protobuf:"bytes,4,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferProof) Reset() {
+	*x = TransferProof{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferProof) ProtoMessage() {}
+
+func (x *TransferProof) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferProof.ProtoReflect.Descriptor instead.
+func (*TransferProof) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TransferProof) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+func (x *TransferProof) GetLeafHash() []byte {
+	if x != nil {
+		return x.LeafHash
+	}
+	return nil
+}
+
+func (x *TransferProof) GetInclusionProof() [][]byte {
+	if x != nil {
+		return x.InclusionProof
+	}
+	return nil
+}
+
+func (x *TransferProof) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+// TransferBalance is how things stand after a change.
+type TransferBalance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the institution has taken over for the account towards the programme so far, in its milli-credits.
+	ProgrammeMilliCredits int64 `protobuf:"varint,1,opt,name=programme_milli_credits,json=programmeMilliCredits,proto3" json:"programme_milli_credits,omitempty"`
+	// Totals of the account; to its holder alone.
+	Totals        *Totals `protobuf:"bytes,2,opt,name=totals,proto3" json:"totals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferBalance) Reset() {
+	*x = TransferBalance{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferBalance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferBalance) ProtoMessage() {}
+
+func (x *TransferBalance) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferBalance.ProtoReflect.Descriptor instead.
+func (*TransferBalance) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TransferBalance) GetProgrammeMilliCredits() int64 {
+	if x != nil {
+		return x.ProgrammeMilliCredits
+	}
+	return 0
+}
+
+func (x *TransferBalance) GetTotals() *Totals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+// RequestTransferRequest asks for a transfer.
+type RequestTransferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Account number; a resident can leave it out: the own.
+	AccountNumber string `protobuf:"bytes,2,opt,name=account_number,json=accountNumber,proto3" json:"account_number,omitempty"`
+	// Institution that is asked; an institution can leave it out.
+	Institution string `protobuf:"bytes,3,opt,name=institution,proto3" json:"institution,omitempty"`
+	// Programme of the institution.
+	Programme string `protobuf:"bytes,4,opt,name=programme,proto3" json:"programme,omitempty"`
+	// SHA-256 of the agreement that the quote was made under, 64 hex digits.
+	AgreementHash string `protobuf:"bytes,5,opt,name=agreement_hash,json=agreementHash,proto3" json:"agreement_hash,omitempty"`
+	// Day on which the quote was made, YYYY-MM-DD.
+	QuoteDate string `protobuf:"bytes,6,opt,name=quote_date,json=quoteDate,proto3" json:"quote_date,omitempty"`
+	// Digest of the quote, 64 hex digits. What it said is computed again, and has to be the same.
+	QuoteDigest string `protobuf:"bytes,7,opt,name=quote_digest,json=quoteDigest,proto3" json:"quote_digest,omitempty"`
+	// Lots that the quote was asked for; empty where it was asked for all.
+	Lots []*LotName `protobuf:"bytes,8,rep,name=lots,proto3" json:"lots,omitempty"`
+	// Also answers the inclusion proof of the entry.
+	WithProof     bool `protobuf:"varint,9,opt,name=with_proof,json=withProof,proto3" json:"with_proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestTransferRequest) Reset() {
+	*x = RequestTransferRequest{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestTransferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestTransferRequest) ProtoMessage() {}
+
+func (x *RequestTransferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestTransferRequest.ProtoReflect.Descriptor instead.
+func (*RequestTransferRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RequestTransferRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RequestTransferRequest) GetAccountNumber() string {
+	if x != nil {
+		return x.AccountNumber
+	}
+	return ""
+}
+
+func (x *RequestTransferRequest) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *RequestTransferRequest) GetProgramme() string {
+	if x != nil {
+		return x.Programme
+	}
+	return ""
+}
+
+func (x *RequestTransferRequest) GetAgreementHash() string {
+	if x != nil {
+		return x.AgreementHash
+	}
+	return ""
+}
+
+func (x *RequestTransferRequest) GetQuoteDate() string {
+	if x != nil {
+		return x.QuoteDate
+	}
+	return ""
+}
+
+func (x *RequestTransferRequest) GetQuoteDigest() string {
+	if x != nil {
+		return x.QuoteDigest
+	}
+	return ""
+}
+
+func (x *RequestTransferRequest) GetLots() []*LotName {
+	if x != nil {
+		return x.Lots
+	}
+	return nil
+}
+
+func (x *RequestTransferRequest) GetWithProof() bool {
+	if x != nil {
+		return x.WithProof
+	}
+	return false
+}
+
+// RequestTransferResponse answers it.
+type RequestTransferResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transfer.
+	Transfer *Transfer `protobuf:"bytes,1,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// How things stand then.
+	Balance *TransferBalance `protobuf:"bytes,2,opt,name=balance,proto3" json:"balance,omitempty"`
+	// Proof of the entry.
+	Proof         *TransferProof `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestTransferResponse) Reset() {
+	*x = RequestTransferResponse{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestTransferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestTransferResponse) ProtoMessage() {}
+
+func (x *RequestTransferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestTransferResponse.ProtoReflect.Descriptor instead.
+func (*RequestTransferResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RequestTransferResponse) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+func (x *RequestTransferResponse) GetBalance() *TransferBalance {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
+func (x *RequestTransferResponse) GetProof() *TransferProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+// AcceptTransferRequest accepts a transfer.
+type AcceptTransferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The transfer.
+	TransferId uint64 `protobuf:"varint,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// What is taken of which items; empty: everything. Items that are not named are not taken.
+	Take []*TransferTake `protobuf:"bytes,3,rep,name=take,proto3" json:"take,omitempty"`
+	// Words for the resident: at most 500 characters.
+	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	// Also answers the inclusion proof of the entry.
+	WithProof     bool `protobuf:"varint,5,opt,name=with_proof,json=withProof,proto3" json:"with_proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptTransferRequest) Reset() {
+	*x = AcceptTransferRequest{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptTransferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptTransferRequest) ProtoMessage() {}
+
+func (x *AcceptTransferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptTransferRequest.ProtoReflect.Descriptor instead.
+func (*AcceptTransferRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *AcceptTransferRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AcceptTransferRequest) GetTransferId() uint64 {
+	if x != nil {
+		return x.TransferId
+	}
+	return 0
+}
+
+func (x *AcceptTransferRequest) GetTake() []*TransferTake {
+	if x != nil {
+		return x.Take
+	}
+	return nil
+}
+
+func (x *AcceptTransferRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *AcceptTransferRequest) GetWithProof() bool {
+	if x != nil {
+		return x.WithProof
+	}
+	return false
+}
+
+// TransferTake is what is taken of an item.
+type TransferTake struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Place of the item in the transfer, from 0.
+	Item uint32 `protobuf:"varint,1,opt,name=item,proto3" json:"item,omitempty"`
+	// Milli-credits of the lot: 1 to what is held. An item that stands for a course is taken whole.
+	MilliCredits  int64 `protobuf:"varint,2,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferTake) Reset() {
+	*x = TransferTake{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferTake) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferTake) ProtoMessage() {}
+
+func (x *TransferTake) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferTake.ProtoReflect.Descriptor instead.
+func (*TransferTake) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *TransferTake) GetItem() uint32 {
+	if x != nil {
+		return x.Item
+	}
+	return 0
+}
+
+func (x *TransferTake) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+// AcceptTransferResponse answers it.
+type AcceptTransferResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transfer.
+	Transfer *Transfer `protobuf:"bytes,1,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// How things stand then.
+	Balance *TransferBalance `protobuf:"bytes,2,opt,name=balance,proto3" json:"balance,omitempty"`
+	// Proof of the entry.
+	Proof         *TransferProof `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptTransferResponse) Reset() {
+	*x = AcceptTransferResponse{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptTransferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptTransferResponse) ProtoMessage() {}
+
+func (x *AcceptTransferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptTransferResponse.ProtoReflect.Descriptor instead.
+func (*AcceptTransferResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AcceptTransferResponse) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+func (x *AcceptTransferResponse) GetBalance() *TransferBalance {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
+func (x *AcceptTransferResponse) GetProof() *TransferProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+// DeclineTransferRequest declines a transfer.
+type DeclineTransferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The transfer.
+	TransferId uint64 `protobuf:"varint,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// Why: PROGRAMME_FULL, NOT_ENROLLED, ALREADY_RECOGNISED, EVIDENCE_INSUFFICIENT or OTHER.
+	ReasonCode string `protobuf:"bytes,3,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Words for the resident: at most 500 characters; needed with OTHER.
+	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	// Also answers the inclusion proof of the entry.
+	WithProof     bool `protobuf:"varint,5,opt,name=with_proof,json=withProof,proto3" json:"with_proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclineTransferRequest) Reset() {
+	*x = DeclineTransferRequest{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclineTransferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclineTransferRequest) ProtoMessage() {}
+
+func (x *DeclineTransferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclineTransferRequest.ProtoReflect.Descriptor instead.
+func (*DeclineTransferRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DeclineTransferRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DeclineTransferRequest) GetTransferId() uint64 {
+	if x != nil {
+		return x.TransferId
+	}
+	return 0
+}
+
+func (x *DeclineTransferRequest) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *DeclineTransferRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *DeclineTransferRequest) GetWithProof() bool {
+	if x != nil {
+		return x.WithProof
+	}
+	return false
+}
+
+// DeclineTransferResponse answers it.
+type DeclineTransferResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transfer.
+	Transfer *Transfer `protobuf:"bytes,1,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// How things stand then.
+	Balance *TransferBalance `protobuf:"bytes,2,opt,name=balance,proto3" json:"balance,omitempty"`
+	// Proof of the entry.
+	Proof         *TransferProof `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclineTransferResponse) Reset() {
+	*x = DeclineTransferResponse{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclineTransferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclineTransferResponse) ProtoMessage() {}
+
+func (x *DeclineTransferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclineTransferResponse.ProtoReflect.Descriptor instead.
+func (*DeclineTransferResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DeclineTransferResponse) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+func (x *DeclineTransferResponse) GetBalance() *TransferBalance {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
+func (x *DeclineTransferResponse) GetProof() *TransferProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+// WithdrawTransferRequest withdraws a transfer.
+type WithdrawTransferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The transfer.
+	TransferId uint64 `protobuf:"varint,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// Also answers the inclusion proof of the entry.
+	WithProof     bool `protobuf:"varint,3,opt,name=with_proof,json=withProof,proto3" json:"with_proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawTransferRequest) Reset() {
+	*x = WithdrawTransferRequest{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawTransferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawTransferRequest) ProtoMessage() {}
+
+func (x *WithdrawTransferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawTransferRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawTransferRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WithdrawTransferRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *WithdrawTransferRequest) GetTransferId() uint64 {
+	if x != nil {
+		return x.TransferId
+	}
+	return 0
+}
+
+func (x *WithdrawTransferRequest) GetWithProof() bool {
+	if x != nil {
+		return x.WithProof
+	}
+	return false
+}
+
+// WithdrawTransferResponse answers it.
+type WithdrawTransferResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transfer.
+	Transfer *Transfer `protobuf:"bytes,1,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// How things stand then.
+	Balance *TransferBalance `protobuf:"bytes,2,opt,name=balance,proto3" json:"balance,omitempty"`
+	// Proof of the entry.
+	Proof         *TransferProof `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawTransferResponse) Reset() {
+	*x = WithdrawTransferResponse{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawTransferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawTransferResponse) ProtoMessage() {}
+
+func (x *WithdrawTransferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawTransferResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawTransferResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *WithdrawTransferResponse) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+func (x *WithdrawTransferResponse) GetBalance() *TransferBalance {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
+func (x *WithdrawTransferResponse) GetProof() *TransferProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+// GetTransferRequest names a transfer.
+type GetTransferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transfer.
+	TransferId    uint64 `protobuf:"varint,1,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTransferRequest) Reset() {
+	*x = GetTransferRequest{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTransferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTransferRequest) ProtoMessage() {}
+
+func (x *GetTransferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTransferRequest.ProtoReflect.Descriptor instead.
+func (*GetTransferRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetTransferRequest) GetTransferId() uint64 {
+	if x != nil {
+		return x.TransferId
+	}
+	return 0
+}
+
+// GetTransferResponse answers it.
+type GetTransferResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transfer.
+	Transfer      *Transfer `protobuf:"bytes,1,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTransferResponse) Reset() {
+	*x = GetTransferResponse{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTransferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTransferResponse) ProtoMessage() {}
+
+func (x *GetTransferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTransferResponse.ProtoReflect.Descriptor instead.
+func (*GetTransferResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetTransferResponse) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+// ListTransfersRequest asks for a page.
+type ListTransfersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Account whose transfers are asked for; a resident can leave it out. An institution leaves it out and is answered its own.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Only those that stand so; unspecified: all.
+	Status v1.HoldStatus `protobuf:"varint,2,opt,name=status,proto3,enum=creditbank.ledger.v1.HoldStatus" json:"status,omitempty"`
+	// Institutions: what was changed by this entry and later ones, in that order, instead of the newest first. Then status is
+	// not asked for.
+	ChangedSinceIndex *uint64 `protobuf:"varint,3,opt,name=changed_since_index,json=changedSinceIndex,proto3,oneof" json:"changed_since_index,omitempty"`
+	// Most transfers on the page: 1 to 200; 0: 50.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTransfersRequest) Reset() {
+	*x = ListTransfersRequest{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTransfersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTransfersRequest) ProtoMessage() {}
+
+func (x *ListTransfersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTransfersRequest.ProtoReflect.Descriptor instead.
+func (*ListTransfersRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListTransfersRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ListTransfersRequest) GetStatus() v1.HoldStatus {
+	if x != nil {
+		return x.Status
+	}
+	return v1.HoldStatus(0)
+}
+
+func (x *ListTransfersRequest) GetChangedSinceIndex() uint64 {
+	if x != nil && x.ChangedSinceIndex != nil {
+		return *x.ChangedSinceIndex
+	}
+	return 0
+}
+
+func (x *ListTransfersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTransfersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListTransfersResponse is a page. It may be short, or empty, and still have another one after it.
+type ListTransfersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transfers.
+	Transfers []*Transfer `protobuf:"bytes,1,rep,name=transfers,proto3" json:"transfers,omitempty"`
+	// Where to go on; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What to ask for next time as changed_since_index, where it was asked for.
+	NextChangedSinceIndex uint64 `protobuf:"varint,3,opt,name=next_changed_since_index,json=nextChangedSinceIndex,proto3" json:"next_changed_since_index,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *ListTransfersResponse) Reset() {
+	*x = ListTransfersResponse{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTransfersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTransfersResponse) ProtoMessage() {}
+
+func (x *ListTransfersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTransfersResponse.ProtoReflect.Descriptor instead.
+func (*ListTransfersResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListTransfersResponse) GetTransfers() []*Transfer {
+	if x != nil {
+		return x.Transfers
+	}
+	return nil
+}
+
+func (x *ListTransfersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListTransfersResponse) GetNextChangedSinceIndex() uint64 {
+	if x != nil {
+		return x.NextChangedSinceIndex
+	}
+	return 0
+}
+
+// GetTransferBundleRequest names a transfer that was accepted.
+type GetTransferBundleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transfer.
+	TransferId    uint64 `protobuf:"varint,1,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTransferBundleRequest) Reset() {
+	*x = GetTransferBundleRequest{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTransferBundleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTransferBundleRequest) ProtoMessage() {}
+
+func (x *GetTransferBundleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTransferBundleRequest.ProtoReflect.Descriptor instead.
+func (*GetTransferBundleRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetTransferBundleRequest) GetTransferId() uint64 {
+	if x != nil {
+		return x.TransferId
+	}
+	return 0
+}
+
+// GetTransferBundleResponse answers its bundle.
+type GetTransferBundleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The file. Its parts follow the items of the transfer, of which the entry that asked for it has room for some hundred.
+	Bundle        []byte `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTransferBundleResponse) Reset() {
+	*x = GetTransferBundleResponse{}
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTransferBundleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTransferBundleResponse) ProtoMessage() {}
+
+func (x *GetTransferBundleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_transfer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTransferBundleResponse.ProtoReflect.Descriptor instead.
+func (*GetTransferBundleResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_transfer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GetTransferBundleResponse) GetBundle() []byte {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
 var File_creditbank_v1_transfer_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_transfer_proto_rawDesc = "" +
 	"\n" +
-	"\x1ccreditbank/v1/transfer.proto\x12\rcreditbank.v1\x1a#creditbank/ledger/v1/transfer.proto\x1a\x1dcreditbank/v1/agreement.proto\x1a\x1acreditbank/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"F\n" +
+	"\x1ccreditbank/v1/transfer.proto\x12\rcreditbank.v1\x1a creditbank/ledger/v1/state.proto\x1a#creditbank/ledger/v1/transfer.proto\x1a\x1dcreditbank/v1/agreement.proto\x1a\x1acreditbank/v1/common.proto\x1a\x1dcreditbank/v1/portfolio.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"F\n" +
 	"\aLotName\x12\x1f\n" +
 	"\ventry_index\x18\x01 \x01(\x04R\n" +
 	"entryIndex\x12\x1a\n" +
@@ -780,14 +2258,158 @@ const file_creditbank_v1_transfer_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x03R\x05after\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\x03R\x05limit\x12\x18\n" +
 	"\acarried\x18\x06 \x01(\x03R\acarried\x12)\n" +
-	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words*\x7f\n" +
+	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xca\x06\n" +
+	"\bTransfer\x12\x1f\n" +
+	"\vtransfer_id\x18\x01 \x01(\x04R\n" +
+	"transferId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12 \n" +
+	"\vinstitution\x18\x03 \x01(\tR\vinstitution\x12)\n" +
+	"\x10institution_name\x18\x04 \x01(\tR\x0finstitutionName\x12\x1c\n" +
+	"\tprogramme\x18\x05 \x01(\tR\tprogramme\x12'\n" +
+	"\x0fagreement_index\x18\x06 \x01(\x04R\x0eagreementIndex\x128\n" +
+	"\x06status\x18\a \x01(\x0e2 .creditbank.ledger.v1.HoldStatusR\x06status\x12=\n" +
+	"\frequest_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vrequestTime\x12;\n" +
+	"\vexpire_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x125\n" +
+	"\bend_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1f\n" +
+	"\vended_index\x18\v \x01(\x04R\n" +
+	"endedIndex\x121\n" +
+	"\x05items\x18\f \x03(\v2\x1b.creditbank.v1.TransferItemR\x05items\x12,\n" +
+	"\x12held_milli_credits\x18\r \x01(\x03R\x10heldMilliCredits\x122\n" +
+	"\x15granted_milli_credits\x18\x0e \x01(\x03R\x13grantedMilliCredits\x12.\n" +
+	"\x13taken_milli_credits\x18\x0f \x01(\x03R\x11takenMilliCredits\x12=\n" +
+	"\x1btaken_granted_milli_credits\x18\x10 \x01(\x03R\x18takenGrantedMilliCredits\x12\x1f\n" +
+	"\vreason_code\x18\x11 \x01(\tR\n" +
+	"reasonCode\x12\x12\n" +
+	"\x04note\x18\x12 \x01(\tR\x04note\x12#\n" +
+	"\rchanged_index\x18\x13 \x01(\x04R\fchangedIndex\"\xee\x03\n" +
+	"\fTransferItem\x12\x1b\n" +
+	"\tlot_index\x18\x01 \x01(\x04R\blotIndex\x12!\n" +
+	"\flot_position\x18\x02 \x01(\rR\vlotPosition\x12\x1f\n" +
+	"\ventry_index\x18\x03 \x01(\x04R\n" +
+	"entryIndex\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x14\n" +
+	"\x05title\x18\x05 \x01(\tR\x05title\x12#\n" +
+	"\rmilli_credits\x18\x06 \x01(\x03R\fmilliCredits\x122\n" +
+	"\x15granted_milli_credits\x18\a \x01(\x03R\x13grantedMilliCredits\x12\x1e\n" +
+	"\n" +
+	"recognised\x18\b \x01(\bR\n" +
+	"recognised\x12\x16\n" +
+	"\x06course\x18\t \x01(\tR\x06course\x12.\n" +
+	"\x13taken_milli_credits\x18\n" +
+	" \x01(\x03R\x11takenMilliCredits\x12=\n" +
+	"\x1btaken_granted_milli_credits\x18\v \x01(\x03R\x18takenGrantedMilliCredits\x12\x1f\n" +
+	"\vclawed_back\x18\f \x01(\bR\n" +
+	"clawedBack\x12*\n" +
+	"\x11clawed_back_index\x18\r \x01(\x04R\x0fclawedBackIndex\"\x96\x01\n" +
+	"\rTransferProof\x12\x1f\n" +
+	"\ventry_index\x18\x01 \x01(\x04R\n" +
+	"entryIndex\x12\x1b\n" +
+	"\tleaf_hash\x18\x02 \x01(\fR\bleafHash\x12'\n" +
+	"\x0finclusion_proof\x18\x03 \x03(\fR\x0einclusionProof\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x04 \x01(\tR\n" +
+	"checkpoint\"x\n" +
+	"\x0fTransferBalance\x126\n" +
+	"\x17programme_milli_credits\x18\x01 \x01(\x03R\x15programmeMilliCredits\x12-\n" +
+	"\x06totals\x18\x02 \x01(\v2\x15.creditbank.v1.TotalsR\x06totals\"\xd2\x02\n" +
+	"\x16RequestTransferRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12%\n" +
+	"\x0eaccount_number\x18\x02 \x01(\tR\raccountNumber\x12 \n" +
+	"\vinstitution\x18\x03 \x01(\tR\vinstitution\x12\x1c\n" +
+	"\tprogramme\x18\x04 \x01(\tR\tprogramme\x12%\n" +
+	"\x0eagreement_hash\x18\x05 \x01(\tR\ragreementHash\x12\x1d\n" +
+	"\n" +
+	"quote_date\x18\x06 \x01(\tR\tquoteDate\x12!\n" +
+	"\fquote_digest\x18\a \x01(\tR\vquoteDigest\x12*\n" +
+	"\x04lots\x18\b \x03(\v2\x16.creditbank.v1.LotNameR\x04lots\x12\x1d\n" +
+	"\n" +
+	"with_proof\x18\t \x01(\bR\twithProof\"\xbc\x01\n" +
+	"\x17RequestTransferResponse\x123\n" +
+	"\btransfer\x18\x01 \x01(\v2\x17.creditbank.v1.TransferR\btransfer\x128\n" +
+	"\abalance\x18\x02 \x01(\v2\x1e.creditbank.v1.TransferBalanceR\abalance\x122\n" +
+	"\x05proof\x18\x03 \x01(\v2\x1c.creditbank.v1.TransferProofR\x05proof\"\xbb\x01\n" +
+	"\x15AcceptTransferRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\x04R\n" +
+	"transferId\x12/\n" +
+	"\x04take\x18\x03 \x03(\v2\x1b.creditbank.v1.TransferTakeR\x04take\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\x12\x1d\n" +
+	"\n" +
+	"with_proof\x18\x05 \x01(\bR\twithProof\"G\n" +
+	"\fTransferTake\x12\x12\n" +
+	"\x04item\x18\x01 \x01(\rR\x04item\x12#\n" +
+	"\rmilli_credits\x18\x02 \x01(\x03R\fmilliCredits\"\xbb\x01\n" +
+	"\x16AcceptTransferResponse\x123\n" +
+	"\btransfer\x18\x01 \x01(\v2\x17.creditbank.v1.TransferR\btransfer\x128\n" +
+	"\abalance\x18\x02 \x01(\v2\x1e.creditbank.v1.TransferBalanceR\abalance\x122\n" +
+	"\x05proof\x18\x03 \x01(\v2\x1c.creditbank.v1.TransferProofR\x05proof\"\xac\x01\n" +
+	"\x16DeclineTransferRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\x04R\n" +
+	"transferId\x12\x1f\n" +
+	"\vreason_code\x18\x03 \x01(\tR\n" +
+	"reasonCode\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\x12\x1d\n" +
+	"\n" +
+	"with_proof\x18\x05 \x01(\bR\twithProof\"\xbc\x01\n" +
+	"\x17DeclineTransferResponse\x123\n" +
+	"\btransfer\x18\x01 \x01(\v2\x17.creditbank.v1.TransferR\btransfer\x128\n" +
+	"\abalance\x18\x02 \x01(\v2\x1e.creditbank.v1.TransferBalanceR\abalance\x122\n" +
+	"\x05proof\x18\x03 \x01(\v2\x1c.creditbank.v1.TransferProofR\x05proof\"x\n" +
+	"\x17WithdrawTransferRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\x04R\n" +
+	"transferId\x12\x1d\n" +
+	"\n" +
+	"with_proof\x18\x03 \x01(\bR\twithProof\"\xbd\x01\n" +
+	"\x18WithdrawTransferResponse\x123\n" +
+	"\btransfer\x18\x01 \x01(\v2\x17.creditbank.v1.TransferR\btransfer\x128\n" +
+	"\abalance\x18\x02 \x01(\v2\x1e.creditbank.v1.TransferBalanceR\abalance\x122\n" +
+	"\x05proof\x18\x03 \x01(\v2\x1c.creditbank.v1.TransferProofR\x05proof\"5\n" +
+	"\x12GetTransferRequest\x12\x1f\n" +
+	"\vtransfer_id\x18\x01 \x01(\x04R\n" +
+	"transferId\"J\n" +
+	"\x13GetTransferResponse\x123\n" +
+	"\btransfer\x18\x01 \x01(\v2\x17.creditbank.v1.TransferR\btransfer\"\xf8\x01\n" +
+	"\x14ListTransfersRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x128\n" +
+	"\x06status\x18\x02 \x01(\x0e2 .creditbank.ledger.v1.HoldStatusR\x06status\x123\n" +
+	"\x13changed_since_index\x18\x03 \x01(\x04H\x00R\x11changedSinceIndex\x88\x01\x01\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageTokenB\x16\n" +
+	"\x14_changed_since_index\"\xaf\x01\n" +
+	"\x15ListTransfersResponse\x125\n" +
+	"\ttransfers\x18\x01 \x03(\v2\x17.creditbank.v1.TransferR\ttransfers\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x127\n" +
+	"\x18next_changed_since_index\x18\x03 \x01(\x04R\x15nextChangedSinceIndex\";\n" +
+	"\x18GetTransferBundleRequest\x12\x1f\n" +
+	"\vtransfer_id\x18\x01 \x01(\x04R\n" +
+	"transferId\"3\n" +
+	"\x19GetTransferBundleResponse\x12\x16\n" +
+	"\x06bundle\x18\x01 \x01(\fR\x06bundle*\x7f\n" +
 	"\fQuoteOutcome\x12\x1d\n" +
 	"\x19QUOTE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16QUOTE_OUTCOME_ACCEPTED\x10\x01\x12\x19\n" +
 	"\x15QUOTE_OUTCOME_PARTIAL\x10\x02\x12\x19\n" +
-	"\x15QUOTE_OUTCOME_REFUSED\x10\x032m\n" +
+	"\x15QUOTE_OUTCOME_REFUSED\x10\x032\x8f\x06\n" +
 	"\x0fTransferService\x12Z\n" +
-	"\rQuoteTransfer\x12#.creditbank.v1.QuoteTransferRequest\x1a$.creditbank.v1.QuoteTransferResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"\rQuoteTransfer\x12#.creditbank.v1.QuoteTransferRequest\x1a$.creditbank.v1.QuoteTransferResponse\x12`\n" +
+	"\x0fRequestTransfer\x12%.creditbank.v1.RequestTransferRequest\x1a&.creditbank.v1.RequestTransferResponse\x12]\n" +
+	"\x0eAcceptTransfer\x12$.creditbank.v1.AcceptTransferRequest\x1a%.creditbank.v1.AcceptTransferResponse\x12`\n" +
+	"\x0fDeclineTransfer\x12%.creditbank.v1.DeclineTransferRequest\x1a&.creditbank.v1.DeclineTransferResponse\x12c\n" +
+	"\x10WithdrawTransfer\x12&.creditbank.v1.WithdrawTransferRequest\x1a'.creditbank.v1.WithdrawTransferResponse\x12T\n" +
+	"\vGetTransfer\x12!.creditbank.v1.GetTransferRequest\x1a\".creditbank.v1.GetTransferResponse\x12Z\n" +
+	"\rListTransfers\x12#.creditbank.v1.ListTransfersRequest\x1a$.creditbank.v1.ListTransfersResponse\x12f\n" +
+	"\x11GetTransferBundle\x12'.creditbank.v1.GetTransferBundleRequest\x1a(.creditbank.v1.GetTransferBundleResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_transfer_proto_rawDescOnce sync.Once
@@ -802,39 +2424,97 @@ func file_creditbank_v1_transfer_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_v1_transfer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_v1_transfer_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_creditbank_v1_transfer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_creditbank_v1_transfer_proto_goTypes = []any{
-	(QuoteOutcome)(0),             // 0: creditbank.v1.QuoteOutcome
-	(*LotName)(nil),               // 1: creditbank.v1.LotName
-	(*QuoteTransferRequest)(nil),  // 2: creditbank.v1.QuoteTransferRequest
-	(*QuoteTransferResponse)(nil), // 3: creditbank.v1.QuoteTransferResponse
-	(*TransferQuote)(nil),         // 4: creditbank.v1.TransferQuote
-	(*QuoteItem)(nil),             // 5: creditbank.v1.QuoteItem
-	(*QuoteReason)(nil),           // 6: creditbank.v1.QuoteReason
-	(*Programme)(nil),             // 7: creditbank.v1.Programme
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*Text)(nil),                  // 9: creditbank.v1.Text
-	(v1.TransferStage)(0),         // 10: creditbank.ledger.v1.TransferStage
+	(QuoteOutcome)(0),                 // 0: creditbank.v1.QuoteOutcome
+	(*LotName)(nil),                   // 1: creditbank.v1.LotName
+	(*QuoteTransferRequest)(nil),      // 2: creditbank.v1.QuoteTransferRequest
+	(*QuoteTransferResponse)(nil),     // 3: creditbank.v1.QuoteTransferResponse
+	(*TransferQuote)(nil),             // 4: creditbank.v1.TransferQuote
+	(*QuoteItem)(nil),                 // 5: creditbank.v1.QuoteItem
+	(*QuoteReason)(nil),               // 6: creditbank.v1.QuoteReason
+	(*Transfer)(nil),                  // 7: creditbank.v1.Transfer
+	(*TransferItem)(nil),              // 8: creditbank.v1.TransferItem
+	(*TransferProof)(nil),             // 9: creditbank.v1.TransferProof
+	(*TransferBalance)(nil),           // 10: creditbank.v1.TransferBalance
+	(*RequestTransferRequest)(nil),    // 11: creditbank.v1.RequestTransferRequest
+	(*RequestTransferResponse)(nil),   // 12: creditbank.v1.RequestTransferResponse
+	(*AcceptTransferRequest)(nil),     // 13: creditbank.v1.AcceptTransferRequest
+	(*TransferTake)(nil),              // 14: creditbank.v1.TransferTake
+	(*AcceptTransferResponse)(nil),    // 15: creditbank.v1.AcceptTransferResponse
+	(*DeclineTransferRequest)(nil),    // 16: creditbank.v1.DeclineTransferRequest
+	(*DeclineTransferResponse)(nil),   // 17: creditbank.v1.DeclineTransferResponse
+	(*WithdrawTransferRequest)(nil),   // 18: creditbank.v1.WithdrawTransferRequest
+	(*WithdrawTransferResponse)(nil),  // 19: creditbank.v1.WithdrawTransferResponse
+	(*GetTransferRequest)(nil),        // 20: creditbank.v1.GetTransferRequest
+	(*GetTransferResponse)(nil),       // 21: creditbank.v1.GetTransferResponse
+	(*ListTransfersRequest)(nil),      // 22: creditbank.v1.ListTransfersRequest
+	(*ListTransfersResponse)(nil),     // 23: creditbank.v1.ListTransfersResponse
+	(*GetTransferBundleRequest)(nil),  // 24: creditbank.v1.GetTransferBundleRequest
+	(*GetTransferBundleResponse)(nil), // 25: creditbank.v1.GetTransferBundleResponse
+	(*Programme)(nil),                 // 26: creditbank.v1.Programme
+	(*timestamppb.Timestamp)(nil),     // 27: google.protobuf.Timestamp
+	(*Text)(nil),                      // 28: creditbank.v1.Text
+	(v1.TransferStage)(0),             // 29: creditbank.ledger.v1.TransferStage
+	(v1.HoldStatus)(0),                // 30: creditbank.ledger.v1.HoldStatus
+	(*Totals)(nil),                    // 31: creditbank.v1.Totals
 }
 var file_creditbank_v1_transfer_proto_depIdxs = []int32{
 	1,  // 0: creditbank.v1.QuoteTransferRequest.lots:type_name -> creditbank.v1.LotName
 	4,  // 1: creditbank.v1.QuoteTransferResponse.quote:type_name -> creditbank.v1.TransferQuote
-	7,  // 2: creditbank.v1.TransferQuote.programme:type_name -> creditbank.v1.Programme
-	8,  // 3: creditbank.v1.TransferQuote.valid_until_time:type_name -> google.protobuf.Timestamp
+	26, // 2: creditbank.v1.TransferQuote.programme:type_name -> creditbank.v1.Programme
+	27, // 3: creditbank.v1.TransferQuote.valid_until_time:type_name -> google.protobuf.Timestamp
 	5,  // 4: creditbank.v1.TransferQuote.items:type_name -> creditbank.v1.QuoteItem
 	1,  // 5: creditbank.v1.QuoteItem.lot:type_name -> creditbank.v1.LotName
 	0,  // 6: creditbank.v1.QuoteItem.outcome:type_name -> creditbank.v1.QuoteOutcome
-	9,  // 7: creditbank.v1.QuoteItem.counts_as_name:type_name -> creditbank.v1.Text
+	28, // 7: creditbank.v1.QuoteItem.counts_as_name:type_name -> creditbank.v1.Text
 	6,  // 8: creditbank.v1.QuoteItem.reasons:type_name -> creditbank.v1.QuoteReason
-	10, // 9: creditbank.v1.QuoteReason.stage:type_name -> creditbank.ledger.v1.TransferStage
-	9,  // 10: creditbank.v1.QuoteReason.words:type_name -> creditbank.v1.Text
-	2,  // 11: creditbank.v1.TransferService.QuoteTransfer:input_type -> creditbank.v1.QuoteTransferRequest
-	3,  // 12: creditbank.v1.TransferService.QuoteTransfer:output_type -> creditbank.v1.QuoteTransferResponse
-	12, // [12:13] is the sub-list for method output_type
-	11, // [11:12] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	29, // 9: creditbank.v1.QuoteReason.stage:type_name -> creditbank.ledger.v1.TransferStage
+	28, // 10: creditbank.v1.QuoteReason.words:type_name -> creditbank.v1.Text
+	30, // 11: creditbank.v1.Transfer.status:type_name -> creditbank.ledger.v1.HoldStatus
+	27, // 12: creditbank.v1.Transfer.request_time:type_name -> google.protobuf.Timestamp
+	27, // 13: creditbank.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 14: creditbank.v1.Transfer.end_time:type_name -> google.protobuf.Timestamp
+	8,  // 15: creditbank.v1.Transfer.items:type_name -> creditbank.v1.TransferItem
+	31, // 16: creditbank.v1.TransferBalance.totals:type_name -> creditbank.v1.Totals
+	1,  // 17: creditbank.v1.RequestTransferRequest.lots:type_name -> creditbank.v1.LotName
+	7,  // 18: creditbank.v1.RequestTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	10, // 19: creditbank.v1.RequestTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
+	9,  // 20: creditbank.v1.RequestTransferResponse.proof:type_name -> creditbank.v1.TransferProof
+	14, // 21: creditbank.v1.AcceptTransferRequest.take:type_name -> creditbank.v1.TransferTake
+	7,  // 22: creditbank.v1.AcceptTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	10, // 23: creditbank.v1.AcceptTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
+	9,  // 24: creditbank.v1.AcceptTransferResponse.proof:type_name -> creditbank.v1.TransferProof
+	7,  // 25: creditbank.v1.DeclineTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	10, // 26: creditbank.v1.DeclineTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
+	9,  // 27: creditbank.v1.DeclineTransferResponse.proof:type_name -> creditbank.v1.TransferProof
+	7,  // 28: creditbank.v1.WithdrawTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	10, // 29: creditbank.v1.WithdrawTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
+	9,  // 30: creditbank.v1.WithdrawTransferResponse.proof:type_name -> creditbank.v1.TransferProof
+	7,  // 31: creditbank.v1.GetTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	30, // 32: creditbank.v1.ListTransfersRequest.status:type_name -> creditbank.ledger.v1.HoldStatus
+	7,  // 33: creditbank.v1.ListTransfersResponse.transfers:type_name -> creditbank.v1.Transfer
+	2,  // 34: creditbank.v1.TransferService.QuoteTransfer:input_type -> creditbank.v1.QuoteTransferRequest
+	11, // 35: creditbank.v1.TransferService.RequestTransfer:input_type -> creditbank.v1.RequestTransferRequest
+	13, // 36: creditbank.v1.TransferService.AcceptTransfer:input_type -> creditbank.v1.AcceptTransferRequest
+	16, // 37: creditbank.v1.TransferService.DeclineTransfer:input_type -> creditbank.v1.DeclineTransferRequest
+	18, // 38: creditbank.v1.TransferService.WithdrawTransfer:input_type -> creditbank.v1.WithdrawTransferRequest
+	20, // 39: creditbank.v1.TransferService.GetTransfer:input_type -> creditbank.v1.GetTransferRequest
+	22, // 40: creditbank.v1.TransferService.ListTransfers:input_type -> creditbank.v1.ListTransfersRequest
+	24, // 41: creditbank.v1.TransferService.GetTransferBundle:input_type -> creditbank.v1.GetTransferBundleRequest
+	3,  // 42: creditbank.v1.TransferService.QuoteTransfer:output_type -> creditbank.v1.QuoteTransferResponse
+	12, // 43: creditbank.v1.TransferService.RequestTransfer:output_type -> creditbank.v1.RequestTransferResponse
+	15, // 44: creditbank.v1.TransferService.AcceptTransfer:output_type -> creditbank.v1.AcceptTransferResponse
+	17, // 45: creditbank.v1.TransferService.DeclineTransfer:output_type -> creditbank.v1.DeclineTransferResponse
+	19, // 46: creditbank.v1.TransferService.WithdrawTransfer:output_type -> creditbank.v1.WithdrawTransferResponse
+	21, // 47: creditbank.v1.TransferService.GetTransfer:output_type -> creditbank.v1.GetTransferResponse
+	23, // 48: creditbank.v1.TransferService.ListTransfers:output_type -> creditbank.v1.ListTransfersResponse
+	25, // 49: creditbank.v1.TransferService.GetTransferBundle:output_type -> creditbank.v1.GetTransferBundleResponse
+	42, // [42:50] is the sub-list for method output_type
+	34, // [34:42] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_transfer_proto_init() }
@@ -844,13 +2524,15 @@ func file_creditbank_v1_transfer_proto_init() {
 	}
 	file_creditbank_v1_agreement_proto_init()
 	file_creditbank_v1_common_proto_init()
+	file_creditbank_v1_portfolio_proto_init()
+	file_creditbank_v1_transfer_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_transfer_proto_rawDesc), len(file_creditbank_v1_transfer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,14 +21,26 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TransferService_QuoteTransfer_FullMethodName = "/creditbank.v1.TransferService/QuoteTransfer"
+	TransferService_QuoteTransfer_FullMethodName     = "/creditbank.v1.TransferService/QuoteTransfer"
+	TransferService_RequestTransfer_FullMethodName   = "/creditbank.v1.TransferService/RequestTransfer"
+	TransferService_AcceptTransfer_FullMethodName    = "/creditbank.v1.TransferService/AcceptTransfer"
+	TransferService_DeclineTransfer_FullMethodName   = "/creditbank.v1.TransferService/DeclineTransfer"
+	TransferService_WithdrawTransfer_FullMethodName  = "/creditbank.v1.TransferService/WithdrawTransfer"
+	TransferService_GetTransfer_FullMethodName       = "/creditbank.v1.TransferService/GetTransfer"
+	TransferService_ListTransfers_FullMethodName     = "/creditbank.v1.TransferService/ListTransfers"
+	TransferService_GetTransferBundle_FullMethodName = "/creditbank.v1.TransferService/GetTransferBundle"
 )
 
 // TransferServiceClient is the client API for TransferService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// TransferService takes credits over towards the programmes of accepting institutions.
+// TransferService takes credits of residents over towards the programmes of accepting institutions (转换). What a quote says is asked
+// for, and reserved until the institution accepts it, in whole or in part, or declines it, the resident withdraws it, or its time is up.
+// Each request ends once, and what was taken over is spent for good, or only recognised, as the agreement says.
+//
+// Callers: residents about their own account; institutions about what is asked of them; certification officers read those of accounts
+// at home in their subtree.
 type TransferServiceClient interface {
 	// Says what an institution would take over of a record towards one of its programmes, lot by lot, and why. Nothing is written but
 	// the access journal of the account. Callers: the institution, under a consent for the purpose "transfer" and within its scope; the
@@ -40,6 +52,20 @@ type TransferServiceClient interface {
 	// UNKNOWN_PROGRAMME; AGREEMENT_NOT_IN_FORCE; AGREEMENT_AMBIGUOUS when several have the programme: name one; UNKNOWN_LOT; ACCOUNT_NOT_OPEN;
 	// RATE_LIMITED.
 	QuoteTransfer(ctx context.Context, in *QuoteTransferRequest, opts ...grpc.CallOption) (*QuoteTransferResponse, error)
+	// Asks an institution to take over what a quote says. An institution asks under the resident's consent.
+	RequestTransfer(ctx context.Context, in *RequestTransferRequest, opts ...grpc.CallOption) (*RequestTransferResponse, error)
+	// Accepts a transfer, in whole or in part: by the institution.
+	AcceptTransfer(ctx context.Context, in *AcceptTransferRequest, opts ...grpc.CallOption) (*AcceptTransferResponse, error)
+	// Declines a transfer: by the institution. What was reserved is free again.
+	DeclineTransfer(ctx context.Context, in *DeclineTransferRequest, opts ...grpc.CallOption) (*DeclineTransferResponse, error)
+	// Withdraws a transfer that the institution has not answered: by the resident.
+	WithdrawTransfer(ctx context.Context, in *WithdrawTransferRequest, opts ...grpc.CallOption) (*WithdrawTransferResponse, error)
+	// Answers a transfer.
+	GetTransfer(ctx context.Context, in *GetTransferRequest, opts ...grpc.CallOption) (*GetTransferResponse, error)
+	// Lists transfers, the newest first, or, for institutions, in the order in which they were last changed.
+	ListTransfers(ctx context.Context, in *ListTransfersRequest, opts ...grpc.CallOption) (*ListTransfersResponse, error)
+	// Answers what was taken over as one file, which verifies without the bank: to the institution that took it, and to the resident.
+	GetTransferBundle(ctx context.Context, in *GetTransferBundleRequest, opts ...grpc.CallOption) (*GetTransferBundleResponse, error)
 }
 
 type transferServiceClient struct {
@@ -60,11 +86,86 @@ func (c *transferServiceClient) QuoteTransfer(ctx context.Context, in *QuoteTran
 	return out, nil
 }
 
+func (c *transferServiceClient) RequestTransfer(ctx context.Context, in *RequestTransferRequest, opts ...grpc.CallOption) (*RequestTransferResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RequestTransferResponse)
+	err := c.cc.Invoke(ctx, TransferService_RequestTransfer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transferServiceClient) AcceptTransfer(ctx context.Context, in *AcceptTransferRequest, opts ...grpc.CallOption) (*AcceptTransferResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptTransferResponse)
+	err := c.cc.Invoke(ctx, TransferService_AcceptTransfer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transferServiceClient) DeclineTransfer(ctx context.Context, in *DeclineTransferRequest, opts ...grpc.CallOption) (*DeclineTransferResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeclineTransferResponse)
+	err := c.cc.Invoke(ctx, TransferService_DeclineTransfer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transferServiceClient) WithdrawTransfer(ctx context.Context, in *WithdrawTransferRequest, opts ...grpc.CallOption) (*WithdrawTransferResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawTransferResponse)
+	err := c.cc.Invoke(ctx, TransferService_WithdrawTransfer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transferServiceClient) GetTransfer(ctx context.Context, in *GetTransferRequest, opts ...grpc.CallOption) (*GetTransferResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTransferResponse)
+	err := c.cc.Invoke(ctx, TransferService_GetTransfer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transferServiceClient) ListTransfers(ctx context.Context, in *ListTransfersRequest, opts ...grpc.CallOption) (*ListTransfersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTransfersResponse)
+	err := c.cc.Invoke(ctx, TransferService_ListTransfers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transferServiceClient) GetTransferBundle(ctx context.Context, in *GetTransferBundleRequest, opts ...grpc.CallOption) (*GetTransferBundleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTransferBundleResponse)
+	err := c.cc.Invoke(ctx, TransferService_GetTransferBundle_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TransferServiceServer is the server API for TransferService service.
 // All implementations must embed UnimplementedTransferServiceServer
 // for forward compatibility.
 //
-// TransferService takes credits over towards the programmes of accepting institutions.
+// TransferService takes credits of residents over towards the programmes of accepting institutions (转换). What a quote says is asked
+// for, and reserved until the institution accepts it, in whole or in part, or declines it, the resident withdraws it, or its time is up.
+// Each request ends once, and what was taken over is spent for good, or only recognised, as the agreement says.
+//
+// Callers: residents about their own account; institutions about what is asked of them; certification officers read those of accounts
+// at home in their subtree.
 type TransferServiceServer interface {
 	// Says what an institution would take over of a record towards one of its programmes, lot by lot, and why. Nothing is written but
 	// the access journal of the account. Callers: the institution, under a consent for the purpose "transfer" and within its scope; the
@@ -76,6 +177,20 @@ type TransferServiceServer interface {
 	// UNKNOWN_PROGRAMME; AGREEMENT_NOT_IN_FORCE; AGREEMENT_AMBIGUOUS when several have the programme: name one; UNKNOWN_LOT; ACCOUNT_NOT_OPEN;
 	// RATE_LIMITED.
 	QuoteTransfer(context.Context, *QuoteTransferRequest) (*QuoteTransferResponse, error)
+	// Asks an institution to take over what a quote says. An institution asks under the resident's consent.
+	RequestTransfer(context.Context, *RequestTransferRequest) (*RequestTransferResponse, error)
+	// Accepts a transfer, in whole or in part: by the institution.
+	AcceptTransfer(context.Context, *AcceptTransferRequest) (*AcceptTransferResponse, error)
+	// Declines a transfer: by the institution. What was reserved is free again.
+	DeclineTransfer(context.Context, *DeclineTransferRequest) (*DeclineTransferResponse, error)
+	// Withdraws a transfer that the institution has not answered: by the resident.
+	WithdrawTransfer(context.Context, *WithdrawTransferRequest) (*WithdrawTransferResponse, error)
+	// Answers a transfer.
+	GetTransfer(context.Context, *GetTransferRequest) (*GetTransferResponse, error)
+	// Lists transfers, the newest first, or, for institutions, in the order in which they were last changed.
+	ListTransfers(context.Context, *ListTransfersRequest) (*ListTransfersResponse, error)
+	// Answers what was taken over as one file, which verifies without the bank: to the institution that took it, and to the resident.
+	GetTransferBundle(context.Context, *GetTransferBundleRequest) (*GetTransferBundleResponse, error)
 	mustEmbedUnimplementedTransferServiceServer()
 }
 
@@ -88,6 +203,27 @@ type UnimplementedTransferServiceServer struct{}
 
 func (UnimplementedTransferServiceServer) QuoteTransfer(context.Context, *QuoteTransferRequest) (*QuoteTransferResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method QuoteTransfer not implemented")
+}
+func (UnimplementedTransferServiceServer) RequestTransfer(context.Context, *RequestTransferRequest) (*RequestTransferResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestTransfer not implemented")
+}
+func (UnimplementedTransferServiceServer) AcceptTransfer(context.Context, *AcceptTransferRequest) (*AcceptTransferResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptTransfer not implemented")
+}
+func (UnimplementedTransferServiceServer) DeclineTransfer(context.Context, *DeclineTransferRequest) (*DeclineTransferResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeclineTransfer not implemented")
+}
+func (UnimplementedTransferServiceServer) WithdrawTransfer(context.Context, *WithdrawTransferRequest) (*WithdrawTransferResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawTransfer not implemented")
+}
+func (UnimplementedTransferServiceServer) GetTransfer(context.Context, *GetTransferRequest) (*GetTransferResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTransfer not implemented")
+}
+func (UnimplementedTransferServiceServer) ListTransfers(context.Context, *ListTransfersRequest) (*ListTransfersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTransfers not implemented")
+}
+func (UnimplementedTransferServiceServer) GetTransferBundle(context.Context, *GetTransferBundleRequest) (*GetTransferBundleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTransferBundle not implemented")
 }
 func (UnimplementedTransferServiceServer) mustEmbedUnimplementedTransferServiceServer() {}
 func (UnimplementedTransferServiceServer) testEmbeddedByValue()                         {}
@@ -128,6 +264,132 @@ func _TransferService_QuoteTransfer_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TransferService_RequestTransfer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestTransferRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransferServiceServer).RequestTransfer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransferService_RequestTransfer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransferServiceServer).RequestTransfer(ctx, req.(*RequestTransferRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransferService_AcceptTransfer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptTransferRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransferServiceServer).AcceptTransfer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransferService_AcceptTransfer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransferServiceServer).AcceptTransfer(ctx, req.(*AcceptTransferRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransferService_DeclineTransfer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeclineTransferRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransferServiceServer).DeclineTransfer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransferService_DeclineTransfer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransferServiceServer).DeclineTransfer(ctx, req.(*DeclineTransferRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransferService_WithdrawTransfer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawTransferRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransferServiceServer).WithdrawTransfer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransferService_WithdrawTransfer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransferServiceServer).WithdrawTransfer(ctx, req.(*WithdrawTransferRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransferService_GetTransfer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTransferRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransferServiceServer).GetTransfer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransferService_GetTransfer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransferServiceServer).GetTransfer(ctx, req.(*GetTransferRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransferService_ListTransfers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTransfersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransferServiceServer).ListTransfers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransferService_ListTransfers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransferServiceServer).ListTransfers(ctx, req.(*ListTransfersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransferService_GetTransferBundle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTransferBundleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransferServiceServer).GetTransferBundle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransferService_GetTransferBundle_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransferServiceServer).GetTransferBundle(ctx, req.(*GetTransferBundleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TransferService_ServiceDesc is the grpc.ServiceDesc for TransferService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -138,6 +400,34 @@ var TransferService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "QuoteTransfer",
 			Handler:    _TransferService_QuoteTransfer_Handler,
+		},
+		{
+			MethodName: "RequestTransfer",
+			Handler:    _TransferService_RequestTransfer_Handler,
+		},
+		{
+			MethodName: "AcceptTransfer",
+			Handler:    _TransferService_AcceptTransfer_Handler,
+		},
+		{
+			MethodName: "DeclineTransfer",
+			Handler:    _TransferService_DeclineTransfer_Handler,
+		},
+		{
+			MethodName: "WithdrawTransfer",
+			Handler:    _TransferService_WithdrawTransfer_Handler,
+		},
+		{
+			MethodName: "GetTransfer",
+			Handler:    _TransferService_GetTransfer_Handler,
+		},
+		{
+			MethodName: "ListTransfers",
+			Handler:    _TransferService_ListTransfers_Handler,
+		},
+		{
+			MethodName: "GetTransferBundle",
+			Handler:    _TransferService_GetTransferBundle_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
