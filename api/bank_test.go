@@ -278,7 +278,9 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 			sum.Pending += e.Decision.Pending
 			points += e.Decision.Points
 			if e.Opening == nil { // no policy judged it
-				checkChain(b.t, e.Decision)
+				all := *e.Decision // what institutions hold or took was given, too
+				all.Available += e.Reserved + e.Transferred
+				checkChain(b.t, &all)
 			}
 		}
 		if page.Token = next; next == "" {
