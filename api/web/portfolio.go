@@ -73,7 +73,14 @@ func (s *site) showPortfolio(w http.ResponseWriter, r *http.Request, caller acce
 	p := s.pageFor(t, r, t.language.say("我的终身学习档案", "My lifelong learning record"))
 	p.SignedIn = true
 	view := recordView{language: t.language, rules: decided}
-	p.Content = view.record(account, sum, entries, place == "", next)
+	view.usual = view.last(entries)
+	content := view.record(account, sum, entries, place == "", next)
+	if content.First {
+		if content.Looks, err = s.looksOf(ctx, caller, view); err != nil {
+			return err
+		}
+	}
+	p.Content = content
 	return s.show(w, portfolioName, http.StatusOK, p)
 }
 
@@ -134,6 +141,8 @@ type (
 		Sum        categoryLine
 		Years      []requiredYear
 		Entries    []entryYear
+		// Looks are who looked at the record, on the first page.
+		Looks *looks
 		// Older is the address of the next page, empty on the last one.
 		Older   string
 		LogSize uint64
@@ -203,7 +212,6 @@ func (v recordView) record(
 	c := record{
 		First: first, Number: account.Number.Grouped(), Status: v.accountStatus(account.Status), LogSize: sum.LogSize,
 	}
-	v.usual = v.last(entries)
 	hour := v.usual.hour // how many minutes make a learning hour
 	c.Hour = int64(hour)
 	if next != "" {

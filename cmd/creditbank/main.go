@@ -81,6 +81,9 @@ type commands struct {
 	Balances  balancesCommand  `cmd:"" help:"Take over what residents earned under another system, with two officers."`
 	Course    courseCommand    `cmd:"" help:"Look courses up."`
 	Policy    policyCommand    `cmd:"" help:"Check, try, propose and publish the rules of credit."`
+	Agreement agreementCommand `cmd:"" help:"Check, publish and show what institutions take over."`
+	Consent   consentCommand   `cmd:"" help:"Let institutions ask about a record, and take it back."`
+	Transfer  transferCommand  `cmd:"" help:"Ask what an institution would take over."`
 	Audit     auditCommand     `cmd:"" help:"Check that the history of the bank was not rewritten."`
 	Proof     proofCommand     `cmd:"" help:"Fetch and verify the proof that an entry is in the log."`
 	Bench     benchCommand     `cmd:"" help:"Measure a bank through gRPC."`
