@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
@@ -184,7 +183,7 @@ func BenchmarkQuoteTransfer(b *testing.B) {
 		s := newStream(b, engine, 1)
 		s.lots(b, 500)
 		a := acceptorsOf(b, &bank{Bank: s.Bank, t: b, engine: engine})
-		a.publishes(university, bytes.Replace(agreements.OpenUniversity2026(), []byte("step_milli_credits: 100"), []byte("step_milli_credits: 10"), 1))
+		a.publishes(university, agreements.OpenUniversity2026())
 		a.grants(s.accounts[0])
 		for name, caller := range map[string]access.Caller{"institution": a.institution(university), "holder": s.Resident(s.accounts[0].ID)} {
 			b.Run(name, func(b *testing.B) {

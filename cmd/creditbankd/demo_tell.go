@@ -35,6 +35,7 @@ type ready struct {
 	Data           string          `json:"data"`
 	TokenKeyFile   string          `json:"token_key_file"` // signs the tokens of people
 	Platforms      []readyPlatform `json:"platforms"`
+	Institutions   []readyPlatform `json:"institutions"` // accept credits
 	Officers       []readyPerson   `json:"officers"`
 	Residents      []readyPerson   `json:"residents"`
 }
@@ -67,6 +68,9 @@ func (s *show) writeReady(at addresses) error {
 	}
 	for _, p := range s.platforms {
 		r.Platforms = append(r.Platforms, readyPlatform{ID: p.ID, KeyFile: p.sign.file, AuthKeyFile: p.authenticate.file})
+	}
+	for _, a := range s.institutions {
+		r.Institutions = append(r.Institutions, readyPlatform{ID: a.ID, KeyFile: a.sign.file, AuthKeyFile: a.authenticate.file})
 	}
 	for i, one := range s.persons {
 		out := readyPerson{
