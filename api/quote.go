@@ -25,7 +25,7 @@ const MaxQuoteLots = 500
 
 // QuoteRequest asks what an institution would take over.
 type QuoteRequest struct {
-	// Number is the account number; a resident may leave it empty.
+	// Number is the account number, with or without spaces; a resident may leave it empty.
 	Number string
 	// Institution accepts; it may leave it empty itself.
 	Institution string
@@ -123,7 +123,7 @@ func (b *Bank) quotedAccount(
 	}
 	id := caller.Account
 	if r.Number != "" || caller.Kind != access.Resident {
-		number, err := unit.ParseAccountNumber(r.Number)
+		number, err := unit.ParseAccountNumber(strings.ReplaceAll(r.Number, " ", ""))
 		if err != nil {
 			return id, nil, invalid(ReasonAccountNumber, "account_number", "%w", err)
 		}
