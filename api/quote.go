@@ -20,12 +20,16 @@ import (
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 )
 
-// MaxQuoteLots is how many lots a quote can be narrowed to.
-const MaxQuoteLots = 500
+const (
+	// MaxQuoteLots is how many lots a quote can be narrowed to.
+	MaxQuoteLots = 500
+	// quotesPerMinute is how many quotes an institution may ask for in a minute: each writes a line into a journal.
+	quotesPerMinute = 600
+)
 
 // QuoteRequest asks what an institution would take over.
 type QuoteRequest struct {
-	// Number is the account number; a resident may leave it empty.
+	// Number is the account number, with or without spaces; a resident may leave it empty.
 	Number string
 	// Institution accepts; it may leave it empty itself.
 	Institution string
@@ -79,8 +83,8 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 	if len(r.Lots) > MaxQuoteLots {
 		return nil, invalid(ReasonField, "lots", "there are %d lots, at most %d are taken", len(r.Lots), MaxQuoteLots)
 	}
-	if caller.Kind == access.Organization && !b.resolver("quotes of "+caller.String()).AllowN(b.config.Now(), 1) {
-		return nil, faultf(Busy, ReasonRate, "", "more than %d quotes were asked for in a minute", b.config.ResolvePerMinute)
+	if caller.Kind == access.Organization && !b.limiter("quotes of "+caller.String(), quotesPerMinute).AllowN(b.config.Now(), 1) {
+		return nil, faultf(Busy, ReasonRate, "", "more than %d quotes were asked for in a minute", quotesPerMinute)
 	}
 	view, d, err := b.newestView(ctx)
 	if err != nil {
@@ -126,7 +130,7 @@ func (b *Bank) quotedAccount(
 	}
 	id := caller.Account
 	if r.Number != "" || caller.Kind != access.Resident {
-		number, err := unit.ParseAccountNumber(r.Number)
+		number, err := unit.ParseAccountNumber(strings.ReplaceAll(r.Number, " ", ""))
 		if err != nil {
 			return id, nil, invalid(ReasonAccountNumber, "account_number", "%w", err)
 		}

@@ -82,8 +82,14 @@ func (s *site) showPortfolio(w http.ResponseWriter, r *http.Request, caller acce
 	p := s.pageFor(t, r, t.language.say("我的终身学习档案", "My lifelong learning record"))
 	p.SignedIn = true
 	view := recordView{language: t.language, rules: decided}
+	view.usual = view.last(entries)
 	content := view.record(account, sum, entries, place == "", next)
 	content.Transfers = view.transfers(transfers)
+	if content.First {
+		if content.Looks, err = s.looksOf(ctx, caller, view); err != nil {
+			return err
+		}
+	}
 	p.Content = content
 	return s.show(w, portfolioName, http.StatusOK, p)
 }
@@ -146,6 +152,8 @@ type (
 		Years      []requiredYear
 		Transfers  []transferLine
 		Entries    []entryYear
+		// Looks are who looked at the record, on the first page.
+		Looks *looks
 		// Older is the address of the next page, empty on the last one.
 		Older   string
 		LogSize uint64
@@ -217,7 +225,6 @@ func (v recordView) record(
 	c := record{
 		First: first, Number: account.Number.Grouped(), Status: v.accountStatus(account.Status), LogSize: sum.LogSize,
 	}
-	v.usual = v.last(entries)
 	hour := v.usual.hour // how many minutes make a learning hour
 	c.Hour = int64(hour)
 	if next != "" {

@@ -75,6 +75,14 @@ func phrases() map[string]phrase {
 		"pages":              {"翻页", "Pages"},
 		"log-size":           {"本页依据公开账本的前 %d 条记录。", "This page follows the first %d entries of the public log."},
 
+		// Who looked
+		"looks":          {"谁看过我的档案", "Who looked at my record"},
+		"looks-words":    {"除您本人以外，每次查看都会记录在这里，至少保留一年。没有您的授权，任何机构都得不到您的学习记录。", "Every look but your own is noted here, and kept for at least a year. Without your consent no institution is told anything of your record."},
+		"consents":       {"目前有效的授权", "Who may ask at present"},
+		"accesses":       {"最近的查看", "Who looked last"},
+		"accesses-empty": {"还没有人查看过。", "Nobody has looked yet."},
+		"accesses-more":  {"这里只列出最近的查看；更早的可向社区学校的工作人员查询。", "Only the newest are listed; ask at a community school for those before them."},
+
 		// Public notices
 		"notices":       {"公示", "Public notices"},
 		"notices-words": {"下列学习记录已经审核通过，公示期满无异议后计入学分。姓名已隐去部分文字。有异议的，请在公示期内凭案件编号提出，由没有参与审核的认证员核实。", "These completions were approved, and count when nobody has objected in time. Names are masked. Whoever objects names the case in time; an officer who has not judged it looks into it."},

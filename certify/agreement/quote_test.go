@@ -108,10 +108,10 @@ func TestQuote(t *testing.T) {
 		},
 		{
 			name: "but towards a certificate it does, where the agreement says so", agreement: college, programme: "elder-care-cert",
-			// 2/3 of 2.5 is 1.666, in halves 1.5; the rest is given up.
+			// 2/3 of 2.5 is 1.666, in tenths 1.6; the rest is given up.
 			items: []agreement.Item{lot(t, 1, "health", 2500)},
-			want: `1 ACCEPTED 2500->1500 until 2036-06-15; care-and-health 2500->1666; halves 1666->1500 (500, 0)
-2500: 2500->1500`,
+			want: `1 ACCEPTED 2500->1600 until 2036-06-15; care-and-health 2500->1666; tenths 1666->1600 (100, 0)
+2500: 2500->1600`,
 		},
 		{
 			name: "DOMAIN rule 10: a certificate of intermediate level stands for a course of 3 credits, once", agreement: university,
@@ -131,10 +131,10 @@ func TestQuote(t *testing.T) {
 		{
 			name: "of a lower level, or too small, it is converted", agreement: university, programme: "social-work-ba",
 			items: []agreement.Item{lot(t, 1, "vocational", 1999, certificate...), lot(t, 2, "vocational", 4000, level(3))},
-			// Half of 1.999 is 0.999, in tenths 0.9, which costs 1.8.
-			want: `1 PARTIAL 1800->900 until 2031-06-15; general 1999->999; tenths 999->900 (100, 0)
+			// Half of 1.999 is 0.999, in twentieths 0.95, which costs 1.9.
+			want: `1 PARTIAL 1900->950 until 2031-06-15; general 1999->999; twentieths 999->950 (50, 0)
 2 ACCEPTED 4000->2000 until 2031-06-15; general 4000->2000
-5999: 5800->2900`,
+5999: 5900->2950`,
 		},
 		{
 			name: "DOMAIN rule 10: no more than half of the programme", agreement: university, programme: "social-work-ba",
@@ -322,12 +322,12 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	wantZH := []string{
-		"学分按 2:1 折算：1.999 学分 计 0.999 学分。", "按 0.1 学分 为一级向下取整：0.999 学分 计 0.9 学分。", "学分按 2:1 折算：2 学分 计 1 学分。",
+		"学分按 2:1 折算：1.999 学分 计 0.999 学分。", "按 0.05 学分 为一级向下取整：0.999 学分 计 0.95 学分。", "学分按 2:1 折算：2 学分 计 1 学分。",
 		"受上限 6 学分 限制（已计 5.5 学分），本笔计 0.5 学分。", "学习结束已超过 60 个月，不再接受。", "按学分认定规则，这一类别不能计入学历教育。",
 		"成绩 30 分，未达到 60 分的要求。",
 	}
 	wantEN := []string{
-		"Credits count 2:1: 1.999 credits give 0.999 credits.", "Rounded down to steps of 0.1 credits: 0.999 credits count as 0.9 credits.",
+		"Credits count 2:1: 1.999 credits give 0.999 credits.", "Rounded down to steps of 0.05 credits: 0.999 credits count as 0.95 credits.",
 		"Credits count 2:1: 2 credits give 1 credit.", "The limit of 6 credits, of which 5.5 credits are used, leaves room for 0.5 credits.",
 		"The learning ended more than 60 months ago.", "By the rules that awarded them, credits of this category do not count towards a degree.",
 		"A score of 30 is below the 60 that are asked for.",

@@ -4,36 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
-type transferCommand struct {
-	Request  transferRequestCommand  `cmd:"" help:"Ask an institution to take over what a quote says."`
-	Accept   transferAcceptCommand   `cmd:"" help:"As the institution: take it over, in whole or in part."`
-	Decline  transferDeclineCommand  `cmd:"" help:"As the institution: decline it."`
-	Withdraw transferWithdrawCommand `cmd:"" help:"As the resident: take the request back, before it is answered."`
-	List     transferListCommand     `cmd:"" help:"List transfers, newest first."`
-	Show     transferShowCommand     `cmd:"" help:"Show a transfer, lot by lot."`
-	Bundle   transferBundleCommand   `cmd:"" help:"Save what was taken over as one file, which \"verify-bundle\" checks without the bank."`
+type transferRequestCommand struct {
+	Quote     string `arg:"" placeholder:"FILE" help:"The quote, as \"--json transfer quote\" printed it; - for standard input."`
+	Number    string `placeholder:"NUMBER" help:"Account number; residents leave it out: their own."`
+	RequestID string `placeholder:"UUID" help:"Id of an earlier try, so that it is one request."`
 }
 
-type transferRequestCommand struct {
-	Account     string   `name:"account-number" placeholder:"NUMBER" help:"Account number; residents leave it out: their own."`
-	Institution string   `placeholder:"ID" help:"Institution that is asked; institutions leave it out."`
-	Programme   string   `required:"" placeholder:"CODE" help:"Programme that the credits are for, as the agreement names it."`
-	Agreement   string   `required:"" placeholder:"HASH" help:"Agreement that the quote was made under: 64 hex digits."`
-	Date        string   `required:"" placeholder:"DATE" help:"Day of the quote, YYYY-MM-DD."`
-	Digest      string   `required:"" placeholder:"HEX" help:"Digest of the quote: 64 hex digits."`
-	Lot         []string `placeholder:"ENTRY/POSITION" help:"Lots that the quote was asked for; left out: all."`
-	RequestID   string   `placeholder:"UUID" help:"Id of an earlier try, so that it is one request."`
-}
+const (
+	// maxQuoteBytes is how large the file of a quote is at most.
+	maxQuoteBytes = 16 << 20
+	// maxQuoteLots is how many lots a request can name.
+	maxQuoteLots = 500
+)
 
 // Run asks for the transfer.
 func (c *transferRequestCommand) Run(ctx context.Context, g *globals, p *process) error {
@@ -41,34 +35,31 @@ func (c *transferRequestCommand) Run(ctx context.Context, g *globals, p *process
 	if err != nil {
 		return err
 	}
-	request := &creditbankv1.RequestTransferRequest{
-		RequestId: id, AccountNumber: c.Account, Institution: c.Institution, Programme: c.Programme, AgreementHash: c.Agreement,
-		QuoteDate: c.Date, QuoteDigest: c.Digest, WithProof: true,
+	var content []byte
+	if c.Quote == "-" {
+		content, err = io.ReadAll(io.LimitReader(p.stdin, maxQuoteBytes))
+	} else {
+		content, err = readAtMost("<quote>", c.Quote, maxQuoteBytes)
 	}
-	for _, text := range c.Lot {
-		lot, err := parseLot(text)
-		if err != nil {
-			return err
+	if err != nil {
+		return err
+	}
+	quote := new(creditbankv1.TransferQuote)
+	if err := protojson.Unmarshal(content, quote); err != nil {
+		return usagef("<quote>: %s is no quote as \"--json transfer quote\" prints it", c.Quote)
+	}
+	request := &creditbankv1.RequestTransferRequest{
+		RequestId: id, AccountNumber: c.Number, Institution: quote.GetInstitution(), Programme: quote.GetProgramme().GetCode(),
+		AgreementHash: quote.GetAgreementHash(), QuoteDate: quote.GetQuoteDate(), QuoteDigest: quote.GetDigest(), WithProof: true,
+	}
+	if len(quote.GetItems()) <= maxQuoteLots {
+		for _, item := range quote.GetItems() { // what was learned since changes nothing
+			request.Lots = append(request.Lots, item.GetLot())
 		}
-		request.Lots = append(request.Lots, lot)
 	}
 	return changeTransfer(ctx, g, p, func(ctx context.Context, client creditbankv1.TransferServiceClient) (transferAnswer, error) {
 		return client.RequestTransfer(ctx, request)
 	})
-}
-
-// parseLot reads the name of a lot.
-func parseLot(text string) (*creditbankv1.LotName, error) {
-	entry, position, _ := strings.Cut(text, "/")
-	index, err := strconv.ParseUint(entry, 10, 64)
-	place, failed := strconv.ParseUint(position, 10, 32)
-	if position == "" {
-		place, failed = 0, nil
-	}
-	if err := errors.Join(err, failed); err != nil {
-		return nil, usagef("--lot: %q is no lot: give the entry, and the position in it after a slash", text)
-	}
-	return &creditbankv1.LotName{EntryIndex: index, Position: uint32(place)}, nil
 }
 
 type transferAcceptCommand struct {
