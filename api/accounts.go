@@ -213,18 +213,19 @@ func (b *Bank) openedAccount(ctx context.Context, id unit.AccountID) (*ledgerv1.
 
 // allowResolve counts one identity document that an organization asks for. Officers have people before them.
 func (b *Bank) allowResolve(caller access.Caller) error {
-	if caller.Kind == access.Organization && !b.resolver(caller.String()).AllowN(b.config.Now(), 1) {
+	if caller.Kind == access.Organization && !b.limiter(caller.String(), b.config.ResolvePerMinute).AllowN(b.config.Now(), 1) {
 		return faultf(Busy, ReasonRate, "", "more than %d identity documents were asked for in a minute", b.config.ResolvePerMinute)
 	}
 	return nil
 }
 
-func (b *Bank) resolver(caller string) *rate.Limiter {
+// limiter counts what one caller asks for in a minute.
+func (b *Bank) limiter(caller string, perMinute int) *rate.Limiter {
 	b.resolveMu.Lock()
 	defer b.resolveMu.Unlock()
 	limiter, ok := b.resolvers.Get(caller)
 	if !ok {
-		limiter = rate.NewLimiter(rate.Every(time.Minute/time.Duration(b.config.ResolvePerMinute)), b.config.ResolvePerMinute)
+		limiter = rate.NewLimiter(rate.Every(time.Minute/time.Duration(perMinute)), perMinute)
 		b.resolvers.Add(caller, limiter)
 	}
 	return limiter

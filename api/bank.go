@@ -60,7 +60,7 @@ type Bank struct {
 	directory   atomic.Pointer[directory]
 	directoryMu sync.Mutex
 
-	// resolvers limits ResolveAccount by caller.
+	// resolvers limits ResolveAccount, and quotes of transfers, by caller.
 	resolveMu sync.Mutex
 	resolvers *lru.Cache[string, *rate.Limiter]
 

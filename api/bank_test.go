@@ -99,6 +99,9 @@ func author(s ledger.Signed, row *ledgerv1.KeyRow) error {
 	if err := key.Check(unit.OrganizationID(s.Organization), keyring.Sign, time.UnixMicro(s.At)); err != nil {
 		return err
 	}
+	if s.Statements == 0 {
+		return public.Verify(keyring.AgreementText(s.BankID, unit.OrganizationID(s.Organization), id, s.Root), s.Signature)
+	}
 	return public.Verify(keyring.SubmissionText(s.BankID, unit.OrganizationID(s.Organization), id, s.Statements, s.Root), s.Signature)
 }
 
@@ -275,7 +278,9 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 			sum.Pending += e.Decision.Pending
 			points += e.Decision.Points
 			if e.Opening == nil { // no policy judged it
-				checkChain(b.t, e.Decision)
+				all := *e.Decision // what institutions hold or took was given, too
+				all.Available += e.Reserved + e.Transferred
+				checkChain(b.t, &all)
 			}
 		}
 		if page.Token = next; next == "" {

@@ -15,7 +15,9 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
+	"github.com/learning-credit-bank/creditbank/deploy/agreements"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
@@ -173,6 +175,31 @@ func BenchmarkPortfolioPage(b *testing.B) {
 	})
 }
 
+// BenchmarkQuoteTransfer quotes a record of 500 lots, of which the agreement asks the sealed scores: for the institution under a
+// consent, with the look in the journal, and for the holder.
+func BenchmarkQuoteTransfer(b *testing.B) {
+	engines(b, func(b *testing.B, engine store.Engine) {
+		b.Helper()
+		s := newStream(b, engine, 1)
+		s.lots(b, 500)
+		a := acceptorsOf(b, &bank{Bank: s.Bank, t: b, engine: engine})
+		a.publishes(university, agreements.OpenUniversity2026())
+		a.grants(s.accounts[0])
+		for name, caller := range map[string]access.Caller{"institution": a.institution(university), "holder": s.Resident(s.accounts[0].ID)} {
+			b.Run(name, func(b *testing.B) {
+				r := api.QuoteRequest{Institution: university, Number: string(s.accounts[0].Number), Programme: "social-work-ba"}
+				for b.Loop() {
+					s.Clock.Advance(time.Second) // institutions may ask ten times a second
+					quote, err := s.QuoteTransfer(ctx(), caller, r)
+					if err != nil || len(quote.Decisions) != 500 {
+						b.Fatal(err, len(quote.Decisions))
+					}
+				}
+			})
+		}
+	})
+}
+
 // BenchmarkInclusionProof proves entries from all over a log of 100,000.
 func BenchmarkInclusionProof(b *testing.B) {
 	engines(b, func(b *testing.B, engine store.Engine) {
@@ -190,6 +217,23 @@ func BenchmarkInclusionProof(b *testing.B) {
 			}
 		}
 	})
+}
+
+// lots posts classes day by day and at two schools, so that no limit keeps their credits waiting.
+func (s *stream) lots(b *testing.B, n int) {
+	b.Helper()
+	for i := range n {
+		s.Clock.Advance(25 * time.Hour)
+		statement := s.Completion(s.accounts[0].Number)
+		c, end := statement.GetCompletion(), s.Clock.Now().Add(-3*time.Hour).Truncate(time.Minute)
+		c.Sessions = []*statementv1.Session{apitest.Session(end.Add(-90*time.Minute), 90)}
+		if i%2 == 0 {
+			c.Provider, c.Course = apitest.Cuiyuan, apitest.Smartphone
+		}
+		if _, _, err := s.RecordCompletions(ctx(), s.Platform(apitest.Platform), s.Submission(apitest.Platform, statement), false); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func (s *stream) postOne(b *testing.B, size int) {

@@ -78,6 +78,9 @@ func (b *Bank) posted(ctx context.Context, view ledger.View, d *directory, e *le
 		Recorded: timeOf(e.GetTime()), Decision: standingDecision(item, recorded),
 		Case: max(item.GetCasePlusOne(), 1) - 1, HasCase: item.GetCasePlusOne() != 0,
 	}
+	// Whom a learner lets credits be taken over by is not the platform's business.
+	held := moved(item)
+	p.Decision.Available += held.Reserved + held.Transferred
 	if !reasons {
 		p.Decision.withoutPoints()
 		return p, nil
@@ -88,6 +91,7 @@ func (b *Bank) posted(ctx context.Context, view ledger.View, d *directory, e *le
 		return Posted{}, err
 	}
 	p.Decision = entry.Decision
+	p.Decision.Available += held.Reserved + held.Transferred
 	p.Decision.withoutPoints()
 	return p, nil
 }

@@ -18,8 +18,8 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
-// directory is everything on the ledger that concerns nobody's account: organizations, keys, officers, courses and
-// policies, decoded and compiled. It stands for one version and never changes.
+// directory is everything on the ledger that concerns nobody's account: organizations, keys, officers, courses,
+// policies and agreements, decoded and compiled. It stands for one version and never changes.
 //
 // A directory is used outside the writer, to prepare statements in parallel. The writer compares its version with that
 // of the state, and has what was prepared on an old one prepared again.
@@ -34,6 +34,8 @@ type directory struct {
 	byIndex       map[uint64]*course
 	policies      map[policyHash]*published
 	scopes        map[string][]*published // by organization, in force first: see find
+	agreements    map[string][]*agreed    // by institution
+	agreedHashes  map[policyHash]*agreed
 }
 
 type (
@@ -150,6 +152,8 @@ func readDirectory(ctx context.Context, view ledger.View, version uint64, last *
 		byIndex:       make(map[uint64]*course),
 		policies:      make(map[policyHash]*published),
 		scopes:        make(map[string][]*published),
+		agreements:    make(map[string][]*agreed),
+		agreedHashes:  make(map[policyHash]*agreed),
 	}
 	tables := []struct {
 		table byte
@@ -160,6 +164,7 @@ func readDirectory(ctx context.Context, view ledger.View, version uint64, last *
 		{book.TableOfficers, d.readOfficer},
 		{book.TableCourses, d.readCourse},
 		{book.TablePolicies, func(value []byte) error { return d.readPolicy(ctx, view, value, last) }},
+		{book.TableAgreements, func(value []byte) error { return d.readAgreement(ctx, view, value, last) }},
 	}
 	for _, t := range tables {
 		for row, err := range view.Scan(ctx, store.Prefix([]byte{t.table})) {

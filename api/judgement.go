@@ -111,7 +111,7 @@ func (j *judgement) judge(ctx context.Context, verdict Verdict) error {
 
 func (j *judgement) takeBack(outcome ledgerv1.Outcome) error {
 	var err error
-	if j.effects, j.unrecovered, err = reversal(j.tx, j.id, j.account, j.item); err != nil {
+	if j.effects, j.unrecovered, err = reversal(j.tx, j.directory, j.id, j.account, j.item); err != nil {
 		return err
 	}
 	j.outcome = outcome

@@ -166,7 +166,7 @@ func (b *Bank) shown(
 type entrySubject struct {
 	account unit.AccountID
 	home    string
-	// platform posted it.
+	// platform posted it, or is the institution of a transfer.
 	platform string
 }
 
@@ -179,9 +179,11 @@ func (b *Bank) mayRead(caller access.Caller, s entrySubject, d *directory) bool 
 	return caller.Check(access.ReadEntry, access.Subject{Organization: organization, Account: s.account}, d) == nil
 }
 
-// subjectOf says whom an entry concerns; entries about organizations, keys, officers, policies and courses concern nobody.
+// subjectOf says whom an entry concerns; entries about organizations, keys, officers, policies, courses and agreements
+// concern nobody.
 func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entrySubject, personal bool, err error) {
 	var account []byte
+	var held *uint64
 	switch fact := e.GetFact().(type) {
 	case *ledgerv1.Entry_CompletionRecorded:
 		account, s.platform = fact.CompletionRecorded.GetAccount(), fact.CompletionRecorded.GetOrigin().GetOrganization()
@@ -199,6 +201,14 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 		account = fact.CaseOpened.GetAccount()
 	case *ledgerv1.Entry_ClaimFiled:
 		account = fact.ClaimFiled.GetAccount()
+	case *ledgerv1.Entry_HoldPlaced:
+		account, s.platform = fact.HoldPlaced.GetAccount(), fact.HoldPlaced.GetInstitution()
+	case *ledgerv1.Entry_HoldPosted:
+		account, held = fact.HoldPosted.GetAccount(), &fact.HoldPosted.Hold
+	case *ledgerv1.Entry_HoldVoided:
+		account, held = fact.HoldVoided.GetAccount(), &fact.HoldVoided.Hold
+	case *ledgerv1.Entry_HoldExpired:
+		account, held = fact.HoldExpired.GetAccount(), &fact.HoldExpired.Hold
 	case *ledgerv1.Entry_CreditsReleased:
 		account = fact.CreditsReleased.GetAccount()
 	case *ledgerv1.Entry_CreditsExpired:
@@ -209,6 +219,10 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 		account = fact.OpeningBalanceRecorded.GetAccount()
 	case *ledgerv1.Entry_OpeningBalanceReversed:
 		account = fact.OpeningBalanceReversed.GetAccount()
+	case *ledgerv1.Entry_ConsentGranted:
+		account = fact.ConsentGranted.GetAccount()
+	case *ledgerv1.Entry_ConsentWithdrawn:
+		account = fact.ConsentWithdrawn.GetAccount()
 	case *ledgerv1.Entry_OpeningBalancesProposed:
 		// They hold hashes of what concerns many people: for the officers of the organization.
 		s.home = fact.OpeningBalancesProposed.GetOrganization()
@@ -222,6 +236,13 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 	}
 	if s.account, err = unit.AccountIDFromBytes(account); err != nil {
 		return s, true, fmt.Errorf("%w: entry %d: %w", ledger.ErrDamaged, e.GetIndex(), err)
+	}
+	if held != nil {
+		placed, err := entryOf(ctx, view, *held)
+		if err != nil {
+			return s, true, err
+		}
+		s.platform = placed.GetHoldPlaced().GetInstitution()
 	}
 	row, err := view.State(ctx).Account(s.account)
 	s.home = row.GetHome()

@@ -309,7 +309,7 @@ func (r *openingRecording) entry(
 	if target == nil {
 		return row.recordedOpening(r.caller.Actor(), origin, r.source)
 	}
-	effects, unrecovered, err := reversal(tx, row.account, account, target)
+	effects, unrecovered, err := reversal(tx, r.directory, row.account, account, target)
 	if err != nil {
 		return nil, err
 	}

@@ -98,6 +98,8 @@ type PortfolioEntry struct {
 	EndDate       string
 	Recorded      time.Time
 	Decision      *Decision
+	// Reserved and Transferred are credits of it that an institution was asked to take over, and has taken over.
+	Reserved, Transferred unit.Credits
 	// ReasonCode and Note are an officer's, where one decided.
 	ReasonCode, Note string
 	// Case is the newest case on it, as its learner sees it; nil where there was none, and where no reasons were asked for.
@@ -359,6 +361,8 @@ func (r entryReader) entry(item *ledgerv1.CompletionItem) PortfolioEntry {
 		Index: item.GetIndex(), Platform: r.directory.numbers[item.GetOrganization()], EndDate: dayString(item.GetEndDay()),
 		Recorded: timeOf(item.GetTime()), Decision: standingDecision(item, nil),
 	}
+	held := moved(item)
+	entry.Reserved, entry.Transferred = held.Reserved, held.Transferred
 	if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE {
 		entry.Platform, entry.Opening = "", &OpeningBalance{Source: item.GetSource()}
 		return entry

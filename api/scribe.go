@@ -31,6 +31,7 @@ type scribe interface {
 	Course(index uint64) (*ledgerv1.CourseRow, error)
 	Case(index uint64) (*ledgerv1.CaseRow, error)
 	Crowd(key uint64) (*ledgerv1.CrowdRow, error)
+	Transfer(index uint64) (*ledgerv1.TransferRow, error)
 }
 
 var _ scribe = (*ledger.Tx)(nil)

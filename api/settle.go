@@ -14,15 +14,23 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
-// settle appends what is overdue on an account: steps of cases whose time has passed, credits that expired, and pending credits
+// settled says whether there is nothing on an account that could be overdue.
+func settled(account *ledgerv1.AccountRow) bool {
+	return len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines())+len(account.GetHolds()) == 0
+}
+
+// settle appends what is overdue on an account: steps of cases whose time has passed, holds that lapsed, credits that expired, and pending credits
 // for which there is room since a new period began or a completion was taken back. Effects happen by entry, never by clock:
 // until settle has written them, they have not happened.
 func (b *Bank) settle(ctx context.Context, tx scribe, d *directory, id unit.AccountID) error {
 	account, err := tx.Account(id)
-	if err != nil || len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines()) == 0 {
+	if err != nil || settled(account) {
 		return err
 	}
 	if err := b.endCases(ctx, tx, d, id, account); err != nil {
+		return err
+	}
+	if err := endHolds(tx, d, id, account); err != nil {
 		return err
 	}
 	return settleCredits(tx, d, id, account)
@@ -150,7 +158,7 @@ func (b *Bank) Sweep(ctx context.Context) (entries uint64, err error) {
 		if err := account.UnmarshalVT(row.Value); err != nil {
 			return entries, fmt.Errorf("%w: account: %v", ledger.ErrDamaged, err)
 		}
-		if len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines()) == 0 {
+		if settled(account) {
 			continue
 		}
 		if due = append(due, unit.AccountID(row.Key[1:])); len(due) == sweptAtOnce {

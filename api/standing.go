@@ -202,10 +202,10 @@ func openStated(
 	return stated.GetCompletion(), opened, nil
 }
 
-// whole says whether all that a completion was issued is still available.
+// whole says whether all that a completion was issued is still available, and no institution has recognised it.
 func whole(item *ledgerv1.CompletionItem) bool {
 	for _, lot := range item.GetLots() {
-		if lot.GetPending()+lot.GetReserved()+lot.GetTransferred()+lot.GetExpired() != 0 {
+		if lot.GetPending()+lot.GetReserved()+lot.GetTransferred()+lot.GetExpired() != 0 || len(lot.GetUses()) > 0 {
 			return false
 		}
 	}
@@ -425,10 +425,13 @@ func remainderOwed(tx scribe, id unit.AccountID, but *ledgerv1.CompletionItem) (
 	return max(0, owed), nil
 }
 
-// reversal takes back everything that a completion contributes, and what it stands for.
+// reversal takes back everything that a completion contributes, and what it stands for. Holds that stand on it are voided first.
 func reversal(
-	tx scribe, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
+	tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
 ) (effects *ledgerv1.Effects, unrecovered int64, err error) {
+	if err := undoHolds(tx, d, id, account, item); err != nil {
+		return nil, 0, err
+	}
 	part, err := contribution(tx, item)
 	if err != nil {
 		return nil, 0, err

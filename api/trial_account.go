@@ -92,14 +92,22 @@ type state struct {
 	SimulationTotals
 }
 
-func stateOf(item *ledgerv1.CompletionItem) state {
+// stateOf is how a completion stands on a day. A rehearsal knows no transfers: what is held or was taken over counts as what the
+// learner would have without.
+func stateOf(item *ledgerv1.CompletionItem, today int32) state {
 	s := state{outcome: item.GetOutcome(), SimulationTotals: SimulationTotals{Minutes: unit.Minutes(item.GetMinutes())}}
 	for _, lot := range item.GetLots() {
 		s.Available += unit.Credits(lot.GetAvailable())
+		if item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED && (lot.GetExpiresDay() == 0 || today < lot.GetExpiresDay()) {
+			s.Available += unit.Credits(lot.GetReserved() + lot.GetTransferred())
+		}
 		s.Pending += unit.Credits(lot.GetPending())
 	}
 	return s
 }
+
+// today is the day of the view, in UTC.
+func (t *trial) today() int32 { return int32(t.view.Time().Unix() / secondsPerDay) }
 
 // tried is an account on its way through its history.
 type tried struct {
@@ -219,10 +227,10 @@ func (a *tried) countCases(entries []*ledgerv1.Entry, when int) {
 // there: no entry says yet that it was approved.
 func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([]state, error) {
 	states := make([]state, len(items))
-	overdue := false
-	tomorrow := int32(a.view.Time().Unix()/secondsPerDay) + 1 // in every zone
+	overdue, today := false, a.today()
+	tomorrow := today + 1 // in every zone
 	for i, item := range items {
-		states[i] = stateOf(item)
+		states[i] = stateOf(item, today)
 		for _, lot := range item.GetLots() {
 			unused := lot.GetPending()+lot.GetAvailable() > 0
 			overdue = overdue || lot.GetPending() > 0 || unused && lot.GetExpiresDay() != 0 && lot.GetExpiresDay() <= tomorrow
@@ -247,7 +255,7 @@ func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([
 		if err != nil {
 			return nil, err
 		}
-		states[i] = stateOf(settled)
+		states[i] = stateOf(settled, today)
 	}
 	return states, nil
 }
@@ -275,7 +283,7 @@ func (a *tried) compare(items []*ledgerv1.CompletionItem, before []state) error 
 		if err != nil {
 			return err
 		}
-		a.sum.completion(item.GetCategory(), before[i], stateOf(after), &account.SimulationChange)
+		a.sum.completion(item.GetCategory(), before[i], stateOf(after, a.today()), &account.SimulationChange)
 	}
 	a.sum.account(account)
 	return nil

@@ -112,7 +112,7 @@ func (b *Bank) withdraw(
 		return w, err
 	}
 	w = withdrawal{bank: b, directory: d, id: id}
-	if w.effects, w.unrecovered, err = reversal(tx, id, account, item); err != nil {
+	if w.effects, w.unrecovered, err = reversal(tx, d, id, account, item); err != nil {
 		return w, err
 	}
 	w.shaken, err = shakenBy(tx, d, sealer, id, item, w.effects)

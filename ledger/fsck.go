@@ -42,9 +42,11 @@ type Signed struct {
 	BankID       string
 	Organization string
 	KeyID        []byte
-	Statements   int
-	Root         merkle.Hash
-	Signature    []byte
+	// Statements is the number of statements of a submission, and Root the root over them. Of an agreement there are none, and
+	// Root is the SHA-256 of its bytes.
+	Statements int
+	Root       merkle.Hash
+	Signature  []byte
 	// At is when the submission was written down.
 	At int64
 }

@@ -279,6 +279,9 @@ func (f *fsck) readFact(ctx context.Context, c *chunk, at *checkedEntry) error {
 	case *ledgerv1.Entry_CompletionVoided:
 		v := fact.CompletionVoided
 		return f.readStatement(ctx, c, at, v.GetOrigin(), v.GetAccount(), v.GetSealed())
+	case *ledgerv1.Entry_AgreementPublished:
+		c.readAgreement(at, fact.AgreementPublished)
+		return nil
 	default:
 		return nil
 	}

@@ -24,6 +24,8 @@ type order struct {
 	state   *book.State
 	// keys are the keys of organizations as they stand, by id: those that verify a signature are not changed any more.
 	keys map[string]*ledgerv1.KeyRow
+	// agreements are the newest versions so far.
+	agreements map[agreementName]*ledgerv1.AgreementRow
 	// together are the entries that were applied since the state was kept last.
 	together []*ledgerv1.Entry
 	// stopped is the first entry that could not be added up: what follows from it would be found wrong, and is not.
@@ -74,7 +76,7 @@ func (f *fsck) apply(ctx context.Context, c *chunk) error {
 			f.order.stop(c.first + uint64(i))
 			continue
 		}
-		if err := errors.Join(f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled())); err != nil {
+		if err := errors.Join(f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled()), f.checkAgreement(c, e), f.checkConsent(c, e), f.checkHold(ctx, c, e)); err != nil {
 			return err
 		}
 		err := f.order.state.Apply(e)
@@ -153,10 +155,20 @@ func readBy(e *ledgerv1.Entry) [][]byte {
 		account, day = fact.CaseStepTaken.GetAccount(), fact.CaseStepTaken.GetCompletion().GetEndDay()
 	case *ledgerv1.Entry_AccountOpened:
 		account = fact.AccountOpened.GetAccount()
+	case *ledgerv1.Entry_ConsentGranted:
+		account = fact.ConsentGranted.GetAccount()
 	case *ledgerv1.Entry_OpeningBalanceRecorded:
 		account, day = fact.OpeningBalanceRecorded.GetAccount(), fact.OpeningBalanceRecorded.GetEarnedDay()
 	case *ledgerv1.Entry_OpeningBalanceReversed:
 		account, day = fact.OpeningBalanceReversed.GetAccount(), fact.OpeningBalanceReversed.GetBalance().GetEndDay()
+	case *ledgerv1.Entry_HoldPlaced:
+		account = fact.HoldPlaced.GetAccount()
+	case *ledgerv1.Entry_HoldPosted:
+		account = fact.HoldPosted.GetAccount()
+	case *ledgerv1.Entry_HoldVoided:
+		account = fact.HoldVoided.GetAccount()
+	case *ledgerv1.Entry_HoldExpired:
+		account = fact.HoldExpired.GetAccount()
 	}
 	id, err := unit.AccountIDFromBytes(account)
 	switch {

@@ -114,8 +114,10 @@ func TestFormatPage(t *testing.T) {
 	for i := range facts.Len() {
 		says(fmt.Sprintf("\n| %s | %d |", facts.Get(i).Message().Name(), facts.Get(i).Number()))
 	}
-	for table := book.TableMeta; table <= book.TableImports; table++ {
-		says(fmt.Sprintf("\n| `%02x` ", table))
+	for table := book.TableMeta; table < 0xff; table++ {
+		if table <= book.TableRejects || book.Derived(table) {
+			says(fmt.Sprintf("\n| `%02x` ", table))
+		}
 	}
 	submissions := readGolden[struct {
 		BankID        string `json:"bank_id"`
@@ -396,7 +398,7 @@ func TestGoldenSealed(t *testing.T) {
 		m := map[string]proto.Message{
 			"SealedCompletion": new(ledgerv1.SealedCompletion), "SealedVoid": new(ledgerv1.SealedVoid),
 			"SealedDecision": new(ledgerv1.SealedDecision), "SealedOpeningBalance": new(ledgerv1.SealedOpeningBalance),
-			"SealedClaim": new(ledgerv1.SealedClaim),
+			"SealedClaim": new(ledgerv1.SealedClaim), "SealedTransfer": new(ledgerv1.SealedTransfer),
 		}[s.Type]
 		goldenMessage(t, s.Fact, m, s.Plain, s.Message)
 	}
@@ -480,6 +482,8 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"OrganizationRow": new(ledgerv1.OrganizationRow), "KeyRow": new(ledgerv1.KeyRow),
 		"OfficerRow": new(ledgerv1.OfficerRow), "CourseRow": new(ledgerv1.CourseRow), "PolicyRow": new(ledgerv1.PolicyRow),
 		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow),
+		"AgreementRow": new(ledgerv1.AgreementRow), "ConsentRow": new(ledgerv1.ConsentRow),
+		"TransferRow": new(ledgerv1.TransferRow),
 	}[r.Type]
 	if m == nil {
 		t.Fatalf("row %x is of type %q", r.Key, r.Type)
@@ -890,16 +894,29 @@ func TestGoldenKeyLayouts(t *testing.T) {
 			break
 		}
 	}
-	var proposed uint64
-	var sourceID unit.StatementID
+	var proposed, granted uint64
+	var agreement []byte
 	for _, golden := range log.Entries {
 		e := decodeGolden(t, golden.Bytes)
+		if e.GetAgreementPublished() != nil {
+			agreement = e.GetAgreementPublished().GetAgreementHash()
+		}
+		if e.GetConsentGranted() != nil {
+			granted = e.GetIndex()
+		}
+	}
+	var sourceID unit.StatementID
+	var held *ledgerv1.Entry
+	for _, golden := range log.Entries {
+		e := decodeGolden(t, golden.Bytes)
+		if e.GetHoldPlaced() != nil && held == nil {
+			held = e
+		}
 		if e.GetOpeningBalancesProposed() != nil && proposed == 0 {
 			proposed = e.GetIndex()
 		}
-		if balance := e.GetOpeningBalanceRecorded(); balance != nil {
+		if balance := e.GetOpeningBalanceRecorded(); balance != nil && sourceID == (unit.StatementID{}) {
 			sourceID = unit.StatementID(balance.GetOrigin().GetSourceId())
-			break
 		}
 	}
 	account := unit.AccountID(recorded.GetAccount())
@@ -932,6 +949,12 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"case 21, which an officer has":      book.HeldKey("officer-1", 21),
 		"record of another system":           book.StatementKey(book.SourceRecords, sourceID),
 		"import":                             book.ImportKey(proposed),
+		"agreement":                          book.AgreementKey(agreement),
+		"consent":                            book.ConsentKey(account, granted),
+		"hold":                               book.TransferKey(held.GetIndex()),
+		"hold of an account":                 book.AccountTransferKey(account, held.GetIndex()),
+		"hold for an organization":           book.OrganizationTransferKey(number, held.GetIndex()),
+		"time of a hold":                     book.HoldTimeKey(held.GetHoldPlaced().GetDeadline(), held.GetIndex()),
 	}
 	for _, k := range v.Keys {
 		if got, ok := want[k.Name]; !ok || !bytes.Equal(got, k.Key) {

@@ -115,6 +115,22 @@ const (
 	ConfirmOpeningBalances Action = "ConfirmOpeningBalances"
 	RecordOpeningBalances  Action = "RecordOpeningBalances"
 	ReadImports            Action = "ReadImports"
+
+	PublishAgreement Action = "PublishAgreement"
+	EndAgreement     Action = "EndAgreement"
+	GrantConsent     Action = "GrantConsent"
+	WithdrawConsent  Action = "WithdrawConsent"
+	ReadConsents     Action = "ReadConsents"
+	ReadAccesses     Action = "ReadAccesses"
+	QuoteTransfer    Action = "QuoteTransfer"
+
+	RequestTransfer  Action = "RequestTransfer"
+	AcceptTransfer   Action = "AcceptTransfer"
+	DeclineTransfer  Action = "DeclineTransfer"
+	WithdrawTransfer Action = "WithdrawTransfer"
+	ReadTransfers    Action = "ReadTransfers"
+
+	GetTransferBundle Action = "GetTransferBundle"
 )
 
 // rule says who may do something. What is not said is not permitted.
@@ -134,6 +150,7 @@ func ruleFor(action Action) rule {
 	const (
 		platform      = ledgerv1.Role_ROLE_PLATFORM
 		provider      = ledgerv1.Role_ROLE_PROVIDER
+		acceptor      = ledgerv1.Role_ROLE_ACCEPTOR
 		administrator = ledgerv1.OfficerRole_OFFICER_ROLE_ADMINISTRATOR
 		certification = ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION
 		registrar     = ledgerv1.OfficerRole_OFFICER_ROLE_REGISTRAR
@@ -174,7 +191,25 @@ func ruleFor(action Action) rule {
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}
 	case ReadEntry:
-		return rule{holder: true, self: roles(platform), offices: offices(certification)}
+		return rule{holder: true, self: roles(platform, acceptor), offices: offices(certification)}
+	case RequestTransfer:
+		return rule{holder: true, self: roles(acceptor)}
+	case AcceptTransfer, DeclineTransfer:
+		return rule{self: roles(acceptor)}
+	case WithdrawTransfer:
+		return rule{holder: true}
+	case GetTransferBundle:
+		return rule{holder: true, self: roles(acceptor)}
+	case ReadTransfers:
+		return rule{holder: true, self: roles(acceptor), offices: offices(certification)}
+	case PublishAgreement, EndAgreement:
+		return rule{self: roles(acceptor)}
+	case QuoteTransfer:
+		return rule{holder: true, self: roles(acceptor)}
+	case GrantConsent, WithdrawConsent, ReadConsents:
+		return rule{holder: true, offices: offices(registrar, certification)}
+	case ReadAccesses:
+		return rule{holder: true, offices: offices(registrar)}
 	case RegisterOrganization, AddKey, RevokeKey, AppointOfficer, RemoveOfficer:
 		return rule{offices: offices(administrator)}
 	default:

@@ -39,7 +39,9 @@ func actions() []access.Action {
 		access.RecordCompletions, access.ReadCompletions, access.ReadRejects, access.OpenAccount, access.CheckDocument,
 		access.ResolveAccount, access.ReadAccount, access.ReadPortfolio, access.ReadCases, access.DecideCase, access.ProposeCourse,
 		access.DecideCourse, access.ProposePolicy, access.PublishPolicy, access.ReadEntry, access.RegisterOrganization,
-		access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer, access.ExportPortfolio, access.ExportIdentity, "Unheard",
+		access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer, access.ExportPortfolio, access.ExportIdentity,
+		access.RequestTransfer, access.AcceptTransfer, access.DeclineTransfer, access.WithdrawTransfer, access.ReadTransfers,
+		access.GetTransferBundle, "Unheard",
 	}
 }
 
@@ -63,14 +65,17 @@ func TestTable(t *testing.T) {
 		}},
 		"provider":  {organization(provider), []access.Action{access.ProposeCourse}},
 		"certifier": {organization(ledgerv1.Role_ROLE_CERTIFIER), nil},
-		"acceptor":  {organization(ledgerv1.Role_ROLE_ACCEPTOR), nil},
-		"auditor":   {organization(ledgerv1.Role_ROLE_AUDITOR), nil},
+		"acceptor": {organization(ledgerv1.Role_ROLE_ACCEPTOR), []access.Action{
+			access.ReadEntry, access.RequestTransfer, access.AcceptTransfer, access.DeclineTransfer, access.ReadTransfers,
+			access.GetTransferBundle,
+		}},
+		"auditor": {organization(ledgerv1.Role_ROLE_AUDITOR), nil},
 		"administrator": {officer(administrator), []access.Action{
 			access.RegisterOrganization, access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer,
 		}},
 		"certification": {officer(certification), []access.Action{
 			access.ReadRejects, access.ReadAccount, access.ReadPortfolio, access.ReadCases, access.DecideCase, access.DecideCourse,
-			access.ProposePolicy, access.PublishPolicy, access.ProposeCourse, access.ReadEntry,
+			access.ProposePolicy, access.PublishPolicy, access.ProposeCourse, access.ReadEntry, access.ReadTransfers,
 			access.ExportPortfolio,
 		}},
 		"registrar": {officer(registrar), []access.Action{
@@ -79,6 +84,7 @@ func TestTable(t *testing.T) {
 		"no office": {access.Caller{Kind: access.Officer, Officer: "li", Organization: "town"}, nil},
 		"resident": {access.Caller{Kind: access.Resident, Account: mine}, []access.Action{
 			access.ReadAccount, access.ReadPortfolio, access.ReadEntry, access.ExportPortfolio, access.ExportIdentity,
+			access.RequestTransfer, access.WithdrawTransfer, access.ReadTransfers, access.GetTransferBundle,
 		}},
 		"of no kind": {access.Caller{
 			Kind: 9, Organization: "town", Roles: []ledgerv1.Role{platform}, Offices: []ledgerv1.OfficerRole{administrator}, Account: mine,

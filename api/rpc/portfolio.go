@@ -49,6 +49,28 @@ func (p *portfolios) ListPortfolioEntries(
 	}, nil
 }
 
+// ListAccesses implements PortfolioService.
+func (p *portfolios) ListAccesses(
+	ctx context.Context, r *creditbankv1.ListAccessesRequest,
+) (*creditbankv1.ListAccessesResponse, error) {
+	id, err := ownAccount(ctx, r.GetAccountId())
+	if err != nil {
+		return nil, err
+	}
+	listed, next, err := p.bank.ListAccesses(ctx, callerOf(ctx), id, pageOf(r.GetPageSize(), r.GetPageToken()))
+	if err != nil {
+		return nil, err
+	}
+	answer := &creditbankv1.ListAccessesResponse{Accesses: make([]*creditbankv1.Access, len(listed)), NextPageToken: next}
+	for i, a := range listed {
+		answer.Accesses[i] = &creditbankv1.Access{
+			Time: timestamp(a.Time), Organization: a.Organization, OrganizationName: a.OrganizationName, Officer: a.Officer,
+			Action: a.Action, Purpose: a.Purpose,
+		}
+	}
+	return answer, nil
+}
+
 // ownAccount reads the id of an account, which a resident may leave empty.
 func ownAccount(ctx context.Context, id string) (unit.AccountID, error) {
 	if caller := callerOf(ctx); id == "" && caller.Kind == access.Resident {

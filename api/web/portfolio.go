@@ -22,7 +22,9 @@ import (
 const (
 	// entriesOnPage is how many entries are shown at once: with large type on a phone a page of them is a long way already.
 	entriesOnPage = 20
-	pageParam     = "page"
+	// transfersOnPage is how many transfers are shown: the newest.
+	transfersOnPage = 20
+	pageParam       = "page"
 )
 
 // portfolio answers the record of whoever is signed in. Browsers without a session are sent to sign in; programs, and those
@@ -64,6 +66,13 @@ func (s *site) showPortfolio(w http.ResponseWriter, r *http.Request, caller acce
 	if err != nil {
 		return err
 	}
+	var transfers []api.Transfer
+	if place == "" {
+		transfers, _, err = bank.ListTransfers(ctx, caller, api.TransferFilter{Account: caller.Account}, api.Page{Size: transfersOnPage})
+		if err != nil {
+			return err
+		}
+	}
 	decided, err := s.rulesOf(ctx, entries)
 	if err != nil {
 		return err
@@ -73,7 +82,15 @@ func (s *site) showPortfolio(w http.ResponseWriter, r *http.Request, caller acce
 	p := s.pageFor(t, r, t.language.say("我的终身学习档案", "My lifelong learning record"))
 	p.SignedIn = true
 	view := recordView{language: t.language, rules: decided}
-	p.Content = view.record(account, sum, entries, place == "", next)
+	view.usual = view.last(entries)
+	content := view.record(account, sum, entries, place == "", next)
+	content.Transfers = view.transfers(transfers)
+	if content.First {
+		if content.Looks, err = s.looksOf(ctx, caller, view); err != nil {
+			return err
+		}
+	}
+	p.Content = content
 	return s.show(w, portfolioName, http.StatusOK, p)
 }
 
@@ -133,7 +150,10 @@ type (
 		Categories []categoryLine
 		Sum        categoryLine
 		Years      []requiredYear
+		Transfers  []transferLine
 		Entries    []entryYear
+		// Looks are who looked at the record, on the first page.
+		Looks *looks
 		// Older is the address of the next page, empty on the last one.
 		Older   string
 		LogSize uint64
@@ -172,9 +192,11 @@ type (
 		Class, Sign, Outcome                   string
 		// Learned and Credits are what counts, Pending what of it waits; Nothing says why nothing does. Points come beside.
 		Learned, Credits, Pending, Nothing, Points string
-		Reasons                                    []reason
-		OfficerReason, Note, NoteTag               string
-		Case                                       *caseShown
+		// Moved says what institutions were asked to take over of it, and have.
+		Moved                        []string
+		Reasons                      []reason
+		OfficerReason, Note, NoteTag string
+		Case                         *caseShown
 		// Source is the other system under which it was earned, Facts are what is known of that; empty: it was learned here.
 		Source, SourceTag string
 		Facts             []fact
@@ -205,7 +227,6 @@ func (v recordView) record(
 	c := record{
 		First: first, Number: account.Number.Grouped(), Status: v.accountStatus(account.Status), LogSize: sum.LogSize,
 	}
-	v.usual = v.last(entries)
 	hour := v.usual.hour // how many minutes make a learning hour
 	c.Hour = int64(hour)
 	if next != "" {
@@ -409,6 +430,12 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 	}
 	shown.Recorded = v.date(e.Recorded.In(zone))
 	shown.Case = v.progress(e.Case, zone)
+	if e.Reserved != 0 {
+		shown.Moved = append(shown.Moved, fmt.Sprintf(v.say("另有 %s已预留", "another %sreserved"), v.credits(e.Reserved)+v.say("", " ")))
+	}
+	if e.Transferred != 0 {
+		shown.Moved = append(shown.Moved, fmt.Sprintf(v.say("另有 %s已转换", "another %stransferred"), v.credits(e.Transferred)+v.say("", " ")))
+	}
 	if shown.Nothing == "" {
 		shown.Learned = v.learned(d.Minutes, decided.hour)
 		shown.Credits = v.credits(d.Available + d.Pending)

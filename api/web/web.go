@@ -50,6 +50,7 @@ const (
 // those that [api.AsError] knows.
 type Bank interface {
 	Record
+	Looks
 	Log
 	// ListNotices answers what is under public notice, for everybody.
 	ListNotices(ctx context.Context, within string, page api.Page) (notices []api.Notice, next string, err error)
@@ -70,8 +71,18 @@ type Record interface {
 	ExportPortfolio(
 		ctx context.Context, caller access.Caller, e api.Export, begin func(api.ExportedFile) (io.Writer, error),
 	) error
+	// ListTransfers answers what institutions were asked to take over, the newest first.
+	ListTransfers(
+		ctx context.Context, caller access.Caller, filter api.TransferFilter, page api.Page,
+	) (transfers []api.Transfer, next string, err error)
 	// GetPolicy answers a policy and its exact YAML by the SHA-256 of that YAML: what it answers for a hash never changes.
 	GetPolicy(ctx context.Context, hash []byte) (api.Policy, []byte, error)
+}
+
+// Looks are who looked at a record, and who may.
+type Looks interface {
+	ListAccesses(ctx context.Context, caller access.Caller, id unit.AccountID, page api.Page) (accesses []api.Access, next string, err error)
+	ListConsents(ctx context.Context, caller access.Caller, id unit.AccountID, page api.Page) (consents []api.Consent, next string, err error)
 }
 
 // Log is what anybody reads of the log. The answers are only read.

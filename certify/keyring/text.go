@@ -13,7 +13,9 @@ import (
 const (
 	submissionTitle   = "creditbank/v1 submission"
 	registrationTitle = "creditbank/v1 key registration"
+	agreementTitle    = "creditbank/v1 agreement"
 	statementType     = "application/vnd.creditbank.statement.v1+protobuf"
+	agreementType     = "application/vnd.creditbank.agreement.v1+yaml"
 
 	// MaxStatements is how many statements one submission may carry; it carries at least one.
 	MaxStatements = 1000
@@ -116,6 +118,13 @@ func ParseSubmissionText(text []byte) (Submission, error) {
 // As in [SubmissionText] nothing is checked.
 func RegistrationText(bankID string, organization unit.OrganizationID, key KeyID, purpose Purpose) []byte {
 	return lines(registrationTitle, bankID, string(organization), key.String(), purpose.String())
+}
+
+// AgreementText is what an institution signs when it publishes an agreement: six lines, each ended by one LF, that name the bank,
+// the institution, the key, the media type of the agreement, and the SHA-256 of its exact bytes (padded standard base64). As in
+// [SubmissionText] nothing is checked.
+func AgreementText(bankID string, institution unit.OrganizationID, key KeyID, hash [32]byte) []byte {
+	return lines(agreementTitle, bankID, string(institution), key.String(), agreementType, base64.StdEncoding.EncodeToString(hash[:]))
 }
 
 func lines(line ...string) []byte { return []byte(strings.Join(line, "\n") + "\n") }

@@ -85,28 +85,28 @@ func (r ClaimRule) Reason(minutes unit.Minutes, credits unit.Credits) Reason {
 
 func (c *compiler) claims(p *Policy) {
 	rules := c.message.GetClaims()
-	c.count(len(rules), 0, MaxRules, "claims")
+	c.Count(len(rules), 0, MaxRules, "claims")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "claims", i)
-		c.text(rule.GetTitle(), true, nil, "claims", i, "title")
-		c.count(len(rule.GetKinds()), 1, len(policyv1.ClaimRule_Kind_name)-1, "claims", i, "kinds")
+		c.Text(rule.GetTitle(), true, nil, "claims", i, "title")
+		c.Count(len(rule.GetKinds()), 1, len(policyv1.ClaimRule_Kind_name)-1, "claims", i, "kinds")
 		for k, kind := range rule.GetKinds() {
 			if _, ok := policyv1.ClaimRule_Kind_name[int32(kind)]; !ok || kind == policyv1.ClaimRule_KIND_UNSPECIFIED {
-				c.fault("is KIND_CERTIFICATE, KIND_WORK, KIND_VOLUNTEERING or KIND_TEACHING", "claims", i, "kinds", k)
+				c.Fault("is KIND_CERTIFICATE, KIND_WORK, KIND_VOLUNTEERING or KIND_TEACHING", "claims", i, "kinds", k)
 			}
 			if slices.Contains(rule.GetKinds()[:k], kind) {
-				c.fault("is there twice", "claims", i, "kinds", k)
+				c.Fault("is there twice", "claims", i, "kinds", k)
 			}
 		}
-		c.count(len(rule.GetCategories()), 0, MaxCategories, "claims", i, "categories")
+		c.Count(len(rule.GetCategories()), 0, MaxCategories, "claims", i, "categories")
 		for k, category := range rule.GetCategories() {
 			if p.categories[category] == nil {
-				c.fault(fmt.Sprintf("there is no category %q", category), "claims", i, "categories", k)
+				c.Fault(fmt.Sprintf("there is no category %q", category), "claims", i, "categories", k)
 			}
 		}
-		c.between(rule.GetMaxMinutes(), 1, int64(MaxMinutes), "claims", i, "max_minutes")
-		c.between(rule.GetMinutesPerCredit(), 0, maxRate, "claims", i, "minutes_per_credit")
-		c.between(rule.GetFixedMilliCredits(), 0, maxAmount, "claims", i, "fixed_milli_credits")
+		c.Between(rule.GetMaxMinutes(), 1, int64(MaxMinutes), "claims", i, "max_minutes")
+		c.Between(rule.GetMinutesPerCredit(), 0, maxRate, "claims", i, "minutes_per_credit")
+		c.Between(rule.GetFixedMilliCredits(), 0, maxAmount, "claims", i, "fixed_milli_credits")
 		ways := 0
 		for _, way := range []bool{rule.GetMinutesPerCredit() != 0, rule.GetFixedMilliCredits() != 0, rule.GetNoCredit()} {
 			if way {
@@ -114,11 +114,11 @@ func (c *compiler) claims(p *Policy) {
 			}
 		}
 		if ways != 1 {
-			c.fault("has exactly one of minutes_per_credit, fixed_milli_credits and no_credit", "claims", i)
+			c.Fault("has exactly one of minutes_per_credit, fixed_milli_credits and no_credit", "claims", i)
 		}
-		c.between(int64(rule.GetRisk()), 1, 5, "claims", i, "risk")
-		c.between(int64(rule.GetMaxAgeMonths()), 0, maxMonths, "claims", i, "max_age_months")
-		c.between(int64(rule.GetValidMonths()), 0, maxMonths, "claims", i, "valid_months")
+		c.Between(int64(rule.GetRisk()), 1, 5, "claims", i, "risk")
+		c.Between(int64(rule.GetMaxAgeMonths()), 0, maxMonths, "claims", i, "max_age_months")
+		c.Between(int64(rule.GetValidMonths()), 0, maxMonths, "claims", i, "valid_months")
 		c.claimReached(i)
 	}
 }
@@ -143,6 +143,6 @@ func (c *compiler) claimReached(i int) {
 		}
 	}
 	if len(rule.GetKinds()) > 0 {
-		c.fault("is never reached: the rules before it are for all that it is for", "claims", i)
+		c.Fault("is never reached: the rules before it are for all that it is for", "claims", i)
 	}
 }

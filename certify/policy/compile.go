@@ -6,13 +6,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
-
-	"go.yaml.in/yaml/v3"
 
 	policyv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1"
 
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
 
@@ -20,9 +17,6 @@ import (
 const (
 	MaxRules      = 32 // of one kind
 	MaxCategories = 64
-	maxName       = 64
-	maxVersion    = 32
-	maxText       = 500
 	maxYears      = 10
 	maxPart       = 10_000
 	maxRate       = 1_000_000         // minutes per credit, and milli-credits of a step
@@ -46,31 +40,30 @@ func Load(text []byte) (*Policy, error) { return compile(text, false) }
 
 func compile(text []byte, fresh bool) (*Policy, error) {
 	message := new(policyv1.Policy)
-	source, written := decode(text, message)
+	source, written := rules.Decode(kind(), text, message)
 	if source == nil {
-		return nil, join(written, nil)
+		return nil, rules.Join(written, nil)
 	}
-	c := &compiler{source: source, message: message, names: make(map[string]bool), fresh: fresh}
+	c := &compiler{Checker: &rules.Checker{Source: source}, message: message, names: make(map[string]bool), fresh: fresh}
 	var err error
 	if c.conditions, err = newConditionCompiler(message.GetCategories()); err != nil {
-		return nil, &Error{Message: err.Error()}
+		return nil, &Error{Of: ErrPolicy, Message: err.Error()}
 	}
 	policy := c.policy()
-	if len(written)+len(c.faults) > 0 {
-		return nil, join(written, c.faults)
+	if len(written)+len(c.Faults) > 0 {
+		return nil, rules.Join(written, c.Faults)
 	}
-	policy.hash, policy.places = sha256.Sum256(text), placesOf(source)
+	policy.hash, policy.places = sha256.Sum256(text), source.Top()
 	return policy, nil
 }
 
 // A compiler collects the faults of one policy.
 type compiler struct {
-	source     *source
+	*rules.Checker
 	message    *policyv1.Policy
 	conditions *conditionCompiler
 	names      map[string]bool // of rules so far
 	fresh      bool            // it has not been published yet: whatever can never count is a fault
-	faults     []*Error
 }
 
 func (c *compiler) policy() *Policy {
@@ -103,48 +96,46 @@ func (c *compiler) policy() *Policy {
 
 func (c *compiler) header(p *Policy) {
 	m := c.message
-	c.slug(m.GetId(), "id")
-	if v := m.GetVersion(); v == "" || utf8.RuneCountInString(v) > maxVersion || strings.ContainsFunc(v, notVisible) {
-		c.fault("is 1 to 32 visible characters without spaces", "version")
-	}
+	c.Slug(m.GetId(), "id")
+	c.Version(m.GetVersion(), "version")
 	if _, err := unit.ParseOrganizationID(m.GetOrganization()); err != nil {
-		c.fault(err.Error(), "organization")
+		c.Fault(err.Error(), "organization")
 	}
-	c.text(m.GetTitle(), true, nil, "title")
-	p.from = c.day(m.GetEffectiveFrom(), false, "effective_from")
-	p.until = c.day(m.GetEffectiveUntil(), true, "effective_until")
-	p.closedThrough = c.day(m.GetClosedThrough(), true, "closed_through")
+	c.Text(m.GetTitle(), true, nil, "title")
+	p.from = c.Day(m.GetEffectiveFrom(), false, "effective_from")
+	p.until = c.Day(m.GetEffectiveUntil(), true, "effective_until")
+	p.closedThrough = c.Day(m.GetClosedThrough(), true, "closed_through")
 	if p.until != 0 && p.until < p.from {
-		c.fault("lies before effective_from", "effective_until")
+		c.Fault("lies before effective_from", "effective_until")
 	}
 	if c.fresh && p.closedThrough != 0 && p.closedThrough < p.from {
-		c.fault("lies before effective_from: no learning that ended then is judged by this version, so it closes nothing", "closed_through")
+		c.Fault("lies before effective_from: no learning that ended then is judged by this version, so it closes nothing", "closed_through")
 	}
 	// "Local" is another zone on every machine, and "" would be UTC by accident.
 	zone, err := time.LoadLocation(m.GetTimeZone())
 	if err != nil || m.GetTimeZone() == "" || m.GetTimeZone() == "Local" {
-		c.fault(`is the IANA name of a time zone, such as "Asia/Shanghai"`, "time_zone")
+		c.Fault(`is the IANA name of a time zone, such as "Asia/Shanghai"`, "time_zone")
 		zone = time.UTC
 	}
 	p.zone = zone
-	c.between(int64(m.GetLearningHourMinutes()), 1, 120, "learning_hour_minutes")
+	c.Between(int64(m.GetLearningHourMinutes()), 1, 120, "learning_hour_minutes")
 }
 
 func (c *compiler) categories(p *Policy) {
-	c.count(len(c.message.GetCategories()), 1, MaxCategories, "categories")
+	c.Count(len(c.message.GetCategories()), 1, MaxCategories, "categories")
 	for i, category := range c.message.GetCategories() {
-		c.slug(category.GetId(), "categories", i, "id")
+		c.Slug(category.GetId(), "categories", i, "id")
 		if p.categories[category.GetId()] != nil {
-			c.fault(fmt.Sprintf("there are two categories %q", category.GetId()), "categories", i, "id")
+			c.Fault(fmt.Sprintf("there are two categories %q", category.GetId()), "categories", i, "id")
 		}
 		p.categories[category.GetId()] = category
-		c.text(category.GetName(), true, nil, "categories", i, "name")
+		c.Text(category.GetName(), true, nil, "categories", i, "name")
 	}
 }
 
 func (c *compiler) eligibility(p *Policy) {
 	rules := c.message.GetEligibility()
-	c.count(len(rules), 0, MaxRules, "eligibility")
+	c.Count(len(rules), 0, MaxRules, "eligibility")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "eligibility", i)
 		p.eligibility = append(p.eligibility, eligibilityRule{
@@ -159,22 +150,22 @@ func (c *compiler) eligibility(p *Policy) {
 
 func (c *compiler) hours(p *Policy) {
 	rules := c.message.GetHours()
-	c.count(len(rules), 0, MaxRules, "hours")
+	c.Count(len(rules), 0, MaxRules, "hours")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "hours", i)
-		c.between(rule.GetFixedMinutes(), 0, int64(MaxMinutes), "hours", i, "fixed_minutes")
-		c.between(rule.GetMinutesADay(), 0, int64(MaxMinutes), "hours", i, "minutes_a_day")
+		c.Between(rule.GetFixedMinutes(), 0, int64(MaxMinutes), "hours", i, "fixed_minutes")
+		c.Between(rule.GetMinutesADay(), 0, int64(MaxMinutes), "hours", i, "minutes_a_day")
 		if rule.GetFixedMinutes() > 0 && (rule.GetAtMostNominal() || rule.GetMinutesADay() > 0) {
-			c.fault("goes neither with at_most_nominal nor with minutes_a_day: it counts the same whatever was posted", "hours", i, "fixed_minutes")
+			c.Fault("goes neither with at_most_nominal nor with minutes_a_day: it counts the same whatever was posted", "hours", i, "fixed_minutes")
 		}
-		c.count(len(rule.GetYears()), 0, maxYears, "hours", i, "years")
+		c.Count(len(rule.GetYears()), 0, maxYears, "hours", i, "years")
 		sum := int64(0)
 		for year, part := range rule.GetYears() {
-			c.between(int64(part), 0, maxPart, "hours", i, "years", year)
+			c.Between(int64(part), 0, maxPart, "hours", i, "years", year)
 			sum += int64(part)
 		}
 		if len(rule.GetYears()) > 0 && sum == 0 {
-			c.fault("the parts add up to nothing", "hours", i, "years")
+			c.Fault("the parts add up to nothing", "hours", i, "years")
 		}
 		p.hours = append(p.hours, hoursRule{rule, c.condition(rule.GetWhen(), true, "hours", i, "when")})
 	}
@@ -192,7 +183,7 @@ func (c *compiler) duplicates(p *Policy) {
 	case policyv1.DuplicateRule_KEEP_UNSPECIFIED:
 		fallthrough
 	default:
-		c.fault("is KEEP_FIRST or KEEP_BEST_SCORE", "duplicates", "keep")
+		c.Fault("is KEEP_FIRST or KEEP_BEST_SCORE", "duplicates", "keep")
 	}
 	p.duplicates = rule
 }
@@ -203,17 +194,17 @@ func (c *compiler) overlap(p *Policy) {
 		return
 	}
 	c.rule(p, rule.GetId(), rule.GetWords(), "overlap")
-	c.between(int64(rule.GetToleranceMinutes()), 0, int64(MaxMinutes), "overlap", "tolerance_minutes")
+	c.Between(int64(rule.GetToleranceMinutes()), 0, int64(MaxMinutes), "overlap", "tolerance_minutes")
 	p.overlap = &overlapRule{rule, c.condition(rule.GetWhen(), true, "overlap", "when")}
 }
 
 func (c *compiler) conversion(p *Policy) {
 	rules := c.message.GetConversion()
-	c.count(len(rules), 1, MaxRules, "conversion")
+	c.Count(len(rules), 1, MaxRules, "conversion")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "conversion", i)
-		c.between(rule.GetMinutesPerCredit(), 0, maxRate, "conversion", i, "minutes_per_credit")
-		c.between(rule.GetFixedMilliCredits(), 0, maxAmount, "conversion", i, "fixed_milli_credits")
+		c.Between(rule.GetMinutesPerCredit(), 0, maxRate, "conversion", i, "minutes_per_credit")
+		c.Between(rule.GetFixedMilliCredits(), 0, maxAmount, "conversion", i, "fixed_milli_credits")
 		ways := 0
 		for _, way := range []bool{rule.GetMinutesPerCredit() != 0, rule.GetFixedMilliCredits() != 0, rule.GetNoCredit()} {
 			if way {
@@ -221,7 +212,7 @@ func (c *compiler) conversion(p *Policy) {
 			}
 		}
 		if ways != 1 {
-			c.fault("has exactly one of minutes_per_credit, fixed_milli_credits and no_credit", "conversion", i)
+			c.Fault("has exactly one of minutes_per_credit, fixed_milli_credits and no_credit", "conversion", i)
 		}
 		p.conversion = append(p.conversion, conversionRule{rule, c.condition(rule.GetWhen(), true, "conversion", i, "when")})
 	}
@@ -230,15 +221,15 @@ func (c *compiler) conversion(p *Policy) {
 
 func (c *compiler) caps(p *Policy) {
 	rules := c.message.GetCaps()
-	c.count(len(rules), 0, MaxRules, "caps")
+	c.Count(len(rules), 0, MaxRules, "caps")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "caps", i)
-		c.between(rule.GetMilliCredits(), 0, maxAmount, "caps", i, "milli_credits")
+		c.Between(rule.GetMilliCredits(), 0, maxAmount, "caps", i, "milli_credits")
 		if _, ok := policyv1.CapRule_Period_name[int32(rule.GetPeriod())]; !ok || rule.GetPeriod() == policyv1.CapRule_PERIOD_UNSPECIFIED {
-			c.fault("is PERIOD_HALF_YEAR, PERIOD_YEAR or PERIOD_LIFETIME", "caps", i, "period")
+			c.Fault("is PERIOD_HALF_YEAR, PERIOD_YEAR or PERIOD_LIFETIME", "caps", i, "period")
 		}
 		if _, ok := policyv1.CapRule_Scope_name[int32(rule.GetScope())]; !ok {
-			c.fault("is SCOPE_PROVIDER, SCOPE_CATEGORY or SCOPE_PLATFORM, or left out for the whole account", "caps", i, "scope")
+			c.Fault("is SCOPE_PROVIDER, SCOPE_CATEGORY or SCOPE_PLATFORM, or left out for the whole account", "caps", i, "scope")
 		}
 		p.caps = append(p.caps, capRule{rule, c.condition(rule.GetWhen(), true, "caps", i, "when")})
 	}
@@ -251,17 +242,17 @@ func (c *compiler) caps(p *Policy) {
 
 func (c *compiler) rounding(p *Policy) {
 	rules := c.message.GetRounding()
-	c.count(len(rules), 1, MaxRules, "rounding")
+	c.Count(len(rules), 1, MaxRules, "rounding")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "rounding", i)
-		c.between(rule.GetStepMilliCredits(), 1, maxRate, "rounding", i, "step_milli_credits")
+		c.Between(rule.GetStepMilliCredits(), 1, maxRate, "rounding", i, "step_milli_credits")
 		p.coarsest = max(p.coarsest, rule.GetStepMilliCredits())
 		c.roundingWay(rule, i)
 		p.rounding = append(p.rounding, roundingRule{rule, c.condition(rule.GetWhen(), true, "rounding", i, "when")})
 	}
 	c.firstOf("rounding", whens(p.rounding, func(r roundingRule) condition { return r.when }))
 	if n := len(rules); n > 0 && strings.TrimSpace(rules[n-1].GetWhen()) != "" {
-		c.fault("the last rule has no condition, so that there is always one", "rounding", n-1, "when")
+		c.Fault("the last rule has no condition, so that there is always one", "rounding", n-1, "when")
 	}
 }
 
@@ -271,17 +262,17 @@ func (c *compiler) roundingWay(rule *policyv1.RoundingRule, i int) {
 	case policyv1.RoundingRule_DIRECTION_UNSPECIFIED:
 		fallthrough
 	default:
-		c.fault("is DIRECTION_DOWN or DIRECTION_NEAREST", "rounding", i, "direction")
+		c.Fault("is DIRECTION_DOWN or DIRECTION_NEAREST", "rounding", i, "direction")
 	}
 	switch rule.GetRemainder() {
 	case policyv1.RoundingRule_REMAINDER_DROP:
 	case policyv1.RoundingRule_REMAINDER_CARRY:
 		if rule.GetDirection() == policyv1.RoundingRule_DIRECTION_NEAREST {
-			c.fault("DIRECTION_NEAREST goes only with REMAINDER_DROP: minutes that were rounded up have been given already", "rounding", i, "remainder")
+			c.Fault("DIRECTION_NEAREST goes only with REMAINDER_DROP: minutes that were rounded up have been given already", "rounding", i, "remainder")
 		}
 		for _, conversion := range c.message.GetConversion() {
 			if spent := conversion.GetMinutesPerCredit() * rule.GetStepMilliCredits(); spent%1000 != 0 {
-				c.fault(fmt.Sprintf("a step of %d milli-credits is no whole number of minutes under conversion rule %q (%d × %d / 1000), so the remainder could not be carried exactly",
+				c.Fault(fmt.Sprintf("a step of %d milli-credits is no whole number of minutes under conversion rule %q (%d × %d / 1000), so the remainder could not be carried exactly",
 					rule.GetStepMilliCredits(), conversion.GetId(), conversion.GetMinutesPerCredit(), rule.GetStepMilliCredits()),
 					"rounding", i, "step_milli_credits")
 			}
@@ -289,16 +280,16 @@ func (c *compiler) roundingWay(rule *policyv1.RoundingRule, i int) {
 	case policyv1.RoundingRule_REMAINDER_UNSPECIFIED:
 		fallthrough
 	default:
-		c.fault("is REMAINDER_CARRY or REMAINDER_DROP", "rounding", i, "remainder")
+		c.Fault("is REMAINDER_CARRY or REMAINDER_DROP", "rounding", i, "remainder")
 	}
 }
 
 func (c *compiler) review(p *Policy) {
 	rules := c.message.GetReview()
-	c.count(len(rules), 0, MaxRules, "review")
+	c.Count(len(rules), 0, MaxRules, "review")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "review", i)
-		c.between(int64(rule.GetRisk()), 1, 5, "review", i, "risk")
+		c.Between(int64(rule.GetRisk()), 1, 5, "review", i, "risk")
 		p.review = append(p.review, reviewRule{rule, c.condition(rule.GetWhen(), false, "review", i, "when")})
 	}
 	c.eachOnce("review", len(rules), func(i, j int) bool { return p.review[i].when.same(&p.review[j].when) })
@@ -306,17 +297,17 @@ func (c *compiler) review(p *Policy) {
 
 func (c *compiler) rates(p *Policy) {
 	rules := c.message.GetRates()
-	c.count(len(rules), 0, MaxRules, "rates")
+	c.Count(len(rules), 0, MaxRules, "rates")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "rates", i)
-		c.between(int64(rule.GetRisk()), 1, 5, "rates", i, "risk")
-		c.between(int64(rule.GetCompletions()), 0, MaxCrowd, "rates", i, "completions")
-		c.between(int64(rule.GetTimesCapacity()), 0, 100, "rates", i, "times_capacity")
+		c.Between(int64(rule.GetRisk()), 1, 5, "rates", i, "risk")
+		c.Between(int64(rule.GetCompletions()), 0, MaxCrowd, "rates", i, "completions")
+		c.Between(int64(rule.GetTimesCapacity()), 0, 100, "rates", i, "times_capacity")
 		if (rule.GetCompletions() == 0) == (rule.GetTimesCapacity() == 0) {
-			c.fault("has exactly one of completions and times_capacity", "rates", i)
+			c.Fault("has exactly one of completions and times_capacity", "rates", i)
 		}
 		if _, ok := policyv1.RateRule_Scope_name[int32(rule.GetScope())]; !ok {
-			c.fault("is SCOPE_SITE, or left out for the course", "rates", i, "scope")
+			c.Fault("is SCOPE_SITE, or left out for the course", "rates", i, "scope")
 		}
 		p.rates = append(p.rates, rateRule{rule, c.condition(rule.GetWhen(), true, "rates", i, "when")})
 	}
@@ -329,10 +320,10 @@ func (c *compiler) rates(p *Policy) {
 
 func (c *compiler) validity(p *Policy) {
 	rules := c.message.GetValidity()
-	c.count(len(rules), 0, MaxRules, "validity")
+	c.Count(len(rules), 0, MaxRules, "validity")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "validity", i)
-		c.between(int64(rule.GetMonths()), 0, maxMonths, "validity", i, "months")
+		c.Between(int64(rule.GetMonths()), 0, maxMonths, "validity", i, "months")
 		p.validity = append(p.validity, validityRule{rule, c.condition(rule.GetWhen(), true, "validity", i, "when")})
 	}
 	c.firstOf("validity", whens(p.validity, func(r validityRule) condition { return r.when }))
@@ -340,23 +331,23 @@ func (c *compiler) validity(p *Policy) {
 
 func (c *compiler) points(p *Policy) {
 	rules := c.message.GetPoints()
-	c.count(len(rules), 0, MaxRules, "points")
+	c.Count(len(rules), 0, MaxRules, "points")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "points", i)
-		c.between(rule.GetMinutesPerPoint(), 1, maxRate, "points", i, "minutes_per_point")
-		c.between(rule.GetStepMilliPoints(), 1, maxRate, "points", i, "step_milli_points")
+		c.Between(rule.GetMinutesPerPoint(), 1, maxRate, "points", i, "minutes_per_point")
+		c.Between(rule.GetStepMilliPoints(), 1, maxRate, "points", i, "step_milli_points")
 		switch rule.GetLapse() {
 		case policyv1.PointsRule_LAPSE_NEVER, policyv1.PointsRule_LAPSE_YEAR_END:
 		case policyv1.PointsRule_LAPSE_UNSPECIFIED:
 			fallthrough
 		default:
-			c.fault("is LAPSE_NEVER or LAPSE_YEAR_END", "points", i, "lapse")
+			c.Fault("is LAPSE_NEVER or LAPSE_YEAR_END", "points", i, "lapse")
 		}
 		if factor := rule.GetAgeFactor(); factor != nil {
-			c.between(int64(factor.GetFromAge()), 1, maxAge, "points", i, "age_factor", "from_age")
-			c.between(int64(factor.GetNumerator()), 1, maxShare, "points", i, "age_factor", "numerator")
-			c.between(int64(factor.GetDenominator()), 1, int64(max(1, factor.GetNumerator())), "points", i, "age_factor", "denominator")
-			c.text(factor.GetWords(), false, placeholders(), "points", i, "age_factor", "words")
+			c.Between(int64(factor.GetFromAge()), 1, maxAge, "points", i, "age_factor", "from_age")
+			c.Between(int64(factor.GetNumerator()), 1, maxShare, "points", i, "age_factor", "numerator")
+			c.Between(int64(factor.GetDenominator()), 1, int64(max(1, factor.GetNumerator())), "points", i, "age_factor", "denominator")
+			c.Text(factor.GetWords(), false, placeholders(), "points", i, "age_factor", "words")
 			p.ageWords[rule.GetId()] = factor.GetWords()
 		}
 		compiled := pointsRule{rule, c.condition(rule.GetWhen(), true, "points", i, "when")}
@@ -375,59 +366,59 @@ func whens[R any](rules []R, when func(R) condition) []condition {
 
 func (c *compiler) requirements(p *Policy) {
 	rules := c.message.GetRequirements()
-	c.count(len(rules), 0, MaxRules, "requirements")
+	c.Count(len(rules), 0, MaxRules, "requirements")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), rule.GetWords(), "requirements", i)
-		c.between(rule.GetMinutes(), 0, 366*24*60, "requirements", i, "minutes")
-		c.between(int64(rule.GetProfessionalDenominator()), 0, maxShare, "requirements", i, "professional_denominator")
-		c.between(int64(rule.GetProfessionalNumerator()), 0, int64(max(0, rule.GetProfessionalDenominator())), "requirements", i, "professional_numerator")
+		c.Between(rule.GetMinutes(), 0, 366*24*60, "requirements", i, "minutes")
+		c.Between(int64(rule.GetProfessionalDenominator()), 0, maxShare, "requirements", i, "professional_denominator")
+		c.Between(int64(rule.GetProfessionalNumerator()), 0, int64(max(0, rule.GetProfessionalDenominator())), "requirements", i, "professional_numerator")
 		if rule.GetMinutes() == 0 && rule.GetProfessionalNumerator() == 0 {
-			c.fault("asks for nothing", "requirements", i)
+			c.Fault("asks for nothing", "requirements", i)
 		}
 		if c.fresh && rule.GetProfessionalNumerator() > 0 && !slices.ContainsFunc(c.message.GetCategories(), (*policyv1.Category).GetProfessional) {
-			c.fault("asks for professional hours, which no category has: mark a category as professional", "requirements", i, "professional_numerator")
+			c.Fault("asks for professional hours, which no category has: mark a category as professional", "requirements", i, "professional_numerator")
 		}
 	}
 }
 
 func (c *compiler) workflow(p *Policy) {
 	rules := c.message.GetWorkflow()
-	c.count(len(rules), 0, MaxRules, "workflow")
+	c.Count(len(rules), 0, MaxRules, "workflow")
 	for i, rule := range rules {
 		c.rule(p, rule.GetId(), nil, "workflow", i)
-		c.text(rule.GetWords(), false, nil, "workflow", i, "words") // there is no number to put in
-		c.between(int64(rule.GetMaxRisk()), 0, 5, "workflow", i, "max_risk")
-		c.count(len(rule.GetCauses()), 0, MaxRules, "workflow", i, "causes")
-		c.between(int64(rule.GetNoticeDays()), 0, maxNoticeDays, "workflow", i, "notice_days")
-		c.between(int64(rule.GetReturnDays()), 0, maxDays, "workflow", i, "return_days")
-		c.between(int64(rule.GetAppealDays()), 0, maxDays, "workflow", i, "appeal_days")
-		c.between(int64(rule.GetReviewDays()), 0, maxDays, "workflow", i, "review_days")
-		c.between(int64(rule.GetLeaseHours()), 0, maxLeaseHours, "workflow", i, "lease_hours")
+		c.Text(rule.GetWords(), false, nil, "workflow", i, "words") // there is no number to put in
+		c.Between(int64(rule.GetMaxRisk()), 0, 5, "workflow", i, "max_risk")
+		c.Count(len(rule.GetCauses()), 0, MaxRules, "workflow", i, "causes")
+		c.Between(int64(rule.GetNoticeDays()), 0, maxNoticeDays, "workflow", i, "notice_days")
+		c.Between(int64(rule.GetReturnDays()), 0, maxDays, "workflow", i, "return_days")
+		c.Between(int64(rule.GetAppealDays()), 0, maxDays, "workflow", i, "appeal_days")
+		c.Between(int64(rule.GetReviewDays()), 0, maxDays, "workflow", i, "review_days")
+		c.Between(int64(rule.GetLeaseHours()), 0, maxLeaseHours, "workflow", i, "lease_hours")
 		if rule.GetSecondRefusal() && !rule.GetSecondReview() {
-			c.fault("goes only with second_review: a refusal never takes more officers than an approval", "workflow", i, "second_refusal")
+			c.Fault("goes only with second_review: a refusal never takes more officers than an approval", "workflow", i, "second_refusal")
 		}
 		if rule.GetBatch() && (rule.GetSecondReview() || rule.GetNoticeDays() > 0) {
-			c.fault("goes neither with second_review nor with notice_days: what needs them is looked at one by one", "workflow", i, "batch")
+			c.Fault("goes neither with second_review nor with notice_days: what needs them is looked at one by one", "workflow", i, "batch")
 		}
 		all := rule.GetMaxRisk() == 0 && len(rule.GetCauses()) == 0
 		switch last := i == len(rules)-1; {
 		case last && !all:
-			c.fault("the last rule has neither max_risk nor causes, so that there is one for every case", "workflow", i)
+			c.Fault("the last rule has neither max_risk nor causes, so that there is one for every case", "workflow", i)
 		case !last && all:
-			c.fault("is never reached: the rule before it fits every case", "workflow", i+1)
+			c.Fault("is never reached: the rule before it fits every case", "workflow", i+1)
 		}
 	}
 }
 
 // rule checks what all rules have: a name that no other has, and words.
 func (c *compiler) rule(p *Policy, id string, words *policyv1.Text, path ...any) {
-	c.slug(id, append(path, "id")...)
+	c.Slug(id, append(path, "id")...)
 	if id != "" && c.names[id] {
-		c.fault(fmt.Sprintf("there are two rules %q: reasons and causes name a rule by its id alone", id), append(path, "id")...)
+		c.Fault(fmt.Sprintf("there are two rules %q: reasons and causes name a rule by its id alone", id), append(path, "id")...)
 	}
 	c.names[id] = true
 	if words != nil {
-		c.text(words, false, placeholders(), append(path, "words")...)
+		c.Text(words, false, placeholders(), append(path, "words")...)
 	}
 	p.words[id] = words
 }
@@ -435,13 +426,13 @@ func (c *compiler) rule(p *Policy, id string, words *policyv1.Text, path ...any)
 func (c *compiler) condition(expression string, optional bool, path ...any) condition {
 	if strings.TrimSpace(expression) == "" {
 		if !optional {
-			c.fault("a condition is needed", path...)
+			c.Fault("a condition is needed", path...)
 		}
 		return condition{}
 	}
 	compiled, faults := c.conditions.compile(expression, path[0] == "points", c.fresh)
 	for _, f := range faults {
-		c.inCondition(f, path...)
+		c.InCondition(f, path...)
 	}
 	if len(faults) > 0 {
 		return condition{meaning: new(meaning)}
@@ -451,91 +442,3 @@ func (c *compiler) condition(expression string, optional bool, path ...any) cond
 	}
 	return compiled
 }
-
-// inCondition reports a fault at its place in a condition.
-func (c *compiler) inCondition(f celFault, path ...any) {
-	node, exact := c.source.find(path...)
-	line, column := node.Line, node.Column
-	if exact && node.Kind == yaml.ScalarNode {
-		line, column = c.source.place(node, f.line, f.column)
-	}
-	c.faults = append(c.faults, &Error{Line: line, Column: column, Field: field(path), Message: f.message})
-}
-
-func (c *compiler) slug(s string, path ...any) {
-	valid := s != "" && len(s) <= maxName && s[0] != '-' && s[len(s)-1] != '-'
-	for i := range len(s) {
-		valid = valid && (s[i] == '-' || '0' <= s[i] && s[i] <= '9' || 'a' <= s[i] && s[i] <= 'z')
-	}
-	if !valid {
-		c.fault("is 1 to 64 lower-case letters, digits and hyphens, with no hyphen at an end", path...)
-	}
-}
-
-func (c *compiler) day(s string, optional bool, path ...any) Day {
-	if s == "" && optional {
-		return 0
-	}
-	day, err := ParseDay(s)
-	if err != nil {
-		c.fault("is a day as YYYY-MM-DD, such as 2024-03-30", path...)
-	}
-	return day
-}
-
-// text checks words: both languages, no control characters, and no placeholders but the known.
-func (c *compiler) text(t *policyv1.Text, needed bool, known []string, path ...any) {
-	if t == nil && !needed {
-		return
-	}
-	for _, side := range []struct{ name, words string }{{"zh", t.GetZh()}, {"en", t.GetEn()}} {
-		at := slices.Concat(path, []any{side.name})
-		switch n := utf8.RuneCountInString(side.words); {
-		case strings.TrimSpace(side.words) == "":
-			c.fault("both languages are needed", at...)
-		case n > maxText:
-			c.fault(fmt.Sprintf("has %d characters, more than %d", n, maxText), at...)
-		case strings.ContainsFunc(strings.TrimRight(side.words, "\n"), unicode.IsControl):
-			c.fault("has control characters", at...)
-		}
-		if bad := strangePlaceholder(side.words, known); bad != "" {
-			c.fault(fmt.Sprintf("unknown placeholder %s, expected %s", bad, strings.Join(known, ", ")), at...)
-		}
-	}
-}
-
-func (c *compiler) between(n, least, most int64, path ...any) {
-	if n < least || n > most {
-		c.fault(fmt.Sprintf("is %d, not %d to %d", n, least, most), path...)
-	}
-}
-
-func (c *compiler) count(n, least, most int, path ...any) {
-	if n < least || n > most {
-		c.fault(fmt.Sprintf("has %d, not %d to %d", n, least, most), path...)
-	}
-}
-
-func (c *compiler) fault(message string, path ...any) {
-	node, _ := c.source.find(path...)
-	c.faults = append(c.faults, &Error{Line: node.Line, Column: node.Column, Field: field(path), Message: message})
-}
-
-// field writes a path as "conversion[1].when".
-func field(path []any) string {
-	var b strings.Builder
-	for _, step := range path {
-		switch step := step.(type) {
-		case string:
-			if b.Len() > 0 {
-				b.WriteByte('.')
-			}
-			b.WriteString(step)
-		case int:
-			fmt.Fprintf(&b, "[%d]", step)
-		}
-	}
-	return b.String()
-}
-
-func notVisible(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }

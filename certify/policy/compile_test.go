@@ -227,9 +227,9 @@ func TestFaultsOfOtherErrors(t *testing.T) {
 		t.Errorf("of %d faults %d are left when they are wrapped", len(all), len(policy.Faults(fmt.Errorf("yaml: %w", err))))
 	}
 	for want, e := range map[string]*policy.Error{
-		"policy: 3:4: a.b: bad": {Line: 3, Column: 4, Field: "a.b", Message: "bad"},
-		"policy: 3: bad":        {Line: 3, Message: "bad"},
-		"policy: bad":           {Message: "bad"},
+		"policy: 3:4: a.b: bad": {Of: policy.ErrPolicy, Line: 3, Column: 4, Field: "a.b", Message: "bad"},
+		"policy: 3: bad":        {Of: policy.ErrPolicy, Line: 3, Message: "bad"},
+		"policy: bad":           {Of: policy.ErrPolicy, Message: "bad"},
 	} {
 		if e.Error() != want {
 			t.Errorf("%q, want %q", e.Error(), want)

@@ -6,6 +6,8 @@ import (
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	policyv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1"
+
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 )
 
 // MaxCrowd is the most completions that a rule on crowds may allow in an hour.
@@ -58,7 +60,7 @@ func (pr *Prepared) askCrowds(a *activation) {
 		if site {
 			what = pr.fact.Site
 		}
-		hour := floorDiv(pr.fact.ended().Unix(), 3600)
+		hour := rules.FloorDiv(pr.fact.ended().Unix(), 3600)
 		pr.crowds = append(pr.crowds, Crowd{
 			Key: crowdKey(r.GetId(), r.GetScope(), string(pr.fact.Provider), what, hour), Rule: r.GetId(), Risk: int(r.GetRisk()), Limit: limit,
 			times: times,

@@ -4,6 +4,7 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	policyv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1"
 
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
 
@@ -292,7 +293,7 @@ func (r *run) reward() (unit.Points, Day) {
 	if points == 0 || rule.GetLapse() != policyv1.PointsRule_LAPSE_YEAR_END {
 		return unit.Points(points), 0
 	}
-	return unit.Points(points), newYear(r.endDay.Year() + 1)
+	return unit.Points(points), rules.NewYear(r.endDay.Year() + 1)
 }
 
 // expires is the stage of validity.

@@ -57,18 +57,5 @@ func (p *Policy) CheckEffect(published []Effect, today Day) (faults, warnings []
 // stands where the field does. Field is the name of one at the top of the policy.
 func (p *Policy) Fault(field, format string, args ...any) *Error {
 	at := p.places[field]
-	return &Error{Line: at.line, Column: at.column, Field: field, Message: fmt.Sprintf(format, args...)}
-}
-
-// A place is where something stands in the text, both from 1.
-type place struct{ line, column int }
-
-// placesOf are the places of the fields at the top.
-func placesOf(s *source) map[string]place {
-	places := make(map[string]place)
-	for i := 0; i+1 < len(s.root.Content); i += 2 {
-		value := s.root.Content[i+1]
-		places[s.root.Content[i].Value] = place{value.Line, value.Column}
-	}
-	return places
+	return &Error{Of: ErrPolicy, Line: at.Line, Column: at.Column, Field: field, Message: fmt.Sprintf(format, args...)}
 }

@@ -1,13 +1,10 @@
 package policy
 
 import (
-	"strconv"
-	"strings"
-
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	policyv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1"
 
-	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 )
 
 // Explain says a reason in words for a resident: those of the policy's rule, or this package's where the rule has none, where
@@ -19,8 +16,8 @@ func (p *Policy) Explain(r Reason, lang string) string {
 		words = builtIn(r).In(lang)
 	}
 	minutes := func(n int64) string { return p.minutes(n, lang) }
-	credits := func(n int64) string { return creditWords(n, lang) }
-	points := func(n int64) string { return pointWords(n, lang) }
+	credits := func(n int64) string { return rules.CreditWords(n, lang) }
+	points := func(n int64) string { return rules.PointWords(n, lang) }
 	before, after, limit, carried := credits, credits, credits, credits
 	switch r.Stage {
 	case ledgerv1.Stage_STAGE_ELIGIBILITY, ledgerv1.Stage_STAGE_HOURS, ledgerv1.Stage_STAGE_DUPLICATES:
@@ -30,15 +27,15 @@ func (p *Policy) Explain(r Reason, lang string) string {
 	case ledgerv1.Stage_STAGE_ROUNDING:
 		carried = minutes
 	case ledgerv1.Stage_STAGE_REVIEW:
-		limit = func(n int64) string { return completionWords(n, lang) }
+		limit = func(n int64) string { return rules.CompletionWords(n, lang) }
 		carried = limit
 	case ledgerv1.Stage_STAGE_VALIDITY:
-		limit = func(n int64) string { return monthWords(n, lang) }
+		limit = func(n int64) string { return rules.MonthWords(n, lang) }
 	case ledgerv1.Stage_STAGE_POINTS:
 		before, after, limit, carried = minutes, points, minutes, points
 	case ledgerv1.Stage_STAGE_UNSPECIFIED, ledgerv1.Stage_STAGE_CAPS, ledgerv1.Stage_STAGE_DECISION:
 	}
-	return fill(words, before(r.Before), after(r.After), limit(r.Limit), carried(r.Carried))
+	return rules.Fill(words, before(r.Before), after(r.After), limit(r.Limit), carried(r.Carried))
 }
 
 // ruleWords are the words of the reason's rule, where they fit what happened.
@@ -178,99 +175,27 @@ func builtInStage(r Reason) Text {
 	}
 }
 
-func placeholders() []string { return []string{"{before}", "{after}", "{limit}", "{carried}"} }
-
-// fill puts numbers into words.
-func fill(words, before, after, limit, carried string) string {
-	words = strings.TrimSpace(words)
-	numbers := [...]string{before, after, limit, carried} // none of them has braces
-	for i, name := range placeholders() {
-		words = strings.ReplaceAll(words, name, numbers[i])
-	}
-	return words
-}
-
-// strangePlaceholder is the first thing in braces that is no placeholder; empty where there is none.
-func strangePlaceholder(words string, known []string) string {
-	for _, name := range known {
-		words = strings.ReplaceAll(words, name, "")
-	}
-	i := strings.IndexAny(words, "{}")
-	if i < 0 {
-		return ""
-	}
-	if end := strings.IndexByte(words[i:], '}'); end >= 0 {
-		return words[i : i+end+1]
-	}
-	return words[i : i+1]
-}
-
 // minutes says minutes in learning hours as far as they make whole ones: "30 分钟", "2 学时（90 分钟）", "2 学时 10 分钟（100 分钟）".
 func (p *Policy) minutes(n int64, lang string) string {
 	hours, rest := n/p.learnedHour, n%p.learnedHour
-	if isChinese(lang) {
+	if rules.IsChinese(lang) {
 		switch {
 		case hours <= 0:
-			return count(n) + " 分钟"
+			return rules.Count(n) + " 分钟"
 		case rest == 0:
-			return count(hours) + " 学时（" + count(n) + " 分钟）"
+			return rules.Count(hours) + " 学时（" + rules.Count(n) + " 分钟）"
 		default:
-			return count(hours) + " 学时 " + count(rest) + " 分钟（" + count(n) + " 分钟）"
+			return rules.Count(hours) + " 学时 " + rules.Count(rest) + " 分钟（" + rules.Count(n) + " 分钟）"
 		}
 	}
 	switch {
 	case hours <= 0:
-		return plural(n, "minute")
+		return rules.Plural(n, "minute")
 	case rest == 0:
-		return plural(hours, "learning hour") + " (" + plural(n, "minute") + ")"
+		return rules.Plural(hours, "learning hour") + " (" + rules.Plural(n, "minute") + ")"
 	default:
-		return plural(hours, "learning hour") + " " + plural(rest, "minute") + " (" + plural(n, "minute") + ")"
+		return rules.Plural(hours, "learning hour") + " " + rules.Plural(rest, "minute") + " (" + rules.Plural(n, "minute") + ")"
 	}
 }
 
-// creditWords says milli-credits without idle zeros: "0.5 学分", "1 credit".
-func creditWords(n int64, lang string) string {
-	return amountWords(unit.Credits(n).String(), "学分", "credit", lang)
-}
-
-// pointWords says milli-points without idle zeros: "1.8 积分", "1 point".
-func pointWords(n int64, lang string) string {
-	return amountWords(unit.Points(n).String(), "积分", "point", lang)
-}
-
-func amountWords(amount, zh, en, lang string) string {
-	number := strings.TrimSuffix(strings.TrimRight(amount, "0"), ".")
-	switch {
-	case isChinese(lang):
-		return number + " " + zh
-	case number == "1":
-		return number + " " + en
-	default:
-		return number + " " + en + "s"
-	}
-}
-
-func monthWords(n int64, lang string) string {
-	if isChinese(lang) {
-		return count(n) + " 个月"
-	}
-	return plural(n, "month")
-}
-
-func completionWords(n int64, lang string) string {
-	if isChinese(lang) {
-		return count(n) + " 人次"
-	}
-	return plural(n, "completion")
-}
-
-func count(n int64) string { return strconv.FormatInt(n, 10) }
-
-func plural(n int64, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return count(n) + " " + word + "s"
-}
-
-func isChinese(lang string) bool { return lang == "zh" || strings.HasPrefix(lang, "zh-") }
+func placeholders() []string { return rules.Placeholders() }

@@ -8,6 +8,7 @@ import (
 
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
 
@@ -118,7 +119,7 @@ func (f *Fact) age(on Day) (int, bool) {
 	if f.Born.IsZero() {
 		return 0, false
 	}
-	year, month, day := on.time().Date()
+	year, month, day := on.Time().Date()
 	born, bornMonth, bornDay := f.Born.Date()
 	age := year - born
 	if month < bornMonth || month == bornMonth && day < bornDay {
@@ -127,50 +128,42 @@ func (f *Fact) age(on Day) (int, bool) {
 	return max(age, 0), age >= 0
 }
 
-// A variable is what conditions can ask of a fact.
-type variable struct {
-	name string
-	kind *cel.Type
-	// most characters of a string, from which costs are worked out before publishing
-	most uint64
-}
-
 // Variables that only conditions on points may ask for.
 const (
 	ageVariable      = "age"
 	ageKnownVariable = "age_known"
 )
 
-func variables() []variable {
-	return []variable{
-		{"mode", cel.StringType, 16},
-		{"minutes", cel.IntType, 0},
-		{"sessions", cel.IntType, 0},
-		{"held", cel.IntType, 0},
-		{"attended", cel.IntType, 0},
-		{"late", cel.IntType, 0},
-		{"has_score", cel.BoolType, 0},
-		{"score", cel.IntType, 0},
-		{"has_passed", cel.BoolType, 0},
-		{"passed", cel.BoolType, 0},
-		{"site", cel.StringType, 64},
-		{"started_at", cel.TimestampType, 0},
-		{"ended_at", cel.TimestampType, 0},
-		{"posted_at", cel.TimestampType, 0},
-		{"days_late", cel.IntType, 0},
-		{"platform", cel.StringType, 64},
-		{"trust_tier", cel.IntType, 0},
-		{"provider", cel.StringType, 64},
-		{"course", cel.StringType, 64},
-		{"course_version", cel.StringType, 64},
-		{"category", cel.StringType, 64},
-		{"level", cel.IntType, 0},
-		{"nominal_minutes", cel.IntType, 0},
-		{"equivalence_group", cel.StringType, 128},
-		{"course_from", cel.TimestampType, 0},
-		{"course_until", cel.TimestampType, 0},
-		{ageVariable, cel.IntType, 0},
-		{ageKnownVariable, cel.BoolType, 0},
+func variables() []rules.Variable {
+	return []rules.Variable{
+		{Name: "mode", Kind: cel.StringType, Most: 16},
+		{Name: "minutes", Kind: cel.IntType},
+		{Name: "sessions", Kind: cel.IntType},
+		{Name: "held", Kind: cel.IntType},
+		{Name: "attended", Kind: cel.IntType},
+		{Name: "late", Kind: cel.IntType},
+		{Name: "has_score", Kind: cel.BoolType},
+		{Name: "score", Kind: cel.IntType},
+		{Name: "has_passed", Kind: cel.BoolType},
+		{Name: "passed", Kind: cel.BoolType},
+		{Name: "site", Kind: cel.StringType, Most: 64},
+		{Name: "started_at", Kind: cel.TimestampType},
+		{Name: "ended_at", Kind: cel.TimestampType},
+		{Name: "posted_at", Kind: cel.TimestampType},
+		{Name: "days_late", Kind: cel.IntType},
+		{Name: "platform", Kind: cel.StringType, Most: 64},
+		{Name: "trust_tier", Kind: cel.IntType},
+		{Name: "provider", Kind: cel.StringType, Most: 64},
+		{Name: "course", Kind: cel.StringType, Most: 64},
+		{Name: "course_version", Kind: cel.StringType, Most: 64},
+		{Name: "category", Kind: cel.StringType, Most: 64},
+		{Name: "level", Kind: cel.IntType},
+		{Name: "nominal_minutes", Kind: cel.IntType},
+		{Name: "equivalence_group", Kind: cel.StringType, Most: 128},
+		{Name: "course_from", Kind: cel.TimestampType},
+		{Name: "course_until", Kind: cel.TimestampType},
+		{Name: ageVariable, Kind: cel.IntType},
+		{Name: ageKnownVariable, Kind: cel.BoolType},
 	}
 }
 
@@ -210,7 +203,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	case "posted_at":
 		return a.timestamp(f.PostedAt), true
 	case "days_late":
-		return types.Int(floorDiv(f.PostedAt.Unix()-f.ended().Unix(), secondsPerDay)), true
+		return types.Int(rules.FloorDiv(f.PostedAt.Unix()-f.ended().Unix(), rules.SecondsPerDay)), true
 	case "platform":
 		return types.String(f.Platform), true
 	case "trust_tier":
@@ -233,12 +226,12 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		if f.CourseFrom == 0 {
 			return types.Timestamp{Time: time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)}, true
 		}
-		return types.Timestamp{Time: f.CourseFrom.start(a.policy.zone)}, true
+		return types.Timestamp{Time: f.CourseFrom.Start(a.policy.zone)}, true
 	case "course_until":
 		if f.CourseUntil == 0 {
 			return types.Timestamp{Time: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}, true
 		}
-		return types.Timestamp{Time: (f.CourseUntil + 1).start(a.policy.zone)}, true
+		return types.Timestamp{Time: (f.CourseUntil + 1).Start(a.policy.zone)}, true
 	case ageVariable:
 		age, _ := f.age(a.endDay)
 		return types.Int(age), true

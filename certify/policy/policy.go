@@ -74,6 +74,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	policyv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1"
+
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 )
 
 // A Policy is a compiled policy. It is immutable and safe for concurrent use.
@@ -84,7 +86,7 @@ type Policy struct {
 	from          Day
 	until         Day
 	closedThrough Day
-	places        map[string]place // of the fields at the top
+	places        map[string]rules.Place // of the fields at the top
 
 	categories  map[string]*policyv1.Category
 	eligibility []eligibilityRule
@@ -151,18 +153,7 @@ type (
 )
 
 // Text is said in the languages of the pages.
-type Text struct {
-	ZH string // simplified Chinese
-	EN string
-}
-
-// In is the text in a language: Chinese for "zh" and its regions ("zh-CN"), English for every other.
-func (t Text) In(lang string) string {
-	if isChinese(lang) {
-		return t.ZH
-	}
-	return t.EN
-}
+type Text = rules.Text
 
 // A Category is one kind of learning.
 type Category struct {
@@ -250,4 +241,7 @@ func (p *Policy) VerifiedToSpend() bool {
 // Message is a copy of what the YAML says.
 func (p *Policy) Message() *policyv1.Policy { return proto.CloneOf(p.message) }
 
-func text(t *policyv1.Text) Text { return Text{ZH: t.GetZh(), EN: t.GetEn()} }
+func text(t *policyv1.Text) Text { return rules.TextOf(t) }
+
+// kind is what faults say that the text is.
+func kind() rules.Kind { return rules.Kind{Of: ErrPolicy, Name: "a policy"} }

@@ -10,6 +10,7 @@ import (
 	policyv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
 
@@ -167,7 +168,7 @@ func (pr *Prepared) askCaps(a *activation) {
 	var buffer [128]byte
 	var ends [MaxRules]int
 	all := buffer[:0]
-	year, month, _ := pr.endDay.time().Date()
+	year, month, _ := pr.endDay.Time().Date()
 	pr.caps, pr.capKeys = make([]*policyv1.CapRule, 0, len(p.caps)), make([]string, 0, len(p.caps))
 	for i := range p.caps {
 		if r := &p.caps[i]; pr.holds(ledgerv1.Stage_STAGE_CAPS, &r.when, a) {
@@ -205,8 +206,8 @@ func (pr *Prepared) sessionTimes() []SessionTime {
 	times := pr.sessionBuffer[:0]
 	for i := range pr.fact.Sessions {
 		s := &pr.fact.Sessions[i]
-		start := floorDiv(s.Start.Unix(), 60)
-		length := -floorDiv(-s.End.Unix(), 60) - start
+		start := rules.FloorDiv(s.Start.Unix(), 60)
+		length := -rules.FloorDiv(-s.End.Unix(), 60) - start
 		times = append(times, SessionTime{Day: pr.policy.Day(s.Start), Start: start, Length: int32(length)})
 	}
 	return times

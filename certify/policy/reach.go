@@ -8,9 +8,10 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
-	"cel.dev/cel-go/common/types"
 
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
+
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 )
 
 // A meaning is what can be said of a condition before anything is posted. It never errs; it may not notice.
@@ -23,26 +24,20 @@ type meaning struct {
 }
 
 // meaningOf looks at a condition that compiled.
-func (c *conditionCompiler) meaningOf(checked *cel.Ast, compiled condition) *meaning {
+func (c *conditionCompiler) meaningOf(checked rules.Condition, compiled condition) *meaning {
 	m := &meaning{answers: compiled.answers}
-	tree := checked.NativeRep()
+	tree := checked.Checked.NativeRep()
 	m.parts = slices.Compact(slices.Sorted(slices.Values(conjuncts(tree.Expr(), tree.SourceInfo()))))
 	if m.answers != nil {
 		m.value, m.constant = m.answers.constant()
 		return m
 	}
-	// Nothing is known of any variable: what yields true or false all the same does so always.
-	program, err := c.env.Program(checked, cel.EvalOptions(cel.OptPartialEval))
-	if err != nil {
-		return m
-	}
-	switch value, _, err := program.Eval(c.unknown); {
-	case err != nil:
-		m.constant, m.value = true, fault
-	case value == types.True:
-		m.constant, m.value = true, yes
-	case value == types.False:
-		m.constant, m.value = true, no
+	value, known, failure := c.Constant(checked)
+	switch m.constant = known; {
+	case failure != nil:
+		m.value = fault
+	case known && value:
+		m.value = yes
 	}
 	return m
 }
@@ -134,11 +129,11 @@ func (c *compiler) firstOf(stage string, conditions []condition) {
 		before := slices.IndexFunc(conditions[:i], func(earlier condition) bool { return later.within(&earlier) })
 		switch {
 		case before >= 0 && conditions[before].always():
-			c.fault(fmt.Sprintf("is never reached: %s[%d] comes first and always holds; give that one a condition, or put it last", stage, before), stage, i)
+			c.Fault(fmt.Sprintf("is never reached: %s[%d] comes first and always holds; give that one a condition, or put it last", stage, before), stage, i)
 		case before >= 0:
-			c.fault(fmt.Sprintf("is never reached: %s[%d] comes first and holds whenever this one does; put the narrower one first", stage, before), stage, i)
+			c.Fault(fmt.Sprintf("is never reached: %s[%d] comes first and holds whenever this one does; put the narrower one first", stage, before), stage, i)
 		case later.meaning != nil && later.meaning.answers != nil && !later.meaning.constant && later.meaning.answers.allIn(&taken):
-			c.fault("is never reached: one of the rules before it holds whenever this one does; put the narrower ones first", stage, i)
+			c.Fault("is never reached: one of the rules before it holds whenever this one does; put the narrower ones first", stage, i)
 		}
 		if later.meaning != nil && later.meaning.answers != nil {
 			for n, a := range later.meaning.answers {
@@ -166,7 +161,7 @@ func (c *compiler) eachOnce(stage string, n int, same func(i, j int) bool) {
 	for j := range n {
 		for i := range j {
 			if same(i, j) {
-				c.fault(fmt.Sprintf("says the same as %s[%d]; leave one of them out", stage, i), stage, j)
+				c.Fault(fmt.Sprintf("says the same as %s[%d]; leave one of them out", stage, i), stage, j)
 				break
 			}
 		}
@@ -178,7 +173,9 @@ func (c *compiler) decided(m *meaning, path ...any) {
 	if !m.constant {
 		return
 	}
-	at := func(message string) { c.inCondition(celFault{1, 0, message}, path...) }
+	at := func(message string) {
+		c.InCondition(rules.ConditionFault{Line: 1, Column: 0, Message: message}, path...)
+	}
 	switch required := path[len(path)-1] == "require"; {
 	case m.value == fault:
 		at("can never be worked out: every completion would go to an officer")

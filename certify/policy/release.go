@@ -75,7 +75,7 @@ func (p *Policy) room(keys []string, credits unit.Credits, used func(key string)
 // that they do not name, stay as they are.
 func (p *Policy) CapKeysOn(keys []string, day Day) []string {
 	moved := slices.Clone(keys)
-	year, month, _ := day.time().Date()
+	year, month, _ := day.Time().Date()
 	for i, key := range keys {
 		rule, ok := p.capOf(key)
 		if !ok {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
 
@@ -52,5 +53,5 @@ func (p *Policy) ExplainRequirement(s RequirementStatus, lang string) string {
 		}.In(lang)
 	}
 	say := func(m unit.Minutes) string { return p.minutes(int64(m), lang) }
-	return fill(words, say(s.Minutes), say(s.Professional), say(s.Required), "")
+	return rules.Fill(words, say(s.Minutes), say(s.Professional), say(s.Required), "")
 }

@@ -112,7 +112,7 @@ func readFiles(paths []string) ([]evidenceFile, error) {
 		if mediaType == "" {
 			return nil, usagef("--file: %s is none of .pdf, .jpg, .jpeg and .png", path)
 		}
-		content, err := readAtMost(path, maxEvidenceBytes)
+		content, err := readAtMost("--file", path, maxEvidenceBytes)
 		if err != nil {
 			return nil, err
 		}
@@ -121,18 +121,19 @@ func readFiles(paths []string) ([]evidenceFile, error) {
 	return files, nil
 }
 
-func readAtMost(path string, most int64) ([]byte, error) {
+// readAtMost reads a file that an argument names.
+func readAtMost(argument, path string, most int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, usagef("--file: %v", err)
+		return nil, usagef("%s: %v", argument, err)
 	}
 	defer hangUp(file)
 	content, err := io.ReadAll(io.LimitReader(file, most+1))
 	switch {
 	case err != nil:
-		return nil, usagef("--file: %v", err)
+		return nil, usagef("%s: %v", argument, err)
 	case int64(len(content)) > most:
-		return nil, usagef("--file: %s has more than %d MiB", path, most>>20)
+		return nil, usagef("%s: %s has more than %d MiB", argument, path, most>>20)
 	default:
 		return content, nil
 	}

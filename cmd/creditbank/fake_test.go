@@ -142,6 +142,10 @@ func newFakeBankAt(address string, options ...grpc.ServerOption) (*fakeBank, err
 	creditbankv1.RegisterPortfolioServiceServer(b.server, fakePortfolio{bank: b})
 	creditbankv1.RegisterReviewServiceServer(b.server, &fakeReview{bank: b})
 	creditbankv1.RegisterAccreditationServiceServer(b.server, fakeCourses{})
+	transfers := &fakeTransfers{bank: b}
+	creditbankv1.RegisterAgreementServiceServer(b.server, transfers)
+	creditbankv1.RegisterConsentServiceServer(b.server, transfers)
+	creditbankv1.RegisterTransferServiceServer(b.server, transfers)
 	b.policies = &fakePolicies{bank: b}
 	creditbankv1.RegisterPolicyServiceServer(b.server, b.policies)
 	healthpb.RegisterHealthServer(b.server, health.NewServer())

@@ -9,7 +9,7 @@
 // nothing twice.
 //
 // Exit codes: 0 all went well; 1 something failed, or rows were refused; 2 the command line is wrong; 3 what the bank showed
-// does not hold (audit, proof).
+// does not hold (audit, proof, verify-bundle).
 package main
 
 import (
@@ -78,19 +78,25 @@ type commands struct {
 	Portfolio portfolioCommand `cmd:"" help:"Show a learning record with its reasons."`
 	Export    exportCommand    `cmd:"" help:"Write a learning record into a file that others read."`
 	Claim     claimCommand     `cmd:"" help:"Claim what was learned before or elsewhere."`
+	Transfer  transferCommand  `cmd:"" help:"Ask what institutions would take over, and have them do so."`
 	Review    reviewCommand    `cmd:"" help:"See and decide the cases that wait for an officer."`
 	Balances  balancesCommand  `cmd:"" help:"Take over what residents earned under another system, with two officers."`
 	Course    courseCommand    `cmd:"" help:"Look courses up."`
 	Policy    policyCommand    `cmd:"" help:"Check, try, propose and publish the rules of credit."`
+	Agreement agreementCommand `cmd:"" help:"Check, publish and show what institutions take over."`
+	Consent   consentCommand   `cmd:"" help:"Let institutions ask about a record, and take it back."`
 	Audit     auditCommand     `cmd:"" help:"Check that the history of the bank was not rewritten."`
 	Proof     proofCommand     `cmd:"" help:"Fetch and verify the proof that an entry is in the log."`
-	Bench     benchCommand     `cmd:"" help:"Measure a bank through gRPC."`
+
+	VerifyBundle verifyBundleCommand `cmd:"" help:"Check the file of a transfer with the log's public key alone, without asking anybody."`
+
+	Bench benchCommand `cmd:"" help:"Measure a bank through gRPC."`
 }
 
 const description = `Client of a learning credit bank.
 
 Exit codes: 0 all went well, 1 something failed or rows were refused, 2 wrong command line, 3 what the bank showed does not
-hold (audit, proof).`
+hold (audit, proof, verify-bundle).`
 
 // run is the command with everything that it touches handed in. It answers the exit code.
 func run(ctx context.Context, args []string, p *process) int {

@@ -109,6 +109,14 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	agreement, err := filepath.Abs("../../deploy/agreements/open-university-2026.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms, err := os.ReadFile(agreement)
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
@@ -121,7 +129,7 @@ func TestScripts(t *testing.T) {
 				return os.WriteFile(filepath.Join(env.WorkDir, name), content, 0o600)
 			})
 			env.Vars = append(env.Vars, vars...)
-			env.Vars = append(env.Vars, "EXAMPLES="+examples, "POLICY="+policy, fmt.Sprintf("HASH=%x", sha256.Sum256(text)), "FAKE_DAEMON_DIARY="+filepath.Join(env.WorkDir, "diary"), "OTHER_VKEY="+merkle.VerifierKey(logName, make([]byte, ed25519.PublicKeySize)))
+			env.Vars = append(env.Vars, "EXAMPLES="+examples, "POLICY="+policy, "AGREEMENT="+agreement, fmt.Sprintf("AGREED=%x", sha256.Sum256(terms)), fmt.Sprintf("HASH=%x", sha256.Sum256(text)), "FAKE_DAEMON_DIARY="+filepath.Join(env.WorkDir, "diary"), "OTHER_VKEY="+merkle.VerifierKey(logName, make([]byte, ed25519.PublicKeySize)))
 			for i, witness := range b.witnesses {
 				env.Vars = append(env.Vars, fmt.Sprintf("WITNESS_%d=%s", i, witness.Verifier()))
 			}

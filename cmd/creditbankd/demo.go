@@ -312,7 +312,7 @@ func (c *demoCommand) newShow(p *process, d *district.District, directory string
 			tokenFile: filepath.Join(tokens, officer.ID+".token"),
 		})
 	}
-	return s, s.platformKeys()
+	return s, errors.Join(s.platformKeys(), s.institutionKeys())
 }
 
 // platformKeys writes the keys of the platforms to files, for scripts that post in their name.

@@ -54,6 +54,8 @@ type show struct {
 
 	residents []district.Person
 	platforms []platform
+	// institutions accept credits.
+	institutions []institution
 	// persons are those who can be signed in, residents first. Their accounts are known when peopled is closed.
 	persons []person
 	peopled chan struct{}
@@ -100,6 +102,7 @@ func (s *show) run(ctx context.Context, at addresses) (err error) {
 		{"opening the accounts", s.open},
 		{"posting completions", s.post},
 		{"deciding cases", s.decide},
+		{"agreeing with the institutions that take credits over", s.agree},
 		{"checking the listed residents", s.checkListed},
 	} {
 		if err := step.do(ctx); err != nil {
@@ -137,8 +140,11 @@ func (s *show) as(officer string) grpc.CallOption {
 }
 
 // asPlatform makes a call a platform's.
-func (s *show) asPlatform(p platform) grpc.CallOption {
-	token, err := access.OrganizationToken(demoBankID, unit.OrganizationID(p.ID), p.authenticate.PrivateKey, s.process.now())
+func (s *show) asPlatform(p platform) grpc.CallOption { return s.asOrganization(p.ID, p.authenticate) }
+
+// asOrganization makes a call an organization's.
+func (s *show) asOrganization(id string, authenticate keyFile) grpc.CallOption {
+	token, err := access.OrganizationToken(demoBankID, unit.OrganizationID(id), authenticate.PrivateKey, s.process.now())
 	if err != nil {
 		token = ""
 	}
@@ -165,15 +171,7 @@ func (s *show) register(ctx context.Context) error {
 			keyFile
 			purpose keyring.Purpose
 		}{{p.sign, keyring.Sign}, {p.authenticate, keyring.Authenticate}} {
-			proof, err := key.Sign(keyring.RegistrationText(demoBankID, unit.OrganizationID(p.ID), key.Public().ID(), key.purpose))
-			if err != nil {
-				return err
-			}
-			_, err = client.AddKey(ctx, &creditbankv1.AddKeyRequest{
-				RequestId: s.district.RequestID("key", 2*i+k), Organization: p.ID, PublicKey: key.Public().SPKI(), Proof: proof,
-				Algorithm: ledgerv1.KeyAlgorithm(key.Public().Algorithm()), Purpose: ledgerv1.KeyPurpose(key.purpose),
-			}, by)
-			if err != nil {
+			if err := s.addKey(ctx, s.district.RequestID("key", 2*i+k), p.ID, key.keyFile, key.purpose); err != nil {
 				return err
 			}
 		}
@@ -190,6 +188,19 @@ func (s *show) register(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// addKey registers a key of an organization, with its proof of possession.
+func (s *show) addKey(ctx context.Context, requestID, organization string, key keyFile, purpose keyring.Purpose) error {
+	proof, err := key.Sign(keyring.RegistrationText(demoBankID, unit.OrganizationID(organization), key.Public().ID(), purpose))
+	if err != nil {
+		return err
+	}
+	_, err = creditbankv1.NewAdminServiceClient(s.conn).AddKey(ctx, &creditbankv1.AddKeyRequest{
+		RequestId: requestID, Organization: organization, PublicKey: key.Public().SPKI(), Proof: proof,
+		Algorithm: ledgerv1.KeyAlgorithm(key.Public().Algorithm()), Purpose: ledgerv1.KeyPurpose(purpose),
+	}, s.as("administrator-1"))
+	return err
 }
 
 // publish puts the policy into force: one officer proposes it, another publishes it.

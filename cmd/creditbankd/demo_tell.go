@@ -35,6 +35,7 @@ type ready struct {
 	Data           string          `json:"data"`
 	TokenKeyFile   string          `json:"token_key_file"` // signs the tokens of people
 	Platforms      []readyPlatform `json:"platforms"`
+	Institutions   []readyPlatform `json:"institutions"` // accept credits
 	Officers       []readyPerson   `json:"officers"`
 	Residents      []readyPerson   `json:"residents"`
 }
@@ -67,6 +68,9 @@ func (s *show) writeReady(at addresses) error {
 	}
 	for _, p := range s.platforms {
 		r.Platforms = append(r.Platforms, readyPlatform{ID: p.ID, KeyFile: p.sign.file, AuthKeyFile: p.authenticate.file})
+	}
+	for _, a := range s.institutions {
+		r.Institutions = append(r.Institutions, readyPlatform{ID: a.ID, KeyFile: a.sign.file, AuthKeyFile: a.authenticate.file})
 	}
 	for i, one := range s.persons {
 		out := readyPerson{
@@ -104,7 +108,7 @@ func (s *show) tell(at addresses) {
 	w, t := s.process.stdout, &s.tally
 	d := s.district
 	fmt.Fprintf(w, "西湖区学分银行 · a made-up district (seed %d, %s): %d organizations, %d courses, %d accounts\n\n",
-		d.Seed, d.Day.Format(dayLayout), len(district.Organizations())+1, len(d.Courses()), len(s.residents))
+		d.Seed, d.Day.Format(dayLayout), len(district.Organizations())+len(s.institutions)+1, len(d.Courses()), len(s.residents))
 	line := func(n int, what string) { fmt.Fprintf(w, "  %8d  %s\n", n, what) }
 	fmt.Fprintf(w, "%d statements in %d submissions, through gRPC:\n", t.statements, t.submissions)
 	for _, o := range outcomes() {

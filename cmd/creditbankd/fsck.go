@@ -234,7 +234,7 @@ type registered struct {
 }
 
 // check says whether a key, as it was registered by then, made a signature: the text is written anew from what the ledger
-// says of the submission.
+// says of the submission or the agreement.
 func (a *authors) check(s ledger.Signed, row *ledgerv1.KeyRow) error {
 	known, ok := a.keys.Load(row)
 	if !ok {
@@ -255,6 +255,9 @@ func (a *authors) check(s ledger.Signed, row *ledgerv1.KeyRow) error {
 		return err
 	}
 	public := r.key.Public
+	if s.Statements == 0 {
+		return public.Verify(keyring.AgreementText(s.BankID, organization, public.ID(), s.Root), s.Signature)
+	}
 	return public.Verify(keyring.SubmissionText(s.BankID, organization, public.ID(), s.Statements, s.Root), s.Signature)
 }
 

@@ -71,7 +71,7 @@ func importRules() []importRule {
 			},
 		},
 		{
-			name: "a decision reads no clock, draws nothing and does no I/O", from: []string{"./certify/policy"},
+			name: "a decision reads no clock, draws nothing and does no I/O", from: []string{"./certify/agreement", "./certify/policy", "./certify/rules"},
 			never: []string{"crypto/rand", "math/rand", "math/rand/v2", "net", "os", "syscall"},
 		},
 		{

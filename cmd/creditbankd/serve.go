@@ -299,15 +299,15 @@ func shutdown(ctx context.Context, server *http.Server) error {
 // sweepHour is the hour of the night, by the machine's clock, in which overdue accounts are settled.
 const sweepHour = 3
 
-// caseInterval is how often the bank looks for cases whose time has passed: a public notice that is over, or evidence that did
-// not come. That looks at nothing else, so that it can be often.
+// caseInterval is how often the bank looks for cases and holds whose time has passed: a public notice that is over, evidence or
+// an institution's answer that did not come. That looks at nothing else, so that it can be often.
 const caseInterval = 10 * time.Minute
 
 // sweep settles what is overdue on accounts that nobody uses, once at the start and then every night, and ends the states of
-// cases that end by themselves in between.
+// cases, and the holds, that end by themselves in between.
 func (p *process) sweep(ctx context.Context, b *bank, log *slog.Logger) {
 	for night := p.now(); ; {
-		started, work, what := p.now(), b.EndCases, "cases whose time has passed"
+		started, work, what := p.now(), b.EndDue, "cases and holds whose time has passed"
 		if !started.Before(night) {
 			night, work, what = started.Add(untilNight(started)), b.Sweep, "overdue accounts"
 		}

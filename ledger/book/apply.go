@@ -50,6 +50,18 @@ func (s *State) apply(e *ledgerv1.Entry) error {
 		return s.openingBalanceRecorded(e, fact.OpeningBalanceRecorded)
 	case *ledgerv1.Entry_OpeningBalanceReversed:
 		return s.openingBalanceReversed(e, fact.OpeningBalanceReversed)
+	case *ledgerv1.Entry_ConsentGranted:
+		return s.consentGranted(e, fact.ConsentGranted)
+	case *ledgerv1.Entry_ConsentWithdrawn:
+		return s.consentWithdrawn(e, fact.ConsentWithdrawn)
+	case *ledgerv1.Entry_HoldPlaced:
+		return s.holdPlaced(e, fact.HoldPlaced)
+	case *ledgerv1.Entry_HoldPosted:
+		return s.holdPosted(e, fact.HoldPosted)
+	case *ledgerv1.Entry_HoldVoided:
+		return s.holdVoided(e, fact.HoldVoided)
+	case *ledgerv1.Entry_HoldExpired:
+		return s.holdExpired(e, fact.HoldExpired)
 	case nil:
 		return fmt.Errorf("%w: the entry holds no fact that is known here", ErrInconsistent)
 	default:
@@ -60,8 +72,8 @@ func (s *State) apply(e *ledgerv1.Entry) error {
 	}
 }
 
-// directoryChanged applies what concerns nobody's account: the log itself, organizations, keys, officers, policies and
-// courses.
+// directoryChanged applies what concerns nobody's account: the log itself, organizations, keys, officers, policies,
+// courses and agreements.
 func (s *State) directoryChanged(e *ledgerv1.Entry) error {
 	switch fact := e.GetFact().(type) {
 	case *ledgerv1.Entry_BankFounded:
@@ -89,6 +101,10 @@ func (s *State) directoryChanged(e *ledgerv1.Entry) error {
 		return s.courseProposed(e, fact.CourseProposed)
 	case *ledgerv1.Entry_CourseDecided:
 		return s.courseDecided(e, fact.CourseDecided)
+	case *ledgerv1.Entry_AgreementPublished:
+		return s.agreementPublished(e, fact.AgreementPublished)
+	case *ledgerv1.Entry_AgreementEnded:
+		return s.agreementEnded(e, fact.AgreementEnded)
 	default:
 		return fmt.Errorf("%w: no rule applies to this fact", ErrInconsistent)
 	}

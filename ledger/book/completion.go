@@ -110,6 +110,11 @@ func (s *State) changeCompletion(
 	if err := s.markItem(item, e.GetIndex()); err != nil {
 		return err
 	}
+	if outcome != ledgerv1.Outcome_OUTCOME_AWARDED {
+		if err := s.clawBack(e, item); err != nil {
+			return err
+		}
+	}
 	return s.addEffects(e, id, account, item, effects)
 }
 

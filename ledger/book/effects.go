@@ -79,6 +79,9 @@ func (s *State) replace(
 		return err
 	}
 	item.Outcome = ledgerv1.Outcome_OUTCOME_DUPLICATE
+	if err := s.clawBack(e, item); err != nil {
+		return err
+	}
 	for _, hours := range reversal.GetHours() {
 		if err := addHours(account, hours); err != nil {
 			return err
@@ -175,26 +178,49 @@ func issueLot(
 	return nil
 }
 
-// changeLot moves credits of a lot from state to state.
+// changeLot moves credits of a lot from state to state. What is reserved or transferred is moved by the facts of holds alone.
 func (s *State) changeLot(
 	e *ledgerv1.Entry, id unit.AccountID, account *ledgerv1.AccountRow, change *ledgerv1.LotChange,
 ) error {
-	item, err := s.completion(id, change.GetCompletion())
+	if change.GetReserved() != 0 || change.GetTransferred() != 0 {
+		return fmt.Errorf("%w: what is reserved or transferred of lot %d/%d changes without a hold",
+			ErrInconsistent, change.GetEntry(), change.GetPosition())
+	}
+	item, err := s.moveLot(id, account, change)
 	if err != nil {
 		return err
 	}
+	return s.noteChange(e, item)
+}
+
+// lotOf answers a lot of a completion, nil where it has none such.
+func lotOf(item *ledgerv1.CompletionItem, entry uint64, position uint32) *ledgerv1.LotState {
 	i := slices.IndexFunc(item.GetLots(), func(l *ledgerv1.LotState) bool {
-		return l.GetEntry() == change.GetEntry() && l.GetPosition() == change.GetPosition()
+		return l.GetEntry() == entry && l.GetPosition() == position
 	})
 	if i < 0 {
-		return fmt.Errorf("%w: there is no lot %d/%d", ErrInconsistent, change.GetEntry(), change.GetPosition())
+		return nil
+	}
+	return item.GetLots()[i]
+}
+
+// moveLot moves credits of a lot from state to state, and answers the completion that it is of.
+func (s *State) moveLot(
+	id unit.AccountID, account *ledgerv1.AccountRow, change *ledgerv1.LotChange,
+) (*ledgerv1.CompletionItem, error) {
+	item, err := s.completion(id, change.GetCompletion())
+	if err != nil {
+		return nil, err
+	}
+	lot := lotOf(item, change.GetEntry(), change.GetPosition())
+	if lot == nil {
+		return nil, fmt.Errorf("%w: there is no lot %d/%d", ErrInconsistent, change.GetEntry(), change.GetPosition())
 	}
 	if change.GetPending()+change.GetAvailable()+change.GetReserved()+
 		change.GetTransferred()+change.GetExpired()+change.GetReversed() != 0 {
-		return fmt.Errorf("%w: a change of lot %d/%d makes or loses credits",
+		return nil, fmt.Errorf("%w: a change of lot %d/%d makes or loses credits",
 			ErrInconsistent, change.GetEntry(), change.GetPosition())
 	}
-	lot := item.Lots[i]
 	issued := lot.GetPending() + lot.GetAvailable() + lot.GetReserved() + lot.GetTransferred() + lot.GetExpired() + lot.GetReversed()
 	lot.Pending += change.GetPending()
 	lot.Available += change.GetAvailable()
@@ -207,7 +233,7 @@ func (s *State) changeLot(
 		lot.GetPending(), lot.GetAvailable(), lot.GetReserved(), lot.GetTransferred(), lot.GetExpired(), lot.GetReversed(),
 	}
 	if slices.Min(amounts[:]) < 0 || slices.Max(amounts[:]) > issued {
-		return fmt.Errorf("%w: lot %d/%d would be overdrawn", ErrInconsistent, change.GetEntry(), change.GetPosition())
+		return nil, fmt.Errorf("%w: lot %d/%d would be overdrawn", ErrInconsistent, change.GetEntry(), change.GetPosition())
 	}
 	sum := categorySum(account, item.GetCategory())
 	sum.Pending += change.GetPending()
@@ -217,7 +243,7 @@ func (s *State) changeLot(
 	sum.Expired += change.GetExpired()
 	sum.Reversed += change.GetReversed()
 	track(account, item, lot)
-	return s.noteChange(e, item)
+	return item, nil
 }
 
 // track keeps the account's lists of lots that wait and of lots that expire.

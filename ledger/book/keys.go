@@ -29,11 +29,17 @@ const (
 	TableHeld          byte = 0x13
 	TableCrowds        byte = 0x14
 	TableImports       byte = 0x15
+	TableAgreements    byte = 0x1a
+	TableConsents      byte = 0x1b
+	TableTransfers     byte = 0x1d
+	TableTransferLists byte = 0x1e
+	TableHoldTimes     byte = 0x1f
 )
 
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
-	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports
+	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports ||
+		table == TableAgreements || table == TableConsents || table >= TableTransfers && table <= TableHoldTimes
 }
 
 // MetaKey names a row of the meta table.
@@ -181,6 +187,56 @@ func RejectCountKey(organization uint64) []byte { return uintKey(TableRejects, o
 
 // ImportKey is where an import of opening balances lies; index is the entry that proposed it.
 func ImportKey(index uint64) []byte { return uintKey(TableImports, index) }
+
+// AgreementKey is where a version of an agreement lies.
+func AgreementKey(hash []byte) []byte { return append([]byte{TableAgreements}, hash...) }
+
+// ConsentKey is where a consent lies; index is the entry that granted it.
+func ConsentKey(id unit.AccountID, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(ConsentsPrefix(id), index)
+}
+
+// ConsentsPrefix is the range of all consents of an account.
+func ConsentsPrefix(id unit.AccountID) []byte {
+	return append(append(make([]byte, 0, 1+len(id)+8), TableConsents), id[:]...)
+}
+
+// TransferKey is where a hold lies; index is the entry that placed it.
+func TransferKey(index uint64) []byte { return uintKey(TableTransfers, index) }
+
+// Whose holds a list is of.
+const (
+	ofAccount      byte = 1
+	ofOrganization byte = 2
+)
+
+// AccountTransferKey lists a hold of an account.
+func AccountTransferKey(id unit.AccountID, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(AccountTransfersPrefix(id), index)
+}
+
+// AccountTransfersPrefix is the range of all holds of an account.
+func AccountTransfersPrefix(id unit.AccountID) []byte {
+	return append(append(make([]byte, 0, 32), TableTransferLists, ofAccount), id[:]...)
+}
+
+// OrganizationTransferKey lists a hold for an institution, which is named by the index of its registration.
+func OrganizationTransferKey(organization, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(OrganizationTransfersPrefix(organization), index)
+}
+
+// OrganizationTransfersPrefix is the range of all holds for an institution.
+func OrganizationTransfersPrefix(organization uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 32), TableTransferLists, ofOrganization), organization)
+}
+
+// HoldTimeKey sorts holds by when they lapse, in microseconds since 1970.
+func HoldTimeKey(time int64, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(HoldTimesUntil(time), index)
+}
+
+// HoldTimesUntil is the key before which the holds lie that lapse earlier.
+func HoldTimesUntil(time int64) []byte { return uintKey(TableHoldTimes, uint64(time)) }
 
 func uintKey(table byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 32), table), n)

@@ -72,6 +72,7 @@ func (m *machine) accountMisfits(t *rapid.T, all map[string]*ledgerv1.Entry) {
 	id, a := m.account(t)
 	m.openingMisfits(id, a, all)
 	m.claimMisfits(id, a, all)
+	m.holdMisfits(id, a, all)
 	recorded := func(change func(f *ledgerv1.CompletionRecorded)) *ledgerv1.Entry {
 		f := &ledgerv1.CompletionRecorded{
 			Origin: &ledgerv1.Origin{Organization: platformA, StatementId: m.id()}, Account: id, Course: 100, Category: "arts",
@@ -169,10 +170,13 @@ func (m *machine) itemMisfits(item *naiveItem, all map[string]*ledgerv1.Entry) {
 		all["credits made"] = change(&ledgerv1.LotChange{Entry: e, Position: p, Available: 1})
 		all["credits lost"] = change(&ledgerv1.LotChange{Entry: e, Position: p, Pending: -1})
 		all["lot overdrawn"] = change(&ledgerv1.LotChange{Entry: e, Position: p, Available: -have[1] - 1, Expired: have[1] + 1})
-		all["reserved overdrawn"] = change(&ledgerv1.LotChange{Entry: e, Position: p, Reserved: -have[2] - 1, Transferred: have[2] + 1})
+		all["transferred without a hold"] = change(&ledgerv1.LotChange{Entry: e, Position: p, Transferred: 1, Available: -1})
+		if have[2] > 0 {
+			all["freed without an end"] = change(&ledgerv1.LotChange{Entry: e, Position: p, Reserved: -have[2], Available: have[2]})
+		}
 		// Four times 2^62 is nothing in 64 bits.
 		all["credits out of overflow"] = change(&ledgerv1.LotChange{
-			Entry: e, Position: p, Available: 1 << 62, Reserved: 1 << 62, Transferred: 1 << 62, Expired: 1 << 62,
+			Entry: e, Position: p, Available: 1 << 62, Pending: 1 << 62, Reversed: 1 << 62, Expired: 1 << 62,
 		})
 	}
 }

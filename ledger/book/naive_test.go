@@ -22,6 +22,7 @@ type naive struct {
 	requests      map[string]uint64          // caller, method and id → entry
 	crowds        map[uint64][]uint64        // key → entries
 	imports       map[uint64]*naiveImport
+	holds         map[uint64]*naiveHold
 	directory     uint64
 }
 
@@ -138,7 +139,7 @@ func newNaive() *naive {
 		organizations: make(map[string]uint64), accounts: make(map[string]*naiveAccount),
 		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
 		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
-		imports: make(map[uint64]*naiveImport),
+		imports: make(map[uint64]*naiveImport), holds: make(map[uint64]*naiveHold),
 	}
 }
 
@@ -228,6 +229,17 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		n.cases[e.GetIndex()].organization, n.cases[e.GetIndex()].filedBy = item.organization, f.GetActor().GetOfficer()
 		n.change(e, item, ledgerv1.Outcome_OUTCOME_IN_REVIEW, nil)
 		n.requested(e, f.GetActor(), f.GetRequest())
+	case *ledgerv1.Entry_HoldPlaced:
+		n.placeHold(e, fact.HoldPlaced)
+	case *ledgerv1.Entry_HoldPosted:
+		n.endHold(e, fact.HoldPosted.GetHold(), "POSTED", fact.HoldPosted.GetEffects()).taken = fact.HoldPosted.GetTaken()
+		n.requested(e, fact.HoldPosted.GetActor(), fact.HoldPosted.GetRequest())
+	case *ledgerv1.Entry_HoldVoided:
+		f := fact.HoldVoided
+		n.endHold(e, f.GetHold(), f.GetCause().String()[len("HOLD_VOID_"):], f.GetEffects())
+		n.requested(e, f.GetActor(), f.GetRequest())
+	case *ledgerv1.Entry_HoldExpired:
+		n.endHold(e, fact.HoldExpired.GetHold(), "EXPIRED", fact.HoldExpired.GetEffects())
 	case *ledgerv1.Entry_CreditsReleased:
 		n.effects(e, n.accounts[string(fact.CreditsReleased.GetAccount())], nil, fact.CreditsReleased.GetEffects())
 	case *ledgerv1.Entry_CreditsExpired:
@@ -372,6 +384,9 @@ func (n *naive) change(e *ledgerv1.Entry, item *naiveItem, outcome ledgerv1.Outc
 		item.effectsIn = append(item.effectsIn, e.GetIndex())
 	}
 	n.markItem(item, e.GetIndex())
+	if outcome != ledgerv1.Outcome_OUTCOME_AWARDED {
+		n.tell(e, item)
+	}
 	n.effects(e, n.accounts[item.account], item, effects)
 }
 
@@ -419,6 +434,7 @@ func (n *naive) effects(e *ledgerv1.Entry, a *naiveAccount, item *naiveItem, f *
 	if r := f.GetReplaces(); r != nil {
 		prior := a.items[r.GetCompletion().GetIndex()]
 		prior.outcome = ledgerv1.Outcome_OUTCOME_DUPLICATE
+		n.tell(e, prior)
 		a.addHours(prior, r.GetHours())
 		a.addUsage(prior, r.GetUsage())
 		a.addDays(prior, r.GetDays())

@@ -61,6 +61,7 @@ func (m *machine) takeBack(t *rapid.T) {
 	a, item := m.item(t, func(i *naiveItem) bool {
 		return i.kind == ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE && i.outcome != ledgerv1.Outcome_OUTCOME_VOIDED
 	})
+	m.release(t, item)
 	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_OpeningBalanceReversed{OpeningBalanceReversed: &ledgerv1.OpeningBalanceReversed{
 		Actor: &ledgerv1.Actor{Officer: "chen"}, Origin: &ledgerv1.ImportOrigin{Import: from, SourceId: m.id()},
 		Account: []byte(item.account), Balance: item.ref(), Effects: m.reversal(a, item),

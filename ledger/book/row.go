@@ -80,6 +80,18 @@ func rowName(table byte, key []byte) string {
 		return fmt.Sprintf("crowd %x", key)
 	case table == TableImports && len(key) == 8:
 		return fmt.Sprintf("import %d", number(0))
+	case table == TableAgreements && len(key) == 32:
+		return "agreement " + hex.EncodeToString(key)
+	case table == TableConsents && len(key) == 24:
+		return fmt.Sprintf("consent %d of account %x", number(16), key[:16])
+	case table == TableTransfers && len(key) == 8:
+		return fmt.Sprintf("hold %d", number(0))
+	case table == TableTransferLists && len(key) == 25 && key[0] == ofAccount:
+		return fmt.Sprintf("hold %d of account %x", number(17), key[1:17])
+	case table == TableTransferLists && len(key) == 17 && key[0] == ofOrganization:
+		return fmt.Sprintf("hold %d for organization %d", number(9), number(1))
+	case table == TableHoldTimes && len(key) == 16:
+		return fmt.Sprintf("time %s of hold %d", time.UnixMicro(int64(number(0))).UTC().Format(time.RFC3339), number(8))
 	default:
 		return ""
 	}
@@ -130,6 +142,12 @@ func newRow(table byte) message {
 		return new(ledgerv1.CrowdRow)
 	case TableImports:
 		return new(ledgerv1.ImportRow)
+	case TableAgreements:
+		return new(ledgerv1.AgreementRow)
+	case TableConsents:
+		return new(ledgerv1.ConsentRow)
+	case TableTransfers:
+		return new(ledgerv1.TransferRow)
 	case TableRejects:
 		return new(ledgerv1.RejectRow)
 	default:

@@ -37,7 +37,13 @@ func TestRowName(t *testing.T) {
 		"feed of organization 3 from entry 512 on":   book.FeedKey(3, 2),
 		"request 01000000-0000-0000-0000-000000000002 of officer:anna for DecideCase": book.RequestKey("officer:anna", "DecideCase", statement[:]),
 		"number of rejects of organization 3":                                         book.RejectCountKey(3),
-		"reject 7 of organization 3":                                                  book.RejectKey(3, 7),
+		"agreement " + strings.Repeat("00", 32):                                       book.AgreementKey(hash),
+		"consent 7 of account ab000000000000000000000000000001":                       book.ConsentKey(account, 7),
+		"hold 7": book.TransferKey(7),
+		"hold 7 of account ab000000000000000000000000000001": book.AccountTransferKey(account, 7),
+		"hold 7 for organization 3":                          book.OrganizationTransferKey(3, 7),
+		"time 1970-01-01T00:00:01Z of hold 7":                book.HoldTimeKey(1_000_000, 7),
+		"reject 7 of organization 3":                         book.RejectKey(3, 7),
 	} {
 		if got, ok := book.RowName(key); got != want || !ok {
 			t.Errorf("row %x is %q, %t, want %q", key, got, ok, want)

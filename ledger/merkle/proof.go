@@ -61,15 +61,26 @@ func RootAt(ctx context.Context, size uint64, tiles TileReader) (Hash, error) {
 // VerifyInclusion verifies that leaf is the hash of leaf index in the tree of size leaves that has the given root (RFC
 // 9162 section 2.1.3.2). ErrRange if such a tree has no such leaf, ErrProof if the proof does not show it.
 func VerifyInclusion(leaf Hash, index, size uint64, proof []Hash, root Hash) error {
+	h, err := PathRoot(leaf, index, size, proof)
+	if err == nil && h != root {
+		err = fmt.Errorf("%w: leads to another root", ErrProof)
+	}
+	return err
+}
+
+// PathRoot is the root of the tree of size leaves in which a proof shows that leaf is the hash of leaf index: for who learns the
+// root from somewhere else, such as a signature over it. ErrRange if such a tree has no such leaf, ErrProof if the proof is none of
+// such a leaf.
+func PathRoot(leaf Hash, index, size uint64, proof []Hash) (Hash, error) {
 	if index >= size {
-		return fmt.Errorf("%w: leaf %d in a tree of %d", ErrRange, index, size)
+		return leaf, fmt.Errorf("%w: leaf %d in a tree of %d", ErrRange, index, size)
 	}
 	h := leaf
 	// node is where h stands in its level, last the last node of that level.
 	node, last := index, size-1
 	for _, p := range proof {
 		if last == 0 {
-			return fmt.Errorf("%w: too long", ErrProof)
+			return leaf, fmt.Errorf("%w: too long", ErrProof)
 		}
 		if node%2 == 1 || node == last {
 			h = NodeHash(p, h)
@@ -82,12 +93,9 @@ func VerifyInclusion(leaf Hash, index, size uint64, proof []Hash, root Hash) err
 		node, last = node>>1, last>>1
 	}
 	if last != 0 {
-		return fmt.Errorf("%w: too short", ErrProof)
+		return leaf, fmt.Errorf("%w: too short", ErrProof)
 	}
-	if h != root {
-		return fmt.Errorf("%w: leads to another root", ErrProof)
-	}
-	return nil
+	return h, nil
 }
 
 // VerifyPath is [VerifyInclusion] for a [LeafPath]: the tree of a submission is a tree like any other.

@@ -27,6 +27,13 @@ type Access struct {
 	Purpose string
 }
 
+// AccessesKept is how long an access is kept at least: a year and a month, which is more than the six months that the law asks for.
+const AccessesKept = 396 * 24 * time.Hour
+
+// maxForgotten is how many accesses that are older one access takes with it: more than come in, so that a journal holds those of
+// AccessesKept in the end, and no others.
+const maxForgotten = 8
+
 // MaxPage is the most accesses that a page holds.
 const MaxPage = 1000
 
@@ -41,7 +48,7 @@ type Page struct {
 	Size int
 }
 
-// Journal writes an access down, durably. The journal only grows.
+// Journal writes an access down, durably, and forgets some of the same account that are older than [AccessesKept].
 func (v *Vault) Journal(ctx context.Context, access Access) error {
 	if !isWord(access.Caller) || !isWord(access.Action) || (access.Purpose != "" && !isWord(access.Purpose)) {
 		return fmt.Errorf("%w: access: words of 1 to %d characters of printable ascii", ErrInvalid, maxWordBytes)
@@ -54,12 +61,36 @@ func (v *Vault) Journal(ctx context.Context, access Access) error {
 		row = appendBytes(row, []byte(word))
 	}
 	return v.writer.commit(ctx, func(d *draft) error {
+		if err := v.forgetAccesses(ctx, d, access.Account); err != nil {
+			return err
+		}
 		head, position := d.sequence()
 		key := append([]byte{tableAccess}, access.Account[:]...)
 		key = binary.BigEndian.AppendUint64(key, uint64(head))
 		d.set(binary.BigEndian.AppendUint32(key, uint32(position)), row)
 		return nil
 	}, nil)
+}
+
+// forgetAccesses deletes the oldest accesses of an account, as far as their time is over.
+func (v *Vault) forgetAccesses(ctx context.Context, d *draft, id unit.AccountID) error {
+	before := v.now().Add(-AccessesKept)
+	forgotten := 0
+	for row, err := range d.reader.Scan(ctx, store.Prefix(append([]byte{tableAccess}, id[:]...))) {
+		if err != nil {
+			return fmt.Errorf("vault: accesses: %w", err)
+		}
+		access, err := decodeAccess(row.Value)
+		if err != nil {
+			return fmt.Errorf("%w: access", err)
+		}
+		if forgotten == maxForgotten || !access.At.Before(before) {
+			return nil
+		}
+		d.delete(bytes.Clone(row.Key))
+		forgotten++
+	}
+	return nil
 }
 
 // Accesses reads who looked at an account, the newest first. A next that is zero says that there is no more. An account

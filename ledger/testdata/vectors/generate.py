@@ -117,6 +117,9 @@ ENUMS = {
                   "PUBLIC_NOTICE OBJECTED APPEALED REVOKED",
     "ItemKind": "ITEM_KIND UNSPECIFIED OPENING_BALANCE CLAIM",
     "ClaimKind": "CLAIM_KIND UNSPECIFIED CERTIFICATE WORK VOLUNTEERING TEACHING",
+    "TransferStage": "TRANSFER_STAGE UNSPECIFIED AVAILABLE SOURCE CATEGORY REQUIREMENT SCORE AGE COURSE RATIO ROUNDING CAPS",
+    "HoldVoid": "HOLD_VOID UNSPECIFIED DECLINED WITHDRAWN REVERSED",
+    "HoldStatus": "HOLD_STATUS UNSPECIFIED HELD POSTED DECLINED WITHDRAWN REVERSED EXPIRED",
     "RowAction": "ROW_ACTION UNSPECIFIED RECORD REVERSE",
 }
 
@@ -140,7 +143,10 @@ MESSAGES = {
              "course_decided=24:CourseDecided bank_founded=25:BankFounded case_opened=26:CaseOpened "
              "log_continued=27:LogContinued claim_filed=29:ClaimFiled opening_balances_proposed=38:OpeningBalancesProposed "
              "opening_balances_confirmed=39:OpeningBalancesConfirmed opening_balance_recorded=40:OpeningBalanceRecorded "
-             "opening_balance_reversed=41:OpeningBalanceReversed",
+             "opening_balance_reversed=41:OpeningBalanceReversed agreement_published=58:AgreementPublished "
+             "agreement_ended=59:AgreementEnded consent_granted=60:ConsentGranted consent_withdrawn=61:ConsentWithdrawn "
+             "hold_placed=64:HoldPlaced hold_posted=65:HoldPosted "
+             "hold_voided=66:HoldVoided hold_expired=67:HoldExpired",
     "BankFounded": "bank_id=1:s origin=2:s format=3:w",
     "LogContinued": "origin=1:s last_verifier_key=2:s last_checkpoint=3:b",
     "Actor": "organization=1:s officer=2:s key_id=3:b resident=4:t",
@@ -208,14 +214,33 @@ MESSAGES = {
     "OpeningBalanceReversed": "actor=1:Actor origin=2:ImportOrigin account=3:b balance=4:CompletionRef effects=5:Effects "
                               "unrecovered=6:i sealed=7:b",
     "SealedOpeningBalance": "row=1:b",
+    "AgreementPublished": "actor=1:Actor request=2:Request agreement_hash=3:b yaml=4:b institution=5:s agreement=6:s version=7:s "
+                          "effective_from_day=8:d effective_until_day=9:d key_id=10:b signature=11:b",
+    "AgreementEnded": "actor=1:Actor request=2:Request agreement_hash=3:b last_day=4:d",
+    "ConsentGranted": "actor=1:Actor request=2:Request account=3:b institution=4:s purpose=5:s categories=6:*s items=7:*u "
+                      "expires=8:i",
+    "ConsentWithdrawn": "actor=1:Actor request=2:Request account=3:b consent=4:u",
     "OpeningBalanceRow": "action=1:RowAction account_number=2:s document_kind=3:s document_number=4:s source_record=5:s "
                          "category=6:s minutes=7:i milli_credits=8:i earned_on=9:s expires_on=10:s title=11:s",
+    "HoldPlaced": "actor=1:Actor request=2:Request account=3:b institution=4:s programme=5:s agreement=6:u quote_digest=7:b "
+                  "items=8:*HoldItem effects=9:Effects deadline=10:i sealed=11:b",
+    "SealedTransfer": "items=1:*SealedTransferItem",
+    "SealedTransferItem": "reasons=1:*TransferReason",
+    "TransferReason": "stage=1:TransferStage rule=2:s before=3:i after=4:i limit=5:i carried=6:i",
+    "HoldItem": "entry=1:u position=2:w completion=3:CompletionRef milli_credits=4:i granted=5:i recognised=6:t category=7:s "
+                "course=8:s counts=9:*CapUsage",
+    "HoldPosted": "actor=1:Actor request=2:Request hold=3:u account=4:b taken=5:*HoldTaken effects=6:Effects sealed=7:b",
+    "HoldTaken": "milli_credits=1:i granted=2:i",
+    "HoldVoided": "actor=1:Actor request=2:Request hold=3:u account=4:b cause=5:HoldVoid completion=6:CompletionRef "
+                  "effects=7:Effects sealed=8:b",
+    "HoldExpired": "hold=1:u account=2:b effects=3:Effects",
     # creditbank.ledger.v1, rows
     "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
     "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
                   "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
                   "pending=11:*LotRef expiring=12:*LotRef points=13:*Points deadlines=16:*CaseDeadline "
-                  "opening_balances=19:i claims=24:i",
+                  "opening_balances=19:i claims=24:i holds=30:*AccountHold transfers=31:*u",
+    "AccountHold": "hold=1:u deadline=2:i",
     "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
                    "reversed=8:i issued=9:i",
     "CourseRemainder": "course=1:u minutes=2:i",
@@ -225,7 +250,12 @@ MESSAGES = {
                       "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
                       "effects_in=13:*u milli_points=14:i last_case_plus_one=16:u kind=17:ItemKind source=18:s",
     "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
-                "expires_day=9:d",
+                "expires_day=9:d uses=10:*LotUse",
+    "LotUse": "hold=1:u organization=2:u milli_credits=3:i recognised=4:t",
+    "TransferRow": "status=1:HoldStatus account=2:b organization=3:u programme=4:s agreement=5:u time=6:i deadline=7:i "
+                   "items=8:*HoldItem taken=9:*HoldTaken ended_plus_one=10:u ended_time=11:i clawbacks=12:*TransferClawback "
+                   "changed_index=13:u",
+    "TransferClawback": "entry=1:u item=2:w",
     "DayItem": "day=1:d sessions=2:*DaySession minutes=3:*DayMinutes",
     "DaySession": "completion=1:u organization=2:u start=3:i length=4:d",
     "OrganizationRow": "index=1:u fact=2:OrganizationRegistered",
@@ -241,6 +271,8 @@ MESSAGES = {
     "CaseDeadline": "case=1:u time=2:i",
     "ImportRow": "time=1:i fact=2:OpeningBalancesProposed confirmed_plus_one=3:u confirmed_time=4:i confirmed_by=5:s",
     "RequestRow": "hash=1:b index=2:u",
+    "AgreementRow": "index=1:u time=2:i fact=3:AgreementPublished ended_plus_one=4:u last_day=5:d",
+    "ConsentRow": "time=1:i fact=2:ConsentGranted withdrawn_plus_one=3:u withdrawn_time=4:i withdrawn_by=5:s",
 }
 
 
@@ -450,6 +482,11 @@ def submission_text(organization, key_id, count, root, bank=BANK):
             f"application/vnd.creditbank.statement.v1+protobuf\n{count}\n{b64(root)}\n").encode()
 
 
+def agreement_text(institution, key_id, digest, bank=BANK):
+    return (f"creditbank/v1 agreement\n{bank}\n{institution}\n{key_id.hex()}\n"
+            f"application/vnd.creditbank.agreement.v1+yaml\n{b64(digest)}\n").encode()
+
+
 def registration_text(organization, key_id, purpose, bank=BANK):
     return f"creditbank/v1 key registration\n{bank}\n{organization}\n{key_id.hex()}\n{purpose}\n".encode()
 
@@ -461,6 +498,8 @@ PLATFORM_KEY = Key("platform sign", "ed25519")
 PLATFORM_P256 = Key("platform sign p-256", "ecdsa-p256-sha256")
 PLATFORM_TOKEN = Key("platform authenticate", "ed25519")
 OTHER_KEY = Key("somebody else", "ed25519")
+UNIVERSITY, UNIVERSITY_CODE = "open-university", organization_code("12330000470191234")
+UNIVERSITY_KEY = Key("university sign", "ed25519")
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key log"))
 NEXT_LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key next log"))
 OTHER_LOG_KEY = Ed25519PrivateKey.from_private_bytes(derived("key other log"))
@@ -989,6 +1028,97 @@ def sealed_opening(fact, row):
     return seal(fact, "SealedOpeningBalance", {"row": row}, source_id(row))
 
 
+AGREEMENT = """id: open-university
+version: "1"
+institution: open-university
+title: {zh: 学分互认协议, en: Recognition agreement}
+effective_from: "2026-07-15"
+time_zone: Asia/Shanghai
+programmes: [{code: law, name: {zh: 法学, en: Law}, milli_credits: 70000, degree: true}]
+sources: [{id: district, within: [xihu-college]}]
+ratios: [{id: half, numerator: 1, denominator: 2}]
+rounding: {id: tenths, step_milli_credits: 100, remainder: REMAINDER_KEEP}
+use: USE_CONSUMED
+quote_days: 14
+hold_days: 30
+""".encode()
+NEXT_AGREEMENT = AGREEMENT.replace(b'version: "1"', b'version: "2"').replace(b"2026-07-15", b"2027-01-01")
+
+
+def published(t, yaml, version, first, last=0):
+    """An agreement that the university signs and publishes."""
+    digest = sha256(yaml)
+    return append(t, "agreement_published", actor=actor(organization=UNIVERSITY, key=UNIVERSITY_KEY),
+                  request=request("PublishAgreement", t), agreement_hash=digest, yaml=yaml, institution=UNIVERSITY,
+                  agreement="open-university", version=version, effective_from_day=days(first),
+                  effective_until_day=last, key_id=UNIVERSITY_KEY.id,
+                  signature=UNIVERSITY_KEY.sign(agreement_text(UNIVERSITY, UNIVERSITY_KEY.id, digest)))
+
+
+def append_transfers(opening, earned, claim, claim_ref):
+    """The university is asked to take credits over: it takes some, it declines, it lets a hold lapse. Another one is
+    undone when what it stands on is taken back, and the university is told that what it took of that is gone."""
+    t = micros("2026-07-17 09:00")
+    agreed = next(i for i in range(len(LOG)) if LOG[i][0] == "AgreementPublished")
+    award = next(i for i in reversed(range(len(LOG))) if LOG[i][0] == "CreditsAwarded")
+
+    def item(entry, ref, credits, **more):
+        return {"entry": entry, "completion": ref, "milli_credits": credits, "granted": credits // 2, "category": "skills", **more}
+
+    of_opening = functools.partial(item, opening, {"index": opening, "end_day": earned})
+    of_claim = functools.partial(item, award, claim_ref)
+
+    def moved(items, available=1, reserved=0, transferred=0, expired=0):
+        return {"lot_changes": [
+            {"entry": i["entry"], "available": available * i["milli_credits"], "reserved": reserved * i["milli_credits"],
+             "transferred": transferred * i["milli_credits"], "expired": expired * i["milli_credits"], "completion": i["completion"]}
+            for i in items if not i.get("recognised")]}
+
+    def place(who, *items):
+        return append(t, "hold_placed", **who, account=ACCOUNT, institution=UNIVERSITY, programme="elder-care", agreement=agreed,
+                      quote_digest=derived(f"quote {len(LOG)}"), items=list(items), effects=moved(items, -1, 1),
+                      deadline=t + 14 * 86_400_000_000, sealed=seal("HoldPlaced", "SealedTransfer", {"items": [
+                          {"reasons": [{"stage": "TRANSFER_STAGE_RATIO", "rule": "half", "before": i["milli_credits"],
+                                        "after": i["granted"]}]} for i in items]}, who["request"]["request_id"]))
+
+    def university(method):
+        return {"actor": actor(organization=UNIVERSITY, key=UNIVERSITY_KEY), "request": request(method, t)}
+
+    def resident(method):
+        return {"actor": {"resident": True}, "request": request(method, t)}
+
+    def says(fact, hold, **words):
+        placed = LOG[hold][1]["hold_placed"]["request"]["request_id"]
+        return {"hold": hold, "account": ACCOUNT, "sealed": seal(fact, "SealedDecision", words, placed)}
+
+    first = of_opening(600, counts=[{"key": "elder-care/share", "milli_credits": 300}]), of_claim(700, recognised=True, course="NUR-101")
+    taken = place(resident("RequestTransfer"), *first)
+    declined = place(university("RequestTransfer"), of_opening(300))
+    t += 3_600_000_000
+    change = moved(first)["lot_changes"][0]
+    change.update(available=200, reserved=-600, transferred=400)
+    append(t, "hold_posted", **university("AcceptTransfer"), **says("HoldPosted", taken, note="欢迎"),
+           taken=[{"milli_credits": 400, "granted": 200}, {"milli_credits": 700, "granted": 350}], effects={"lot_changes": [change]})
+    append(t, "hold_voided", **university("DeclineTransfer"), **says("HoldVoided", declined, reason_code="PROGRAMME_FULL"),
+           cause="HOLD_VOID_DECLINED", effects=moved([of_opening(300)], 1, -1))
+    lapsing, spent = place(resident("RequestTransfer"), of_opening(100)), place(resident("RequestTransfer"), of_opening(200))
+    undone = place(resident("RequestTransfer"), of_claim(250))
+    append(t, "hold_posted", **university("AcceptTransfer"), **says("HoldPosted", spent), taken=[{"milli_credits": 200, "granted": 100}],
+           effects=moved([of_opening(200)], 0, -1, 1))
+    t += 15 * 86_400_000_000
+    append(t, "hold_expired", hold=lapsing, account=ACCOUNT, effects=moved([of_opening(100)], 0, -1, 0, 1))
+    append(t, "hold_voided", hold=undone, account=ACCOUNT, cause="HOLD_VOID_REVERSED", completion=claim_ref,
+           effects=moved([of_claim(250)], 1, -1))
+    append(t, "case_step_taken", **call("RevokeCase", t, "officer-1"), case=claim, completion=claim_ref, account=ACCOUNT,
+           step="CASE_STEP_REVOKED", state="CASE_STATUS_REVOKED", outcome="OUTCOME_REFUSED",
+           effects={"hours": [{"year": 2021, "category": "skills", "minutes": -720}],
+                    "lot_changes": [{"entry": award, "available": -1000, "reversed": 1000, "completion": claim_ref}]},
+           sealed=seal("CaseStepTaken", "SealedDecision", {"reason_code": "EVIDENCE_FORGED"},
+                       LOG[claim][1]["claim_filed"]["request"]["request_id"]),
+           deadline=micros("2026-08-29 00:00"))
+    return t
+
+
 def build_log():
     t = micros("2026-03-02 09:00")
     append(t, "bank_founded", bank_id=BANK, origin=ORIGIN, format=1)
@@ -1219,6 +1349,26 @@ def build_log():
                "kind": "CLAIM_KIND_VOLUNTEERING", "title": "社区书法课助教", "issuer": "翠苑街道", "description": "每周六",
                "claimed": {"minutes": 900}, "evidence": [{"id": derived("photo", 32), "size": 3, "media_type": "image/png",
                                                          "name": "a.png"}]}, filing["request_id"]))
+    # A university says what it takes over, and later how it will go on. The learner lets it ask; an officer takes that back for them.
+    t = micros("2026-07-14 09:00")
+    append(t, "organization_registered", **call("RegisterOrganization", t), organization=UNIVERSITY, name="开放大学",
+           code=UNIVERSITY_CODE, roles=["ROLE_ACCEPTOR"], trust_tier=3)
+    append(t, "key_added", **call("AddKey", t), organization=UNIVERSITY, key_id=UNIVERSITY_KEY.id, public_key=UNIVERSITY_KEY.spki,
+           algorithm=UNIVERSITY_KEY.enum, purpose="KEY_PURPOSE_SIGN",
+           proof=UNIVERSITY_KEY.sign(registration_text(UNIVERSITY, UNIVERSITY_KEY.id, "sign")))
+    t += 60_000_000
+    published(t, AGREEMENT, "1", "2026-07-15")
+    published(t, NEXT_AGREEMENT, "2", "2027-01-01")
+    t = micros("2026-07-16 10:00")
+    append(t, "consent_granted", actor={"resident": True}, request=request("GrantConsent", t), account=ACCOUNT,
+           institution=UNIVERSITY, purpose="transfer", expires=micros("2026-10-16 10:00"))
+    consent = append(t, "consent_granted", **call("GrantConsent", t, "officer-2"), account=ACCOUNT, institution=UNIVERSITY,
+                     purpose="transfer", categories=["humanities", "skills"], items=[tea_2, opening],
+                     expires=micros("2026-08-16 10:00"))
+    append(t, "consent_withdrawn", **call("WithdrawConsent", t, "officer-2"), account=ACCOUNT, consent=consent)
+    append(t, "agreement_ended", actor=actor(organization=UNIVERSITY, key=UNIVERSITY_KEY), request=request("EndAgreement", t),
+           agreement_hash=sha256(NEXT_AGREEMENT), last_day=days("2027-06-30"))
+    t = append_transfers(opening + 1, days("1969-12-31"), claim, claim_ref)
     story = len(LOG)
     while len(LOG) < 259:
         t += 1_000_000
@@ -1283,7 +1433,8 @@ class State:
         f = copy.deepcopy(entry[name])
         i, t = entry["index"], entry["time"]
         if fact in ("BankFounded", "OrganizationRegistered", "KeyAdded", "KeyRevoked", "OfficerAppointed", "OfficerRemoved",
-                    "PolicyProposed", "PolicyPublished", "CourseProposed", "CourseDecided", "LogContinued"):
+                    "PolicyProposed", "PolicyPublished", "CourseProposed", "CourseDecided", "LogContinued",
+                    "AgreementPublished", "AgreementEnded"):
             self.rows[table(1, b"directory")] = u64(i + 1)
         getattr(self, name)(i, t, f)
         if "request" in f:
@@ -1336,7 +1487,29 @@ class State:
     def course_decided(self, i, t, f):
         self.rows[table(0x0A, u64(f["course"]))][1].update(decision=f["decision"], last_day=f.get("last_day", 0))
 
+    def agreement_published(self, i, t, f):
+        self.organization_number(f["institution"])
+        kept = {k: v for k, v in f.items() if k not in ("yaml", "request", "signature")}
+        self.new(table(0x1A, f["agreement_hash"]), "AgreementRow", index=i, time=t, fact=kept)
+
+    def agreement_ended(self, i, t, f):
+        row = self.rows[table(0x1A, f["agreement_hash"])][1]
+        assert "ended_plus_one" not in row
+        row.update(ended_plus_one=i + 1, last_day=f["last_day"])
+
     # Accounts
+
+    def consent_granted(self, i, t, f):
+        assert table(5, f["account"]) in self.rows and f["expires"] > t
+        assert f.get("items", []) == sorted(f.get("items", []))
+        self.organization_number(f["institution"])
+        kept = {k: v for k, v in f.items() if k not in ("request", "account")}
+        self.new(table(0x1B, f["account"], u64(i)), "ConsentRow", time=t, fact=kept)
+
+    def consent_withdrawn(self, i, t, f):
+        row = self.rows[table(0x1B, f["account"], u64(f["consent"]))][1]
+        assert "withdrawn_plus_one" not in row
+        row.update(withdrawn_plus_one=i + 1, withdrawn_time=t, withdrawn_by=f["actor"].get("officer", ""))
 
     def account_opened(self, i, t, f):
         self.new(table(5, f["account"]), "AccountRow", opened_index=i, opened_time=t, status=f["status"], home=f["home"])
@@ -1509,11 +1682,117 @@ class State:
         if state in ENDING and deadline:
             holder["deadlines"] = sorted(holder["deadlines"] + [{"case": case, "time": deadline}], key=lambda d: d["case"])
 
+    # Holds
+
+    def lot(self, account, held):
+        item = self.item(account, held["completion"])
+        return item, next(x for x in item["lots"] if (x["entry"], x["position"]) == (held["entry"], held.get("position", 0)))
+
+    def list_hold(self, i, row):
+        status = bytes([enum_names("HoldStatus").index(row["status"])])
+        self.rows[table(0x1E, b"\x01", row["account"], u64(i))] = status
+        self.rows[table(0x1E, b"\x02", u64(row["organization"]), u64(i))] = status
+        lapses = table(0x1F, u64(row["deadline"]), u64(i))
+        if row["status"] == "HOLD_STATUS_HELD":
+            self.rows[lapses] = b""
+        else:
+            del self.rows[lapses]
+
+    def move_held(self, account, items, effects, taken=None):
+        row, changes = self.rows[table(5, account)][1], list(effects.get("lot_changes", []))
+        for n, held in enumerate(items):
+            if held.get("recognised"):
+                continue
+            item, lot = self.lot(account, held)
+            c = changes.pop(0)
+            assert (c["entry"], c.get("position", 0), c["completion"]) == (held["entry"], held.get("position", 0), held["completion"])
+            assert sum(c.get(a, 0) for a in AMOUNTS) == 0 and not c.get("pending") and not c.get("reversed")
+            if taken is None:
+                assert c["available"] == -held["milli_credits"] and c["reserved"] == held["milli_credits"]
+            else:
+                assert c["reserved"] == -held["milli_credits"] and c.get("transferred", 0) == taken[n]
+                assert not c.get("available") or not c.get("expired")
+            total = self.sum(row, item["category"])
+            for a in AMOUNTS:
+                lot[a] += c.get(a, 0)
+                total[a] += c.get(a, 0)
+                assert lot[a] >= 0
+            self.track(row, item, lot)
+        assert not changes
+
+    def hold_placed(self, i, t, f):
+        account, number = f["account"], self.organization_number(f["institution"])
+        assert f["deadline"] > t and f["items"]
+        row = self.new(table(0x1D, u64(i)), "TransferRow", status="HOLD_STATUS_HELD", account=account, organization=number,
+                       programme=f["programme"], agreement=f["agreement"], time=t, deadline=f["deadline"], items=f["items"],
+                       changed_index=i)
+        for held in f["items"]:
+            item, lot = self.lot(account, held)
+            assert held["milli_credits"] > 0 and held["category"] == item["category"]
+            recognised = held.get("recognised", False)
+            assert not recognised or held["milli_credits"] <= lot["available"]
+            had = [u for u in lot.setdefault("uses", []) if u["organization"] == number]
+            assert all(u["hold"] != i for u in had)
+            assert sum(u["milli_credits"] for u in had) + held["milli_credits"] <= sum(lot[a] for a in AMOUNTS)
+            lot["uses"].append({"hold": i, "organization": number, "milli_credits": held["milli_credits"], "recognised": recognised})
+        self.move_held(account, f["items"], f["effects"])
+        self.rows[table(5, account)][1].setdefault("holds", []).append({"hold": i, "deadline": f["deadline"]})
+        self.list_hold(i, row)
+        self.mark(number, i)
+
+    def end_hold(self, i, t, f, status, taken=None):
+        row, account = self.rows[table(0x1D, u64(f["hold"]))][1], self.rows[table(5, f["account"])][1]
+        assert row["status"] == "HOLD_STATUS_HELD" and row["account"] == f["account"]
+        amounts = [x.get("milli_credits", 0) for x in taken] if taken else [0] * len(row["items"])
+        for held, amount in zip(row["items"], amounts, strict=True):
+            assert 0 <= amount <= held["milli_credits"]
+            _, lot = self.lot(f["account"], held)
+            use = next(u for u in lot["uses"] if u["hold"] == f["hold"])
+            use["milli_credits"] = amount
+            if not amount:
+                lot["uses"].remove(use)
+        self.move_held(f["account"], row["items"], f.get("effects", {}), amounts)
+        account["holds"] = [h for h in account["holds"] if h["hold"] != f["hold"]]
+        if taken:
+            row["taken"] = taken
+            account.setdefault("transfers", []).append(f["hold"])
+        row.update(status=status, ended_plus_one=i + 1, ended_time=t, changed_index=i)
+        self.list_hold(f["hold"], row)
+        self.mark(row["organization"], i)
+
+    def hold_posted(self, i, t, f):
+        assert any(x.get("milli_credits") for x in f["taken"])
+        self.end_hold(i, t, f, "HOLD_STATUS_POSTED", f["taken"])
+
+    def hold_voided(self, i, t, f):
+        row = self.rows[table(0x1D, u64(f["hold"]))][1]
+        on = any(held["completion"]["index"] == f.get("completion", {}).get("index") for held in row["items"])
+        assert on == (f["cause"] == "HOLD_VOID_REVERSED")
+        self.end_hold(i, t, f, f["cause"].replace("VOID", "STATUS"))
+
+    def hold_expired(self, i, t, f):
+        assert t >= self.rows[table(0x1D, u64(f["hold"]))][1]["deadline"]
+        self.end_hold(i, t, f, "HOLD_STATUS_EXPIRED")
+
+    def claw_back(self, i, item):
+        for lot in item.get("lots", []):
+            for use in lot.get("uses", []):
+                row = self.rows[table(0x1D, u64(use["hold"]))][1]
+                assert row["status"] == "HOLD_STATUS_POSTED"
+                n = next(n for n, held in enumerate(row["items"])
+                         if (held["entry"], held.get("position", 0)) == (lot["entry"], lot["position"]))
+                if all(c["item"] != n for c in row.get("clawbacks", [])):
+                    row.setdefault("clawbacks", []).append({"entry": i, "item": n})
+                    row["changed_index"] = i
+                    self.mark(row["organization"], i)
+
     def change(self, i, account, item, outcome, effects):
         item.update(outcome=outcome, changed_index=i)
         if i != item["index"]:
             item.setdefault("effects_in", []).append(i)
         self.mark_item(item, i)
+        if outcome != "OUTCOME_AWARDED":
+            self.claw_back(i, item)
         self.effects(i, account, item, effects)
 
     def note(self, i, item):
@@ -1601,7 +1880,7 @@ class State:
         for c in e.get("lot_changes", []):
             owner = self.item(account, c["completion"])
             lot = next(x for x in owner["lots"] if (x["entry"], x["position"]) == (c["entry"], c.get("position", 0)))
-            assert sum(c.get(a, 0) for a in AMOUNTS) == 0
+            assert sum(c.get(a, 0) for a in AMOUNTS) == 0 and not c.get("reserved") and not c.get("transferred")
             total = self.sum(row, owner["category"])
             for a in AMOUNTS:
                 lot[a] += c.get(a, 0)
@@ -1619,6 +1898,7 @@ class State:
             r = e["replaces"]
             old = self.item(account, r["completion"])
             old["outcome"] = "OUTCOME_DUPLICATE"
+            self.claw_back(i, old)
             self.hours(row, old, r.get("hours", []))
             self.usage(row, r.get("usage", []))
             self.day_minutes(account, r.get("days", []))
@@ -1680,7 +1960,20 @@ def entry_vectors():
     tea_ref = LOG[voided][1]["completion_voided"]["completion"]
     confirmed, recorded = INDEX["OpeningBalancesConfirmed"][0], INDEX["OpeningBalanceRecorded"][0]
     (reversed_,) = INDEX["OpeningBalanceReversed"]
+    placed, *_ = INDEX["HoldPlaced"]
+    posted, _ = INDEX["HoldPosted"]
+    refused_hold, undone = INDEX["HoldVoided"]
+    (lapsed,) = INDEX["HoldExpired"]
+    first = LOG[placed][1]["hold_placed"]["items"]
     balance, back = LOG[recorded][1]["opening_balance_recorded"], LOG[reversed_][1]["opening_balance_reversed"]
+
+    agreed, ended = INDEX["AgreementPublished"][0], INDEX["AgreementEnded"][0]
+    consented, withdrawn = INDEX["ConsentGranted"][0], INDEX["ConsentWithdrawn"][0]
+
+    def fact_at(index, later):
+        """The same once more, by another request."""
+        return mutated(index, lambda e: (e.update(index=later, time=LOG[later - 1][1]["time"]),
+                                         fact_of(e)["request"].update(request_id=uuid7(0, f"again {index}"))))
 
     def at(index, fact_field, **f):
         return encode("Entry", {"index": index, "time": LOG[index - 1][1]["time"], "salt": bytes(16), fact_field: f})
@@ -1778,6 +2071,53 @@ def entry_vectors():
             **back, "origin": {**back["origin"], "source_id": uuid7(0, "again")}}), "not yet taken back"),
         ("reversed-completion", "state", reversed_, fact(reversed_, balance={
             "index": tea_2, "end_day": LOG[tea_2][1]["completion_recorded"]["end_day"]}, effects={}), "an opening balance"),
+        ("agreement-twice", "state", agreed + 1, fact_at(agreed, agreed + 1), "a new agreement"),
+        ("agreement-of-unknown", "state", agreed, fact(agreed, institution="nobody"), "a registered organization"),
+        ("ended-unknown", "state", ended, fact(ended, agreement_hash=sha256(b"")), "a published agreement"),
+        ("ended-twice", "state", ended + 1, fact_at(ended, ended + 1), "not yet ended"),
+        ("consent-of-unknown", "state", consented, fact(consented, account=OTHER_ACCOUNT), "an open account"),
+        ("consent-to-unknown", "state", consented, fact(consented, institution="nobody"), "a registered organization"),
+        ("consent-expired", "state", consented, fact(consented, expires=LOG[consented][1]["time"]),
+         "expires: after the entry"),
+        ("consent-unsorted", "state", consented, fact(consented, items=[2, 1]), "items: in order"),
+        ("withdrawn-unknown", "state", withdrawn, fact(withdrawn, consent=consented + 100), "a consent of the account"),
+        ("withdrawn-twice", "state", withdrawn + 1, fact_at(withdrawn, withdrawn + 1), "not yet withdrawn"),
+        ("hold-for-unknown", "state", placed, fact(placed, institution="nobody"), "a registered organization"),
+        ("hold-of-nothing", "state", placed, fact(placed, items=[], effects={}), "some item"),
+        ("hold-lapsed-at-once", "state", placed, fact(placed, deadline=LOG[placed][1]["time"]), "a deadline that lies ahead"),
+        ("hold-overdraws", "state", placed, mutated(placed, lambda e: (
+            fact_of(e)["items"][0].update(milli_credits=1501),
+            fact_of(e)["effects"]["lot_changes"][0].update(available=-1501, reserved=1501))), "no negative amount"),
+        ("hold-reserves-other", "state", placed, mutated(placed, lambda e: fact_of(e)["effects"]["lot_changes"][0].update(
+            available=-601, reserved=601)), "the change of each item"),
+        ("hold-of-another-category", "state", placed, mutated(placed, lambda e: fact_of(e)["items"][0].update(category="arts")),
+         "the category of the lot"),
+        ("hold-twice-of-a-lot", "state", placed, mutated(placed, lambda e: fact_of(e)["items"].append(
+            {**first[0], "recognised": True})), "each item of another lot"),
+        ("recognised-twice", "state", placed + 1, mutated(placed, lambda e: (
+            e.update(index=placed + 1), fact_of(e).update(items=[first[1]], effects={}, request=request("RequestTransfer", 1)))),
+         "an institution has of a lot at most what it was given"),
+        ("reserved-without-hold", "state", released, effects(released, lot_changes=[
+            {"entry": tea_2, "available": 100, "reserved": -100, "completion": LOG[opened][1]["case_opened"]["completion"]}]),
+         "reserved by holds alone"),
+        ("hold-unknown", "state", posted, fact(posted, hold=placed - 1), "a hold"),
+        ("hold-of-another-account", "state", posted, fact(posted, account=OTHER_ACCOUNT), "the account of the hold"),
+        ("more-taken-than-held", "state", posted, fact(posted, taken=[{"milli_credits": 601}, {}]), "at most what is held"),
+        ("more-given-than-quoted", "state", posted, fact(posted, taken=[{"milli_credits": 400, "granted": 301}, {}]),
+         "at most what was quoted"),
+        ("nothing-taken", "state", posted, fact(posted, taken=[{}, {}]), "something is taken"),
+        ("item-missing", "state", posted, fact(posted, taken=[{"milli_credits": 400}]), "what is taken of each item"),
+        ("hold-ended-twice", "state", posted + 1, mutated(refused_hold, lambda e: (
+            e.update(index=posted + 1), fact_of(e).update(hold=placed))), "a hold that has not ended"),
+        ("hold-voided-for-nothing", "state", refused_hold, fact(refused_hold, cause=0), "a known cause"),
+        ("declined-for-a-completion", "state", refused_hold, fact(refused_hold, completion=first[0]["completion"]),
+         "a completion with REVERSED alone"),
+        ("undone-for-another", "state", undone, fact(undone, completion={"index": 1, "end_day": 1}), "a completion of an item"),
+        ("lapses-early", "state", lapsed, mutated(lapsed, lambda e: e.update(time=LOG[lapsed - 1][1]["time"])),
+         "a deadline that has passed"),
+        ("taken-back-under-a-hold", "state", undone, mutated(undone + 1, lambda e: (
+            e.update(index=undone), fact_of(e)["effects"]["lot_changes"][0].update(available=-750, reversed=750))),
+         "no hold stands on it"),
         ("replaces-unknown", "state", aid_2, effects(aid_2, replaces={"completion": {"index": 1, "end_day": 1}}),
          "a completion of the account"),
     ]
@@ -2017,7 +2357,13 @@ def store_vectors():
         ("case 21 is due in a second", table(0x12, b"\x02", u64(1_000_000), u64(21))),
         ("case 21, which an officer has", table(0x13, b"officer-1\0", u64(21))),
         ("record of another system", table(4, u64(0), LOG[INDEX["OpeningBalanceRecorded"][0]][1]["opening_balance_recorded"]["origin"]["source_id"])),
+        ("hold", table(0x1D, u64(INDEX["HoldPlaced"][0]))),
+        ("hold of an account", table(0x1E, b"\x01", ACCOUNT, u64(INDEX["HoldPlaced"][0]))),
+        ("hold for an organization", table(0x1E, b"\x02", u64(3), u64(INDEX["HoldPlaced"][0]))),
+        ("time of a hold", table(0x1F, u64(LOG[INDEX["HoldPlaced"][0]][1]["hold_placed"]["deadline"]), u64(INDEX["HoldPlaced"][0]))),
         ("import", table(0x15, u64(INDEX["OpeningBalancesProposed"][0]))),
+        ("agreement", table(0x1A, sha256(NEXT_AGREEMENT))),
+        ("consent", table(0x1B, ACCOUNT, u64(INDEX["ConsentGranted"][-1]))),
     ]
 
     def slot(sequence, data, magic=b"CBANCHOR", length=None):

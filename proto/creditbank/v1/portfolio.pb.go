@@ -24,6 +24,216 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ListAccessesRequest asks for a page.
+type ListAccessesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id: 32 hex digits. A resident may leave it empty: the own one.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Most accesses on the page: 1 to 500; 0: 50.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessesRequest) Reset() {
+	*x = ListAccessesRequest{}
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessesRequest) ProtoMessage() {}
+
+func (x *ListAccessesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessesRequest.ProtoReflect.Descriptor instead.
+func (*ListAccessesRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ListAccessesRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ListAccessesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAccessesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListAccessesResponse is a page.
+type ListAccessesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The accesses, the newest first.
+	Accesses []*Access `protobuf:"bytes,1,rep,name=accesses,proto3" json:"accesses,omitempty"`
+	// Where to go on; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessesResponse) Reset() {
+	*x = ListAccessesResponse{}
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessesResponse) ProtoMessage() {}
+
+func (x *ListAccessesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessesResponse.ProtoReflect.Descriptor instead.
+func (*ListAccessesResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListAccessesResponse) GetAccesses() []*Access {
+	if x != nil {
+		return x.Accesses
+	}
+	return nil
+}
+
+func (x *ListAccessesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Access says that somebody looked at the account.
+type Access struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// Organization that looked, or whose officer did; empty where that is not known any more.
+	Organization string `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Name of it that people read.
+	OrganizationName string `protobuf:"bytes,3,opt,name=organization_name,json=organizationName,proto3" json:"organization_name,omitempty"`
+	// Officer who looked: an opaque id; empty: the organization did.
+	Officer string `protobuf:"bytes,4,opt,name=officer,proto3" json:"officer,omitempty"`
+	// What they did: the name of a method, such as "QuoteTransfer".
+	Action string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
+	// What for: a code, such as "transfer"; empty: nobody said.
+	Purpose       string `protobuf:"bytes,6,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Access) Reset() {
+	*x = Access{}
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Access) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Access) ProtoMessage() {}
+
+func (x *Access) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Access.ProtoReflect.Descriptor instead.
+func (*Access) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Access) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Access) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *Access) GetOrganizationName() string {
+	if x != nil {
+		return x.OrganizationName
+	}
+	return ""
+}
+
+func (x *Access) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *Access) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Access) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
 // GetPortfolioRequest names an account.
 type GetPortfolioRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -37,7 +247,7 @@ type GetPortfolioRequest struct {
 
 func (x *GetPortfolioRequest) Reset() {
 	*x = GetPortfolioRequest{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[0]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -49,7 +259,7 @@ func (x *GetPortfolioRequest) String() string {
 func (*GetPortfolioRequest) ProtoMessage() {}
 
 func (x *GetPortfolioRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[0]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -62,7 +272,7 @@ func (x *GetPortfolioRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPortfolioRequest.ProtoReflect.Descriptor instead.
 func (*GetPortfolioRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{0}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetPortfolioRequest) GetAccountId() string {
@@ -90,7 +300,7 @@ type GetPortfolioResponse struct {
 
 func (x *GetPortfolioResponse) Reset() {
 	*x = GetPortfolioResponse{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[1]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -102,7 +312,7 @@ func (x *GetPortfolioResponse) String() string {
 func (*GetPortfolioResponse) ProtoMessage() {}
 
 func (x *GetPortfolioResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[1]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -115,7 +325,7 @@ func (x *GetPortfolioResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPortfolioResponse.ProtoReflect.Descriptor instead.
 func (*GetPortfolioResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{1}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetPortfolioResponse) GetPortfolio() *Portfolio {
@@ -150,7 +360,7 @@ type Portfolio struct {
 
 func (x *Portfolio) Reset() {
 	*x = Portfolio{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[2]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -162,7 +372,7 @@ func (x *Portfolio) String() string {
 func (*Portfolio) ProtoMessage() {}
 
 func (x *Portfolio) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[2]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -175,7 +385,7 @@ func (x *Portfolio) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Portfolio.ProtoReflect.Descriptor instead.
 func (*Portfolio) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{2}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Portfolio) GetAccountId() string {
@@ -251,7 +461,7 @@ type PointTotals struct {
 
 func (x *PointTotals) Reset() {
 	*x = PointTotals{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[3]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -263,7 +473,7 @@ func (x *PointTotals) String() string {
 func (*PointTotals) ProtoMessage() {}
 
 func (x *PointTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[3]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -276,7 +486,7 @@ func (x *PointTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PointTotals.ProtoReflect.Descriptor instead.
 func (*PointTotals) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{3}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PointTotals) GetMilliPoints() int64 {
@@ -320,7 +530,7 @@ type PointLapse struct {
 
 func (x *PointLapse) Reset() {
 	*x = PointLapse{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[4]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -332,7 +542,7 @@ func (x *PointLapse) String() string {
 func (*PointLapse) ProtoMessage() {}
 
 func (x *PointLapse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[4]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -345,7 +555,7 @@ func (x *PointLapse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PointLapse.ProtoReflect.Descriptor instead.
 func (*PointLapse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PointLapse) GetLastDate() string {
@@ -388,7 +598,7 @@ type Totals struct {
 
 func (x *Totals) Reset() {
 	*x = Totals{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[5]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -400,7 +610,7 @@ func (x *Totals) String() string {
 func (*Totals) ProtoMessage() {}
 
 func (x *Totals) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[5]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -413,7 +623,7 @@ func (x *Totals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Totals.ProtoReflect.Descriptor instead.
 func (*Totals) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{5}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Totals) GetMinutes() int64 {
@@ -487,7 +697,7 @@ type CategoryTotals struct {
 
 func (x *CategoryTotals) Reset() {
 	*x = CategoryTotals{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[6]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +709,7 @@ func (x *CategoryTotals) String() string {
 func (*CategoryTotals) ProtoMessage() {}
 
 func (x *CategoryTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[6]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +722,7 @@ func (x *CategoryTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CategoryTotals.ProtoReflect.Descriptor instead.
 func (*CategoryTotals) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CategoryTotals) GetCategory() string {
@@ -561,7 +771,7 @@ type RequirementProgress struct {
 
 func (x *RequirementProgress) Reset() {
 	*x = RequirementProgress{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[7]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +783,7 @@ func (x *RequirementProgress) String() string {
 func (*RequirementProgress) ProtoMessage() {}
 
 func (x *RequirementProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[7]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +796,7 @@ func (x *RequirementProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequirementProgress.ProtoReflect.Descriptor instead.
 func (*RequirementProgress) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RequirementProgress) GetYear() int32 {
@@ -686,7 +896,7 @@ type PortfolioEntry struct {
 
 func (x *PortfolioEntry) Reset() {
 	*x = PortfolioEntry{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[8]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +908,7 @@ func (x *PortfolioEntry) String() string {
 func (*PortfolioEntry) ProtoMessage() {}
 
 func (x *PortfolioEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[8]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +921,7 @@ func (x *PortfolioEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortfolioEntry.ProtoReflect.Descriptor instead.
 func (*PortfolioEntry) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PortfolioEntry) GetEntryIndex() uint64 {
@@ -840,7 +1050,7 @@ type OpeningBalance struct {
 
 func (x *OpeningBalance) Reset() {
 	*x = OpeningBalance{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +1062,7 @@ func (x *OpeningBalance) String() string {
 func (*OpeningBalance) ProtoMessage() {}
 
 func (x *OpeningBalance) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[9]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +1075,7 @@ func (x *OpeningBalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalance.ProtoReflect.Descriptor instead.
 func (*OpeningBalance) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OpeningBalance) GetSource() string {
@@ -929,7 +1139,7 @@ type ListPortfolioEntriesRequest struct {
 
 func (x *ListPortfolioEntriesRequest) Reset() {
 	*x = ListPortfolioEntriesRequest{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1151,7 @@ func (x *ListPortfolioEntriesRequest) String() string {
 func (*ListPortfolioEntriesRequest) ProtoMessage() {}
 
 func (x *ListPortfolioEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[10]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1164,7 @@ func (x *ListPortfolioEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortfolioEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListPortfolioEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{10}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListPortfolioEntriesRequest) GetAccountId() string {
@@ -1005,7 +1215,7 @@ type ListPortfolioEntriesResponse struct {
 
 func (x *ListPortfolioEntriesResponse) Reset() {
 	*x = ListPortfolioEntriesResponse{}
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[11]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1227,7 @@ func (x *ListPortfolioEntriesResponse) String() string {
 func (*ListPortfolioEntriesResponse) ProtoMessage() {}
 
 func (x *ListPortfolioEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_portfolio_proto_msgTypes[11]
+	mi := &file_creditbank_v1_portfolio_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1240,7 @@ func (x *ListPortfolioEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortfolioEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListPortfolioEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_v1_portfolio_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListPortfolioEntriesResponse) GetEntries() []*PortfolioEntry {
@@ -1051,7 +1261,23 @@ var File_creditbank_v1_portfolio_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcreditbank/v1/portfolio.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1acreditbank/v1/export.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n" +
+	"\x1dcreditbank/v1/portfolio.proto\x12\rcreditbank.v1\x1a\x1acreditbank/v1/common.proto\x1a\x1acreditbank/v1/export.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"p\n" +
+	"\x13ListAccessesRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"q\n" +
+	"\x14ListAccessesResponse\x121\n" +
+	"\baccesses\x18\x01 \x03(\v2\x15.creditbank.v1.AccessR\baccesses\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd5\x01\n" +
+	"\x06Access\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\"\n" +
+	"\forganization\x18\x02 \x01(\tR\forganization\x12+\n" +
+	"\x11organization_name\x18\x03 \x01(\tR\x10organizationName\x12\x18\n" +
+	"\aofficer\x18\x04 \x01(\tR\aofficer\x12\x16\n" +
+	"\x06action\x18\x05 \x01(\tR\x06action\x12\x18\n" +
+	"\apurpose\x18\x06 \x01(\tR\apurpose\"U\n" +
 	"\x13GetPortfolioRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1f\n" +
@@ -1142,11 +1368,12 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\x04view\x18\x05 \x01(\x0e2\x13.creditbank.v1.ViewR\x04view\"\x7f\n" +
 	"\x1cListPortfolioEntriesResponse\x127\n" +
 	"\aentries\x18\x01 \x03(\v2\x1d.creditbank.v1.PortfolioEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xc0\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x99\x03\n" +
 	"\x10PortfolioService\x12W\n" +
 	"\fGetPortfolio\x12\".creditbank.v1.GetPortfolioRequest\x1a#.creditbank.v1.GetPortfolioResponse\x12o\n" +
 	"\x14ListPortfolioEntries\x12*.creditbank.v1.ListPortfolioEntriesRequest\x1a+.creditbank.v1.ListPortfolioEntriesResponse\x12b\n" +
-	"\x0fExportPortfolio\x12%.creditbank.v1.ExportPortfolioRequest\x1a&.creditbank.v1.ExportPortfolioResponse0\x01BMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"\x0fExportPortfolio\x12%.creditbank.v1.ExportPortfolioRequest\x1a&.creditbank.v1.ExportPortfolioResponse0\x01\x12W\n" +
+	"\fListAccesses\x12\".creditbank.v1.ListAccessesRequest\x1a#.creditbank.v1.ListAccessesResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_portfolio_proto_rawDescOnce sync.Once
@@ -1160,59 +1387,66 @@ func file_creditbank_v1_portfolio_proto_rawDescGZIP() []byte {
 	return file_creditbank_v1_portfolio_proto_rawDescData
 }
 
-var file_creditbank_v1_portfolio_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_creditbank_v1_portfolio_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_creditbank_v1_portfolio_proto_goTypes = []any{
-	(*GetPortfolioRequest)(nil),          // 0: creditbank.v1.GetPortfolioRequest
-	(*GetPortfolioResponse)(nil),         // 1: creditbank.v1.GetPortfolioResponse
-	(*Portfolio)(nil),                    // 2: creditbank.v1.Portfolio
-	(*PointTotals)(nil),                  // 3: creditbank.v1.PointTotals
-	(*PointLapse)(nil),                   // 4: creditbank.v1.PointLapse
-	(*Totals)(nil),                       // 5: creditbank.v1.Totals
-	(*CategoryTotals)(nil),               // 6: creditbank.v1.CategoryTotals
-	(*RequirementProgress)(nil),          // 7: creditbank.v1.RequirementProgress
-	(*PortfolioEntry)(nil),               // 8: creditbank.v1.PortfolioEntry
-	(*OpeningBalance)(nil),               // 9: creditbank.v1.OpeningBalance
-	(*ListPortfolioEntriesRequest)(nil),  // 10: creditbank.v1.ListPortfolioEntriesRequest
-	(*ListPortfolioEntriesResponse)(nil), // 11: creditbank.v1.ListPortfolioEntriesResponse
-	(*Text)(nil),                         // 12: creditbank.v1.Text
-	(*timestamppb.Timestamp)(nil),        // 13: google.protobuf.Timestamp
-	(*Assessment)(nil),                   // 14: creditbank.v1.Assessment
-	(*CaseProgress)(nil),                 // 15: creditbank.v1.CaseProgress
-	(*Claim)(nil),                        // 16: creditbank.v1.Claim
-	(View)(0),                            // 17: creditbank.v1.View
-	(*ExportPortfolioRequest)(nil),       // 18: creditbank.v1.ExportPortfolioRequest
-	(*ExportPortfolioResponse)(nil),      // 19: creditbank.v1.ExportPortfolioResponse
+	(*ListAccessesRequest)(nil),          // 0: creditbank.v1.ListAccessesRequest
+	(*ListAccessesResponse)(nil),         // 1: creditbank.v1.ListAccessesResponse
+	(*Access)(nil),                       // 2: creditbank.v1.Access
+	(*GetPortfolioRequest)(nil),          // 3: creditbank.v1.GetPortfolioRequest
+	(*GetPortfolioResponse)(nil),         // 4: creditbank.v1.GetPortfolioResponse
+	(*Portfolio)(nil),                    // 5: creditbank.v1.Portfolio
+	(*PointTotals)(nil),                  // 6: creditbank.v1.PointTotals
+	(*PointLapse)(nil),                   // 7: creditbank.v1.PointLapse
+	(*Totals)(nil),                       // 8: creditbank.v1.Totals
+	(*CategoryTotals)(nil),               // 9: creditbank.v1.CategoryTotals
+	(*RequirementProgress)(nil),          // 10: creditbank.v1.RequirementProgress
+	(*PortfolioEntry)(nil),               // 11: creditbank.v1.PortfolioEntry
+	(*OpeningBalance)(nil),               // 12: creditbank.v1.OpeningBalance
+	(*ListPortfolioEntriesRequest)(nil),  // 13: creditbank.v1.ListPortfolioEntriesRequest
+	(*ListPortfolioEntriesResponse)(nil), // 14: creditbank.v1.ListPortfolioEntriesResponse
+	(*timestamppb.Timestamp)(nil),        // 15: google.protobuf.Timestamp
+	(*Text)(nil),                         // 16: creditbank.v1.Text
+	(*Assessment)(nil),                   // 17: creditbank.v1.Assessment
+	(*CaseProgress)(nil),                 // 18: creditbank.v1.CaseProgress
+	(*Claim)(nil),                        // 19: creditbank.v1.Claim
+	(View)(0),                            // 20: creditbank.v1.View
+	(*ExportPortfolioRequest)(nil),       // 21: creditbank.v1.ExportPortfolioRequest
+	(*ExportPortfolioResponse)(nil),      // 22: creditbank.v1.ExportPortfolioResponse
 }
 var file_creditbank_v1_portfolio_proto_depIdxs = []int32{
-	2,  // 0: creditbank.v1.GetPortfolioResponse.portfolio:type_name -> creditbank.v1.Portfolio
-	5,  // 1: creditbank.v1.Portfolio.totals:type_name -> creditbank.v1.Totals
-	6,  // 2: creditbank.v1.Portfolio.categories:type_name -> creditbank.v1.CategoryTotals
-	7,  // 3: creditbank.v1.Portfolio.requirements:type_name -> creditbank.v1.RequirementProgress
-	8,  // 4: creditbank.v1.Portfolio.entries:type_name -> creditbank.v1.PortfolioEntry
-	3,  // 5: creditbank.v1.Portfolio.points:type_name -> creditbank.v1.PointTotals
-	4,  // 6: creditbank.v1.PointTotals.lapses:type_name -> creditbank.v1.PointLapse
-	12, // 7: creditbank.v1.CategoryTotals.name:type_name -> creditbank.v1.Text
-	5,  // 8: creditbank.v1.CategoryTotals.totals:type_name -> creditbank.v1.Totals
-	12, // 9: creditbank.v1.RequirementProgress.words:type_name -> creditbank.v1.Text
-	13, // 10: creditbank.v1.PortfolioEntry.record_time:type_name -> google.protobuf.Timestamp
-	14, // 11: creditbank.v1.PortfolioEntry.assessment:type_name -> creditbank.v1.Assessment
-	15, // 12: creditbank.v1.PortfolioEntry.case:type_name -> creditbank.v1.CaseProgress
-	9,  // 13: creditbank.v1.PortfolioEntry.opening_balance:type_name -> creditbank.v1.OpeningBalance
-	16, // 14: creditbank.v1.PortfolioEntry.claim:type_name -> creditbank.v1.Claim
-	12, // 15: creditbank.v1.PortfolioEntry.decision_reason_words:type_name -> creditbank.v1.Text
-	17, // 16: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
-	8,  // 17: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
-	0,  // 18: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
-	10, // 19: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
-	18, // 20: creditbank.v1.PortfolioService.ExportPortfolio:input_type -> creditbank.v1.ExportPortfolioRequest
-	1,  // 21: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
-	11, // 22: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
-	19, // 23: creditbank.v1.PortfolioService.ExportPortfolio:output_type -> creditbank.v1.ExportPortfolioResponse
-	21, // [21:24] is the sub-list for method output_type
-	18, // [18:21] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	2,  // 0: creditbank.v1.ListAccessesResponse.accesses:type_name -> creditbank.v1.Access
+	15, // 1: creditbank.v1.Access.time:type_name -> google.protobuf.Timestamp
+	5,  // 2: creditbank.v1.GetPortfolioResponse.portfolio:type_name -> creditbank.v1.Portfolio
+	8,  // 3: creditbank.v1.Portfolio.totals:type_name -> creditbank.v1.Totals
+	9,  // 4: creditbank.v1.Portfolio.categories:type_name -> creditbank.v1.CategoryTotals
+	10, // 5: creditbank.v1.Portfolio.requirements:type_name -> creditbank.v1.RequirementProgress
+	11, // 6: creditbank.v1.Portfolio.entries:type_name -> creditbank.v1.PortfolioEntry
+	6,  // 7: creditbank.v1.Portfolio.points:type_name -> creditbank.v1.PointTotals
+	7,  // 8: creditbank.v1.PointTotals.lapses:type_name -> creditbank.v1.PointLapse
+	16, // 9: creditbank.v1.CategoryTotals.name:type_name -> creditbank.v1.Text
+	8,  // 10: creditbank.v1.CategoryTotals.totals:type_name -> creditbank.v1.Totals
+	16, // 11: creditbank.v1.RequirementProgress.words:type_name -> creditbank.v1.Text
+	15, // 12: creditbank.v1.PortfolioEntry.record_time:type_name -> google.protobuf.Timestamp
+	17, // 13: creditbank.v1.PortfolioEntry.assessment:type_name -> creditbank.v1.Assessment
+	18, // 14: creditbank.v1.PortfolioEntry.case:type_name -> creditbank.v1.CaseProgress
+	12, // 15: creditbank.v1.PortfolioEntry.opening_balance:type_name -> creditbank.v1.OpeningBalance
+	19, // 16: creditbank.v1.PortfolioEntry.claim:type_name -> creditbank.v1.Claim
+	16, // 17: creditbank.v1.PortfolioEntry.decision_reason_words:type_name -> creditbank.v1.Text
+	20, // 18: creditbank.v1.ListPortfolioEntriesRequest.view:type_name -> creditbank.v1.View
+	11, // 19: creditbank.v1.ListPortfolioEntriesResponse.entries:type_name -> creditbank.v1.PortfolioEntry
+	3,  // 20: creditbank.v1.PortfolioService.GetPortfolio:input_type -> creditbank.v1.GetPortfolioRequest
+	13, // 21: creditbank.v1.PortfolioService.ListPortfolioEntries:input_type -> creditbank.v1.ListPortfolioEntriesRequest
+	21, // 22: creditbank.v1.PortfolioService.ExportPortfolio:input_type -> creditbank.v1.ExportPortfolioRequest
+	0,  // 23: creditbank.v1.PortfolioService.ListAccesses:input_type -> creditbank.v1.ListAccessesRequest
+	4,  // 24: creditbank.v1.PortfolioService.GetPortfolio:output_type -> creditbank.v1.GetPortfolioResponse
+	14, // 25: creditbank.v1.PortfolioService.ListPortfolioEntries:output_type -> creditbank.v1.ListPortfolioEntriesResponse
+	22, // 26: creditbank.v1.PortfolioService.ExportPortfolio:output_type -> creditbank.v1.ExportPortfolioResponse
+	1,  // 27: creditbank.v1.PortfolioService.ListAccesses:output_type -> creditbank.v1.ListAccessesResponse
+	24, // [24:28] is the sub-list for method output_type
+	20, // [20:24] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_portfolio_proto_init() }
@@ -1228,7 +1462,7 @@ func file_creditbank_v1_portfolio_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_portfolio_proto_rawDesc), len(file_creditbank_v1_portfolio_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

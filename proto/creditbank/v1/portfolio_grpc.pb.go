@@ -24,6 +24,7 @@ const (
 	PortfolioService_GetPortfolio_FullMethodName         = "/creditbank.v1.PortfolioService/GetPortfolio"
 	PortfolioService_ListPortfolioEntries_FullMethodName = "/creditbank.v1.PortfolioService/ListPortfolioEntries"
 	PortfolioService_ExportPortfolio_FullMethodName      = "/creditbank.v1.PortfolioService/ExportPortfolio"
+	PortfolioService_ListAccesses_FullMethodName         = "/creditbank.v1.PortfolioService/ListAccesses"
 )
 
 // PortfolioServiceClient is the client API for PortfolioService service.
@@ -40,6 +41,9 @@ type PortfolioServiceClient interface {
 	// Answers the record as a file in a format that others read: first what the file is, then its bytes. The file is whole when the
 	// call ends with OK. Registrars may ask, too, with the holder before them. Every export is journalled.
 	ExportPortfolio(ctx context.Context, in *ExportPortfolioRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportPortfolioResponse], error)
+	// Lists who looked at the account, the newest first: every look but the holder's own, for at least a year. Callers: the holder, and
+	// registrars in whose subtree it is at home, for them.
+	ListAccesses(ctx context.Context, in *ListAccessesRequest, opts ...grpc.CallOption) (*ListAccessesResponse, error)
 }
 
 type portfolioServiceClient struct {
@@ -89,6 +93,16 @@ func (c *portfolioServiceClient) ExportPortfolio(ctx context.Context, in *Export
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type PortfolioService_ExportPortfolioClient = grpc.ServerStreamingClient[ExportPortfolioResponse]
 
+func (c *portfolioServiceClient) ListAccesses(ctx context.Context, in *ListAccessesRequest, opts ...grpc.CallOption) (*ListAccessesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccessesResponse)
+	err := c.cc.Invoke(ctx, PortfolioService_ListAccesses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PortfolioServiceServer is the server API for PortfolioService service.
 // All implementations must embed UnimplementedPortfolioServiceServer
 // for forward compatibility.
@@ -103,6 +117,9 @@ type PortfolioServiceServer interface {
 	// Answers the record as a file in a format that others read: first what the file is, then its bytes. The file is whole when the
 	// call ends with OK. Registrars may ask, too, with the holder before them. Every export is journalled.
 	ExportPortfolio(*ExportPortfolioRequest, grpc.ServerStreamingServer[ExportPortfolioResponse]) error
+	// Lists who looked at the account, the newest first: every look but the holder's own, for at least a year. Callers: the holder, and
+	// registrars in whose subtree it is at home, for them.
+	ListAccesses(context.Context, *ListAccessesRequest) (*ListAccessesResponse, error)
 	mustEmbedUnimplementedPortfolioServiceServer()
 }
 
@@ -121,6 +138,9 @@ func (UnimplementedPortfolioServiceServer) ListPortfolioEntries(context.Context,
 }
 func (UnimplementedPortfolioServiceServer) ExportPortfolio(*ExportPortfolioRequest, grpc.ServerStreamingServer[ExportPortfolioResponse]) error {
 	return status.Error(codes.Unimplemented, "method ExportPortfolio not implemented")
+}
+func (UnimplementedPortfolioServiceServer) ListAccesses(context.Context, *ListAccessesRequest) (*ListAccessesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccesses not implemented")
 }
 func (UnimplementedPortfolioServiceServer) mustEmbedUnimplementedPortfolioServiceServer() {}
 func (UnimplementedPortfolioServiceServer) testEmbeddedByValue()                          {}
@@ -190,6 +210,24 @@ func _PortfolioService_ExportPortfolio_Handler(srv interface{}, stream grpc.Serv
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type PortfolioService_ExportPortfolioServer = grpc.ServerStreamingServer[ExportPortfolioResponse]
 
+func _PortfolioService_ListAccesses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccessesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PortfolioServiceServer).ListAccesses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PortfolioService_ListAccesses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PortfolioServiceServer).ListAccesses(ctx, req.(*ListAccessesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PortfolioService_ServiceDesc is the grpc.ServiceDesc for PortfolioService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -204,6 +242,10 @@ var PortfolioService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPortfolioEntries",
 			Handler:    _PortfolioService_ListPortfolioEntries_Handler,
+		},
+		{
+			MethodName: "ListAccesses",
+			Handler:    _PortfolioService_ListAccesses_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

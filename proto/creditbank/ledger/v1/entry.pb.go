@@ -914,6 +914,63 @@ func (RowAction) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
 }
 
+// HoldVoid is why a hold ended without a transfer.
+type HoldVoid int32
+
+const (
+	// Not said.
+	HoldVoid_HOLD_VOID_UNSPECIFIED HoldVoid = 0
+	// The institution declined.
+	HoldVoid_HOLD_VOID_DECLINED HoldVoid = 1
+	// The resident withdrew it.
+	HoldVoid_HOLD_VOID_WITHDRAWN HoldVoid = 2
+	// A completion that it stands on is taken back, by the entry that follows.
+	HoldVoid_HOLD_VOID_REVERSED HoldVoid = 3
+)
+
+// Enum value maps for HoldVoid.
+var (
+	HoldVoid_name = map[int32]string{
+		0: "HOLD_VOID_UNSPECIFIED",
+		1: "HOLD_VOID_DECLINED",
+		2: "HOLD_VOID_WITHDRAWN",
+		3: "HOLD_VOID_REVERSED",
+	}
+	HoldVoid_value = map[string]int32{
+		"HOLD_VOID_UNSPECIFIED": 0,
+		"HOLD_VOID_DECLINED":    1,
+		"HOLD_VOID_WITHDRAWN":   2,
+		"HOLD_VOID_REVERSED":    3,
+	}
+)
+
+func (x HoldVoid) Enum() *HoldVoid {
+	p := new(HoldVoid)
+	*p = x
+	return p
+}
+
+func (x HoldVoid) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HoldVoid) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[13].Descriptor()
+}
+
+func (HoldVoid) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[13]
+}
+
+func (x HoldVoid) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HoldVoid.Descriptor instead.
+func (HoldVoid) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{13}
+}
+
 // Entry is one leaf of the log: at most 65,535 bytes.
 type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -952,6 +1009,14 @@ type Entry struct {
 	//	*Entry_OpeningBalancesConfirmed
 	//	*Entry_OpeningBalanceRecorded
 	//	*Entry_OpeningBalanceReversed
+	//	*Entry_AgreementPublished
+	//	*Entry_AgreementEnded
+	//	*Entry_ConsentGranted
+	//	*Entry_ConsentWithdrawn
+	//	*Entry_HoldPlaced
+	//	*Entry_HoldPosted
+	//	*Entry_HoldVoided
+	//	*Entry_HoldExpired
 	Fact          isEntry_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1240,6 +1305,78 @@ func (x *Entry) GetOpeningBalanceReversed() *OpeningBalanceReversed {
 	return nil
 }
 
+func (x *Entry) GetAgreementPublished() *AgreementPublished {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AgreementPublished); ok {
+			return x.AgreementPublished
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAgreementEnded() *AgreementEnded {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AgreementEnded); ok {
+			return x.AgreementEnded
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetConsentGranted() *ConsentGranted {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ConsentGranted); ok {
+			return x.ConsentGranted
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetConsentWithdrawn() *ConsentWithdrawn {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ConsentWithdrawn); ok {
+			return x.ConsentWithdrawn
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetHoldPlaced() *HoldPlaced {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_HoldPlaced); ok {
+			return x.HoldPlaced
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetHoldPosted() *HoldPosted {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_HoldPosted); ok {
+			return x.HoldPosted
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetHoldVoided() *HoldVoided {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_HoldVoided); ok {
+			return x.HoldVoided
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetHoldExpired() *HoldExpired {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_HoldExpired); ok {
+			return x.HoldExpired
+		}
+	}
+	return nil
+}
+
 type isEntry_Fact interface {
 	isEntry_Fact()
 }
@@ -1369,6 +1506,46 @@ type Entry_OpeningBalanceReversed struct {
 	OpeningBalanceReversed *OpeningBalanceReversed `protobuf:"bytes,41,opt,name=opening_balance_reversed,json=openingBalanceReversed,proto3,oneof"`
 }
 
+type Entry_AgreementPublished struct {
+	// An institution published what it takes over.
+	AgreementPublished *AgreementPublished `protobuf:"bytes,58,opt,name=agreement_published,json=agreementPublished,proto3,oneof"`
+}
+
+type Entry_AgreementEnded struct {
+	// An institution ended an agreement.
+	AgreementEnded *AgreementEnded `protobuf:"bytes,59,opt,name=agreement_ended,json=agreementEnded,proto3,oneof"`
+}
+
+type Entry_ConsentGranted struct {
+	// A resident, or an officer for them, let an institution ask about them.
+	ConsentGranted *ConsentGranted `protobuf:"bytes,60,opt,name=consent_granted,json=consentGranted,proto3,oneof"`
+}
+
+type Entry_ConsentWithdrawn struct {
+	// They took it back.
+	ConsentWithdrawn *ConsentWithdrawn `protobuf:"bytes,61,opt,name=consent_withdrawn,json=consentWithdrawn,proto3,oneof"`
+}
+
+type Entry_HoldPlaced struct {
+	// Credits were reserved for an institution that was asked to take them over.
+	HoldPlaced *HoldPlaced `protobuf:"bytes,64,opt,name=hold_placed,json=holdPlaced,proto3,oneof"`
+}
+
+type Entry_HoldPosted struct {
+	// The institution took them over, all or some.
+	HoldPosted *HoldPosted `protobuf:"bytes,65,opt,name=hold_posted,json=holdPosted,proto3,oneof"`
+}
+
+type Entry_HoldVoided struct {
+	// A hold ended without that: it was declined, withdrawn, or lost what it stood on.
+	HoldVoided *HoldVoided `protobuf:"bytes,66,opt,name=hold_voided,json=holdVoided,proto3,oneof"`
+}
+
+type Entry_HoldExpired struct {
+	// A hold lapsed.
+	HoldExpired *HoldExpired `protobuf:"bytes,67,opt,name=hold_expired,json=holdExpired,proto3,oneof"`
+}
+
 func (*Entry_CompletionRecorded) isEntry_Fact() {}
 
 func (*Entry_SubmissionReceived) isEntry_Fact() {}
@@ -1418,6 +1595,22 @@ func (*Entry_OpeningBalancesConfirmed) isEntry_Fact() {}
 func (*Entry_OpeningBalanceRecorded) isEntry_Fact() {}
 
 func (*Entry_OpeningBalanceReversed) isEntry_Fact() {}
+
+func (*Entry_AgreementPublished) isEntry_Fact() {}
+
+func (*Entry_AgreementEnded) isEntry_Fact() {}
+
+func (*Entry_ConsentGranted) isEntry_Fact() {}
+
+func (*Entry_ConsentWithdrawn) isEntry_Fact() {}
+
+func (*Entry_HoldPlaced) isEntry_Fact() {}
+
+func (*Entry_HoldPosted) isEntry_Fact() {}
+
+func (*Entry_HoldVoided) isEntry_Fact() {}
+
+func (*Entry_HoldExpired) isEntry_Fact() {}
 
 // BankFounded is entry 0 of every log.
 type BankFounded struct {
@@ -5820,11 +6013,1080 @@ func (x *OpeningBalanceRow) GetTitle() string {
 	return ""
 }
 
+// AgreementPublished is what an institution takes over of a record, in one version, under its own signature.
+type AgreementPublished struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// SHA-256 of yaml: the name of the agreement in quotes and transfers. 32 bytes.
+	AgreementHash []byte `protobuf:"bytes,3,opt,name=agreement_hash,json=agreementHash,proto3" json:"agreement_hash,omitempty"`
+	// The exact bytes of the agreement.
+	Yaml []byte `protobuf:"bytes,4,opt,name=yaml,proto3" json:"yaml,omitempty"`
+	// Organization that accepts, as the YAML says.
+	Institution string `protobuf:"bytes,5,opt,name=institution,proto3" json:"institution,omitempty"`
+	// Name that all versions share, as the YAML says.
+	Agreement string `protobuf:"bytes,6,opt,name=agreement,proto3" json:"agreement,omitempty"`
+	// Name of this version, as the YAML says.
+	Version string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	// First day on which it is in force, as days since 1970-01-01.
+	EffectiveFromDay int32 `protobuf:"varint,8,opt,name=effective_from_day,json=effectiveFromDay,proto3" json:"effective_from_day,omitempty"`
+	// Last such day; 0: until the next version begins.
+	EffectiveUntilDay int32 `protobuf:"varint,9,opt,name=effective_until_day,json=effectiveUntilDay,proto3" json:"effective_until_day,omitempty"`
+	// Key of the institution that signed, 32 bytes.
+	KeyId []byte `protobuf:"bytes,10,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// Its signature over the text of the agreement (FORMAT.md).
+	Signature     []byte `protobuf:"bytes,11,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementPublished) Reset() {
+	*x = AgreementPublished{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementPublished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementPublished) ProtoMessage() {}
+
+func (x *AgreementPublished) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementPublished.ProtoReflect.Descriptor instead.
+func (*AgreementPublished) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *AgreementPublished) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetAgreementHash() []byte {
+	if x != nil {
+		return x.AgreementHash
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetYaml() []byte {
+	if x != nil {
+		return x.Yaml
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *AgreementPublished) GetAgreement() string {
+	if x != nil {
+		return x.Agreement
+	}
+	return ""
+}
+
+func (x *AgreementPublished) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *AgreementPublished) GetEffectiveFromDay() int32 {
+	if x != nil {
+		return x.EffectiveFromDay
+	}
+	return 0
+}
+
+func (x *AgreementPublished) GetEffectiveUntilDay() int32 {
+	if x != nil {
+		return x.EffectiveUntilDay
+	}
+	return 0
+}
+
+func (x *AgreementPublished) GetKeyId() []byte {
+	if x != nil {
+		return x.KeyId
+	}
+	return nil
+}
+
+func (x *AgreementPublished) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// AgreementEnded ends a version of an agreement earlier than it says.
+type AgreementEnded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The version, 32 bytes.
+	AgreementHash []byte `protobuf:"bytes,3,opt,name=agreement_hash,json=agreementHash,proto3" json:"agreement_hash,omitempty"`
+	// Last day on which it is in force, as days since 1970-01-01.
+	LastDay       int32 `protobuf:"varint,4,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementEnded) Reset() {
+	*x = AgreementEnded{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementEnded) ProtoMessage() {}
+
+func (x *AgreementEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementEnded.ProtoReflect.Descriptor instead.
+func (*AgreementEnded) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *AgreementEnded) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AgreementEnded) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AgreementEnded) GetAgreementHash() []byte {
+	if x != nil {
+		return x.AgreementHash
+	}
+	return nil
+}
+
+func (x *AgreementEnded) GetLastDay() int32 {
+	if x != nil {
+		return x.LastDay
+	}
+	return 0
+}
+
+// ConsentGranted lets an institution ask about an account.
+type ConsentGranted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who granted it: the resident, or an officer for them.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account that it is about, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Organization that may ask.
+	Institution string `protobuf:"bytes,4,opt,name=institution,proto3" json:"institution,omitempty"`
+	// What for: a code, such as "transfer".
+	Purpose string `protobuf:"bytes,5,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Categories of learning that it may see; neither these nor items: all.
+	Categories []string `protobuf:"bytes,6,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Items of the record that it may see, by the entries that recorded them; in ascending order.
+	Items []uint64 `protobuf:"varint,7,rep,packed,name=items,proto3" json:"items,omitempty"`
+	// When it ends: microseconds since 1970.
+	Expires       int64 `protobuf:"varint,8,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentGranted) Reset() {
+	*x = ConsentGranted{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentGranted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentGranted) ProtoMessage() {}
+
+func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentGranted.ProtoReflect.Descriptor instead.
+func (*ConsentGranted) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ConsentGranted) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *ConsentGranted) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ConsentGranted) GetCategories() []string {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetItems() []uint64 {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *ConsentGranted) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+// ConsentWithdrawn takes a consent back, at once.
+type ConsentWithdrawn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who withdrew it: the resident, or an officer for them.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account that it is about, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Entry that granted it.
+	Consent       uint64 `protobuf:"varint,4,opt,name=consent,proto3" json:"consent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentWithdrawn) Reset() {
+	*x = ConsentWithdrawn{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentWithdrawn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentWithdrawn) ProtoMessage() {}
+
+func (x *ConsentWithdrawn) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentWithdrawn.ProtoReflect.Descriptor instead.
+func (*ConsentWithdrawn) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ConsentWithdrawn) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ConsentWithdrawn) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ConsentWithdrawn) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ConsentWithdrawn) GetConsent() uint64 {
+	if x != nil {
+		return x.Consent
+	}
+	return 0
+}
+
+// HoldPlaced reserves credits of an account for an institution that is asked to take them over (转换申请). The hold, and the
+// transfer that it may become, are named by the index of this entry. It ends exactly once.
+type HoldPlaced struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it: the resident, or the institution with the resident's consent.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call. Its request_id stands where the payloads of other facts have their statement id, in all that follows from it.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Institution that is asked.
+	Institution string `protobuf:"bytes,4,opt,name=institution,proto3" json:"institution,omitempty"`
+	// Programme of the institution that the credits are for, as the agreement names it.
+	Programme string `protobuf:"bytes,5,opt,name=programme,proto3" json:"programme,omitempty"`
+	// Index of the entry that published the agreement under which it is asked.
+	Agreement uint64 `protobuf:"varint,6,opt,name=agreement,proto3" json:"agreement,omitempty"`
+	// Digest of the quote that the resident saw, 32 bytes: what is held is what it said.
+	QuoteDigest []byte `protobuf:"bytes,7,opt,name=quote_digest,json=quoteDigest,proto3" json:"quote_digest,omitempty"`
+	// What is held, at least one item, each of another lot.
+	Items []*HoldItem `protobuf:"bytes,8,rep,name=items,proto3" json:"items,omitempty"`
+	// What it changes: for each item that is not only recognised, in the order of the items, available credits become reserved.
+	Effects *Effects `protobuf:"bytes,9,opt,name=effects,proto3" json:"effects,omitempty"`
+	// When it lapses, in microseconds since 1970.
+	Deadline int64 `protobuf:"varint,10,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// SealedTransfer under the key of the account.
+	Sealed        []byte `protobuf:"bytes,11,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldPlaced) Reset() {
+	*x = HoldPlaced{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldPlaced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldPlaced) ProtoMessage() {}
+
+func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldPlaced.ProtoReflect.Descriptor instead.
+func (*HoldPlaced) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *HoldPlaced) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *HoldPlaced) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *HoldPlaced) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *HoldPlaced) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *HoldPlaced) GetProgramme() string {
+	if x != nil {
+		return x.Programme
+	}
+	return ""
+}
+
+func (x *HoldPlaced) GetAgreement() uint64 {
+	if x != nil {
+		return x.Agreement
+	}
+	return 0
+}
+
+func (x *HoldPlaced) GetQuoteDigest() []byte {
+	if x != nil {
+		return x.QuoteDigest
+	}
+	return nil
+}
+
+func (x *HoldPlaced) GetItems() []*HoldItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *HoldPlaced) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *HoldPlaced) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
+func (x *HoldPlaced) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// SealedTransfer is the part of a transfer that concerns a person: why the agreement gives what it gives.
+type SealedTransfer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of each item of the hold, in their order.
+	Items         []*SealedTransferItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealedTransfer) Reset() {
+	*x = SealedTransfer{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedTransfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedTransfer) ProtoMessage() {}
+
+func (x *SealedTransfer) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedTransfer.ProtoReflect.Descriptor instead.
+func (*SealedTransfer) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *SealedTransfer) GetItems() []*SealedTransferItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// SealedTransferItem is why an item of a transfer gives what it gives.
+type SealedTransferItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The reasons, in the order of the stages.
+	Reasons       []*TransferReason `protobuf:"bytes,1,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealedTransferItem) Reset() {
+	*x = SealedTransferItem{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedTransferItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedTransferItem) ProtoMessage() {}
+
+func (x *SealedTransferItem) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedTransferItem.ProtoReflect.Descriptor instead.
+func (*SealedTransferItem) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *SealedTransferItem) GetReasons() []*TransferReason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+// HoldItem is what is held of one lot.
+type HoldItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entry that created the lot.
+	Entry uint64 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// Position of the lot in that entry.
+	Position uint32 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// Completion that the lot is of.
+	Completion *CompletionRef `protobuf:"bytes,3,opt,name=completion,proto3" json:"completion,omitempty"`
+	// Milli-credits of the lot.
+	MilliCredits int64 `protobuf:"varint,4,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	// What they give at the institution, in its milli-credits.
+	Granted int64 `protobuf:"varint,5,opt,name=granted,proto3" json:"granted,omitempty"`
+	// They are only recognised: the lot stays as it is and others may take it, but the institution takes
+	// each of its credits once.
+	Recognised bool `protobuf:"varint,6,opt,name=recognised,proto3" json:"recognised,omitempty"`
+	// Category of the lot.
+	Category string `protobuf:"bytes,7,opt,name=category,proto3" json:"category,omitempty"`
+	// Course of the institution that they stand for; empty: none.
+	Course string `protobuf:"bytes,8,opt,name=course,proto3" json:"course,omitempty"`
+	// What they count towards at the institution, by the keys of the agreement, in the institution's milli-credits.
+	Counts        []*CapUsage `protobuf:"bytes,9,rep,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldItem) Reset() {
+	*x = HoldItem{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldItem) ProtoMessage() {}
+
+func (x *HoldItem) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldItem.ProtoReflect.Descriptor instead.
+func (*HoldItem) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *HoldItem) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+func (x *HoldItem) GetPosition() uint32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *HoldItem) GetCompletion() *CompletionRef {
+	if x != nil {
+		return x.Completion
+	}
+	return nil
+}
+
+func (x *HoldItem) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+func (x *HoldItem) GetGranted() int64 {
+	if x != nil {
+		return x.Granted
+	}
+	return 0
+}
+
+func (x *HoldItem) GetRecognised() bool {
+	if x != nil {
+		return x.Recognised
+	}
+	return false
+}
+
+func (x *HoldItem) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *HoldItem) GetCourse() string {
+	if x != nil {
+		return x.Course
+	}
+	return ""
+}
+
+func (x *HoldItem) GetCounts() []*CapUsage {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// HoldPosted is the institution's acceptance: it takes the credits over, for good.
+type HoldPosted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, for the institution.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The hold: index of the entry that placed it.
+	Hold uint64 `protobuf:"varint,3,opt,name=hold,proto3" json:"hold,omitempty"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,4,opt,name=account,proto3" json:"account,omitempty"`
+	// What is taken of each item of the hold, in their order; something is.
+	Taken []*HoldTaken `protobuf:"bytes,5,rep,name=taken,proto3" json:"taken,omitempty"`
+	// What it changes: for each item that is not only recognised, reserved credits become transferred as far as they are taken,
+	// and the rest available, or expired where the lot's last day has passed.
+	Effects *Effects `protobuf:"bytes,6,opt,name=effects,proto3" json:"effects,omitempty"`
+	// SealedDecision under the key of the account; empty where nobody said anything.
+	Sealed        []byte `protobuf:"bytes,7,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldPosted) Reset() {
+	*x = HoldPosted{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldPosted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldPosted) ProtoMessage() {}
+
+func (x *HoldPosted) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldPosted.ProtoReflect.Descriptor instead.
+func (*HoldPosted) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *HoldPosted) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *HoldPosted) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *HoldPosted) GetHold() uint64 {
+	if x != nil {
+		return x.Hold
+	}
+	return 0
+}
+
+func (x *HoldPosted) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *HoldPosted) GetTaken() []*HoldTaken {
+	if x != nil {
+		return x.Taken
+	}
+	return nil
+}
+
+func (x *HoldPosted) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *HoldPosted) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// HoldTaken is what an institution takes of an item of a hold.
+type HoldTaken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Milli-credits of the lot; 0: nothing.
+	MilliCredits int64 `protobuf:"varint,1,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	// What they give at the institution, in its milli-credits.
+	Granted       int64 `protobuf:"varint,2,opt,name=granted,proto3" json:"granted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldTaken) Reset() {
+	*x = HoldTaken{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldTaken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldTaken) ProtoMessage() {}
+
+func (x *HoldTaken) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldTaken.ProtoReflect.Descriptor instead.
+func (*HoldTaken) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *HoldTaken) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+func (x *HoldTaken) GetGranted() int64 {
+	if x != nil {
+		return x.Granted
+	}
+	return 0
+}
+
+// HoldVoided ends a hold: what was reserved is free again.
+type HoldVoided struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it; absent for REVERSED, where the entry that follows says it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call; absent for REVERSED.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The hold: index of the entry that placed it.
+	Hold uint64 `protobuf:"varint,3,opt,name=hold,proto3" json:"hold,omitempty"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,4,opt,name=account,proto3" json:"account,omitempty"`
+	// Why.
+	Cause HoldVoid `protobuf:"varint,5,opt,name=cause,proto3,enum=creditbank.ledger.v1.HoldVoid" json:"cause,omitempty"`
+	// The completion that is taken back, for REVERSED.
+	Completion *CompletionRef `protobuf:"bytes,6,opt,name=completion,proto3" json:"completion,omitempty"`
+	// What it changes: for each item that is not only recognised, reserved credits become available, or expired where the lot's
+	// last day has passed.
+	Effects *Effects `protobuf:"bytes,7,opt,name=effects,proto3" json:"effects,omitempty"`
+	// SealedDecision under the key of the account; empty where nobody said anything.
+	Sealed        []byte `protobuf:"bytes,8,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldVoided) Reset() {
+	*x = HoldVoided{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldVoided) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldVoided) ProtoMessage() {}
+
+func (x *HoldVoided) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldVoided.ProtoReflect.Descriptor instead.
+func (*HoldVoided) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *HoldVoided) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *HoldVoided) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *HoldVoided) GetHold() uint64 {
+	if x != nil {
+		return x.Hold
+	}
+	return 0
+}
+
+func (x *HoldVoided) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *HoldVoided) GetCause() HoldVoid {
+	if x != nil {
+		return x.Cause
+	}
+	return HoldVoid_HOLD_VOID_UNSPECIFIED
+}
+
+func (x *HoldVoided) GetCompletion() *CompletionRef {
+	if x != nil {
+		return x.Completion
+	}
+	return nil
+}
+
+func (x *HoldVoided) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *HoldVoided) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// HoldExpired ends a hold that nobody ended in time.
+type HoldExpired struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hold: index of the entry that placed it.
+	Hold uint64 `protobuf:"varint,1,opt,name=hold,proto3" json:"hold,omitempty"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// What it changes, as in HoldVoided.
+	Effects       *Effects `protobuf:"bytes,3,opt,name=effects,proto3" json:"effects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldExpired) Reset() {
+	*x = HoldExpired{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldExpired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldExpired) ProtoMessage() {}
+
+func (x *HoldExpired) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldExpired.ProtoReflect.Descriptor instead.
+func (*HoldExpired) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *HoldExpired) GetHold() uint64 {
+	if x != nil {
+		return x.Hold
+	}
+	return 0
+}
+
+func (x *HoldExpired) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *HoldExpired) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
 var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\x98\x11\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\x85\x16\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -5857,7 +7119,18 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x19opening_balances_proposed\x18& \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedH\x00R\x17openingBalancesProposed\x12n\n" +
 	"\x1aopening_balances_confirmed\x18' \x01(\v2..creditbank.ledger.v1.OpeningBalancesConfirmedH\x00R\x18openingBalancesConfirmed\x12h\n" +
 	"\x18opening_balance_recorded\x18( \x01(\v2,.creditbank.ledger.v1.OpeningBalanceRecordedH\x00R\x16openingBalanceRecorded\x12h\n" +
-	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversedB\x06\n" +
+	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversed\x12[\n" +
+	"\x13agreement_published\x18: \x01(\v2(.creditbank.ledger.v1.AgreementPublishedH\x00R\x12agreementPublished\x12O\n" +
+	"\x0fagreement_ended\x18; \x01(\v2$.creditbank.ledger.v1.AgreementEndedH\x00R\x0eagreementEnded\x12O\n" +
+	"\x0fconsent_granted\x18< \x01(\v2$.creditbank.ledger.v1.ConsentGrantedH\x00R\x0econsentGranted\x12U\n" +
+	"\x11consent_withdrawn\x18= \x01(\v2&.creditbank.ledger.v1.ConsentWithdrawnH\x00R\x10consentWithdrawn\x12C\n" +
+	"\vhold_placed\x18@ \x01(\v2 .creditbank.ledger.v1.HoldPlacedH\x00R\n" +
+	"holdPlaced\x12C\n" +
+	"\vhold_posted\x18A \x01(\v2 .creditbank.ledger.v1.HoldPostedH\x00R\n" +
+	"holdPosted\x12C\n" +
+	"\vhold_voided\x18B \x01(\v2 .creditbank.ledger.v1.HoldVoidedH\x00R\n" +
+	"holdVoided\x12F\n" +
+	"\fhold_expired\x18C \x01(\v2!.creditbank.ledger.v1.HoldExpiredH\x00R\vholdExpiredB\x06\n" +
 	"\x04fact\"V\n" +
 	"\vBankFounded\x12\x17\n" +
 	"\abank_id\x18\x01 \x01(\tR\x06bankId\x12\x16\n" +
@@ -6238,7 +7511,101 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"expires_on\x18\n" +
 	" \x01(\tR\texpiresOn\x12\x14\n" +
-	"\x05title\x18\v \x01(\tR\x05title*{\n" +
+	"\x05title\x18\v \x01(\tR\x05title\"\xa8\x03\n" +
+	"\x12AgreementPublished\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12%\n" +
+	"\x0eagreement_hash\x18\x03 \x01(\fR\ragreementHash\x12\x12\n" +
+	"\x04yaml\x18\x04 \x01(\fR\x04yaml\x12 \n" +
+	"\vinstitution\x18\x05 \x01(\tR\vinstitution\x12\x1c\n" +
+	"\tagreement\x18\x06 \x01(\tR\tagreement\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\x12,\n" +
+	"\x12effective_from_day\x18\b \x01(\x05R\x10effectiveFromDay\x12.\n" +
+	"\x13effective_until_day\x18\t \x01(\x05R\x11effectiveUntilDay\x12\x15\n" +
+	"\x06key_id\x18\n" +
+	" \x01(\fR\x05keyId\x12\x1c\n" +
+	"\tsignature\x18\v \x01(\fR\tsignature\"\xbe\x01\n" +
+	"\x0eAgreementEnded\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12%\n" +
+	"\x0eagreement_hash\x18\x03 \x01(\fR\ragreementHash\x12\x19\n" +
+	"\blast_day\x18\x04 \x01(\x05R\alastDay\"\xa2\x02\n" +
+	"\x0eConsentGranted\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12 \n" +
+	"\vinstitution\x18\x04 \x01(\tR\vinstitution\x12\x18\n" +
+	"\apurpose\x18\x05 \x01(\tR\apurpose\x12\x1e\n" +
+	"\n" +
+	"categories\x18\x06 \x03(\tR\n" +
+	"categories\x12\x14\n" +
+	"\x05items\x18\a \x03(\x04R\x05items\x12\x18\n" +
+	"\aexpires\x18\b \x01(\x03R\aexpires\"\xb2\x01\n" +
+	"\x10ConsentWithdrawn\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12\x18\n" +
+	"\aconsent\x18\x04 \x01(\x04R\aconsent\"\xb6\x03\n" +
+	"\n" +
+	"HoldPlaced\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\fR\aaccount\x12 \n" +
+	"\vinstitution\x18\x04 \x01(\tR\vinstitution\x12\x1c\n" +
+	"\tprogramme\x18\x05 \x01(\tR\tprogramme\x12\x1c\n" +
+	"\tagreement\x18\x06 \x01(\x04R\tagreement\x12!\n" +
+	"\fquote_digest\x18\a \x01(\fR\vquoteDigest\x124\n" +
+	"\x05items\x18\b \x03(\v2\x1e.creditbank.ledger.v1.HoldItemR\x05items\x127\n" +
+	"\aeffects\x18\t \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12\x1a\n" +
+	"\bdeadline\x18\n" +
+	" \x01(\x03R\bdeadline\x12\x16\n" +
+	"\x06sealed\x18\v \x01(\fR\x06sealed\"P\n" +
+	"\x0eSealedTransfer\x12>\n" +
+	"\x05items\x18\x01 \x03(\v2(.creditbank.ledger.v1.SealedTransferItemR\x05items\"T\n" +
+	"\x12SealedTransferItem\x12>\n" +
+	"\areasons\x18\x01 \x03(\v2$.creditbank.ledger.v1.TransferReasonR\areasons\"\xcc\x02\n" +
+	"\bHoldItem\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\rR\bposition\x12C\n" +
+	"\n" +
+	"completion\x18\x03 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\n" +
+	"completion\x12#\n" +
+	"\rmilli_credits\x18\x04 \x01(\x03R\fmilliCredits\x12\x18\n" +
+	"\agranted\x18\x05 \x01(\x03R\agranted\x12\x1e\n" +
+	"\n" +
+	"recognised\x18\x06 \x01(\bR\n" +
+	"recognised\x12\x1a\n" +
+	"\bcategory\x18\a \x01(\tR\bcategory\x12\x16\n" +
+	"\x06course\x18\b \x01(\tR\x06course\x126\n" +
+	"\x06counts\x18\t \x03(\v2\x1e.creditbank.ledger.v1.CapUsageR\x06counts\"\xae\x02\n" +
+	"\n" +
+	"HoldPosted\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x12\n" +
+	"\x04hold\x18\x03 \x01(\x04R\x04hold\x12\x18\n" +
+	"\aaccount\x18\x04 \x01(\fR\aaccount\x125\n" +
+	"\x05taken\x18\x05 \x03(\v2\x1f.creditbank.ledger.v1.HoldTakenR\x05taken\x127\n" +
+	"\aeffects\x18\x06 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12\x16\n" +
+	"\x06sealed\x18\a \x01(\fR\x06sealed\"J\n" +
+	"\tHoldTaken\x12#\n" +
+	"\rmilli_credits\x18\x01 \x01(\x03R\fmilliCredits\x12\x18\n" +
+	"\agranted\x18\x02 \x01(\x03R\agranted\"\xf2\x02\n" +
+	"\n" +
+	"HoldVoided\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x12\n" +
+	"\x04hold\x18\x03 \x01(\x04R\x04hold\x12\x18\n" +
+	"\aaccount\x18\x04 \x01(\fR\aaccount\x124\n" +
+	"\x05cause\x18\x05 \x01(\x0e2\x1e.creditbank.ledger.v1.HoldVoidR\x05cause\x12C\n" +
+	"\n" +
+	"completion\x18\x06 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\n" +
+	"completion\x127\n" +
+	"\aeffects\x18\a \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12\x16\n" +
+	"\x06sealed\x18\b \x01(\fR\x06sealed\"t\n" +
+	"\vHoldExpired\x12\x12\n" +
+	"\x04hold\x18\x01 \x01(\x04R\x04hold\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\fR\aaccount\x127\n" +
+	"\aeffects\x18\x03 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects*{\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_PLATFORM\x10\x01\x12\x11\n" +
@@ -6346,7 +7713,12 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\tRowAction\x12\x1a\n" +
 	"\x16ROW_ACTION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ROW_ACTION_RECORD\x10\x01\x12\x16\n" +
-	"\x12ROW_ACTION_REVERSE\x10\x02BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\x12ROW_ACTION_REVERSE\x10\x02*n\n" +
+	"\bHoldVoid\x12\x19\n" +
+	"\x15HOLD_VOID_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12HOLD_VOID_DECLINED\x10\x01\x12\x17\n" +
+	"\x13HOLD_VOID_WITHDRAWN\x10\x02\x12\x16\n" +
+	"\x12HOLD_VOID_REVERSED\x10\x03BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_entry_proto_rawDescOnce sync.Once
@@ -6360,8 +7732,8 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -6376,177 +7748,225 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(CaseStep)(0),                    // 10: creditbank.ledger.v1.CaseStep
 	(ClaimKind)(0),                   // 11: creditbank.ledger.v1.ClaimKind
 	(RowAction)(0),                   // 12: creditbank.ledger.v1.RowAction
-	(*Entry)(nil),                    // 13: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),              // 14: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),             // 15: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                    // 16: creditbank.ledger.v1.Actor
-	(*Request)(nil),                  // 17: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil),   // 18: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                 // 19: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),               // 20: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),         // 21: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),           // 22: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),           // 23: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),          // 24: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),           // 25: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),            // 26: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),            // 27: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),       // 28: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                   // 29: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),       // 30: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),              // 31: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                  // 32: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),                 // 33: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                   // 34: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),              // 35: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),            // 36: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),              // 37: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                      // 38: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),                // 39: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),                 // 40: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),               // 41: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),         // 42: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                   // 43: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),         // 44: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),               // 45: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),           // 46: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),            // 47: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),           // 48: creditbank.ledger.v1.SealedDecision
-	(*ClaimFiled)(nil),               // 49: creditbank.ledger.v1.ClaimFiled
-	(*SealedClaim)(nil),              // 50: creditbank.ledger.v1.SealedClaim
-	(*ClaimGrant)(nil),               // 51: creditbank.ledger.v1.ClaimGrant
-	(*Evidence)(nil),                 // 52: creditbank.ledger.v1.Evidence
-	(*CaseOpened)(nil),               // 53: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),          // 54: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),           // 55: creditbank.ledger.v1.CreditsExpired
-	(*OpeningBalancesProposed)(nil),  // 56: creditbank.ledger.v1.OpeningBalancesProposed
-	(*CategoryAmount)(nil),           // 57: creditbank.ledger.v1.CategoryAmount
-	(*OpeningBalancesConfirmed)(nil), // 58: creditbank.ledger.v1.OpeningBalancesConfirmed
-	(*ImportOrigin)(nil),             // 59: creditbank.ledger.v1.ImportOrigin
-	(*OpeningBalanceRecorded)(nil),   // 60: creditbank.ledger.v1.OpeningBalanceRecorded
-	(*OpeningBalanceReversed)(nil),   // 61: creditbank.ledger.v1.OpeningBalanceReversed
-	(*SealedOpeningBalance)(nil),     // 62: creditbank.ledger.v1.SealedOpeningBalance
-	(*OpeningBalanceRow)(nil),        // 63: creditbank.ledger.v1.OpeningBalanceRow
+	(HoldVoid)(0),                    // 13: creditbank.ledger.v1.HoldVoid
+	(*Entry)(nil),                    // 14: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),              // 15: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),             // 16: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                    // 17: creditbank.ledger.v1.Actor
+	(*Request)(nil),                  // 18: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil),   // 19: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                 // 20: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),               // 21: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),         // 22: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),           // 23: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),           // 24: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),          // 25: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),           // 26: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),            // 27: creditbank.ledger.v1.CourseDecided
+	(*AccountOpened)(nil),            // 28: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),       // 29: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                   // 30: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),       // 31: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),              // 32: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                  // 33: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),                 // 34: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                   // 35: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),              // 36: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),            // 37: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),              // 38: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                      // 39: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),                // 40: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),                 // 41: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),               // 42: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),         // 43: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                   // 44: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),         // 45: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),               // 46: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),           // 47: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),            // 48: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),           // 49: creditbank.ledger.v1.SealedDecision
+	(*ClaimFiled)(nil),               // 50: creditbank.ledger.v1.ClaimFiled
+	(*SealedClaim)(nil),              // 51: creditbank.ledger.v1.SealedClaim
+	(*ClaimGrant)(nil),               // 52: creditbank.ledger.v1.ClaimGrant
+	(*Evidence)(nil),                 // 53: creditbank.ledger.v1.Evidence
+	(*CaseOpened)(nil),               // 54: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),          // 55: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),           // 56: creditbank.ledger.v1.CreditsExpired
+	(*OpeningBalancesProposed)(nil),  // 57: creditbank.ledger.v1.OpeningBalancesProposed
+	(*CategoryAmount)(nil),           // 58: creditbank.ledger.v1.CategoryAmount
+	(*OpeningBalancesConfirmed)(nil), // 59: creditbank.ledger.v1.OpeningBalancesConfirmed
+	(*ImportOrigin)(nil),             // 60: creditbank.ledger.v1.ImportOrigin
+	(*OpeningBalanceRecorded)(nil),   // 61: creditbank.ledger.v1.OpeningBalanceRecorded
+	(*OpeningBalanceReversed)(nil),   // 62: creditbank.ledger.v1.OpeningBalanceReversed
+	(*SealedOpeningBalance)(nil),     // 63: creditbank.ledger.v1.SealedOpeningBalance
+	(*OpeningBalanceRow)(nil),        // 64: creditbank.ledger.v1.OpeningBalanceRow
+	(*AgreementPublished)(nil),       // 65: creditbank.ledger.v1.AgreementPublished
+	(*AgreementEnded)(nil),           // 66: creditbank.ledger.v1.AgreementEnded
+	(*ConsentGranted)(nil),           // 67: creditbank.ledger.v1.ConsentGranted
+	(*ConsentWithdrawn)(nil),         // 68: creditbank.ledger.v1.ConsentWithdrawn
+	(*HoldPlaced)(nil),               // 69: creditbank.ledger.v1.HoldPlaced
+	(*SealedTransfer)(nil),           // 70: creditbank.ledger.v1.SealedTransfer
+	(*SealedTransferItem)(nil),       // 71: creditbank.ledger.v1.SealedTransferItem
+	(*HoldItem)(nil),                 // 72: creditbank.ledger.v1.HoldItem
+	(*HoldPosted)(nil),               // 73: creditbank.ledger.v1.HoldPosted
+	(*HoldTaken)(nil),                // 74: creditbank.ledger.v1.HoldTaken
+	(*HoldVoided)(nil),               // 75: creditbank.ledger.v1.HoldVoided
+	(*HoldExpired)(nil),              // 76: creditbank.ledger.v1.HoldExpired
+	(*TransferReason)(nil),           // 77: creditbank.ledger.v1.TransferReason
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	30,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	28,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	44,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	46,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	47,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	54,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	55,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	27,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	18,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	19,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	20,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	21,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	22,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	23,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	24,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	25,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	26,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	14,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	53,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	15,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	49,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
-	56,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	58,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
-	60,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
-	61,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	16,  // 25: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 26: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 27: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 28: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	16,  // 29: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 30: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 31: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 32: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	16,  // 33: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 34: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 35: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 36: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 37: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	16,  // 38: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 39: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 40: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 41: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 42: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 43: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 44: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 45: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 46: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 47: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 48: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	16,  // 49: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 50: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 51: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	29,  // 52: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,   // 53: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 54: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	37,  // 55: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	38,  // 56: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	39,  // 57: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	40,  // 58: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 59: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	35,  // 60: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	31,  // 61: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	31,  // 62: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	33,  // 63: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	34,  // 64: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 65: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	37,  // 66: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	40,  // 67: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 68: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	34,  // 69: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 70: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	36,  // 71: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	43,  // 72: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,   // 73: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	29,  // 74: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	36,  // 75: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 76: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 77: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 78: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 79: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 80: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 81: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 82: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 83: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 84: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 85: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,   // 86: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 87: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,   // 88: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	43,  // 89: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	51,  // 90: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 91: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
-	16,  // 92: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 93: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
-	11,  // 94: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	51,  // 95: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 96: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
-	36,  // 97: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 98: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	32,  // 99: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 100: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 101: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	57,  // 102: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	16,  // 103: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 104: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 105: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 106: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	32,  // 107: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 108: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 109: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	36,  // 110: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 111: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	12,  // 112: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	113, // [113:113] is the sub-list for method output_type
-	113, // [113:113] is the sub-list for method input_type
-	113, // [113:113] is the sub-list for extension type_name
-	113, // [113:113] is the sub-list for extension extendee
-	0,   // [0:113] is the sub-list for field type_name
+	31,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	29,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	45,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	47,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	48,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	55,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	56,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	28,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	19,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	20,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	21,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	22,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	23,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	24,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	25,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	26,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	27,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	15,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	54,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	16,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	50,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
+	57,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	59,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
+	61,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
+	62,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
+	65,  // 25: creditbank.ledger.v1.Entry.agreement_published:type_name -> creditbank.ledger.v1.AgreementPublished
+	66,  // 26: creditbank.ledger.v1.Entry.agreement_ended:type_name -> creditbank.ledger.v1.AgreementEnded
+	67,  // 27: creditbank.ledger.v1.Entry.consent_granted:type_name -> creditbank.ledger.v1.ConsentGranted
+	68,  // 28: creditbank.ledger.v1.Entry.consent_withdrawn:type_name -> creditbank.ledger.v1.ConsentWithdrawn
+	69,  // 29: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
+	73,  // 30: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
+	75,  // 31: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
+	76,  // 32: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
+	17,  // 33: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 34: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 35: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 36: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	17,  // 37: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 38: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 39: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 40: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	17,  // 41: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 42: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 43: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 44: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 45: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	17,  // 46: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 47: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 48: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 49: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 50: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 51: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 52: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 53: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 54: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 55: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 56: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	17,  // 57: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 58: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 59: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	30,  // 60: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	7,   // 61: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33,  // 62: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	38,  // 63: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	39,  // 64: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	40,  // 65: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	41,  // 66: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	42,  // 67: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	36,  // 68: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	32,  // 69: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	32,  // 70: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	34,  // 71: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	35,  // 72: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	37,  // 73: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	38,  // 74: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	41,  // 75: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	42,  // 76: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	35,  // 77: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	37,  // 78: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	37,  // 79: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	44,  // 80: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,   // 81: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	30,  // 82: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	37,  // 83: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 84: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 85: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 86: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	37,  // 87: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 88: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33,  // 89: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 90: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 91: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	37,  // 92: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 93: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,   // 94: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33,  // 95: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	9,   // 96: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	44,  // 97: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	52,  // 98: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	53,  // 99: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	17,  // 100: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 101: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	11,  // 102: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	52,  // 103: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	53,  // 104: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	37,  // 105: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 106: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	33,  // 107: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 108: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 109: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	58,  // 110: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	17,  // 111: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 112: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 113: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	60,  // 114: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	33,  // 115: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 116: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	60,  // 117: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	37,  // 118: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 119: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 120: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	17,  // 121: creditbank.ledger.v1.AgreementPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 122: creditbank.ledger.v1.AgreementPublished.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 123: creditbank.ledger.v1.AgreementEnded.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 124: creditbank.ledger.v1.AgreementEnded.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 125: creditbank.ledger.v1.ConsentGranted.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 126: creditbank.ledger.v1.ConsentGranted.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 127: creditbank.ledger.v1.ConsentWithdrawn.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 128: creditbank.ledger.v1.ConsentWithdrawn.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 129: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 130: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
+	72,  // 131: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
+	33,  // 132: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
+	71,  // 133: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
+	77,  // 134: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
+	37,  // 135: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	41,  // 136: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
+	17,  // 137: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 138: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
+	74,  // 139: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	33,  // 140: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 141: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 142: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
+	13,  // 143: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
+	37,  // 144: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 145: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	33,  // 146: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	147, // [147:147] is the sub-list for method output_type
+	147, // [147:147] is the sub-list for method input_type
+	147, // [147:147] is the sub-list for extension type_name
+	147, // [147:147] is the sub-list for extension extendee
+	0,   // [0:147] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -6554,6 +7974,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 	if File_creditbank_ledger_v1_entry_proto != nil {
 		return
 	}
+	file_creditbank_ledger_v1_transfer_proto_init()
 	file_creditbank_ledger_v1_entry_proto_msgTypes[0].OneofWrappers = []any{
 		(*Entry_CompletionRecorded)(nil),
 		(*Entry_SubmissionReceived)(nil),
@@ -6580,14 +8001,22 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_OpeningBalancesConfirmed)(nil),
 		(*Entry_OpeningBalanceRecorded)(nil),
 		(*Entry_OpeningBalanceReversed)(nil),
+		(*Entry_AgreementPublished)(nil),
+		(*Entry_AgreementEnded)(nil),
+		(*Entry_ConsentGranted)(nil),
+		(*Entry_ConsentWithdrawn)(nil),
+		(*Entry_HoldPlaced)(nil),
+		(*Entry_HoldPosted)(nil),
+		(*Entry_HoldVoided)(nil),
+		(*Entry_HoldExpired)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      13,
-			NumMessages:   51,
+			NumEnums:      14,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -78,6 +78,75 @@ func (ItemKind) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{0}
 }
 
+// HoldStatus is where a hold stands.
+type HoldStatus int32
+
+const (
+	// Not said.
+	HoldStatus_HOLD_STATUS_UNSPECIFIED HoldStatus = 0
+	// It waits for the institution.
+	HoldStatus_HOLD_STATUS_HELD HoldStatus = 1
+	// The institution took it over, all or some.
+	HoldStatus_HOLD_STATUS_POSTED HoldStatus = 2
+	// The institution declined.
+	HoldStatus_HOLD_STATUS_DECLINED HoldStatus = 3
+	// The resident withdrew it.
+	HoldStatus_HOLD_STATUS_WITHDRAWN HoldStatus = 4
+	// What it stood on was taken back.
+	HoldStatus_HOLD_STATUS_REVERSED HoldStatus = 5
+	// It lapsed.
+	HoldStatus_HOLD_STATUS_EXPIRED HoldStatus = 6
+)
+
+// Enum value maps for HoldStatus.
+var (
+	HoldStatus_name = map[int32]string{
+		0: "HOLD_STATUS_UNSPECIFIED",
+		1: "HOLD_STATUS_HELD",
+		2: "HOLD_STATUS_POSTED",
+		3: "HOLD_STATUS_DECLINED",
+		4: "HOLD_STATUS_WITHDRAWN",
+		5: "HOLD_STATUS_REVERSED",
+		6: "HOLD_STATUS_EXPIRED",
+	}
+	HoldStatus_value = map[string]int32{
+		"HOLD_STATUS_UNSPECIFIED": 0,
+		"HOLD_STATUS_HELD":        1,
+		"HOLD_STATUS_POSTED":      2,
+		"HOLD_STATUS_DECLINED":    3,
+		"HOLD_STATUS_WITHDRAWN":   4,
+		"HOLD_STATUS_REVERSED":    5,
+		"HOLD_STATUS_EXPIRED":     6,
+	}
+)
+
+func (x HoldStatus) Enum() *HoldStatus {
+	p := new(HoldStatus)
+	*p = x
+	return p
+}
+
+func (x HoldStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HoldStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_state_proto_enumTypes[1].Descriptor()
+}
+
+func (HoldStatus) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_state_proto_enumTypes[1]
+}
+
+func (x HoldStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HoldStatus.Descriptor instead.
+func (HoldStatus) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{1}
+}
+
 // TreeRow is the tree after the newest commit. It is no derived table: fsck compares it with the entries.
 type TreeRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -185,7 +254,11 @@ type AccountRow struct {
 	// Number of opening balances on it.
 	OpeningBalances int64 `protobuf:"varint,19,opt,name=opening_balances,json=openingBalances,proto3" json:"opening_balances,omitempty"`
 	// Number of claims on it.
-	Claims        int64 `protobuf:"varint,24,opt,name=claims,proto3" json:"claims,omitempty"`
+	Claims int64 `protobuf:"varint,24,opt,name=claims,proto3" json:"claims,omitempty"`
+	// Holds that have not ended, oldest first.
+	Holds []*AccountHold `protobuf:"bytes,30,rep,name=holds,proto3" json:"holds,omitempty"`
+	// Holds that were posted, in the order in which that happened.
+	Transfers     []uint64 `protobuf:"varint,31,rep,packed,name=transfers,proto3" json:"transfers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -332,6 +405,75 @@ func (x *AccountRow) GetClaims() int64 {
 	return 0
 }
 
+func (x *AccountRow) GetHolds() []*AccountHold {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+func (x *AccountRow) GetTransfers() []uint64 {
+	if x != nil {
+		return x.Transfers
+	}
+	return nil
+}
+
+// AccountHold is a hold of an account that has not ended.
+type AccountHold struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hold: index of the entry that placed it.
+	Hold uint64 `protobuf:"varint,1,opt,name=hold,proto3" json:"hold,omitempty"`
+	// When it lapses, in microseconds since 1970.
+	Deadline      int64 `protobuf:"varint,2,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountHold) Reset() {
+	*x = AccountHold{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountHold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountHold) ProtoMessage() {}
+
+func (x *AccountHold) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountHold.ProtoReflect.Descriptor instead.
+func (*AccountHold) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AccountHold) GetHold() uint64 {
+	if x != nil {
+		return x.Hold
+	}
+	return 0
+}
+
+func (x *AccountHold) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
 // CategorySum adds up what a category has: minutes and milli-credits.
 type CategorySum struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -359,7 +501,7 @@ type CategorySum struct {
 
 func (x *CategorySum) Reset() {
 	*x = CategorySum{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[2]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -371,7 +513,7 @@ func (x *CategorySum) String() string {
 func (*CategorySum) ProtoMessage() {}
 
 func (x *CategorySum) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[2]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -384,7 +526,7 @@ func (x *CategorySum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CategorySum.ProtoReflect.Descriptor instead.
 func (*CategorySum) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{2}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CategorySum) GetCategory() string {
@@ -463,7 +605,7 @@ type CourseRemainder struct {
 
 func (x *CourseRemainder) Reset() {
 	*x = CourseRemainder{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[3]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +617,7 @@ func (x *CourseRemainder) String() string {
 func (*CourseRemainder) ProtoMessage() {}
 
 func (x *CourseRemainder) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[3]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +630,7 @@ func (x *CourseRemainder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CourseRemainder.ProtoReflect.Descriptor instead.
 func (*CourseRemainder) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{3}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CourseRemainder) GetCourse() uint64 {
@@ -522,7 +664,7 @@ type LotRef struct {
 
 func (x *LotRef) Reset() {
 	*x = LotRef{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[4]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +676,7 @@ func (x *LotRef) String() string {
 func (*LotRef) ProtoMessage() {}
 
 func (x *LotRef) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[4]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +689,7 @@ func (x *LotRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LotRef.ProtoReflect.Descriptor instead.
 func (*LotRef) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LotRef) GetEntry() uint64 {
@@ -592,7 +734,7 @@ type WeekRow struct {
 
 func (x *WeekRow) Reset() {
 	*x = WeekRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[5]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +746,7 @@ func (x *WeekRow) String() string {
 func (*WeekRow) ProtoMessage() {}
 
 func (x *WeekRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[5]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +759,7 @@ func (x *WeekRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeekRow.ProtoReflect.Descriptor instead.
 func (*WeekRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{5}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *WeekRow) GetItems() []*CompletionItem {
@@ -679,7 +821,7 @@ type CompletionItem struct {
 
 func (x *CompletionItem) Reset() {
 	*x = CompletionItem{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[6]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +833,7 @@ func (x *CompletionItem) String() string {
 func (*CompletionItem) ProtoMessage() {}
 
 func (x *CompletionItem) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[6]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +846,7 @@ func (x *CompletionItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionItem.ProtoReflect.Descriptor instead.
 func (*CompletionItem) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CompletionItem) GetIndex() uint64 {
@@ -846,14 +988,16 @@ type LotState struct {
 	// Milli-credits reversed.
 	Reversed int64 `protobuf:"varint,8,opt,name=reversed,proto3" json:"reversed,omitempty"`
 	// First day on which it can no longer be used; 0: never.
-	ExpiresDay    int32 `protobuf:"varint,9,opt,name=expires_day,json=expiresDay,proto3" json:"expires_day,omitempty"`
+	ExpiresDay int32 `protobuf:"varint,9,opt,name=expires_day,json=expiresDay,proto3" json:"expires_day,omitempty"`
+	// Holds that stand on it, or took of it, oldest first.
+	Uses          []*LotUse `protobuf:"bytes,10,rep,name=uses,proto3" json:"uses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LotState) Reset() {
 	*x = LotState{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[7]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +1009,7 @@ func (x *LotState) String() string {
 func (*LotState) ProtoMessage() {}
 
 func (x *LotState) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[7]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +1022,7 @@ func (x *LotState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LotState.ProtoReflect.Descriptor instead.
 func (*LotState) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LotState) GetEntry() uint64 {
@@ -944,6 +1088,86 @@ func (x *LotState) GetExpiresDay() int32 {
 	return 0
 }
 
+func (x *LotState) GetUses() []*LotUse {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+// LotUse is what a hold has, or took, of a lot.
+type LotUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hold: index of the entry that placed it.
+	Hold uint64 `protobuf:"varint,1,opt,name=hold,proto3" json:"hold,omitempty"`
+	// The institution: index of the entry that registered it.
+	Organization uint64 `protobuf:"varint,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Milli-credits that are held, or were taken.
+	MilliCredits int64 `protobuf:"varint,3,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	// They are only recognised.
+	Recognised    bool `protobuf:"varint,4,opt,name=recognised,proto3" json:"recognised,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LotUse) Reset() {
+	*x = LotUse{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LotUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LotUse) ProtoMessage() {}
+
+func (x *LotUse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LotUse.ProtoReflect.Descriptor instead.
+func (*LotUse) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LotUse) GetHold() uint64 {
+	if x != nil {
+		return x.Hold
+	}
+	return 0
+}
+
+func (x *LotUse) GetOrganization() uint64 {
+	if x != nil {
+		return x.Organization
+	}
+	return 0
+}
+
+func (x *LotUse) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+func (x *LotUse) GetRecognised() bool {
+	if x != nil {
+		return x.Recognised
+	}
+	return false
+}
+
 // DayItem is a day with what was learned on it.
 type DayItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -959,7 +1183,7 @@ type DayItem struct {
 
 func (x *DayItem) Reset() {
 	*x = DayItem{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[8]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1195,7 @@ func (x *DayItem) String() string {
 func (*DayItem) ProtoMessage() {}
 
 func (x *DayItem) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[8]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1208,7 @@ func (x *DayItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayItem.ProtoReflect.Descriptor instead.
 func (*DayItem) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DayItem) GetDay() int32 {
@@ -1025,7 +1249,7 @@ type DaySession struct {
 
 func (x *DaySession) Reset() {
 	*x = DaySession{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[9]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1261,7 @@ func (x *DaySession) String() string {
 func (*DaySession) ProtoMessage() {}
 
 func (x *DaySession) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[9]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1274,7 @@ func (x *DaySession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DaySession.ProtoReflect.Descriptor instead.
 func (*DaySession) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DaySession) GetCompletion() uint64 {
@@ -1094,7 +1318,7 @@ type OrganizationRow struct {
 
 func (x *OrganizationRow) Reset() {
 	*x = OrganizationRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[10]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1330,7 @@ func (x *OrganizationRow) String() string {
 func (*OrganizationRow) ProtoMessage() {}
 
 func (x *OrganizationRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[10]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1343,7 @@ func (x *OrganizationRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRow.ProtoReflect.Descriptor instead.
 func (*OrganizationRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{10}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OrganizationRow) GetIndex() uint64 {
@@ -1155,7 +1379,7 @@ type KeyRow struct {
 
 func (x *KeyRow) Reset() {
 	*x = KeyRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[11]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1391,7 @@ func (x *KeyRow) String() string {
 func (*KeyRow) ProtoMessage() {}
 
 func (x *KeyRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[11]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1404,7 @@ func (x *KeyRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRow.ProtoReflect.Descriptor instead.
 func (*KeyRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *KeyRow) GetIndex() uint64 {
@@ -1233,7 +1457,7 @@ type OfficerRow struct {
 
 func (x *OfficerRow) Reset() {
 	*x = OfficerRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[12]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1469,7 @@ func (x *OfficerRow) String() string {
 func (*OfficerRow) ProtoMessage() {}
 
 func (x *OfficerRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[12]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1482,7 @@ func (x *OfficerRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficerRow.ProtoReflect.Descriptor instead.
 func (*OfficerRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{12}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OfficerRow) GetIndex() uint64 {
@@ -1299,7 +1523,7 @@ type CourseRow struct {
 
 func (x *CourseRow) Reset() {
 	*x = CourseRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1535,7 @@ func (x *CourseRow) String() string {
 func (*CourseRow) ProtoMessage() {}
 
 func (x *CourseRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1548,7 @@ func (x *CourseRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CourseRow.ProtoReflect.Descriptor instead.
 func (*CourseRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{13}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CourseRow) GetIndex() uint64 {
@@ -1374,7 +1598,7 @@ type PolicyRow struct {
 
 func (x *PolicyRow) Reset() {
 	*x = PolicyRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1610,7 @@ func (x *PolicyRow) String() string {
 func (*PolicyRow) ProtoMessage() {}
 
 func (x *PolicyRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1623,7 @@ func (x *PolicyRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRow.ProtoReflect.Descriptor instead.
 func (*PolicyRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{14}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PolicyRow) GetIndex() uint64 {
@@ -1495,7 +1719,7 @@ type CaseRow struct {
 
 func (x *CaseRow) Reset() {
 	*x = CaseRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1731,7 @@ func (x *CaseRow) String() string {
 func (*CaseRow) ProtoMessage() {}
 
 func (x *CaseRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +1744,7 @@ func (x *CaseRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseRow.ProtoReflect.Descriptor instead.
 func (*CaseRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{15}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CaseRow) GetStatus() CaseStatus {
@@ -1704,7 +1928,7 @@ type CaseReviewer struct {
 
 func (x *CaseReviewer) Reset() {
 	*x = CaseReviewer{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +1940,7 @@ func (x *CaseReviewer) String() string {
 func (*CaseReviewer) ProtoMessage() {}
 
 func (x *CaseReviewer) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +1953,7 @@ func (x *CaseReviewer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseReviewer.ProtoReflect.Descriptor instead.
 func (*CaseReviewer) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CaseReviewer) GetStage() CaseStatus {
@@ -1759,7 +1983,7 @@ type CaseDeadline struct {
 
 func (x *CaseDeadline) Reset() {
 	*x = CaseDeadline{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1771,7 +1995,7 @@ func (x *CaseDeadline) String() string {
 func (*CaseDeadline) ProtoMessage() {}
 
 func (x *CaseDeadline) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1784,7 +2008,7 @@ func (x *CaseDeadline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseDeadline.ProtoReflect.Descriptor instead.
 func (*CaseDeadline) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CaseDeadline) GetCase() uint64 {
@@ -1820,7 +2044,7 @@ type ImportRow struct {
 
 func (x *ImportRow) Reset() {
 	*x = ImportRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +2056,7 @@ func (x *ImportRow) String() string {
 func (*ImportRow) ProtoMessage() {}
 
 func (x *ImportRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +2069,7 @@ func (x *ImportRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRow.ProtoReflect.Descriptor instead.
 func (*ImportRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ImportRow) GetTime() int64 {
@@ -1896,7 +2120,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +2132,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +2145,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -1949,7 +2173,7 @@ type CrowdRow struct {
 
 func (x *CrowdRow) Reset() {
 	*x = CrowdRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2185,7 @@ func (x *CrowdRow) String() string {
 func (*CrowdRow) ProtoMessage() {}
 
 func (x *CrowdRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2198,7 @@ func (x *CrowdRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
 func (*CrowdRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CrowdRow) GetCompletions() []uint64 {
@@ -2005,7 +2229,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2241,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2254,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -2075,6 +2299,380 @@ func (x *RejectRow) GetMessage() string {
 	return ""
 }
 
+// AgreementRow is a version of an agreement as it stands now.
+type AgreementRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the entry that published it.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// When it was published, in microseconds since 1970.
+	Time int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What was published, without request, YAML and signature.
+	Fact *AgreementPublished `protobuf:"bytes,3,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Entry that ended it, plus one; 0: none.
+	EndedPlusOne uint64 `protobuf:"varint,4,opt,name=ended_plus_one,json=endedPlusOne,proto3" json:"ended_plus_one,omitempty"`
+	// Last day on which it is in force, where it was ended.
+	LastDay       int32 `protobuf:"varint,5,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementRow) Reset() {
+	*x = AgreementRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementRow) ProtoMessage() {}
+
+func (x *AgreementRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementRow.ProtoReflect.Descriptor instead.
+func (*AgreementRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *AgreementRow) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *AgreementRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *AgreementRow) GetFact() *AgreementPublished {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *AgreementRow) GetEndedPlusOne() uint64 {
+	if x != nil {
+		return x.EndedPlusOne
+	}
+	return 0
+}
+
+func (x *AgreementRow) GetLastDay() int32 {
+	if x != nil {
+		return x.LastDay
+	}
+	return 0
+}
+
+// ConsentRow is a consent as it stands now. That it has expired is for the reader to see.
+type ConsentRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was granted, in microseconds since 1970.
+	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was granted, without request and account.
+	Fact *ConsentGranted `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Entry that withdrew it, plus one; 0: none.
+	WithdrawnPlusOne uint64 `protobuf:"varint,3,opt,name=withdrawn_plus_one,json=withdrawnPlusOne,proto3" json:"withdrawn_plus_one,omitempty"`
+	// When it was withdrawn, in microseconds since 1970.
+	WithdrawnTime int64 `protobuf:"varint,4,opt,name=withdrawn_time,json=withdrawnTime,proto3" json:"withdrawn_time,omitempty"`
+	// Officer who withdrew it; empty: the resident did.
+	WithdrawnBy   string `protobuf:"bytes,5,opt,name=withdrawn_by,json=withdrawnBy,proto3" json:"withdrawn_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentRow) Reset() {
+	*x = ConsentRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentRow) ProtoMessage() {}
+
+func (x *ConsentRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentRow.ProtoReflect.Descriptor instead.
+func (*ConsentRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ConsentRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ConsentRow) GetFact() *ConsentGranted {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *ConsentRow) GetWithdrawnPlusOne() uint64 {
+	if x != nil {
+		return x.WithdrawnPlusOne
+	}
+	return 0
+}
+
+func (x *ConsentRow) GetWithdrawnTime() int64 {
+	if x != nil {
+		return x.WithdrawnTime
+	}
+	return 0
+}
+
+func (x *ConsentRow) GetWithdrawnBy() string {
+	if x != nil {
+		return x.WithdrawnBy
+	}
+	return ""
+}
+
+// TransferRow is a hold, and the transfer that it may have become, as it stands now.
+type TransferRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it stands.
+	Status HoldStatus `protobuf:"varint,1,opt,name=status,proto3,enum=creditbank.ledger.v1.HoldStatus" json:"status,omitempty"`
+	// Account of the learner.
+	Account []byte `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// Institution: index of the entry that registered it.
+	Organization uint64 `protobuf:"varint,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Programme of the institution.
+	Programme string `protobuf:"bytes,4,opt,name=programme,proto3" json:"programme,omitempty"`
+	// Agreement: index of the entry that published it.
+	Agreement uint64 `protobuf:"varint,5,opt,name=agreement,proto3" json:"agreement,omitempty"`
+	// When it was placed, in microseconds since 1970.
+	Time int64 `protobuf:"varint,6,opt,name=time,proto3" json:"time,omitempty"`
+	// When it lapses, or would have.
+	Deadline int64 `protobuf:"varint,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// What was held.
+	Items []*HoldItem `protobuf:"bytes,8,rep,name=items,proto3" json:"items,omitempty"`
+	// What was taken of each item, where it was posted.
+	Taken []*HoldTaken `protobuf:"bytes,9,rep,name=taken,proto3" json:"taken,omitempty"`
+	// Index of the entry that ended it, plus one; 0: it has not ended.
+	EndedPlusOne uint64 `protobuf:"varint,10,opt,name=ended_plus_one,json=endedPlusOne,proto3" json:"ended_plus_one,omitempty"`
+	// When it ended.
+	EndedTime int64 `protobuf:"varint,11,opt,name=ended_time,json=endedTime,proto3" json:"ended_time,omitempty"`
+	// What of that was taken back later, and could not be recovered.
+	Clawbacks []*TransferClawback `protobuf:"bytes,12,rep,name=clawbacks,proto3" json:"clawbacks,omitempty"`
+	// Newest entry that changed it.
+	ChangedIndex  uint64 `protobuf:"varint,13,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferRow) Reset() {
+	*x = TransferRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferRow) ProtoMessage() {}
+
+func (x *TransferRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferRow.ProtoReflect.Descriptor instead.
+func (*TransferRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *TransferRow) GetStatus() HoldStatus {
+	if x != nil {
+		return x.Status
+	}
+	return HoldStatus_HOLD_STATUS_UNSPECIFIED
+}
+
+func (x *TransferRow) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *TransferRow) GetOrganization() uint64 {
+	if x != nil {
+		return x.Organization
+	}
+	return 0
+}
+
+func (x *TransferRow) GetProgramme() string {
+	if x != nil {
+		return x.Programme
+	}
+	return ""
+}
+
+func (x *TransferRow) GetAgreement() uint64 {
+	if x != nil {
+		return x.Agreement
+	}
+	return 0
+}
+
+func (x *TransferRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *TransferRow) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
+func (x *TransferRow) GetItems() []*HoldItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *TransferRow) GetTaken() []*HoldTaken {
+	if x != nil {
+		return x.Taken
+	}
+	return nil
+}
+
+func (x *TransferRow) GetEndedPlusOne() uint64 {
+	if x != nil {
+		return x.EndedPlusOne
+	}
+	return 0
+}
+
+func (x *TransferRow) GetEndedTime() int64 {
+	if x != nil {
+		return x.EndedTime
+	}
+	return 0
+}
+
+func (x *TransferRow) GetClawbacks() []*TransferClawback {
+	if x != nil {
+		return x.Clawbacks
+	}
+	return nil
+}
+
+func (x *TransferRow) GetChangedIndex() uint64 {
+	if x != nil {
+		return x.ChangedIndex
+	}
+	return 0
+}
+
+// TransferClawback is that a completion was taken back of which credits had been transferred: they are not recovered, and the
+// institution is told.
+type TransferClawback struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entry that took the completion back.
+	Entry uint64 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// Item of the hold, from 0.
+	Item          uint32 `protobuf:"varint,2,opt,name=item,proto3" json:"item,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferClawback) Reset() {
+	*x = TransferClawback{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferClawback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferClawback) ProtoMessage() {}
+
+func (x *TransferClawback) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferClawback.ProtoReflect.Descriptor instead.
+func (*TransferClawback) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *TransferClawback) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+func (x *TransferClawback) GetItem() uint32 {
+	if x != nil {
+		return x.Item
+	}
+	return 0
+}
+
 var File_creditbank_ledger_v1_state_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
@@ -2084,7 +2682,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\x12%\n" +
-	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\x98\x06\n" +
+	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\xef\x06\n" +
 	"\n" +
 	"AccountRow\x12!\n" +
 	"\fopened_index\x18\x01 \x01(\x04R\vopenedIndex\x12\x1f\n" +
@@ -2106,7 +2704,12 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x06points\x18\r \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\x12@\n" +
 	"\tdeadlines\x18\x10 \x03(\v2\".creditbank.ledger.v1.CaseDeadlineR\tdeadlines\x12)\n" +
 	"\x10opening_balances\x18\x13 \x01(\x03R\x0fopeningBalances\x12\x16\n" +
-	"\x06claims\x18\x18 \x01(\x03R\x06claims\"\x87\x02\n" +
+	"\x06claims\x18\x18 \x01(\x03R\x06claims\x127\n" +
+	"\x05holds\x18\x1e \x03(\v2!.creditbank.ledger.v1.AccountHoldR\x05holds\x12\x1c\n" +
+	"\ttransfers\x18\x1f \x03(\x04R\ttransfers\"=\n" +
+	"\vAccountHold\x12\x12\n" +
+	"\x04hold\x18\x01 \x01(\x04R\x04hold\x12\x1a\n" +
+	"\bdeadline\x18\x02 \x01(\x03R\bdeadline\"\x87\x02\n" +
 	"\vCategorySum\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x18\n" +
 	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12\x18\n" +
@@ -2150,7 +2753,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\fmilli_points\x18\x0e \x01(\x03R\vmilliPoints\x12+\n" +
 	"\x12last_case_plus_one\x18\x10 \x01(\x04R\x0flastCasePlusOne\x122\n" +
 	"\x04kind\x18\x11 \x01(\x0e2\x1e.creditbank.ledger.v1.ItemKindR\x04kind\x12\x16\n" +
-	"\x06source\x18\x12 \x01(\tR\x06source\"\x89\x02\n" +
+	"\x06source\x18\x12 \x01(\tR\x06source\"\xbb\x02\n" +
 	"\bLotState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x18\n" +
@@ -2161,7 +2764,16 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\aexpired\x18\a \x01(\x03R\aexpired\x12\x1a\n" +
 	"\breversed\x18\b \x01(\x03R\breversed\x12\x1f\n" +
 	"\vexpires_day\x18\t \x01(\x05R\n" +
-	"expiresDay\"\x95\x01\n" +
+	"expiresDay\x120\n" +
+	"\x04uses\x18\n" +
+	" \x03(\v2\x1c.creditbank.ledger.v1.LotUseR\x04uses\"\x85\x01\n" +
+	"\x06LotUse\x12\x12\n" +
+	"\x04hold\x18\x01 \x01(\x04R\x04hold\x12\"\n" +
+	"\forganization\x18\x02 \x01(\x04R\forganization\x12#\n" +
+	"\rmilli_credits\x18\x03 \x01(\x03R\fmilliCredits\x12\x1e\n" +
+	"\n" +
+	"recognised\x18\x04 \x01(\bR\n" +
+	"recognised\"\x95\x01\n" +
 	"\aDayItem\x12\x10\n" +
 	"\x03day\x18\x01 \x01(\x05R\x03day\x12<\n" +
 	"\bsessions\x18\x02 \x03(\v2 .creditbank.ledger.v1.DaySessionR\bsessions\x12:\n" +
@@ -2255,11 +2867,52 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x0estatement_hash\x18\x03 \x01(\fR\rstatementHash\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x05 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage*Y\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\"\xb7\x01\n" +
+	"\fAgreementRow\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\x12<\n" +
+	"\x04fact\x18\x03 \x01(\v2(.creditbank.ledger.v1.AgreementPublishedR\x04fact\x12$\n" +
+	"\x0eended_plus_one\x18\x04 \x01(\x04R\fendedPlusOne\x12\x19\n" +
+	"\blast_day\x18\x05 \x01(\x05R\alastDay\"\xd2\x01\n" +
+	"\n" +
+	"ConsentRow\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x128\n" +
+	"\x04fact\x18\x02 \x01(\v2$.creditbank.ledger.v1.ConsentGrantedR\x04fact\x12,\n" +
+	"\x12withdrawn_plus_one\x18\x03 \x01(\x04R\x10withdrawnPlusOne\x12%\n" +
+	"\x0ewithdrawn_time\x18\x04 \x01(\x03R\rwithdrawnTime\x12!\n" +
+	"\fwithdrawn_by\x18\x05 \x01(\tR\vwithdrawnBy\"\x8e\x04\n" +
+	"\vTransferRow\x128\n" +
+	"\x06status\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.HoldStatusR\x06status\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\fR\aaccount\x12\"\n" +
+	"\forganization\x18\x03 \x01(\x04R\forganization\x12\x1c\n" +
+	"\tprogramme\x18\x04 \x01(\tR\tprogramme\x12\x1c\n" +
+	"\tagreement\x18\x05 \x01(\x04R\tagreement\x12\x12\n" +
+	"\x04time\x18\x06 \x01(\x03R\x04time\x12\x1a\n" +
+	"\bdeadline\x18\a \x01(\x03R\bdeadline\x124\n" +
+	"\x05items\x18\b \x03(\v2\x1e.creditbank.ledger.v1.HoldItemR\x05items\x125\n" +
+	"\x05taken\x18\t \x03(\v2\x1f.creditbank.ledger.v1.HoldTakenR\x05taken\x12$\n" +
+	"\x0eended_plus_one\x18\n" +
+	" \x01(\x04R\fendedPlusOne\x12\x1d\n" +
+	"\n" +
+	"ended_time\x18\v \x01(\x03R\tendedTime\x12D\n" +
+	"\tclawbacks\x18\f \x03(\v2&.creditbank.ledger.v1.TransferClawbackR\tclawbacks\x12#\n" +
+	"\rchanged_index\x18\r \x01(\x04R\fchangedIndex\"<\n" +
+	"\x10TransferClawback\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x12\n" +
+	"\x04item\x18\x02 \x01(\rR\x04item*Y\n" +
 	"\bItemKind\x12\x19\n" +
 	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19ITEM_KIND_OPENING_BALANCE\x10\x01\x12\x13\n" +
-	"\x0fITEM_KIND_CLAIM\x10\x02BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\x0fITEM_KIND_CLAIM\x10\x02*\xbf\x01\n" +
+	"\n" +
+	"HoldStatus\x12\x1b\n" +
+	"\x17HOLD_STATUS_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10HOLD_STATUS_HELD\x10\x01\x12\x16\n" +
+	"\x12HOLD_STATUS_POSTED\x10\x02\x12\x18\n" +
+	"\x14HOLD_STATUS_DECLINED\x10\x03\x12\x19\n" +
+	"\x15HOLD_STATUS_WITHDRAWN\x10\x04\x12\x18\n" +
+	"\x14HOLD_STATUS_REVERSED\x10\x05\x12\x17\n" +
+	"\x13HOLD_STATUS_EXPIRED\x10\x06BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_state_proto_rawDescOnce sync.Once
@@ -2273,84 +2926,103 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_state_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
-	(*TreeRow)(nil),                 // 1: creditbank.ledger.v1.TreeRow
-	(*AccountRow)(nil),              // 2: creditbank.ledger.v1.AccountRow
-	(*CategorySum)(nil),             // 3: creditbank.ledger.v1.CategorySum
-	(*CourseRemainder)(nil),         // 4: creditbank.ledger.v1.CourseRemainder
-	(*LotRef)(nil),                  // 5: creditbank.ledger.v1.LotRef
-	(*WeekRow)(nil),                 // 6: creditbank.ledger.v1.WeekRow
-	(*CompletionItem)(nil),          // 7: creditbank.ledger.v1.CompletionItem
-	(*LotState)(nil),                // 8: creditbank.ledger.v1.LotState
-	(*DayItem)(nil),                 // 9: creditbank.ledger.v1.DayItem
-	(*DaySession)(nil),              // 10: creditbank.ledger.v1.DaySession
-	(*OrganizationRow)(nil),         // 11: creditbank.ledger.v1.OrganizationRow
-	(*KeyRow)(nil),                  // 12: creditbank.ledger.v1.KeyRow
-	(*OfficerRow)(nil),              // 13: creditbank.ledger.v1.OfficerRow
-	(*CourseRow)(nil),               // 14: creditbank.ledger.v1.CourseRow
-	(*PolicyRow)(nil),               // 15: creditbank.ledger.v1.PolicyRow
-	(*CaseRow)(nil),                 // 16: creditbank.ledger.v1.CaseRow
-	(*CaseReviewer)(nil),            // 17: creditbank.ledger.v1.CaseReviewer
-	(*CaseDeadline)(nil),            // 18: creditbank.ledger.v1.CaseDeadline
-	(*ImportRow)(nil),               // 19: creditbank.ledger.v1.ImportRow
-	(*RequestRow)(nil),              // 20: creditbank.ledger.v1.RequestRow
-	(*CrowdRow)(nil),                // 21: creditbank.ledger.v1.CrowdRow
-	(*RejectRow)(nil),               // 22: creditbank.ledger.v1.RejectRow
-	(AccountStatus)(0),              // 23: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),             // 24: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),                // 25: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),             // 26: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                  // 27: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),           // 28: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                    // 29: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),              // 30: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil),  // 31: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                // 32: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),        // 33: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),          // 34: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),             // 35: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),          // 36: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                 // 37: creditbank.ledger.v1.CaseStatus
-	(*OpeningBalancesProposed)(nil), // 38: creditbank.ledger.v1.OpeningBalancesProposed
+	(HoldStatus)(0),                 // 1: creditbank.ledger.v1.HoldStatus
+	(*TreeRow)(nil),                 // 2: creditbank.ledger.v1.TreeRow
+	(*AccountRow)(nil),              // 3: creditbank.ledger.v1.AccountRow
+	(*AccountHold)(nil),             // 4: creditbank.ledger.v1.AccountHold
+	(*CategorySum)(nil),             // 5: creditbank.ledger.v1.CategorySum
+	(*CourseRemainder)(nil),         // 6: creditbank.ledger.v1.CourseRemainder
+	(*LotRef)(nil),                  // 7: creditbank.ledger.v1.LotRef
+	(*WeekRow)(nil),                 // 8: creditbank.ledger.v1.WeekRow
+	(*CompletionItem)(nil),          // 9: creditbank.ledger.v1.CompletionItem
+	(*LotState)(nil),                // 10: creditbank.ledger.v1.LotState
+	(*LotUse)(nil),                  // 11: creditbank.ledger.v1.LotUse
+	(*DayItem)(nil),                 // 12: creditbank.ledger.v1.DayItem
+	(*DaySession)(nil),              // 13: creditbank.ledger.v1.DaySession
+	(*OrganizationRow)(nil),         // 14: creditbank.ledger.v1.OrganizationRow
+	(*KeyRow)(nil),                  // 15: creditbank.ledger.v1.KeyRow
+	(*OfficerRow)(nil),              // 16: creditbank.ledger.v1.OfficerRow
+	(*CourseRow)(nil),               // 17: creditbank.ledger.v1.CourseRow
+	(*PolicyRow)(nil),               // 18: creditbank.ledger.v1.PolicyRow
+	(*CaseRow)(nil),                 // 19: creditbank.ledger.v1.CaseRow
+	(*CaseReviewer)(nil),            // 20: creditbank.ledger.v1.CaseReviewer
+	(*CaseDeadline)(nil),            // 21: creditbank.ledger.v1.CaseDeadline
+	(*ImportRow)(nil),               // 22: creditbank.ledger.v1.ImportRow
+	(*RequestRow)(nil),              // 23: creditbank.ledger.v1.RequestRow
+	(*CrowdRow)(nil),                // 24: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),               // 25: creditbank.ledger.v1.RejectRow
+	(*AgreementRow)(nil),            // 26: creditbank.ledger.v1.AgreementRow
+	(*ConsentRow)(nil),              // 27: creditbank.ledger.v1.ConsentRow
+	(*TransferRow)(nil),             // 28: creditbank.ledger.v1.TransferRow
+	(*TransferClawback)(nil),        // 29: creditbank.ledger.v1.TransferClawback
+	(AccountStatus)(0),              // 30: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 31: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 32: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 33: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 34: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 35: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 36: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 37: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 38: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                // 39: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 40: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 41: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 42: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 43: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 44: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 45: creditbank.ledger.v1.OpeningBalancesProposed
+	(*AgreementPublished)(nil),      // 46: creditbank.ledger.v1.AgreementPublished
+	(*ConsentGranted)(nil),          // 47: creditbank.ledger.v1.ConsentGranted
+	(*HoldItem)(nil),                // 48: creditbank.ledger.v1.HoldItem
+	(*HoldTaken)(nil),               // 49: creditbank.ledger.v1.HoldTaken
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	23, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
-	3,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	24, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	25, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
-	4,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	26, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
-	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
-	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	27, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
-	18, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
-	28, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,  // 11: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
-	9,  // 12: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	29, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
-	8,  // 14: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
-	0,  // 15: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
-	10, // 16: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	30, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	31, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	32, // 19: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	33, // 20: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	34, // 21: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	35, // 22: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	36, // 23: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	37, // 24: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	28, // 25: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	17, // 26: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	37, // 27: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	38, // 28: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	30, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	5,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
+	31, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	32, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	6,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
+	33, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	7,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
+	7,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
+	34, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	21, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
+	4,  // 10: creditbank.ledger.v1.AccountRow.holds:type_name -> creditbank.ledger.v1.AccountHold
+	35, // 11: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	9,  // 12: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
+	12, // 13: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
+	36, // 14: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	10, // 15: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
+	0,  // 16: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
+	11, // 17: creditbank.ledger.v1.LotState.uses:type_name -> creditbank.ledger.v1.LotUse
+	13, // 18: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
+	37, // 19: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	38, // 20: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	39, // 21: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	40, // 22: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	41, // 23: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	42, // 24: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	43, // 25: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	44, // 26: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	35, // 27: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	20, // 28: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
+	44, // 29: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	45, // 30: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	46, // 31: creditbank.ledger.v1.AgreementRow.fact:type_name -> creditbank.ledger.v1.AgreementPublished
+	47, // 32: creditbank.ledger.v1.ConsentRow.fact:type_name -> creditbank.ledger.v1.ConsentGranted
+	1,  // 33: creditbank.ledger.v1.TransferRow.status:type_name -> creditbank.ledger.v1.HoldStatus
+	48, // 34: creditbank.ledger.v1.TransferRow.items:type_name -> creditbank.ledger.v1.HoldItem
+	49, // 35: creditbank.ledger.v1.TransferRow.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	29, // 36: creditbank.ledger.v1.TransferRow.clawbacks:type_name -> creditbank.ledger.v1.TransferClawback
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -2364,8 +3036,8 @@ func file_creditbank_ledger_v1_state_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   22,
+			NumEnums:      2,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

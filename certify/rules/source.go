@@ -1,4 +1,4 @@
-package policy
+package rules
 
 import (
 	"bytes"
@@ -16,38 +16,39 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// MaxYAML is the most bytes of a policy: with its entry it must fit a leaf of the ledger.
+// MaxYAML is the most bytes of a text: with its entry it must fit a leaf of the ledger.
 const MaxYAML = 60_000
 
-// A source is the text of a policy and where everything in it stands.
-type source struct {
+// A Source is a text and where everything in it stands.
+type Source struct {
+	kind  Kind
 	lines []string
 	root  *yaml.Node // the top mapping; nil where the text is not one
 }
 
-// decode reads the YAML into message as protoyaml does, and refuses more than that: what could be read in two ways (a field
+// Decode reads the YAML into message as protoyaml does, and refuses more than that: what could be read in two ways (a field
 // twice, by its number or by another spelling, an anchor, a second document) and numbers that are not plain digits.
-func decode(text []byte, message proto.Message) (*source, []*Error) {
-	if e := checkText(text); e != nil {
+func Decode(kind Kind, text []byte, message proto.Message) (*Source, []*Error) {
+	if e := checkText(kind, text); e != nil {
 		return nil, []*Error{e}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var document, second yaml.Node
 	if err := decoder.Decode(&document); err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, []*Error{{Message: "the text is empty"}}
+			return nil, []*Error{{Of: kind.Of, Message: "the text is empty"}}
 		}
-		return nil, []*Error{syntaxError(err, text)}
+		return nil, []*Error{syntaxError(kind, err, text)}
 	}
 	if err := decoder.Decode(&second); err == nil {
-		return nil, []*Error{{Line: second.Line, Column: second.Column, Message: "a policy is one document"}}
+		return nil, []*Error{{Of: kind.Of, Line: second.Line, Column: second.Column, Message: kind.Name + " is one document"}}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, []*Error{syntaxError(err, text)}
+		return nil, []*Error{syntaxError(kind, err, text)}
 	}
 	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode {
-		return nil, []*Error{{Line: 1, Column: 1, Message: "a policy is a mapping of fields"}}
+		return nil, []*Error{{Of: kind.Of, Line: 1, Column: 1, Message: kind.Name + " is a mapping of fields"}}
 	}
-	s := &source{lines: strings.Split(string(text), "\n"), root: document.Content[0]}
+	s := &Source{kind: kind, lines: strings.Split(string(text), "\n"), root: document.Content[0]}
 	// protoyaml quotes the line of what it refuses, and panics where that is the line after the last.
 	if !bytes.HasSuffix(text, []byte("\n")) {
 		text = append(bytes.Clone(text), '\n')
@@ -55,22 +56,22 @@ func decode(text []byte, message proto.Message) (*source, []*Error) {
 	var faults []*Error
 	s.strict(s.root, message.ProtoReflect().Descriptor(), "", &faults)
 	// Whatever protoyaml would say of the same nodes is less exact, but the rest is worth reading at once.
-	return s, append(faults, elsewhere(protoyamlErrors(protoyaml.Unmarshal(text, message)), faults)...)
+	return s, append(faults, elsewhere(protoyamlErrors(kind, protoyaml.Unmarshal(text, message)), faults)...)
 }
 
 // checkText refuses what YAML would read differently than an editor shows it.
-func checkText(text []byte) *Error {
+func checkText(kind Kind, text []byte) *Error {
 	if len(text) > MaxYAML {
-		return &Error{Message: fmt.Sprintf("the text has %d bytes, more than %d", len(text), MaxYAML)}
+		return &Error{Of: kind.Of, Message: fmt.Sprintf("the text has %d bytes, more than %d", len(text), MaxYAML)}
 	}
 	line, column := 1, 1
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
-			return &Error{Line: line, Column: column, Message: "the text is not UTF-8"}
+			return &Error{Of: kind.Of, Line: line, Column: column, Message: "the text is not UTF-8"}
 		case r == '\r' && (i+1 == len(text) || text[i+1] != '\n'), r == '\u0085', r == '\u2028', r == '\u2029', r == '\ufeff':
-			return &Error{Line: line, Column: column, Message: fmt.Sprintf("the character U+%04X has no place in a policy", r)}
+			return &Error{Of: kind.Of, Line: line, Column: column, Message: fmt.Sprintf("the character U+%04X has no place in %s", r, kind.Name)}
 		}
 		i, column = i+size, column+1
 		if r == '\n' {
@@ -96,22 +97,22 @@ func elsewhere(errs, faults []*Error) []*Error {
 
 // syntaxError reads the line out of an error of the YAML parser, which says it in words only: from 1 where its scanner fails, from
 // 0 where its grammar does.
-func syntaxError(err error, text []byte) *Error {
+func syntaxError(kind Kind, err error, text []byte) *Error {
 	found := regexp.MustCompile(`^(?:line (\d+): )?(?s)((did not find expected (?:<|node content|key$|'-'|',' or))?.*)$`).
 		FindStringSubmatch(strings.TrimPrefix(err.Error(), "yaml: "))
 	if found == nil {
-		return &Error{Message: err.Error()}
+		return &Error{Of: kind.Of, Message: err.Error()}
 	}
 	line, _ := strconv.Atoi(found[1]) // none: 0, nowhere in particular
 	if found[1] != "" && found[3] != "" {
 		line = min(line+1, bytes.Count(bytes.TrimSpace(text), []byte("\n"))+1)
 	}
-	return &Error{Line: line, Message: found[2]}
+	return &Error{Of: kind.Of, Line: line, Message: found[2]}
 }
 
 // protoyamlErrors reads line and column out of the errors of protoyaml, which has them in an unexported type: each begins with
 // ":<line>:<column> " and unwraps to its cause.
-func protoyamlErrors(err error) []*Error {
+func protoyamlErrors(kind Kind, err error) []*Error {
 	if err == nil {
 		return nil
 	}
@@ -121,19 +122,19 @@ func protoyamlErrors(err error) []*Error {
 	}
 	faults := make([]*Error, len(errs))
 	for i, err := range errs {
-		faults[i] = &Error{Message: err.Error()}
+		faults[i] = &Error{Of: kind.Of, Message: err.Error()}
 		var line, column int
 		if n, _ := fmt.Sscanf(err.Error(), ":%d:%d ", &line, &column); n == 2 && errors.Unwrap(err) != nil {
-			faults[i] = &Error{Line: line, Column: column, Message: errors.Unwrap(err).Error()}
+			faults[i] = &Error{Of: kind.Of, Line: line, Column: column, Message: errors.Unwrap(err).Error()}
 		}
 	}
 	return faults
 }
 
 // strict walks a mapping beside the descriptor of its message.
-func (s *source) strict(node *yaml.Node, descriptor protoreflect.MessageDescriptor, path string, faults *[]*Error) {
+func (s *Source) strict(node *yaml.Node, descriptor protoreflect.MessageDescriptor, path string, faults *[]*Error) {
 	report := func(node *yaml.Node, field, format string, args ...any) {
-		*faults = append(*faults, &Error{Line: node.Line, Column: node.Column, Field: field, Message: fmt.Sprintf(format, args...)})
+		*faults = append(*faults, &Error{Of: s.kind.Of, Line: node.Line, Column: node.Column, Field: field, Message: fmt.Sprintf(format, args...)})
 	}
 	seen := make(map[string]bool)
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -155,7 +156,7 @@ func (s *source) strict(node *yaml.Node, descriptor protoreflect.MessageDescript
 		for i, value := range values {
 			switch {
 			case value.Kind == yaml.AliasNode || value.Anchor != "":
-				report(value, name(i), "anchors and aliases are refused: a policy says everything where it is read")
+				report(value, name(i), "anchors and aliases are refused: %s says everything where it is read", s.kind.Name)
 			case value.Kind == yaml.ScalarNode && value.Tag == "!!null" && value.Value != "", value.Kind == yaml.ScalarNode && value.Tag == "!!binary":
 				report(value, name(i), "%s is refused: leave the field out or write text in quotes", value.Value)
 			case field.Kind() == protoreflect.MessageKind && value.Kind == yaml.MappingNode:
@@ -191,8 +192,8 @@ func within(path, name string) string {
 	return path + "." + name
 }
 
-// find answers the node at a path of field names and positions, and of what is not there its nearest surroundings.
-func (s *source) find(path ...any) (node *yaml.Node, exact bool) {
+// Find answers the node at a path of field names and positions, and of what is not there its nearest surroundings.
+func (s *Source) Find(path ...any) (node *yaml.Node, exact bool) {
 	node = s.root
 	for _, step := range path {
 		var next *yaml.Node
@@ -216,9 +217,9 @@ func (s *source) find(path ...any) (node *yaml.Node, exact bool) {
 	return node, true
 }
 
-// place answers line and column, both from 1, of a character of a scalar's value: line from 1 and column from 0 within the
+// In answers line and column, both from 1, of a character of a scalar's value: line from 1 and column from 0 within the
 // value. Escapes in double quotes shift what comes after them; everything else is exact.
-func (s *source) place(node *yaml.Node, line, column int) (int, int) {
+func (s *Source) In(node *yaml.Node, line, column int) (int, int) {
 	at, indent := node.Line, node.Column-1
 	switch node.Style &^ yaml.TaggedStyle {
 	case yaml.LiteralStyle:
@@ -241,7 +242,7 @@ func (s *source) place(node *yaml.Node, line, column int) (int, int) {
 }
 
 // indent counts the spaces that a line, from 1, begins with; of an empty line those of the next that is not.
-func (s *source) indent(line int) int {
+func (s *Source) indent(line int) int {
 	for ; line >= 1 && line <= len(s.lines); line++ {
 		if text := strings.TrimRight(s.lines[line-1], "\r"); strings.TrimSpace(text) != "" {
 			return len(text) - len(strings.TrimLeft(text, " "))
@@ -249,3 +250,16 @@ func (s *source) indent(line int) int {
 	}
 	return 0
 }
+
+// Top are the places of the fields at the top.
+func (s *Source) Top() map[string]Place {
+	places := make(map[string]Place)
+	for i := 0; i+1 < len(s.root.Content); i += 2 {
+		value := s.root.Content[i+1]
+		places[s.root.Content[i].Value] = Place{value.Line, value.Column}
+	}
+	return places
+}
+
+// A Place is where something stands in a text, both from 1.
+type Place struct{ Line, Column int }

@@ -1,0 +1,193 @@
+// Package bundle checks the bundle of a transfer: what an institution took over of somebody's credits, as one file.
+//
+// Checking needs the public key of the log that the credits come from, and nothing else: no network, no clock, no account. It
+// shows that the entries are in the log under that key, that the log says who took what, and that the platforms named in it
+// signed the learning that it stands on. It does not show that nothing was taken back since: a bundle is as old as its checkpoint.
+//
+// Its one invariant: a file that is accepted holds nothing that was not checked.
+package bundle
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/mod/sumdb/note"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/learning-credit-bank/creditbank/ledger/merkle"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+const (
+	// title is what a bundle's first line begins with; the number of bytes that follow is the rest of it.
+	title = "creditbank/v1 transfer bundle "
+	// MaxBytes is how large a bundle is at most.
+	MaxBytes = 64 << 20
+	// maxEntries is how many entries and statements a bundle has at most: some more than the items of the largest transfer need.
+	maxEntries = 4_096
+	maxProof   = 64
+)
+
+// Marshal writes a bundle as a file.
+func Marshal(b *ledgerv1.TransferBundle) ([]byte, error) {
+	content, err := b.MarshalVT()
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %v", err)
+	}
+	return append([]byte(title+strconv.Itoa(len(content))+"\n"), content...), nil
+}
+
+// Fault is why a bundle was refused: in which part of it, and what is wrong there.
+type Fault struct {
+	Part, Problem string
+}
+
+// Error implements error.
+func (f *Fault) Error() string { return "bundle: " + f.Part + ": " + f.Problem }
+
+func faultf(part, format string, args ...any) *Fault {
+	return &Fault{Part: part, Problem: fmt.Sprintf(format, args...)}
+}
+
+func entryPart(index uint64) string { return "entry " + strconv.FormatUint(index, 10) }
+
+// parse reads a file. What it answers is well-formed, and nothing more.
+func parse(file []byte) (*ledgerv1.TransferBundle, error) {
+	if len(file) > MaxBytes {
+		return nil, faultf("file", "it has %d bytes, the most are %d", len(file), MaxBytes)
+	}
+	first, content, found := bytes.Cut(file, []byte("\n"))
+	number, titled := bytes.CutPrefix(first, []byte(title))
+	length, err := strconv.Atoi(string(number))
+	if !found || !titled || err != nil || strconv.Itoa(length) != string(number) {
+		return nil, faultf("file", "it is no transfer bundle: its first line is not %q and a number", title)
+	}
+	switch {
+	case len(content) < length:
+		return nil, faultf("file", "it was cut off: %d of %d bytes are there", len(content), length)
+	case len(content) > length:
+		return nil, faultf("file", "%d bytes follow its end", len(content)-length)
+	}
+	b := new(ledgerv1.TransferBundle)
+	if err := proto.Unmarshal(content, b); err != nil {
+		return nil, faultf("file", "its content cannot be read")
+	}
+	// What was not written by Marshal could hide something: a field twice, in another order, or one that is not known.
+	again, err := b.MarshalVT()
+	switch {
+	case err != nil:
+		return nil, faultf("file", "its content cannot be read")
+	case hasUnknown(b.ProtoReflect()):
+		return nil, faultf("file", "it holds a field that is not known")
+	case !bytes.Equal(again, content):
+		return nil, faultf("file", "its content is not written in the one way that there is")
+	case len(b.GetEntries()) > maxEntries || len(b.GetStatements()) > maxEntries:
+		return nil, faultf("file", "it has %d entries and %d statements, the most are %d", len(b.GetEntries()), len(b.GetStatements()), maxEntries)
+	}
+	return b, nil
+}
+
+// hasUnknown says whether a message holds a field that is not known, at any depth.
+func hasUnknown(m protoreflect.Message) bool {
+	if len(m.GetUnknown()) > 0 {
+		return true
+	}
+	found := false
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		switch {
+		case field.Message() == nil:
+		case field.IsList():
+			for i := range value.List().Len() {
+				found = found || hasUnknown(value.List().Get(i).Message())
+			}
+		default:
+			found = found || hasUnknown(value.Message())
+		}
+		return !found
+	})
+	return found
+}
+
+// hashes reads a list of hashes.
+func hashes(part, what string, list [][]byte) ([]merkle.Hash, error) {
+	if len(list) > maxProof {
+		return nil, faultf(part, "its %s has %d hashes", what, len(list))
+	}
+	all := make([]merkle.Hash, len(list))
+	for i, h := range list {
+		if len(h) != merkle.HashSize {
+			return nil, faultf(part, "its %s has a hash of %d bytes", what, len(h))
+		}
+		all[i] = merkle.Hash(h)
+	}
+	return all, nil
+}
+
+// check is a bundle on its way.
+type check struct {
+	bundle     *ledgerv1.TransferBundle
+	checkpoint merkle.Checkpoint
+	entries    map[uint64]*ledgerv1.Entry
+	order      []uint64
+	// used are the entries that something stands on.
+	used map[uint64]bool
+}
+
+// open verifies the checkpoint under the log's key, and that the entries are in the log.
+func (c *check) open(verifier note.Verifier, origin string) error {
+	var err error
+	c.checkpoint, err = merkle.OpenCheckpoint(c.bundle.GetCheckpoint(), origin, verifier)
+	if err != nil {
+		first, _, _ := bytes.Cut(c.bundle.GetCheckpoint(), []byte("\n"))
+		if string(first) != origin && len(first) < 256 {
+			return faultf("checkpoint", "it is of another log: %q, not %q", first, origin)
+		}
+		return faultf("checkpoint", "it does not hold under the log's key: %v", err)
+	}
+	for i, one := range c.bundle.GetEntries() {
+		e := new(ledgerv1.Entry)
+		part := "entry number " + strconv.Itoa(i+1)
+		if err := proto.Unmarshal(one.GetEntry(), e); err != nil || e.GetFact() == nil || hasUnknown(e.ProtoReflect()) {
+			return faultf(part, "its bytes are no entry of a kind that is known")
+		}
+		index := e.GetIndex()
+		part = entryPart(index)
+		switch n := len(c.order); {
+		case n > 0 && c.order[n-1] == index:
+			return faultf(part, "it is there twice")
+		case n > 0 && c.order[n-1] > index:
+			return faultf(part, "it comes after entry %d: the entries are not in the order of the log", c.order[n-1])
+		}
+		proof, err := hashes(part, "inclusion proof", one.GetProof())
+		if err != nil {
+			return err
+		}
+		if err := merkle.VerifyInclusion(merkle.LeafHash(one.GetEntry()), index, c.checkpoint.Size, proof, c.checkpoint.Root); err != nil {
+			return faultf(part, "it is not shown to be in the log: %v", err)
+		}
+		c.entries[index], c.order = e, append(c.order, index)
+	}
+	return nil
+}
+
+// take answers an entry that something stands on.
+func (c *check) take(index uint64, what string) (*ledgerv1.Entry, error) {
+	e := c.entries[index]
+	if e == nil {
+		return nil, faultf(entryPart(index), "%s is missing", what)
+	}
+	c.used[index] = true
+	return e, nil
+}
+
+// leftover refuses what nothing stands on.
+func (c *check) leftover() error {
+	for _, index := range c.order {
+		if !c.used[index] {
+			return faultf(entryPart(index), "the transfer does not stand on it")
+		}
+	}
+	return nil
+}

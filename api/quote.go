@@ -1,0 +1,382 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"strings"
+	"time"
+
+	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/certify/agreement"
+	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/store"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
+)
+
+const (
+	// MaxQuoteLots is how many lots a quote can be narrowed to.
+	MaxQuoteLots = 500
+	// quotesPerMinute is how many quotes an institution may ask for in a minute: each writes a line into a journal.
+	quotesPerMinute = 600
+)
+
+// QuoteRequest asks what an institution would take over.
+type QuoteRequest struct {
+	// Number is the account number, with or without spaces; a resident may leave it empty.
+	Number string
+	// Institution accepts; it may leave it empty itself.
+	Institution string
+	// Programme, as the agreement names it, and the agreement's name where several have it.
+	Programme, Agreement string
+	// Lots are all that is looked at; none: all that have something available.
+	Lots []agreement.Lot
+}
+
+// TransferQuote is what an institution would take over.
+type TransferQuote struct {
+	// Digest is over all that the quote says but LogSize: its name.
+	Digest    [sha256.Size]byte
+	Agreement Agreement
+	*agreement.Quote
+	// ValidUntil is when the last day ends on which it is honoured.
+	ValidUntil time.Time
+	LogSize    uint64
+	// titles are those of courses, by the entry of the item.
+	titles map[agreement.Lot]quotedItem
+}
+
+type quotedItem struct {
+	entry uint64
+	title string
+}
+
+// Entry is the item of the record that a lot is of, by its entry, and Title that of its course.
+func (q *TransferQuote) Entry(lot agreement.Lot) (entry uint64, title string) {
+	item := q.titles[lot]
+	return item.entry, item.title
+}
+
+// CourseName is what the institution calls a course of the agreement.
+func (q *TransferQuote) CourseName(code string) Text { return q.Quote.Agreement.CourseName(code) }
+
+// Words says a reason of a decision in a language.
+func (q *TransferQuote) Words(d *agreement.Decision, r agreement.Reason, lang string) string {
+	return q.Quote.Agreement.Explain(d, r, lang)
+}
+
+// QuoteTransfer says what an institution would take over of a record, lot by lot, and why. The institution asks under a consent, which
+// says what it may see; the holder of the account needs none. Nothing is written but the access journal.
+func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteRequest) (*TransferQuote, error) {
+	if err := caller.Holds(access.QuoteTransfer); err != nil {
+		return nil, err
+	}
+	if r.Institution == "" && caller.Kind == access.Organization {
+		r.Institution = caller.Organization
+	}
+	if len(r.Lots) > MaxQuoteLots {
+		return nil, invalid(ReasonField, "lots", "there are %d lots, at most %d are taken", len(r.Lots), MaxQuoteLots)
+	}
+	if caller.Kind == access.Organization && !b.limiter("quotes of "+caller.String(), quotesPerMinute).AllowN(b.config.Now(), 1) {
+		return nil, faultf(Busy, ReasonRate, "", "more than %d quotes were asked for in a minute", quotesPerMinute)
+	}
+	view, d, err := b.newestView(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	now := b.config.Now()
+	if newest := view.Time(); newest.After(now) {
+		now = newest
+	}
+	id, scope, err := b.quotedAccount(ctx, view, d, caller, r, now)
+	if err != nil {
+		return nil, err
+	}
+	a, err := d.agreementFor(r.Institution, r.Agreement, r.Programme, now)
+	if err != nil {
+		return nil, err
+	}
+	asked := quoting{account: id, agreed: a, programme: r.Programme, day: a.Day(now), lots: r.Lots, scope: scope}
+	if asked.taken, err = takenBefore(view.State(ctx), d, r.Institution, id); err != nil {
+		return nil, err
+	}
+	quote, err := b.quote(ctx, view, d, asked)
+	if err != nil {
+		return nil, err
+	}
+	quote.LogSize = view.Size()
+	// Who looks is written down, durably, before they see anything. The holder's own looks are nobody's business.
+	if caller.Kind != access.Resident {
+		if err := b.journal(ctx, caller, id, access.QuoteTransfer, PurposeTransfer); err != nil {
+			return nil, err
+		}
+	}
+	return quote, nil
+}
+
+// quotedAccount finds the account that a quote is about, and what of it the caller may see; a nil scope is all.
+func (b *Bank) quotedAccount(
+	ctx context.Context, view ledger.View, d *directory, caller access.Caller, r QuoteRequest, now time.Time,
+) (unit.AccountID, *consentScope, error) {
+	if _, ok := d.organizations[r.Institution]; !ok {
+		return unit.AccountID{}, nil, faultf(NotFound, ReasonUnknownOrganization, "institution", "there is no organization %q", r.Institution)
+	}
+	id := caller.Account
+	if r.Number != "" || caller.Kind != access.Resident {
+		number, err := unit.ParseAccountNumber(strings.ReplaceAll(r.Number, " ", ""))
+		if err != nil {
+			return id, nil, invalid(ReasonAccountNumber, "account_number", "%w", err)
+		}
+		// An unknown number is nobody's: no consent is found for it, and no holder.
+		if id, err = b.vault.Lookup(ctx, number); err != nil && AsError(err).Reason != ReasonUnknownAccount {
+			return id, nil, err
+		}
+	}
+	if err := caller.Check(access.QuoteTransfer, access.Subject{Organization: r.Institution, Account: id}, d); err != nil {
+		return id, nil, err
+	}
+	var scope *consentScope
+	if caller.Kind != access.Resident {
+		var err error
+		if scope, err = consentedTo(ctx, view, id, r.Institution, PurposeTransfer, now); err != nil {
+			return id, nil, err
+		}
+	}
+	account, err := view.State(ctx).Account(id)
+	if err != nil {
+		return id, nil, err
+	}
+	if fault := checkOpen(account); fault != nil {
+		fault.Field = "account_number"
+		return id, nil, fault
+	}
+	return id, scope, nil
+}
+
+// quoting is what a quote is made of. All of it, and the record, decides what it says: the same gives the same.
+type quoting struct {
+	account   unit.AccountID
+	agreed    *agreed
+	programme string
+	// day is the one on which the quote is made: whoever honours a quote asks again with its day.
+	day agreement.Day
+	// lots are all that is looked at; none: all that have something available.
+	lots []agreement.Lot
+	// scope is what may be seen; nil: all.
+	scope *consentScope
+	// taken is what the institution took over before.
+	taken agreement.Taken
+}
+
+// quote reads a record and asks the agreement on it.
+func (b *Bank) quote(ctx context.Context, view ledger.View, d *directory, q quoting) (*TransferQuote, error) {
+	var record []*ledgerv1.CompletionItem
+	for row, err := range view.Scan(ctx, store.Prefix(book.WeeksPrefix(q.account))) {
+		if err != nil {
+			return nil, err
+		}
+		week := new(ledgerv1.WeekRow)
+		if err := week.UnmarshalVT(row.Value); err != nil {
+			return nil, fmt.Errorf("%w: week %x: %v", ledger.ErrDamaged, row.Key, err)
+		}
+		record = append(record, week.GetItems()...)
+	}
+	chosen, fault := q.choose(record)
+	if fault != nil {
+		return nil, fault
+	}
+	var said map[uint64]saidOf
+	if q.agreed.AsksSealed() {
+		var err error
+		if said, err = b.openSaid(ctx, view, q.account, chosen); err != nil {
+			return nil, err
+		}
+	}
+	return b.quoteOf(d, q, chosen, said)
+}
+
+// quoteOf asks the agreement on lots that were chosen. It reads nothing more: it can run in the writer.
+func (b *Bank) quoteOf(d *directory, q quoting, chosen []chosenLot, said map[uint64]saidOf) (*TransferQuote, error) {
+	items := make([]agreement.Item, len(chosen))
+	answer := &TransferQuote{Agreement: d.agreementOf(q.agreed), titles: make(map[agreement.Lot]quotedItem, len(chosen))}
+	transferable := d.transferableOf()
+	for i, c := range chosen {
+		var title string
+		items[i], title = d.quoteItem(c, said[c.item.GetIndex()], transferable)
+		answer.titles[items[i].Lot] = quotedItem{c.item.GetIndex(), title}
+	}
+	var err error
+	if answer.Quote, err = q.agreed.Quote(q.programme, items, q.taken, q.day); err != nil {
+		return nil, err
+	}
+	zone := q.agreed.Zone()
+	answer.ValidUntil = (answer.Until + 1).Start(zone).UTC()
+	answer.Digest = answer.digest(b.ID(), q.account)
+	return answer, nil
+}
+
+// chosenLot is a lot that is looked at, and what it is of.
+type chosenLot struct {
+	item *ledgerv1.CompletionItem
+	lot  *ledgerv1.LotState
+}
+
+// choose answers the lots of a record that may be seen and were asked for.
+func (q *quoting) choose(record []*ledgerv1.CompletionItem) ([]chosenLot, *Error) {
+	wanted := make(map[agreement.Lot]bool, len(q.lots))
+	for _, lot := range q.lots {
+		wanted[lot] = true
+	}
+	var chosen []chosenLot
+	for _, item := range record {
+		if q.scope != nil && !q.scope.permits(item) {
+			continue
+		}
+		for _, lot := range item.GetLots() {
+			name := agreement.Lot{Entry: lot.GetEntry(), Position: lot.GetPosition()}
+			if len(q.lots) > 0 && !wanted[name] || len(q.lots) == 0 && lot.GetAvailable() == 0 {
+				continue
+			}
+			delete(wanted, name)
+			chosen = append(chosen, chosenLot{item, lot})
+		}
+	}
+	for i, lot := range q.lots {
+		if wanted[lot] {
+			return nil, faultf(NotFound, ReasonUnknownLot, indexed("lots", i), "the record has no lot %d of entry %d that may be seen", lot.Position, lot.Entry)
+		}
+	}
+	return chosen, nil
+}
+
+// saidOf is what only the sealed statement of a completion says.
+type saidOf struct {
+	mode  statementv1.Mode
+	score *int32
+}
+
+// openSaid opens the statements of completions, which never change. What was forgotten is not there.
+func (b *Bank) openSaid(ctx context.Context, view ledger.View, id unit.AccountID, chosen []chosenLot) (map[uint64]saidOf, error) {
+	said := make(map[uint64]saidOf, len(chosen))
+	sealer, err := b.accountSealer(ctx, id)
+	if err != nil || sealer == nil {
+		return said, err
+	}
+	var indexes []uint64
+	for _, c := range chosen {
+		if _, known := said[c.item.GetIndex()]; c.item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED && !known {
+			said[c.item.GetIndex()] = saidOf{}
+			indexes = append(indexes, c.item.GetIndex())
+		}
+	}
+	raw, err := view.Entries(ctx, indexes...)
+	if err != nil {
+		return nil, err
+	}
+	for i, index := range indexes {
+		if said[index], err = openStatement(sealer, index, raw[i]); err != nil {
+			return nil, err
+		}
+	}
+	return said, nil
+}
+
+func openStatement(sealer *vault.Sealer, index uint64, raw []byte) (saidOf, error) {
+	e, err := decodedEntry(index, raw)
+	if err != nil {
+		return saidOf{}, err
+	}
+	recorded, sealed, statement := e.GetCompletionRecorded(), new(ledgerv1.SealedCompletion), new(statementv1.Statement)
+	if err := unseal(sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), sealed); err != nil {
+		return saidOf{}, err
+	}
+	if err := statement.UnmarshalVT(sealed.GetStatement()); err != nil {
+		return saidOf{}, fmt.Errorf("%w: the statement of entry %d: %v", ledger.ErrDamaged, index, err)
+	}
+	return saidOf{statement.GetCompletion().GetMode(), statement.GetCompletion().Score}, nil
+}
+
+// quoteItem is a lot as agreements see it, and the title of its course.
+func (d *directory) quoteItem(c chosenLot, said saidOf, transferable func(provider string, day int32, category string) bool) (agreement.Item, string) {
+	item := agreement.Item{
+		Lot: agreement.Lot{Entry: c.lot.GetEntry(), Position: c.lot.GetPosition()}, Kind: agreement.Completion,
+		Platform: d.numbers[c.item.GetOrganization()], Category: c.item.GetCategory(), Mode: said.mode, Score: said.score,
+		Minutes: unit.Minutes(c.item.GetMinutes()), Learned: agreement.Day(c.item.GetEndDay()), Expires: agreement.Day(c.lot.GetExpiresDay()),
+		Available: unit.Credits(c.lot.GetAvailable()),
+	}
+	item.Provider = item.Platform
+	var title string
+	switch c.item.GetKind() {
+	case ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE:
+		item.Kind = agreement.OpeningBalance
+	case ledgerv1.ItemKind_ITEM_KIND_CLAIM:
+		item.Kind = agreement.Claim
+	case ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED:
+		if course := d.byIndex[c.item.GetCourse()]; course != nil {
+			item.Provider, item.Course, item.CourseVersion = course.fact.GetProvider(), course.fact.GetCode(), course.fact.GetVersion()
+			item.Level, title = int32(course.fact.GetLevel()), course.fact.GetTitle()
+		}
+	default:
+	}
+	for id := item.Provider; id != ""; id = d.parent(id) {
+		item.Above = append(item.Above, id)
+	}
+	item.Transferable = transferable(item.Provider, c.item.GetEndDay(), item.Category)
+	return item, title
+}
+
+// transferableOf answers whether the policy for learning of a provider that ended on a day lets a category count towards a degree. It
+// remembers what it was asked.
+func (d *directory) transferableOf() func(provider string, day int32, category string) bool {
+	type place struct {
+		provider string
+		day      int32
+	}
+	policies := make(map[place]*published)
+	return func(provider string, day int32, category string) bool {
+		at := place{provider, day}
+		p, known := policies[at]
+		if !known {
+			// Noon lies on the day in nearly every zone.
+			p = d.policyFor(provider, policy.Day(day).Time().Add(12*time.Hour))
+			policies[at] = p
+		}
+		if p == nil {
+			return false
+		}
+		c, ok := p.Category(category)
+		return ok && c.Transferable
+	}
+}
+
+// digest names a quote by everything that it says and is made of.
+func (q *TransferQuote) digest(bank string, account unit.AccountID) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	agreed := q.Quote.Agreement.Hash()
+	line(h, "creditbank/v1 transfer quote", bank, account, fmt.Sprintf("%x", agreed), q.Programme.Code, q.Day, q.Until,
+		int64(q.Available), int64(q.Takes), int64(q.Gives))
+	for _, d := range q.Decisions {
+		i := d.Item
+		line(h, i.Lot.Entry, i.Lot.Position, int64(i.Available), d.Outcome, int64(d.Takes), int64(d.Gives), d.Course, int32(d.Until))
+		for _, r := range d.Reasons {
+			line(h, int32(r.Stage), r.Rule, r.Before, r.After, r.Limit, r.Carried)
+		}
+		for _, c := range d.Counts {
+			line(h, c.Key, int64(c.Credits))
+		}
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// line writes words that have no spaces, one beside the other.
+func line(h hash.Hash, words ...any) {
+	_, _ = h.Write([]byte(strings.TrimSuffix(fmt.Sprintln(words...), "\n") + "\n")) // a hash takes everything
+}
