@@ -113,7 +113,7 @@ func TestFormatPage(t *testing.T) {
 	for i := range facts.Len() {
 		says(fmt.Sprintf("\n| %s | %d |", facts.Get(i).Message().Name(), facts.Get(i).Number()))
 	}
-	for table := book.TableMeta; table <= book.TableImports; table++ {
+	for table := book.TableMeta; table <= book.TableMerges; table++ {
 		says(fmt.Sprintf("\n| `%02x` ", table))
 	}
 	submissions := readGolden[struct {
@@ -466,6 +466,7 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"OrganizationRow": new(ledgerv1.OrganizationRow), "KeyRow": new(ledgerv1.KeyRow),
 		"OfficerRow": new(ledgerv1.OfficerRow), "CourseRow": new(ledgerv1.CourseRow), "PolicyRow": new(ledgerv1.PolicyRow),
 		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow),
+		"MergeRow": new(ledgerv1.MergeRow),
 	}[r.Type]
 	if m == nil {
 		t.Fatalf("row %x is of type %q", r.Key, r.Type)
@@ -888,6 +889,10 @@ func TestGoldenKeyLayouts(t *testing.T) {
 			break
 		}
 	}
+	merge := 0
+	for decodeGolden(t, log.Entries[merge].Bytes).GetAccountMergeProposed() == nil {
+		merge++
+	}
 	account := unit.AccountID(recorded.GetAccount())
 	number, id := platform.GetIndex(), unit.StatementID(recorded.GetOrigin().GetStatementId())
 	caller, requestID := book.Caller(registered.GetActor()), registered.GetRequest().GetRequestId()
@@ -918,6 +923,7 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"case 21, which an officer has":      book.HeldKey("officer-1", 21),
 		"record of another system":           book.StatementKey(book.SourceRecords, sourceID),
 		"import":                             book.ImportKey(proposed),
+		"merge":                              book.MergeKey(uint64(merge)),
 	}
 	for _, k := range v.Keys {
 		if got, ok := want[k.Name]; !ok || !bytes.Equal(got, k.Key) {

@@ -29,11 +29,12 @@ const (
 	TableHeld          byte = 0x13
 	TableCrowds        byte = 0x14
 	TableImports       byte = 0x15
+	TableMerges        byte = 0x16
 )
 
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
-	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports
+	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableMerges
 }
 
 // MetaKey names a row of the meta table.
@@ -181,6 +182,9 @@ func RejectCountKey(organization uint64) []byte { return uintKey(TableRejects, o
 
 // ImportKey is where an import of opening balances lies; index is the entry that proposed it.
 func ImportKey(index uint64) []byte { return uintKey(TableImports, index) }
+
+// MergeKey is where a merge of two accounts lies; index is the entry that proposed it.
+func MergeKey(index uint64) []byte { return uintKey(TableMerges, index) }
 
 func uintKey(table byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 32), table), n)

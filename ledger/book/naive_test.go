@@ -22,6 +22,7 @@ type naive struct {
 	requests      map[string]uint64          // caller, method and id → entry
 	crowds        map[uint64][]uint64        // key → entries
 	imports       map[uint64]*naiveImport
+	merges        map[uint64]*naiveMerge
 	directory     uint64
 }
 
@@ -69,6 +70,9 @@ type naiveAccount struct {
 	completions int64
 	openings    int64
 	claims      int64
+	mergedInto  string
+	merge       uint64 // plus one
+	moving      bool
 	minutes     map[string]int64 // by category
 	credits     map[string]*amounts
 	issued      map[string]int64
@@ -94,6 +98,7 @@ type naiveItem struct {
 	minutes, points      int64
 	lots                 []*naiveLot
 	open, decided, last  uint64 // plus one
+	moved                uint64 // plus one
 	effectsIn            []uint64
 	contributed          *ledgerv1.Effects // everything it contributes, but for the lots; merged
 	sessionsPut          []*ledgerv1.SessionTime
@@ -138,7 +143,7 @@ func newNaive() *naive {
 		organizations: make(map[string]uint64), accounts: make(map[string]*naiveAccount),
 		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
 		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
-		imports: make(map[uint64]*naiveImport),
+		imports: make(map[uint64]*naiveImport), merges: make(map[uint64]*naiveMerge),
 	}
 }
 
@@ -228,6 +233,9 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		n.cases[e.GetIndex()].organization, n.cases[e.GetIndex()].filedBy = item.organization, f.GetActor().GetOfficer()
 		n.change(e, item, ledgerv1.Outcome_OUTCOME_IN_REVIEW, nil)
 		n.requested(e, f.GetActor(), f.GetRequest())
+	case *ledgerv1.Entry_AccountMergeProposed, *ledgerv1.Entry_AccountMergeStepTaken, *ledgerv1.Entry_AccountsMerged,
+		*ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_AccountsUnmerged, *ledgerv1.Entry_ItemReturned:
+		n.mergeChanged(e)
 	case *ledgerv1.Entry_CreditsReleased:
 		n.effects(e, n.accounts[string(fact.CreditsReleased.GetAccount())], nil, fact.CreditsReleased.GetEffects())
 	case *ledgerv1.Entry_CreditsExpired:

@@ -914,6 +914,144 @@ func (RowAction) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
 }
 
+// MergeStatus is where a merge stands.
+type MergeStatus int32
+
+const (
+	// Not said.
+	MergeStatus_MERGE_STATUS_UNSPECIFIED MergeStatus = 0
+	// An officer proposed it.
+	MergeStatus_MERGE_STATUS_PROPOSED MergeStatus = 1
+	// Another officer agreed.
+	MergeStatus_MERGE_STATUS_REVIEWED MergeStatus = 2
+	// An officer did not agree, or the proposer gave it up.
+	MergeStatus_MERGE_STATUS_REFUSED MergeStatus = 3
+	// A third officer agreed, and the items are on their way.
+	MergeStatus_MERGE_STATUS_MOVING MergeStatus = 4
+	// All items have arrived.
+	MergeStatus_MERGE_STATUS_MERGED MergeStatus = 5
+	// An officer proposed to undo it.
+	MergeStatus_MERGE_STATUS_UNDO_PROPOSED MergeStatus = 6
+	// Another officer agreed, and the items are on their way back.
+	MergeStatus_MERGE_STATUS_RETURNING MergeStatus = 7
+	// It was undone.
+	MergeStatus_MERGE_STATUS_UNDONE MergeStatus = 8
+)
+
+// Enum value maps for MergeStatus.
+var (
+	MergeStatus_name = map[int32]string{
+		0: "MERGE_STATUS_UNSPECIFIED",
+		1: "MERGE_STATUS_PROPOSED",
+		2: "MERGE_STATUS_REVIEWED",
+		3: "MERGE_STATUS_REFUSED",
+		4: "MERGE_STATUS_MOVING",
+		5: "MERGE_STATUS_MERGED",
+		6: "MERGE_STATUS_UNDO_PROPOSED",
+		7: "MERGE_STATUS_RETURNING",
+		8: "MERGE_STATUS_UNDONE",
+	}
+	MergeStatus_value = map[string]int32{
+		"MERGE_STATUS_UNSPECIFIED":   0,
+		"MERGE_STATUS_PROPOSED":      1,
+		"MERGE_STATUS_REVIEWED":      2,
+		"MERGE_STATUS_REFUSED":       3,
+		"MERGE_STATUS_MOVING":        4,
+		"MERGE_STATUS_MERGED":        5,
+		"MERGE_STATUS_UNDO_PROPOSED": 6,
+		"MERGE_STATUS_RETURNING":     7,
+		"MERGE_STATUS_UNDONE":        8,
+	}
+)
+
+func (x MergeStatus) Enum() *MergeStatus {
+	p := new(MergeStatus)
+	*p = x
+	return p
+}
+
+func (x MergeStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MergeStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[13].Descriptor()
+}
+
+func (MergeStatus) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[13]
+}
+
+func (x MergeStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MergeStatus.Descriptor instead.
+func (MergeStatus) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{13}
+}
+
+// MergeStep is a step of a merge that moves nothing.
+type MergeStep int32
+
+const (
+	// Not said.
+	MergeStep_MERGE_STEP_UNSPECIFIED MergeStep = 0
+	// The first reviewer agreed.
+	MergeStep_MERGE_STEP_REVIEWED MergeStep = 1
+	// A reviewer did not agree, or the proposer gave it up.
+	MergeStep_MERGE_STEP_REFUSED MergeStep = 2
+	// An officer proposed to undo it.
+	MergeStep_MERGE_STEP_UNDO_PROPOSED MergeStep = 3
+	// Another officer did not agree to that, or the proposer gave it up.
+	MergeStep_MERGE_STEP_UNDO_REFUSED MergeStep = 4
+)
+
+// Enum value maps for MergeStep.
+var (
+	MergeStep_name = map[int32]string{
+		0: "MERGE_STEP_UNSPECIFIED",
+		1: "MERGE_STEP_REVIEWED",
+		2: "MERGE_STEP_REFUSED",
+		3: "MERGE_STEP_UNDO_PROPOSED",
+		4: "MERGE_STEP_UNDO_REFUSED",
+	}
+	MergeStep_value = map[string]int32{
+		"MERGE_STEP_UNSPECIFIED":   0,
+		"MERGE_STEP_REVIEWED":      1,
+		"MERGE_STEP_REFUSED":       2,
+		"MERGE_STEP_UNDO_PROPOSED": 3,
+		"MERGE_STEP_UNDO_REFUSED":  4,
+	}
+)
+
+func (x MergeStep) Enum() *MergeStep {
+	p := new(MergeStep)
+	*p = x
+	return p
+}
+
+func (x MergeStep) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MergeStep) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[14].Descriptor()
+}
+
+func (MergeStep) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[14]
+}
+
+func (x MergeStep) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MergeStep.Descriptor instead.
+func (MergeStep) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
+}
+
 // Entry is one leaf of the log: at most 65,535 bytes.
 type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -952,6 +1090,12 @@ type Entry struct {
 	//	*Entry_OpeningBalancesConfirmed
 	//	*Entry_OpeningBalanceRecorded
 	//	*Entry_OpeningBalanceReversed
+	//	*Entry_AccountMergeProposed
+	//	*Entry_AccountMergeStepTaken
+	//	*Entry_AccountsMerged
+	//	*Entry_ItemMoved
+	//	*Entry_AccountsUnmerged
+	//	*Entry_ItemReturned
 	Fact          isEntry_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1240,6 +1384,60 @@ func (x *Entry) GetOpeningBalanceReversed() *OpeningBalanceReversed {
 	return nil
 }
 
+func (x *Entry) GetAccountMergeProposed() *AccountMergeProposed {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccountMergeProposed); ok {
+			return x.AccountMergeProposed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountMergeStepTaken() *AccountMergeStepTaken {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccountMergeStepTaken); ok {
+			return x.AccountMergeStepTaken
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountsMerged() *AccountsMerged {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccountsMerged); ok {
+			return x.AccountsMerged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetItemMoved() *ItemMoved {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ItemMoved); ok {
+			return x.ItemMoved
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountsUnmerged() *AccountsUnmerged {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccountsUnmerged); ok {
+			return x.AccountsUnmerged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetItemReturned() *ItemReturned {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ItemReturned); ok {
+			return x.ItemReturned
+		}
+	}
+	return nil
+}
+
 type isEntry_Fact interface {
 	isEntry_Fact()
 }
@@ -1369,6 +1567,36 @@ type Entry_OpeningBalanceReversed struct {
 	OpeningBalanceReversed *OpeningBalanceReversed `protobuf:"bytes,41,opt,name=opening_balance_reversed,json=openingBalanceReversed,proto3,oneof"`
 }
 
+type Entry_AccountMergeProposed struct {
+	// An officer proposed to merge two accounts of one person.
+	AccountMergeProposed *AccountMergeProposed `protobuf:"bytes,42,opt,name=account_merge_proposed,json=accountMergeProposed,proto3,oneof"`
+}
+
+type Entry_AccountMergeStepTaken struct {
+	// A step of a merge was taken that moves nothing.
+	AccountMergeStepTaken *AccountMergeStepTaken `protobuf:"bytes,43,opt,name=account_merge_step_taken,json=accountMergeStepTaken,proto3,oneof"`
+}
+
+type Entry_AccountsMerged struct {
+	// An account became part of another one.
+	AccountsMerged *AccountsMerged `protobuf:"bytes,44,opt,name=accounts_merged,json=accountsMerged,proto3,oneof"`
+}
+
+type Entry_ItemMoved struct {
+	// An item of its record came over.
+	ItemMoved *ItemMoved `protobuf:"bytes,45,opt,name=item_moved,json=itemMoved,proto3,oneof"`
+}
+
+type Entry_AccountsUnmerged struct {
+	// A merge was undone.
+	AccountsUnmerged *AccountsUnmerged `protobuf:"bytes,46,opt,name=accounts_unmerged,json=accountsUnmerged,proto3,oneof"`
+}
+
+type Entry_ItemReturned struct {
+	// An item that had come over went back.
+	ItemReturned *ItemReturned `protobuf:"bytes,47,opt,name=item_returned,json=itemReturned,proto3,oneof"`
+}
+
 func (*Entry_CompletionRecorded) isEntry_Fact() {}
 
 func (*Entry_SubmissionReceived) isEntry_Fact() {}
@@ -1418,6 +1646,18 @@ func (*Entry_OpeningBalancesConfirmed) isEntry_Fact() {}
 func (*Entry_OpeningBalanceRecorded) isEntry_Fact() {}
 
 func (*Entry_OpeningBalanceReversed) isEntry_Fact() {}
+
+func (*Entry_AccountMergeProposed) isEntry_Fact() {}
+
+func (*Entry_AccountMergeStepTaken) isEntry_Fact() {}
+
+func (*Entry_AccountsMerged) isEntry_Fact() {}
+
+func (*Entry_ItemMoved) isEntry_Fact() {}
+
+func (*Entry_AccountsUnmerged) isEntry_Fact() {}
+
+func (*Entry_ItemReturned) isEntry_Fact() {}
 
 // BankFounded is entry 0 of every log.
 type BankFounded struct {
@@ -5820,11 +6060,577 @@ func (x *OpeningBalanceRow) GetTitle() string {
 	return ""
 }
 
+// AccountMergeProposed is an officer's proposal to merge two accounts of one person.
+type AccountMergeProposed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account that would become part of the other, 16 bytes.
+	From []byte `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that would go on, 16 bytes.
+	Into []byte `protobuf:"bytes,4,opt,name=into,proto3" json:"into,omitempty"`
+	// Why: a code, which names nobody.
+	ReasonCode    string `protobuf:"bytes,5,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountMergeProposed) Reset() {
+	*x = AccountMergeProposed{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountMergeProposed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountMergeProposed) ProtoMessage() {}
+
+func (x *AccountMergeProposed) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountMergeProposed.ProtoReflect.Descriptor instead.
+func (*AccountMergeProposed) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *AccountMergeProposed) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccountMergeProposed) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccountMergeProposed) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *AccountMergeProposed) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *AccountMergeProposed) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+// AccountMergeStepTaken is a step of a merge that moves nothing.
+type AccountMergeStepTaken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,3,opt,name=merge,proto3" json:"merge,omitempty"`
+	// The step.
+	Step MergeStep `protobuf:"varint,4,opt,name=step,proto3,enum=creditbank.ledger.v1.MergeStep" json:"step,omitempty"`
+	// Why: a code, which names nobody.
+	ReasonCode    string `protobuf:"bytes,5,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountMergeStepTaken) Reset() {
+	*x = AccountMergeStepTaken{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountMergeStepTaken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountMergeStepTaken) ProtoMessage() {}
+
+func (x *AccountMergeStepTaken) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountMergeStepTaken.ProtoReflect.Descriptor instead.
+func (*AccountMergeStepTaken) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *AccountMergeStepTaken) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccountMergeStepTaken) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccountMergeStepTaken) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *AccountMergeStepTaken) GetStep() MergeStep {
+	if x != nil {
+		return x.Step
+	}
+	return MergeStep_MERGE_STEP_UNSPECIFIED
+}
+
+func (x *AccountMergeStepTaken) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+// AccountsMerged is the second reviewer's agreement: from here on the first account is part of the second. Its rows stay as they
+// are, and nothing of them counts any more; each item of its record comes over by an ItemMoved of its own, the oldest first.
+type AccountsMerged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,3,opt,name=merge,proto3" json:"merge,omitempty"`
+	// Account that becomes part of the other, 16 bytes.
+	From []byte `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that goes on, 16 bytes.
+	Into []byte `protobuf:"bytes,5,opt,name=into,proto3" json:"into,omitempty"`
+	// Items that come over.
+	Items         int64 `protobuf:"varint,6,opt,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountsMerged) Reset() {
+	*x = AccountsMerged{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountsMerged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountsMerged) ProtoMessage() {}
+
+func (x *AccountsMerged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountsMerged.ProtoReflect.Descriptor instead.
+func (*AccountsMerged) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *AccountsMerged) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccountsMerged) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccountsMerged) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *AccountsMerged) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *AccountsMerged) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *AccountsMerged) GetItems() int64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+// ItemMoved brings an item of a merged account's record over, with what it counts on the account that goes on.
+type ItemMoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,1,opt,name=merge,proto3" json:"merge,omitempty"`
+	// Account that it comes from, 16 bytes.
+	From []byte `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that it comes to, 16 bytes.
+	Into []byte `protobuf:"bytes,3,opt,name=into,proto3" json:"into,omitempty"`
+	// The item. It keeps its name.
+	Item *CompletionRef `protobuf:"bytes,4,opt,name=item,proto3" json:"item,omitempty"`
+	// What becomes of it.
+	Outcome Outcome `protobuf:"varint,5,opt,name=outcome,proto3,enum=creditbank.ledger.v1.Outcome" json:"outcome,omitempty"`
+	// Everything that it changes on the account that goes on.
+	Effects *Effects `protobuf:"bytes,6,opt,name=effects,proto3" json:"effects,omitempty"`
+	// Why an officer has to decide, where one has to since the two accounts became one. A case that was open comes over as it is.
+	Causes []string `protobuf:"bytes,7,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Risk of the case, 1 to 5, where there is one.
+	Risk uint32 `protobuf:"varint,8,opt,name=risk,proto3" json:"risk,omitempty"`
+	// By when an officer should have taken a step, where there is a case: microseconds since 1970; 0: nobody said.
+	Due int64 `protobuf:"varint,9,opt,name=due,proto3" json:"due,omitempty"`
+	// SealedDecision with the reasons, under the key of the account that goes on; empty where the item came over as it stood.
+	Sealed        []byte `protobuf:"bytes,10,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemMoved) Reset() {
+	*x = ItemMoved{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemMoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemMoved) ProtoMessage() {}
+
+func (x *ItemMoved) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemMoved.ProtoReflect.Descriptor instead.
+func (*ItemMoved) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ItemMoved) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *ItemMoved) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetItem() *CompletionRef {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetOutcome() Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Outcome_OUTCOME_UNSPECIFIED
+}
+
+func (x *ItemMoved) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetCauses() []string {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetRisk() uint32 {
+	if x != nil {
+		return x.Risk
+	}
+	return 0
+}
+
+func (x *ItemMoved) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *ItemMoved) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// AccountsUnmerged undoes a merge: the first account is what it was. Its items leave the second one by an ItemReturned each, the
+// newest first.
+type AccountsUnmerged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it: another officer than the one who proposed to.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,3,opt,name=merge,proto3" json:"merge,omitempty"`
+	// Account that is one of its own again, 16 bytes.
+	From []byte `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that it was part of, 16 bytes.
+	Into          []byte `protobuf:"bytes,5,opt,name=into,proto3" json:"into,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountsUnmerged) Reset() {
+	*x = AccountsUnmerged{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountsUnmerged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountsUnmerged) ProtoMessage() {}
+
+func (x *AccountsUnmerged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountsUnmerged.ProtoReflect.Descriptor instead.
+func (*AccountsUnmerged) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *AccountsUnmerged) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccountsUnmerged) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccountsUnmerged) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *AccountsUnmerged) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *AccountsUnmerged) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+// ItemReturned takes an item off the account that it had come to.
+type ItemReturned struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,1,opt,name=merge,proto3" json:"merge,omitempty"`
+	// Account that it goes back to, where it stands as it did, 16 bytes.
+	From []byte `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that it leaves, 16 bytes.
+	Into []byte `protobuf:"bytes,3,opt,name=into,proto3" json:"into,omitempty"`
+	// The item.
+	Item *CompletionRef `protobuf:"bytes,4,opt,name=item,proto3" json:"item,omitempty"`
+	// Everything that it changes on the account that it leaves.
+	Effects *Effects `protobuf:"bytes,5,opt,name=effects,proto3" json:"effects,omitempty"`
+	// What its lots held, which is there no more: negative amounts.
+	Lots []*LotChange `protobuf:"bytes,6,rep,name=lots,proto3" json:"lots,omitempty"`
+	// The completion whose place it had taken, with what that one gains again; absent: none.
+	Restores      *Reversal `protobuf:"bytes,7,opt,name=restores,proto3" json:"restores,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemReturned) Reset() {
+	*x = ItemReturned{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemReturned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemReturned) ProtoMessage() {}
+
+func (x *ItemReturned) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemReturned.ProtoReflect.Descriptor instead.
+func (*ItemReturned) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ItemReturned) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *ItemReturned) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetItem() *CompletionRef {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetLots() []*LotChange {
+	if x != nil {
+		return x.Lots
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetRestores() *Reversal {
+	if x != nil {
+		return x.Restores
+	}
+	return nil
+}
+
 var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\x98\x11\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\x99\x15\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -5857,7 +6663,14 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x19opening_balances_proposed\x18& \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedH\x00R\x17openingBalancesProposed\x12n\n" +
 	"\x1aopening_balances_confirmed\x18' \x01(\v2..creditbank.ledger.v1.OpeningBalancesConfirmedH\x00R\x18openingBalancesConfirmed\x12h\n" +
 	"\x18opening_balance_recorded\x18( \x01(\v2,.creditbank.ledger.v1.OpeningBalanceRecordedH\x00R\x16openingBalanceRecorded\x12h\n" +
-	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversedB\x06\n" +
+	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversed\x12b\n" +
+	"\x16account_merge_proposed\x18* \x01(\v2*.creditbank.ledger.v1.AccountMergeProposedH\x00R\x14accountMergeProposed\x12f\n" +
+	"\x18account_merge_step_taken\x18+ \x01(\v2+.creditbank.ledger.v1.AccountMergeStepTakenH\x00R\x15accountMergeStepTaken\x12O\n" +
+	"\x0faccounts_merged\x18, \x01(\v2$.creditbank.ledger.v1.AccountsMergedH\x00R\x0eaccountsMerged\x12@\n" +
+	"\n" +
+	"item_moved\x18- \x01(\v2\x1f.creditbank.ledger.v1.ItemMovedH\x00R\titemMoved\x12U\n" +
+	"\x11accounts_unmerged\x18. \x01(\v2&.creditbank.ledger.v1.AccountsUnmergedH\x00R\x10accountsUnmerged\x12I\n" +
+	"\ritem_returned\x18/ \x01(\v2\".creditbank.ledger.v1.ItemReturnedH\x00R\fitemReturnedB\x06\n" +
 	"\x04fact\"V\n" +
 	"\vBankFounded\x12\x17\n" +
 	"\abank_id\x18\x01 \x01(\tR\x06bankId\x12\x16\n" +
@@ -6238,7 +7051,54 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"expires_on\x18\n" +
 	" \x01(\tR\texpiresOn\x12\x14\n" +
-	"\x05title\x18\v \x01(\tR\x05title*{\n" +
+	"\x05title\x18\v \x01(\tR\x05title\"\xcb\x01\n" +
+	"\x14AccountMergeProposed\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x04 \x01(\fR\x04into\x12\x1f\n" +
+	"\vreason_code\x18\x05 \x01(\tR\n" +
+	"reasonCode\"\xef\x01\n" +
+	"\x15AccountMergeStepTaken\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x14\n" +
+	"\x05merge\x18\x03 \x01(\x04R\x05merge\x123\n" +
+	"\x04step\x18\x04 \x01(\x0e2\x1f.creditbank.ledger.v1.MergeStepR\x04step\x12\x1f\n" +
+	"\vreason_code\x18\x05 \x01(\tR\n" +
+	"reasonCode\"\xd0\x01\n" +
+	"\x0eAccountsMerged\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x14\n" +
+	"\x05merge\x18\x03 \x01(\x04R\x05merge\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x05 \x01(\fR\x04into\x12\x14\n" +
+	"\x05items\x18\x06 \x01(\x03R\x05items\"\xca\x02\n" +
+	"\tItemMoved\x12\x14\n" +
+	"\x05merge\x18\x01 \x01(\x04R\x05merge\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x03 \x01(\fR\x04into\x127\n" +
+	"\x04item\x18\x04 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\x04item\x127\n" +
+	"\aoutcome\x18\x05 \x01(\x0e2\x1d.creditbank.ledger.v1.OutcomeR\aoutcome\x127\n" +
+	"\aeffects\x18\x06 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12\x16\n" +
+	"\x06causes\x18\a \x03(\tR\x06causes\x12\x12\n" +
+	"\x04risk\x18\b \x01(\rR\x04risk\x12\x10\n" +
+	"\x03due\x18\t \x01(\x03R\x03due\x12\x16\n" +
+	"\x06sealed\x18\n" +
+	" \x01(\fR\x06sealed\"\xbc\x01\n" +
+	"\x10AccountsUnmerged\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x14\n" +
+	"\x05merge\x18\x03 \x01(\x04R\x05merge\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x05 \x01(\fR\x04into\"\xaf\x02\n" +
+	"\fItemReturned\x12\x14\n" +
+	"\x05merge\x18\x01 \x01(\x04R\x05merge\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x03 \x01(\fR\x04into\x127\n" +
+	"\x04item\x18\x04 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\x04item\x127\n" +
+	"\aeffects\x18\x05 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x123\n" +
+	"\x04lots\x18\x06 \x03(\v2\x1f.creditbank.ledger.v1.LotChangeR\x04lots\x12:\n" +
+	"\brestores\x18\a \x01(\v2\x1e.creditbank.ledger.v1.ReversalR\brestores*{\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_PLATFORM\x10\x01\x12\x11\n" +
@@ -6346,7 +7206,23 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\tRowAction\x12\x1a\n" +
 	"\x16ROW_ACTION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ROW_ACTION_RECORD\x10\x01\x12\x16\n" +
-	"\x12ROW_ACTION_REVERSE\x10\x02BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\x12ROW_ACTION_REVERSE\x10\x02*\x82\x02\n" +
+	"\vMergeStatus\x12\x1c\n" +
+	"\x18MERGE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15MERGE_STATUS_PROPOSED\x10\x01\x12\x19\n" +
+	"\x15MERGE_STATUS_REVIEWED\x10\x02\x12\x18\n" +
+	"\x14MERGE_STATUS_REFUSED\x10\x03\x12\x17\n" +
+	"\x13MERGE_STATUS_MOVING\x10\x04\x12\x17\n" +
+	"\x13MERGE_STATUS_MERGED\x10\x05\x12\x1e\n" +
+	"\x1aMERGE_STATUS_UNDO_PROPOSED\x10\x06\x12\x1a\n" +
+	"\x16MERGE_STATUS_RETURNING\x10\a\x12\x17\n" +
+	"\x13MERGE_STATUS_UNDONE\x10\b*\x93\x01\n" +
+	"\tMergeStep\x12\x1a\n" +
+	"\x16MERGE_STEP_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MERGE_STEP_REVIEWED\x10\x01\x12\x16\n" +
+	"\x12MERGE_STEP_REFUSED\x10\x02\x12\x1c\n" +
+	"\x18MERGE_STEP_UNDO_PROPOSED\x10\x03\x12\x1b\n" +
+	"\x17MERGE_STEP_UNDO_REFUSED\x10\x04BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_entry_proto_rawDescOnce sync.Once
@@ -6360,8 +7236,8 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 15)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -6376,177 +7252,207 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(CaseStep)(0),                    // 10: creditbank.ledger.v1.CaseStep
 	(ClaimKind)(0),                   // 11: creditbank.ledger.v1.ClaimKind
 	(RowAction)(0),                   // 12: creditbank.ledger.v1.RowAction
-	(*Entry)(nil),                    // 13: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),              // 14: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),             // 15: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                    // 16: creditbank.ledger.v1.Actor
-	(*Request)(nil),                  // 17: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil),   // 18: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                 // 19: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),               // 20: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),         // 21: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),           // 22: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),           // 23: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),          // 24: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),           // 25: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),            // 26: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),            // 27: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),       // 28: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                   // 29: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),       // 30: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),              // 31: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                  // 32: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),                 // 33: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                   // 34: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),              // 35: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),            // 36: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),              // 37: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                      // 38: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),                // 39: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),                 // 40: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),               // 41: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),         // 42: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                   // 43: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),         // 44: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),               // 45: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),           // 46: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),            // 47: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),           // 48: creditbank.ledger.v1.SealedDecision
-	(*ClaimFiled)(nil),               // 49: creditbank.ledger.v1.ClaimFiled
-	(*SealedClaim)(nil),              // 50: creditbank.ledger.v1.SealedClaim
-	(*ClaimGrant)(nil),               // 51: creditbank.ledger.v1.ClaimGrant
-	(*Evidence)(nil),                 // 52: creditbank.ledger.v1.Evidence
-	(*CaseOpened)(nil),               // 53: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),          // 54: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),           // 55: creditbank.ledger.v1.CreditsExpired
-	(*OpeningBalancesProposed)(nil),  // 56: creditbank.ledger.v1.OpeningBalancesProposed
-	(*CategoryAmount)(nil),           // 57: creditbank.ledger.v1.CategoryAmount
-	(*OpeningBalancesConfirmed)(nil), // 58: creditbank.ledger.v1.OpeningBalancesConfirmed
-	(*ImportOrigin)(nil),             // 59: creditbank.ledger.v1.ImportOrigin
-	(*OpeningBalanceRecorded)(nil),   // 60: creditbank.ledger.v1.OpeningBalanceRecorded
-	(*OpeningBalanceReversed)(nil),   // 61: creditbank.ledger.v1.OpeningBalanceReversed
-	(*SealedOpeningBalance)(nil),     // 62: creditbank.ledger.v1.SealedOpeningBalance
-	(*OpeningBalanceRow)(nil),        // 63: creditbank.ledger.v1.OpeningBalanceRow
+	(MergeStatus)(0),                 // 13: creditbank.ledger.v1.MergeStatus
+	(MergeStep)(0),                   // 14: creditbank.ledger.v1.MergeStep
+	(*Entry)(nil),                    // 15: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),              // 16: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),             // 17: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                    // 18: creditbank.ledger.v1.Actor
+	(*Request)(nil),                  // 19: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil),   // 20: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                 // 21: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),               // 22: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),         // 23: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),           // 24: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),           // 25: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),          // 26: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),           // 27: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),            // 28: creditbank.ledger.v1.CourseDecided
+	(*AccountOpened)(nil),            // 29: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),       // 30: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                   // 31: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),       // 32: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),              // 33: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                  // 34: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),                 // 35: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                   // 36: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),              // 37: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),            // 38: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),              // 39: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                      // 40: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),                // 41: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),                 // 42: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),               // 43: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),         // 44: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                   // 45: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),         // 46: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),               // 47: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),           // 48: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),            // 49: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),           // 50: creditbank.ledger.v1.SealedDecision
+	(*ClaimFiled)(nil),               // 51: creditbank.ledger.v1.ClaimFiled
+	(*SealedClaim)(nil),              // 52: creditbank.ledger.v1.SealedClaim
+	(*ClaimGrant)(nil),               // 53: creditbank.ledger.v1.ClaimGrant
+	(*Evidence)(nil),                 // 54: creditbank.ledger.v1.Evidence
+	(*CaseOpened)(nil),               // 55: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),          // 56: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),           // 57: creditbank.ledger.v1.CreditsExpired
+	(*OpeningBalancesProposed)(nil),  // 58: creditbank.ledger.v1.OpeningBalancesProposed
+	(*CategoryAmount)(nil),           // 59: creditbank.ledger.v1.CategoryAmount
+	(*OpeningBalancesConfirmed)(nil), // 60: creditbank.ledger.v1.OpeningBalancesConfirmed
+	(*ImportOrigin)(nil),             // 61: creditbank.ledger.v1.ImportOrigin
+	(*OpeningBalanceRecorded)(nil),   // 62: creditbank.ledger.v1.OpeningBalanceRecorded
+	(*OpeningBalanceReversed)(nil),   // 63: creditbank.ledger.v1.OpeningBalanceReversed
+	(*SealedOpeningBalance)(nil),     // 64: creditbank.ledger.v1.SealedOpeningBalance
+	(*OpeningBalanceRow)(nil),        // 65: creditbank.ledger.v1.OpeningBalanceRow
+	(*AccountMergeProposed)(nil),     // 66: creditbank.ledger.v1.AccountMergeProposed
+	(*AccountMergeStepTaken)(nil),    // 67: creditbank.ledger.v1.AccountMergeStepTaken
+	(*AccountsMerged)(nil),           // 68: creditbank.ledger.v1.AccountsMerged
+	(*ItemMoved)(nil),                // 69: creditbank.ledger.v1.ItemMoved
+	(*AccountsUnmerged)(nil),         // 70: creditbank.ledger.v1.AccountsUnmerged
+	(*ItemReturned)(nil),             // 71: creditbank.ledger.v1.ItemReturned
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	30,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	28,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	44,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	46,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	47,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	54,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	55,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	27,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	18,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	19,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	20,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	21,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	22,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	23,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	24,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	25,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	26,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	14,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	53,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	15,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	49,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
-	56,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	58,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
-	60,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
-	61,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	16,  // 25: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 26: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 27: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 28: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	16,  // 29: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 30: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 31: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 32: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	16,  // 33: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 34: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 35: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 36: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 37: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	16,  // 38: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 39: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 40: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 41: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 42: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 43: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 44: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 45: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 46: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 47: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 48: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	16,  // 49: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 50: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 51: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	29,  // 52: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,   // 53: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 54: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	37,  // 55: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	38,  // 56: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	39,  // 57: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	40,  // 58: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 59: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	35,  // 60: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	31,  // 61: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	31,  // 62: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	33,  // 63: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	34,  // 64: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 65: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	37,  // 66: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	40,  // 67: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 68: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	34,  // 69: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 70: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	36,  // 71: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	43,  // 72: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,   // 73: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	29,  // 74: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	36,  // 75: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 76: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 77: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 78: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 79: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 80: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 81: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 82: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 83: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 84: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 85: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,   // 86: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 87: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,   // 88: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	43,  // 89: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	51,  // 90: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 91: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
-	16,  // 92: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 93: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
-	11,  // 94: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	51,  // 95: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 96: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
-	36,  // 97: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 98: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	32,  // 99: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 100: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 101: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	57,  // 102: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	16,  // 103: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 104: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 105: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 106: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	32,  // 107: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 108: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 109: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	36,  // 110: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 111: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	12,  // 112: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	113, // [113:113] is the sub-list for method output_type
-	113, // [113:113] is the sub-list for method input_type
-	113, // [113:113] is the sub-list for extension type_name
-	113, // [113:113] is the sub-list for extension extendee
-	0,   // [0:113] is the sub-list for field type_name
+	32,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	30,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	46,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	48,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	49,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	56,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	57,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	29,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	20,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	21,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	22,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	23,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	24,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	25,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	26,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	27,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	28,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	16,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	55,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	17,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	51,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
+	58,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	60,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
+	62,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
+	63,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
+	66,  // 25: creditbank.ledger.v1.Entry.account_merge_proposed:type_name -> creditbank.ledger.v1.AccountMergeProposed
+	67,  // 26: creditbank.ledger.v1.Entry.account_merge_step_taken:type_name -> creditbank.ledger.v1.AccountMergeStepTaken
+	68,  // 27: creditbank.ledger.v1.Entry.accounts_merged:type_name -> creditbank.ledger.v1.AccountsMerged
+	69,  // 28: creditbank.ledger.v1.Entry.item_moved:type_name -> creditbank.ledger.v1.ItemMoved
+	70,  // 29: creditbank.ledger.v1.Entry.accounts_unmerged:type_name -> creditbank.ledger.v1.AccountsUnmerged
+	71,  // 30: creditbank.ledger.v1.Entry.item_returned:type_name -> creditbank.ledger.v1.ItemReturned
+	18,  // 31: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 32: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 33: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 34: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	18,  // 35: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 36: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 37: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 38: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	18,  // 39: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 40: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	18,  // 41: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 42: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 43: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	18,  // 44: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 45: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	18,  // 46: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 47: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	18,  // 48: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 49: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	18,  // 50: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 51: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	18,  // 52: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 53: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 54: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	18,  // 55: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 56: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 57: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	31,  // 58: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	7,   // 59: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	34,  // 60: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	39,  // 61: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	40,  // 62: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	41,  // 63: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	42,  // 64: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	43,  // 65: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	37,  // 66: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	33,  // 67: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	33,  // 68: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	35,  // 69: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	36,  // 70: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	38,  // 71: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	39,  // 72: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	42,  // 73: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	43,  // 74: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	36,  // 75: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	38,  // 76: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	38,  // 77: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	45,  // 78: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,   // 79: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	31,  // 80: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	38,  // 81: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	34,  // 82: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	18,  // 83: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 84: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	38,  // 85: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 86: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	34,  // 87: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	18,  // 88: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 89: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	38,  // 90: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 91: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,   // 92: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	34,  // 93: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	9,   // 94: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	45,  // 95: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	53,  // 96: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	54,  // 97: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	18,  // 98: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 99: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	11,  // 100: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	53,  // 101: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	54,  // 102: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	38,  // 103: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	34,  // 104: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	34,  // 105: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	18,  // 106: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 107: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	59,  // 108: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	18,  // 109: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 110: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	18,  // 111: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	61,  // 112: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	34,  // 113: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	18,  // 114: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	61,  // 115: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	38,  // 116: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	34,  // 117: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 118: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	18,  // 119: creditbank.ledger.v1.AccountMergeProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 120: creditbank.ledger.v1.AccountMergeProposed.request:type_name -> creditbank.ledger.v1.Request
+	18,  // 121: creditbank.ledger.v1.AccountMergeStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 122: creditbank.ledger.v1.AccountMergeStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	14,  // 123: creditbank.ledger.v1.AccountMergeStepTaken.step:type_name -> creditbank.ledger.v1.MergeStep
+	18,  // 124: creditbank.ledger.v1.AccountsMerged.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 125: creditbank.ledger.v1.AccountsMerged.request:type_name -> creditbank.ledger.v1.Request
+	38,  // 126: creditbank.ledger.v1.ItemMoved.item:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 127: creditbank.ledger.v1.ItemMoved.outcome:type_name -> creditbank.ledger.v1.Outcome
+	34,  // 128: creditbank.ledger.v1.ItemMoved.effects:type_name -> creditbank.ledger.v1.Effects
+	18,  // 129: creditbank.ledger.v1.AccountsUnmerged.actor:type_name -> creditbank.ledger.v1.Actor
+	19,  // 130: creditbank.ledger.v1.AccountsUnmerged.request:type_name -> creditbank.ledger.v1.Request
+	38,  // 131: creditbank.ledger.v1.ItemReturned.item:type_name -> creditbank.ledger.v1.CompletionRef
+	34,  // 132: creditbank.ledger.v1.ItemReturned.effects:type_name -> creditbank.ledger.v1.Effects
+	41,  // 133: creditbank.ledger.v1.ItemReturned.lots:type_name -> creditbank.ledger.v1.LotChange
+	35,  // 134: creditbank.ledger.v1.ItemReturned.restores:type_name -> creditbank.ledger.v1.Reversal
+	135, // [135:135] is the sub-list for method output_type
+	135, // [135:135] is the sub-list for method input_type
+	135, // [135:135] is the sub-list for extension type_name
+	135, // [135:135] is the sub-list for extension extendee
+	0,   // [0:135] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -6580,14 +7486,20 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_OpeningBalancesConfirmed)(nil),
 		(*Entry_OpeningBalanceRecorded)(nil),
 		(*Entry_OpeningBalanceReversed)(nil),
+		(*Entry_AccountMergeProposed)(nil),
+		(*Entry_AccountMergeStepTaken)(nil),
+		(*Entry_AccountsMerged)(nil),
+		(*Entry_ItemMoved)(nil),
+		(*Entry_AccountsUnmerged)(nil),
+		(*Entry_ItemReturned)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      13,
-			NumMessages:   51,
+			NumEnums:      15,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -185,7 +185,13 @@ type AccountRow struct {
 	// Number of opening balances on it.
 	OpeningBalances int64 `protobuf:"varint,19,opt,name=opening_balances,json=openingBalances,proto3" json:"opening_balances,omitempty"`
 	// Number of claims on it.
-	Claims        int64 `protobuf:"varint,24,opt,name=claims,proto3" json:"claims,omitempty"`
+	Claims int64 `protobuf:"varint,24,opt,name=claims,proto3" json:"claims,omitempty"`
+	// Account that it became part of, 16 bytes; empty: it is one of its own. What it has counts no more then.
+	MergedInto []byte `protobuf:"bytes,25,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
+	// Newest merge that it is part of, proposed or more: index of the entry that proposed it, plus one; 0: there was none.
+	MergePlusOne uint64 `protobuf:"varint,26,opt,name=merge_plus_one,json=mergePlusOne,proto3" json:"merge_plus_one,omitempty"`
+	// Items are on their way to it or from it: nothing else happens on it until they have arrived.
+	Moving        bool `protobuf:"varint,27,opt,name=moving,proto3" json:"moving,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -330,6 +336,27 @@ func (x *AccountRow) GetClaims() int64 {
 		return x.Claims
 	}
 	return 0
+}
+
+func (x *AccountRow) GetMergedInto() []byte {
+	if x != nil {
+		return x.MergedInto
+	}
+	return nil
+}
+
+func (x *AccountRow) GetMergePlusOne() uint64 {
+	if x != nil {
+		return x.MergePlusOne
+	}
+	return 0
+}
+
+func (x *AccountRow) GetMoving() bool {
+	if x != nil {
+		return x.Moving
+	}
+	return false
 }
 
 // CategorySum adds up what a category has: minutes and milli-credits.
@@ -672,7 +699,11 @@ type CompletionItem struct {
 	// What it is.
 	Kind ItemKind `protobuf:"varint,17,opt,name=kind,proto3,enum=creditbank.ledger.v1.ItemKind" json:"kind,omitempty"`
 	// System that an opening balance comes from.
-	Source        string `protobuf:"bytes,18,opt,name=source,proto3" json:"source,omitempty"`
+	Source string `protobuf:"bytes,18,opt,name=source,proto3" json:"source,omitempty"`
+	// Entry that brought it to this account, plus one; 0: it was recorded here. Only what is newer than it counts here.
+	MovedPlusOne uint64 `protobuf:"varint,20,opt,name=moved_plus_one,json=movedPlusOne,proto3" json:"moved_plus_one,omitempty"`
+	// Merge by which it came: index of the entry that proposed it, plus one; 0: it was recorded here.
+	MergePlusOne  uint64 `protobuf:"varint,21,opt,name=merge_plus_one,json=mergePlusOne,proto3" json:"merge_plus_one,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -824,6 +855,20 @@ func (x *CompletionItem) GetSource() string {
 		return x.Source
 	}
 	return ""
+}
+
+func (x *CompletionItem) GetMovedPlusOne() uint64 {
+	if x != nil {
+		return x.MovedPlusOne
+	}
+	return 0
+}
+
+func (x *CompletionItem) GetMergePlusOne() uint64 {
+	if x != nil {
+		return x.MergePlusOne
+	}
+	return 0
 }
 
 // LotState is a lot as it stands now: what was issued is the sum of the amounts, in milli-credits.
@@ -1883,6 +1928,178 @@ func (x *ImportRow) GetConfirmedBy() string {
 	return ""
 }
 
+// MergeRow is a merge of two accounts as it stands now.
+type MergeRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was proposed, in microseconds since 1970.
+	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was proposed, without the request.
+	Fact *AccountMergeProposed `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Where it stands.
+	Status MergeStatus `protobuf:"varint,3,opt,name=status,proto3,enum=creditbank.ledger.v1.MergeStatus" json:"status,omitempty"`
+	// Newest entry that took a step of it, or proposed it.
+	ChangedIndex uint64 `protobuf:"varint,4,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
+	// Officer who agreed first.
+	ReviewedBy string `protobuf:"bytes,5,opt,name=reviewed_by,json=reviewedBy,proto3" json:"reviewed_by,omitempty"`
+	// Officer who agreed second.
+	MergedBy string `protobuf:"bytes,6,opt,name=merged_by,json=mergedBy,proto3" json:"merged_by,omitempty"`
+	// Entry that merged, plus one; 0: none did.
+	MergedPlusOne uint64 `protobuf:"varint,7,opt,name=merged_plus_one,json=mergedPlusOne,proto3" json:"merged_plus_one,omitempty"`
+	// Officer who refused it.
+	RefusedBy string `protobuf:"bytes,8,opt,name=refused_by,json=refusedBy,proto3" json:"refused_by,omitempty"`
+	// Officer who proposed to undo it, if that stands.
+	UndoProposedBy string `protobuf:"bytes,9,opt,name=undo_proposed_by,json=undoProposedBy,proto3" json:"undo_proposed_by,omitempty"`
+	// Officer who agreed to that.
+	UndoneBy string `protobuf:"bytes,10,opt,name=undone_by,json=undoneBy,proto3" json:"undone_by,omitempty"`
+	// Status that the account had before it became part of the other.
+	StatusBefore AccountStatus `protobuf:"varint,11,opt,name=status_before,json=statusBefore,proto3,enum=creditbank.ledger.v1.AccountStatus" json:"status_before,omitempty"`
+	// Items that came over, or are going to.
+	Items int64 `protobuf:"varint,12,opt,name=items,proto3" json:"items,omitempty"`
+	// Items that are still on their way.
+	Left int64 `protobuf:"varint,13,opt,name=left,proto3" json:"left,omitempty"`
+	// The newest item that has come over: index of the entry that recorded it, plus one.
+	ThroughPlusOne uint64 `protobuf:"varint,14,opt,name=through_plus_one,json=throughPlusOne,proto3" json:"through_plus_one,omitempty"`
+	// Newest code that an officer gave as the reason.
+	ReasonCode    string `protobuf:"bytes,15,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeRow) Reset() {
+	*x = MergeRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeRow) ProtoMessage() {}
+
+func (x *MergeRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeRow.ProtoReflect.Descriptor instead.
+func (*MergeRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *MergeRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *MergeRow) GetFact() *AccountMergeProposed {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *MergeRow) GetStatus() MergeStatus {
+	if x != nil {
+		return x.Status
+	}
+	return MergeStatus_MERGE_STATUS_UNSPECIFIED
+}
+
+func (x *MergeRow) GetChangedIndex() uint64 {
+	if x != nil {
+		return x.ChangedIndex
+	}
+	return 0
+}
+
+func (x *MergeRow) GetReviewedBy() string {
+	if x != nil {
+		return x.ReviewedBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetMergedBy() string {
+	if x != nil {
+		return x.MergedBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetMergedPlusOne() uint64 {
+	if x != nil {
+		return x.MergedPlusOne
+	}
+	return 0
+}
+
+func (x *MergeRow) GetRefusedBy() string {
+	if x != nil {
+		return x.RefusedBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetUndoProposedBy() string {
+	if x != nil {
+		return x.UndoProposedBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetUndoneBy() string {
+	if x != nil {
+		return x.UndoneBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetStatusBefore() AccountStatus {
+	if x != nil {
+		return x.StatusBefore
+	}
+	return AccountStatus_ACCOUNT_STATUS_UNSPECIFIED
+}
+
+func (x *MergeRow) GetItems() int64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *MergeRow) GetLeft() int64 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *MergeRow) GetThroughPlusOne() uint64 {
+	if x != nil {
+		return x.ThroughPlusOne
+	}
+	return 0
+}
+
+func (x *MergeRow) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
 // RequestRow is the answer to a call that must not be done twice.
 type RequestRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1896,7 +2113,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +2125,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +2138,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -1949,7 +2166,7 @@ type CrowdRow struct {
 
 func (x *CrowdRow) Reset() {
 	*x = CrowdRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2178,7 @@ func (x *CrowdRow) String() string {
 func (*CrowdRow) ProtoMessage() {}
 
 func (x *CrowdRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2191,7 @@ func (x *CrowdRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
 func (*CrowdRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CrowdRow) GetCompletions() []uint64 {
@@ -2005,7 +2222,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2234,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2247,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -2084,7 +2301,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\x12%\n" +
-	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\x98\x06\n" +
+	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\xf7\x06\n" +
 	"\n" +
 	"AccountRow\x12!\n" +
 	"\fopened_index\x18\x01 \x01(\x04R\vopenedIndex\x12\x1f\n" +
@@ -2106,7 +2323,11 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x06points\x18\r \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\x12@\n" +
 	"\tdeadlines\x18\x10 \x03(\v2\".creditbank.ledger.v1.CaseDeadlineR\tdeadlines\x12)\n" +
 	"\x10opening_balances\x18\x13 \x01(\x03R\x0fopeningBalances\x12\x16\n" +
-	"\x06claims\x18\x18 \x01(\x03R\x06claims\"\x87\x02\n" +
+	"\x06claims\x18\x18 \x01(\x03R\x06claims\x12\x1f\n" +
+	"\vmerged_into\x18\x19 \x01(\fR\n" +
+	"mergedInto\x12$\n" +
+	"\x0emerge_plus_one\x18\x1a \x01(\x04R\fmergePlusOne\x12\x16\n" +
+	"\x06moving\x18\x1b \x01(\bR\x06moving\"\x87\x02\n" +
 	"\vCategorySum\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x18\n" +
 	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12\x18\n" +
@@ -2130,7 +2351,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"expiresDay\"x\n" +
 	"\aWeekRow\x12:\n" +
 	"\x05items\x18\x01 \x03(\v2$.creditbank.ledger.v1.CompletionItemR\x05items\x121\n" +
-	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xe0\x04\n" +
+	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xac\x05\n" +
 	"\x0eCompletionItem\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12#\n" +
 	"\rchanged_index\x18\x02 \x01(\x04R\fchangedIndex\x12\x12\n" +
@@ -2150,7 +2371,9 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\fmilli_points\x18\x0e \x01(\x03R\vmilliPoints\x12+\n" +
 	"\x12last_case_plus_one\x18\x10 \x01(\x04R\x0flastCasePlusOne\x122\n" +
 	"\x04kind\x18\x11 \x01(\x0e2\x1e.creditbank.ledger.v1.ItemKindR\x04kind\x12\x16\n" +
-	"\x06source\x18\x12 \x01(\tR\x06source\"\x89\x02\n" +
+	"\x06source\x18\x12 \x01(\tR\x06source\x12$\n" +
+	"\x0emoved_plus_one\x18\x14 \x01(\x04R\fmovedPlusOne\x12$\n" +
+	"\x0emerge_plus_one\x18\x15 \x01(\x04R\fmergePlusOne\"\x89\x02\n" +
 	"\bLotState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x18\n" +
@@ -2242,7 +2465,27 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04fact\x18\x02 \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedR\x04fact\x12,\n" +
 	"\x12confirmed_plus_one\x18\x03 \x01(\x04R\x10confirmedPlusOne\x12%\n" +
 	"\x0econfirmed_time\x18\x04 \x01(\x03R\rconfirmedTime\x12!\n" +
-	"\fconfirmed_by\x18\x05 \x01(\tR\vconfirmedBy\"6\n" +
+	"\fconfirmed_by\x18\x05 \x01(\tR\vconfirmedBy\"\xc9\x04\n" +
+	"\bMergeRow\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12>\n" +
+	"\x04fact\x18\x02 \x01(\v2*.creditbank.ledger.v1.AccountMergeProposedR\x04fact\x129\n" +
+	"\x06status\x18\x03 \x01(\x0e2!.creditbank.ledger.v1.MergeStatusR\x06status\x12#\n" +
+	"\rchanged_index\x18\x04 \x01(\x04R\fchangedIndex\x12\x1f\n" +
+	"\vreviewed_by\x18\x05 \x01(\tR\n" +
+	"reviewedBy\x12\x1b\n" +
+	"\tmerged_by\x18\x06 \x01(\tR\bmergedBy\x12&\n" +
+	"\x0fmerged_plus_one\x18\a \x01(\x04R\rmergedPlusOne\x12\x1d\n" +
+	"\n" +
+	"refused_by\x18\b \x01(\tR\trefusedBy\x12(\n" +
+	"\x10undo_proposed_by\x18\t \x01(\tR\x0eundoProposedBy\x12\x1b\n" +
+	"\tundone_by\x18\n" +
+	" \x01(\tR\bundoneBy\x12H\n" +
+	"\rstatus_before\x18\v \x01(\x0e2#.creditbank.ledger.v1.AccountStatusR\fstatusBefore\x12\x14\n" +
+	"\x05items\x18\f \x01(\x03R\x05items\x12\x12\n" +
+	"\x04left\x18\r \x01(\x03R\x04left\x12(\n" +
+	"\x10through_plus_one\x18\x0e \x01(\x04R\x0ethroughPlusOne\x12\x1f\n" +
+	"\vreason_code\x18\x0f \x01(\tR\n" +
+	"reasonCode\"6\n" +
 	"\n" +
 	"RequestRow\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +
@@ -2274,7 +2517,7 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
 	(*TreeRow)(nil),                 // 1: creditbank.ledger.v1.TreeRow
@@ -2296,61 +2539,67 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*CaseReviewer)(nil),            // 17: creditbank.ledger.v1.CaseReviewer
 	(*CaseDeadline)(nil),            // 18: creditbank.ledger.v1.CaseDeadline
 	(*ImportRow)(nil),               // 19: creditbank.ledger.v1.ImportRow
-	(*RequestRow)(nil),              // 20: creditbank.ledger.v1.RequestRow
-	(*CrowdRow)(nil),                // 21: creditbank.ledger.v1.CrowdRow
-	(*RejectRow)(nil),               // 22: creditbank.ledger.v1.RejectRow
-	(AccountStatus)(0),              // 23: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),             // 24: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),                // 25: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),             // 26: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                  // 27: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),           // 28: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                    // 29: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),              // 30: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil),  // 31: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                // 32: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),        // 33: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),          // 34: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),             // 35: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),          // 36: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                 // 37: creditbank.ledger.v1.CaseStatus
-	(*OpeningBalancesProposed)(nil), // 38: creditbank.ledger.v1.OpeningBalancesProposed
+	(*MergeRow)(nil),                // 20: creditbank.ledger.v1.MergeRow
+	(*RequestRow)(nil),              // 21: creditbank.ledger.v1.RequestRow
+	(*CrowdRow)(nil),                // 22: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),               // 23: creditbank.ledger.v1.RejectRow
+	(AccountStatus)(0),              // 24: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 25: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 26: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 27: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 28: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 29: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 30: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 31: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 32: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                // 33: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 34: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 35: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 36: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 37: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 38: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 39: creditbank.ledger.v1.OpeningBalancesProposed
+	(*AccountMergeProposed)(nil),    // 40: creditbank.ledger.v1.AccountMergeProposed
+	(MergeStatus)(0),                // 41: creditbank.ledger.v1.MergeStatus
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	23, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	24, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
 	3,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	24, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	25, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	25, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	26, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
 	4,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	26, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	27, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	27, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	28, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
 	18, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
-	28, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	29, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	7,  // 11: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
 	9,  // 12: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	29, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	30, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	8,  // 14: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	0,  // 15: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
 	10, // 16: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	30, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	31, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	32, // 19: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	33, // 20: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	34, // 21: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	35, // 22: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	36, // 23: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	37, // 24: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	28, // 25: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	31, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	32, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	33, // 19: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	34, // 20: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	35, // 21: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	36, // 22: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	37, // 23: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	38, // 24: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	29, // 25: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	17, // 26: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	37, // 27: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	38, // 28: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	38, // 27: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	39, // 28: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	40, // 29: creditbank.ledger.v1.MergeRow.fact:type_name -> creditbank.ledger.v1.AccountMergeProposed
+	41, // 30: creditbank.ledger.v1.MergeRow.status:type_name -> creditbank.ledger.v1.MergeStatus
+	24, // 31: creditbank.ledger.v1.MergeRow.status_before:type_name -> creditbank.ledger.v1.AccountStatus
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -2365,7 +2614,7 @@ func file_creditbank_ledger_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
