@@ -242,7 +242,7 @@ func (b *Bank) doubtKey(
 
 // doubted is a completion that a compromised key signed.
 type doubted struct {
-	account unit.AccountID
+	account []byte
 	ref     *ledgerv1.CompletionRef
 }
 
@@ -265,7 +265,7 @@ func (r Revocation) doubts(ctx context.Context, view ledger.View, index uint64) 
 		signer = submission.GetSubmissionReceived().GetKeyId()
 	}
 	ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
-	return doubted{unit.AccountID(recorded.GetAccount()), ref}, bytes.Equal(signer, r.Key[:]), nil
+	return doubted{recorded.GetAccount(), ref}, bytes.Equal(signer, r.Key[:]), nil
 }
 
 func (b *Bank) openDoubts(ctx context.Context, d *directory, found []doubted, revoked uint64) (opened int, err error) {
@@ -273,7 +273,7 @@ func (b *Bank) openDoubts(ctx context.Context, d *directory, found []doubted, re
 		return 0, nil
 	}
 	_, errs, err := b.ledger.ProposeEach(ctx, nil, len(found), func(tx *ledger.Tx, i int) error {
-		item, err := completionItem(tx, found[i].account, found[i].ref)
+		id, item, err := located(tx, found[i].account, found[i].ref)
 		if err != nil {
 			return err
 		}
@@ -283,7 +283,7 @@ func (b *Bank) openDoubts(ctx context.Context, d *directory, found []doubted, re
 			return nil
 		}
 		opened++
-		return openCases(tx, d, found[i].account, []doubt{{found[i].ref, CauseKeyCompromised, compromiseRisk}})
+		return openCases(tx, d, id, []doubt{{found[i].ref, CauseKeyCompromised, compromiseRisk}})
 	})
 	return opened, errors.Join(err, errors.Join(errs...))
 }

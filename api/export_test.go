@@ -1,7 +1,10 @@
 package api
 
 import (
+	"context"
 	"time"
+
+	"github.com/learning-credit-bank/creditbank/api/access"
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
@@ -14,4 +17,16 @@ func DecodeStatement(b []byte) (*statementv1.Statement, error) { return decodeSt
 func CheckOpeningRow(b []byte, now time.Time) (*ledgerv1.OpeningBalanceRow, *Error) {
 	r := readOpeningRow(b, now)
 	return r.OpeningBalanceRow, r.fault
+}
+
+// DecideMergeAndStop is DecideMerge of a bank that stops when the step is durable, and brings nothing to an end.
+func DecideMergeAndStop(ctx context.Context, b *Bank, caller access.Caller, s MergeStep) error {
+	_, err := b.takeMergeStep(ctx, caller, access.DecideMerge, s, b.decideMerge)
+	return err
+}
+
+// UndoMergeAndStop is the same for UndoMerge.
+func UndoMergeAndStop(ctx context.Context, b *Bank, caller access.Caller, s MergeStep) error {
+	_, err := b.takeMergeStep(ctx, caller, access.UndoMerge, s, b.undoMerge)
+	return err
 }

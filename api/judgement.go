@@ -149,7 +149,14 @@ func (j *judgement) reopen(ctx context.Context) error {
 func (j *judgement) prepare(ctx context.Context) (*policy.Prepared, *course, error) {
 	recorded := j.recorded
 	opened := new(ledgerv1.SealedCompletion)
-	err := unseal(j.sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened)
+	sealer, err := j.bank.unsealerOf(ctx, recorded.GetAccount(), j.id, j.sealer)
+	if err != nil {
+		return nil, nil, err
+	}
+	if sealer == nil {
+		return nil, nil, faultf(Precondition, ReasonAccountErased, "", "the account on which it was recorded was erased")
+	}
+	err = unseal(sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), opened)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,7 +183,7 @@ func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
 		return err
 	}
 	standing := &standing{
-		tx: j.tx, directory: j.directory, sealer: j.sealer, id: j.id, account: j.account, course: c,
+		bank: j.bank, tx: j.tx, directory: j.directory, sealer: j.sealer, id: j.id, account: j.account, course: c,
 		group: c.fact.GetEquivalenceGroup(), without: j.ref.GetIndex(),
 	}
 	var assessment policy.Assessment

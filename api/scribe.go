@@ -31,6 +31,7 @@ type scribe interface {
 	Course(index uint64) (*ledgerv1.CourseRow, error)
 	Case(index uint64) (*ledgerv1.CaseRow, error)
 	Crowd(key uint64) (*ledgerv1.CrowdRow, error)
+	Merge(index uint64) (*ledgerv1.MergeRow, error)
 }
 
 var _ scribe = (*ledger.Tx)(nil)
@@ -60,7 +61,7 @@ func (b *Bank) judge(
 		return nil, policy.Assessment{}, err
 	}
 	s := &standing{
-		tx: tx, directory: d, sealer: p.sealer, id: p.account, account: account, course: p.course,
+		bank: b, tx: tx, directory: d, sealer: p.sealer, id: p.account, account: account, course: p.course,
 		group: p.course.fact.GetEquivalenceGroup(),
 	}
 	a := p.judged.Decide(s)

@@ -320,6 +320,9 @@ func (b *Bank) workOut(
 	if err != nil {
 		return nil, following, err
 	}
+	if account.GetMoving() || isMerged(account) {
+		return nil, following, arriving("case_id")
+	}
 	if sealer == nil || checkOpen(account) != nil {
 		return nil, following, faultf(Precondition, ReasonAccountNotOpen, "case_id", "the account is frozen, merged, closed or erased")
 	}
@@ -336,7 +339,7 @@ func (b *Bank) workOut(
 	if following, err = j.decide(row, caller, s); err != nil {
 		return nil, following, err
 	}
-	if err := j.grantOf(row, s.Grant); err != nil {
+	if err := j.grantOf(ctx, row, s.Grant); err != nil {
 		return nil, following, err
 	}
 	return j, following, j.work(ctx, s.Act, following)

@@ -44,15 +44,17 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 	if recorded == nil {
 		return r.reject(tx, i, faultf(Precondition, ReasonUnknownStatement, field, "the statement is a void; only completions can be taken back"))
 	}
-	id := unit.AccountID(recorded.GetAccount())
+	ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
+	id, item, err := located(tx, recorded.GetAccount(), ref)
+	if err != nil {
+		return err
+	}
 	account, err := tx.Account(id)
 	if err != nil {
 		return err
 	}
-	ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
-	item, err := completionItem(tx, id, ref)
-	if err != nil {
-		return err
+	if account.GetMoving() || isMerged(account) {
+		return r.reject(tx, i, arriving(field))
 	}
 	if item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED {
 		return r.reject(tx, i, faultf(Precondition, ReasonAlreadyVoided, field, "the completion was taken back already"))

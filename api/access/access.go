@@ -113,6 +113,11 @@ const (
 	ConfirmOpeningBalances Action = "ConfirmOpeningBalances"
 	RecordOpeningBalances  Action = "RecordOpeningBalances"
 	ReadImports            Action = "ReadImports"
+
+	ProposeMerge Action = "ProposeMerge"
+	DecideMerge  Action = "DecideMerge"
+	UndoMerge    Action = "UndoMerge"
+	ReadMerges   Action = "ReadMerges"
 )
 
 // rule says who may do something. What is not said is not permitted.
@@ -165,6 +170,8 @@ func ruleFor(action Action) rule {
 		return rule{offices: offices(certification)}
 	case ProposeOpeningBalances, ConfirmOpeningBalances, RecordOpeningBalances, ReadImports:
 		return rule{offices: offices(certification)}
+	case ProposeMerge, DecideMerge, UndoMerge, ReadMerges:
+		return rule{offices: offices(registrar, certification)}
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}
 	case ReadEntry:
