@@ -143,6 +143,7 @@ func newFakeBankAt(address string, options ...grpc.ServerOption) (*fakeBank, err
 	creditbankv1.RegisterReviewServiceServer(b.server, &fakeReview{bank: b})
 	creditbankv1.RegisterAccreditationServiceServer(b.server, fakeCourses{})
 	b.policies = &fakePolicies{bank: b}
+	creditbankv1.RegisterMergeServiceServer(b.server, &fakeMerges{bank: b})
 	creditbankv1.RegisterPolicyServiceServer(b.server, b.policies)
 	healthpb.RegisterHealthServer(b.server, health.NewServer())
 	go func() { _ = b.server.Serve(listener) }()

@@ -76,6 +76,7 @@ type commands struct {
 	Keys      keysCommand      `cmd:"" help:"Make and show the keys of an organization."`
 	Post      postCommand      `cmd:"" help:"Post completions from files; posting them again changes nothing."`
 	Portfolio portfolioCommand `cmd:"" help:"Show a learning record with its reasons."`
+	Account   accountCommand   `cmd:"" help:"Merge two accounts of one person, with three officers."`
 	Claim     claimCommand     `cmd:"" help:"Claim what was learned before or elsewhere."`
 	Review    reviewCommand    `cmd:"" help:"See and decide the cases that wait for an officer."`
 	Balances  balancesCommand  `cmd:"" help:"Take over what residents earned under another system, with two officers."`
