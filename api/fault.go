@@ -91,6 +91,7 @@ const (
 	ReasonAccountMerged       Reason = "ACCOUNT_MERGED"
 	ReasonAccountMoving       Reason = "ACCOUNT_MOVING"
 	ReasonMergeSame           Reason = "MERGE_SAME_ACCOUNT"
+	ReasonMergeDirection      Reason = "MERGE_DIRECTION"
 	ReasonMergeOpen           Reason = "MERGE_OPEN"
 	ReasonMergeChanged        Reason = "MERGE_CHANGED"
 	ReasonMergeReserved       Reason = "MERGE_CREDITS_RESERVED"

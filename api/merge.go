@@ -107,6 +107,9 @@ func (b *Bank) ProposeMerge(
 			if err := mergeable(tx, "into_account_id", into); err != nil {
 				return 0, err
 			}
+			if err := checkDirection(tx, from, into, "into_account_id"); err != nil {
+				return 0, err
+			}
 			return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_AccountMergeProposed{AccountMergeProposed: &ledgerv1.AccountMergeProposed{
 				Actor: caller.Actor(), Request: request, From: from[:], Into: into[:], ReasonCode: reasonCode,
 			}}})
@@ -156,6 +159,23 @@ func mergeable(tx *ledger.Tx, field string, id unit.AccountID) error {
 	}
 	if waits(merge.GetStatus()) {
 		return faultf(Precondition, ReasonMergeOpen, field, "merge %d of the account waits for an officer: decide it first", newest-1)
+	}
+	return nil
+}
+
+// checkDirection refuses that the account of a person whose document was checked becomes part of one where none was.
+func checkDirection(rows accounts, from, into unit.AccountID, field string) error {
+	a, err := rows.Account(from)
+	if err != nil {
+		return err
+	}
+	b, err := rows.Account(into)
+	if err != nil {
+		return err
+	}
+	if a.GetStatus() == ledgerv1.AccountStatus_ACCOUNT_STATUS_VERIFIED && b.GetStatus() == ledgerv1.AccountStatus_ACCOUNT_STATUS_PROVISIONAL {
+		return faultf(Precondition, ReasonMergeDirection, field,
+			"the holder's document was checked for the other account and not for this one: merge this one into the other")
 	}
 	return nil
 }
@@ -316,6 +336,9 @@ func (b *Bank) merge(ctx context.Context, s mergeStep) (uint64, error) {
 		if err := b.readyToMerge(ctx, s, id); err != nil {
 			return 0, err
 		}
+	}
+	if err := checkDirection(s.tx, from, into, "merge"); err != nil {
+		return 0, err
 	}
 	account, err := s.tx.Account(from)
 	if err != nil {

@@ -241,6 +241,11 @@ func TestMergeRefused(t *testing.T) {
 	own := registrar
 	own.Account = into.ID
 	wants(t, propose(own, from.ID, into.ID, "SAME_PERSON"), api.Denied, api.ReasonOwnCase, "")
+	unchecked, _, err := b.OpenAccount(ctx(), registrar, api.Opening{
+		RequestID: b.RequestID(), Name: "某人", Document: b.Document(99), Home: apitest.Beishan,
+	})
+	must(t, err)
+	wants(t, propose(registrar, from.ID, unchecked.ID, "SAME_PERSON"), api.Precondition, api.ReasonMergeDirection, "into_account_id")
 	m := b.proposes(from, into)
 	wants(t, propose(registrar, other.ID, into.ID, "SAME_PERSON"), api.Precondition, api.ReasonMergeOpen, "into_account_id")
 	decide := func(by string, s api.MergeStep) error {
@@ -255,7 +260,7 @@ func TestMergeRefused(t *testing.T) {
 	stale := b.mergeStep(m.ID, true)
 	stale.Seen = m.Changed
 	wants(t, decide(apitest.SecondOfficer, stale), api.Changed, api.ReasonMergeChanged, "etag")
-	_, _, err := b.UndoMerge(ctx(), b.Officer(apitest.Officer), b.mergeStep(m.ID, true))
+	_, _, err = b.UndoMerge(ctx(), b.Officer(apitest.Officer), b.mergeStep(m.ID, true))
 	wants(t, err, api.Changed, api.ReasonStepOutOfTurn, "merge")
 	refused, _, err := b.DecideMerge(ctx(), b.Officer(apitest.SecondOfficer), b.mergeStep(m.ID, false))
 	must(t, err)
