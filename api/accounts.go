@@ -43,6 +43,8 @@ type Account struct {
 	Status ledgerv1.AccountStatus
 	Home   string
 	Opened time.Time
+	// MergedInto is the account that it became part of; zero: it is one of its own.
+	MergedInto unit.AccountID
 }
 
 // OpenAccount opens an account for a person, or answers the one that the person has. Existed says which.
@@ -97,6 +99,9 @@ func (b *Bank) OpenAccount(ctx context.Context, caller access.Caller, o Opening)
 		if err := b.journal(ctx, caller, id, access.OpenAccount, ""); err != nil {
 			return Account{}, false, err
 		}
+	}
+	if id, err = b.livingAccount(ctx, id); err != nil {
+		return Account{}, false, err
 	}
 	account, err = b.readAccount(ctx, id)
 	return account, existed, err
@@ -187,6 +192,9 @@ func (b *Bank) ResolveAccount(
 	if err := b.journal(ctx, caller, id, access.ResolveAccount, purpose); err != nil {
 		return "", err
 	}
+	if id, err = b.livingAccount(ctx, id); err != nil {
+		return "", err
+	}
 	account, err := b.openedAccount(ctx, id)
 	if err != nil {
 		return "", err
@@ -259,16 +267,33 @@ func (b *Bank) look(
 	if err != nil {
 		return err
 	}
-	if err := caller.Check(action, access.Subject{Organization: account.GetHome(), Account: id}, d); err != nil {
+	// The holder of the account that goes on is that of the one which became part of it.
+	holder, goesOn, err := b.livingRow(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := caller.Check(action, access.Subject{Organization: account.GetHome(), Account: holder}, d); err != nil {
 		return err
 	}
 	if account == nil {
 		return faultf(NotFound, ReasonUnknownAccount, "account_id", "there is no such account")
 	}
-	if caller.Kind == access.Resident {
+	if caller.Kind != access.Resident {
+		if err := b.journal(ctx, caller, id, action, ""); err != nil {
+			return err
+		}
+	}
+	switch {
+	case action == access.ReadAccount:
+		return nil
+	case goesOn.GetMoving():
+		return arriving("account_id")
+	case holder == id:
 		return nil
 	}
-	return b.journal(ctx, caller, id, action, "")
+	fault := faultf(Precondition, ReasonAccountMerged, "account_id", "the account became part of another one of the same person: ask for account %s", holder)
+	fault.Metadata = map[string]string{"merged_into": holder.String()}
+	return fault
 }
 
 func (b *Bank) readAccount(ctx context.Context, id unit.AccountID) (Account, error) {
@@ -280,8 +305,12 @@ func (b *Bank) readAccount(ctx context.Context, id unit.AccountID) (Account, err
 	if err != nil {
 		return Account{}, err
 	}
-	return Account{
+	account := Account{
 		ID: id, Number: person.Number, Status: row.GetStatus(), Home: row.GetHome(),
 		Opened: timeOf(row.GetOpenedTime()),
-	}, nil
+	}
+	if isMerged(row) {
+		account.MergedInto = unit.AccountID(row.GetMergedInto())
+	}
+	return account, nil
 }

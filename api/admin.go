@@ -242,7 +242,7 @@ func (b *Bank) doubtKey(
 
 // doubted is a completion that a compromised key signed, or whose void it signed.
 type doubted struct {
-	account unit.AccountID
+	account []byte
 	ref     *ledgerv1.CompletionRef
 	cause   string
 }
@@ -259,10 +259,10 @@ func (r Revocation) doubts(ctx context.Context, view ledger.View, index uint64) 
 	case *ledgerv1.Entry_CompletionRecorded:
 		recorded := fact.CompletionRecorded
 		ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
-		origin, x = recorded.GetOrigin(), doubted{unit.AccountID(recorded.GetAccount()), ref, CauseKeyCompromised}
+		origin, x = recorded.GetOrigin(), doubted{recorded.GetAccount(), ref, CauseKeyCompromised}
 	case *ledgerv1.Entry_CompletionVoided:
 		voided := fact.CompletionVoided
-		origin, x = voided.GetOrigin(), doubted{unit.AccountID(voided.GetAccount()), voided.GetCompletion(), CauseVoidCompromised}
+		origin, x = voided.GetOrigin(), doubted{voided.GetAccount(), voided.GetCompletion(), CauseVoidCompromised}
 	default:
 	}
 	if origin == nil || e.GetTime() < r.CompromisedSince {
@@ -284,7 +284,7 @@ func (b *Bank) openDoubts(ctx context.Context, d *directory, found []doubted, re
 		return 0, nil
 	}
 	_, errs, err := b.ledger.ProposeEach(ctx, nil, len(found), func(tx *ledger.Tx, i int) error {
-		item, err := completionItem(tx, found[i].account, found[i].ref)
+		id, item, err := located(tx, found[i].account, found[i].ref)
 		if err != nil {
 			return err
 		}
@@ -295,7 +295,7 @@ func (b *Bank) openDoubts(ctx context.Context, d *directory, found []doubted, re
 			return nil
 		}
 		opened++
-		return openCases(tx, d, found[i].account, []doubt{{found[i].ref, found[i].cause, compromiseRisk}})
+		return openCases(tx, d, id, []doubt{{found[i].ref, found[i].cause, compromiseRisk}})
 	})
 	return opened, errors.Join(err, errors.Join(errs...))
 }

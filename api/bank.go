@@ -114,7 +114,13 @@ func (b *Bank) Authenticate(ctx context.Context, token string) (access.Caller, e
 	if err != nil {
 		return access.Caller{}, err
 	}
-	return b.authenticator.Caller(token, d)
+	caller, err := b.authenticator.Caller(token, d)
+	if err != nil || caller.Kind != access.Resident {
+		return caller, err
+	}
+	// Whoever signs in by an account that was merged is the holder of the one that goes on.
+	caller.Account, err = b.livingAccount(ctx, caller.Account)
+	return caller, err
 }
 
 // Ready answers nil when the bank can read and write.

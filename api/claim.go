@@ -315,7 +315,7 @@ func idsOf(files []ClaimFile) []vault.EvidenceID {
 
 // grantOf works out what an officer's step grants of a claim: what they say, else what an officer before them said who would
 // approve too, else what is claimed. Nobody grants more than is claimed, and than the policy's rule gives for the minutes.
-func (j *judgement) grantOf(row *ledgerv1.CaseRow, asked *Grant) error {
+func (j *judgement) grantOf(ctx context.Context, row *ledgerv1.CaseRow, asked *Grant) error {
 	if j.claim == nil {
 		if asked != nil {
 			return invalid(ReasonGrant, "grant", "the policy says what a completion gives; only of a claim something is granted")
@@ -323,7 +323,14 @@ func (j *judgement) grantOf(row *ledgerv1.CaseRow, asked *Grant) error {
 		return nil
 	}
 	said := new(ledgerv1.SealedClaim)
-	if err := unseal(j.sealer, "ClaimFiled", j.statement[:], j.claim.GetSealed(), said); err != nil {
+	sealer, err := j.bank.unsealerOf(ctx, j.claim.GetAccount(), j.id, j.sealer)
+	if err != nil {
+		return err
+	}
+	if sealer == nil {
+		return faultf(Precondition, ReasonAccountErased, "case_id", "the account on which it was claimed was erased")
+	}
+	if err := unseal(sealer, "ClaimFiled", j.statement[:], j.claim.GetSealed(), said); err != nil {
 		return err
 	}
 	p := j.directory.policyOf(j.claim.GetPolicyHash())
@@ -337,7 +344,7 @@ func (j *judgement) grantOf(row *ledgerv1.CaseRow, asked *Grant) error {
 	j.rule = rule
 	claimed := grantFrom(said.GetClaimed())
 	if asked == nil {
-		before, err := j.grantedBefore(row)
+		before, err := j.grantedBefore(ctx, row)
 		if err != nil {
 			return err
 		}
@@ -361,7 +368,7 @@ func (j *judgement) grantOf(row *ledgerv1.CaseRow, asked *Grant) error {
 }
 
 // grantedBefore is what the last officer would grant who would approve; nil where there is none.
-func (j *judgement) grantedBefore(row *ledgerv1.CaseRow) (*Grant, error) {
+func (j *judgement) grantedBefore(ctx context.Context, row *ledgerv1.CaseRow) (*Grant, error) {
 	for _, index := range slices.Backward(row.GetSteps()) {
 		e, err := j.tx.Entry(index)
 		if err != nil {
@@ -370,7 +377,11 @@ func (j *judgement) grantedBefore(row *ledgerv1.CaseRow) (*Grant, error) {
 		switch step := e.GetCaseStepTaken(); step.GetStep() {
 		case ledgerv1.CaseStep_CASE_STEP_RECOMMENDED, ledgerv1.CaseStep_CASE_STEP_PUBLISHED, ledgerv1.CaseStep_CASE_STEP_OBJECTION_DISMISSED:
 			opened := new(ledgerv1.SealedDecision)
-			if err := unseal(j.sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened); err != nil {
+			sealer, err := j.bank.unsealerOf(ctx, step.GetAccount(), j.id, j.sealer)
+			if err != nil || sealer == nil {
+				return nil, err
+			}
+			if err := unseal(sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened); err != nil {
 				return nil, err
 			}
 			if opened.GetGrant() != nil {

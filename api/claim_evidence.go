@@ -145,7 +145,15 @@ func (b *Bank) GetEvidence(ctx context.Context, caller access.Caller, id uint64,
 	if i < 0 {
 		return fail(vault.ErrUnknownEvidence)
 	}
-	_, content, err := b.vault.ReadEvidence(ctx, account, file)
+	// A file lies with the account that brought it, which may have become part of the one that the case is about now.
+	filed, err := entryOf(ctx, view, row.GetCompletion().GetIndex())
+	if err != nil {
+		return fail(err)
+	}
+	_, content, err := b.vault.ReadEvidence(ctx, unit.AccountID(filed.GetClaimFiled().GetAccount()), file)
+	if errors.Is(err, vault.ErrUnknownEvidence) {
+		_, content, err = b.vault.ReadEvidence(ctx, account, file)
+	}
 	return claim.Evidence[i], content, err
 }
 
@@ -183,6 +191,13 @@ func (r entryReader) openClaim(ctx context.Context, filed *ledgerv1.ClaimFiled, 
 		}
 		if step := e.GetCaseStepTaken(); step.GetStep() == ledgerv1.CaseStep_CASE_STEP_RESUBMITTED {
 			opened := new(ledgerv1.SealedDecision)
+			sealer, err := r.bank.unsealerOf(ctx, step.GetAccount(), unit.AccountID(filed.GetAccount()), sealer)
+			if err != nil {
+				return nil, err
+			}
+			if sealer == nil {
+				continue
+			}
 			if err := unseal(sealer, book.Fact(e), filed.GetRequest().GetRequestId(), step.GetSealed(), opened); err != nil {
 				return nil, err
 			}

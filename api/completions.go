@@ -69,7 +69,7 @@ func (b *Bank) GetCompletion(ctx context.Context, caller access.Caller, id unit.
 func (b *Bank) posted(ctx context.Context, view ledger.View, d *directory, e *ledgerv1.Entry, reasons bool) (Posted, error) {
 	recorded := e.GetCompletionRecorded()
 	ref := &ledgerv1.CompletionRef{Index: e.GetIndex(), EndDay: recorded.GetEndDay()}
-	item, err := view.State(ctx).Completion(unit.AccountID(recorded.GetAccount()), ref)
+	_, item, err := located(view.State(ctx), recorded.GetAccount(), ref)
 	if err != nil {
 		return Posted{}, err
 	}
@@ -215,6 +215,10 @@ func completionsOf(e *ledgerv1.Entry) []uint64 {
 		all = append(all, fact.CaseStepTaken.GetCompletion().GetIndex())
 	case *ledgerv1.Entry_CaseOpened:
 		all = append(all, fact.CaseOpened.GetCompletion().GetIndex())
+	case *ledgerv1.Entry_ItemMoved:
+		all = append(all, fact.ItemMoved.GetItem().GetIndex())
+	case *ledgerv1.Entry_ItemReturned:
+		all = append(all, fact.ItemReturned.GetItem().GetIndex())
 	}
 	for _, change := range effectsOf(e).GetLotChanges() {
 		if index := change.GetCompletion().GetIndex(); len(all) == 0 || all[len(all)-1] != index {

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/learning-credit-bank/creditbank/certify/policy"
-	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -78,7 +77,7 @@ func reported(tx scribe, d *directory, crowd policy.Crowd, place int, index uint
 	default:
 	}
 	ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
-	item, err := completionItem(tx, unit.AccountID(recorded.GetAccount()), ref)
+	_, item, err := located(tx, recorded.GetAccount(), ref)
 	if err != nil || item.GetLastCasePlusOne() == 0 {
 		return false, err
 	}
@@ -100,17 +99,17 @@ func (s suspicion) open(tx scribe, d *directory) error {
 			return err
 		}
 		recorded := e.GetCompletionRecorded()
-		id := unit.AccountID(recorded.GetAccount())
+		ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
+		id, item, err := located(tx, recorded.GetAccount(), ref)
+		if err != nil {
+			return err
+		}
 		account, err := tx.Account(id)
 		if err != nil {
 			return err
 		}
-		ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
-		item, err := completionItem(tx, id, ref)
-		if err != nil {
-			return err
-		}
-		if !counted(item) || item.GetCasePlusOne() != 0 || !heard(account) {
+		onItsWay := account.GetMoving() || isMerged(account) // the case goes with it
+		if !counted(item) || item.GetCasePlusOne() != 0 || !heard(account) && !onItsWay {
 			continue // it moved nothing, an officer looks at it already, or nobody will ever decide on it
 		}
 		if err := openCases(tx, d, id, []doubt{{ref, s.Rule, uint32(s.Risk)}}); err != nil {

@@ -1,7 +1,10 @@
 package api
 
 import (
+	"context"
 	"time"
+
+	"github.com/learning-credit-bank/creditbank/api/access"
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
@@ -19,4 +22,16 @@ func CheckOpeningRow(b []byte, now time.Time) (*ledgerv1.OpeningBalanceRow, *Err
 // Heard is heard of an account that stands so, for tests.
 func Heard(status ledgerv1.AccountStatus) bool {
 	return heard(&ledgerv1.AccountRow{Status: status})
+}
+
+// DecideMergeAndStop is DecideMerge of a bank that stops when the step is durable, and brings nothing to an end.
+func DecideMergeAndStop(ctx context.Context, b *Bank, caller access.Caller, s MergeStep) error {
+	_, err := b.takeMergeStep(ctx, caller, access.DecideMerge, s, b.decideMerge)
+	return err
+}
+
+// UndoMergeAndStop is the same for UndoMerge.
+func UndoMergeAndStop(ctx context.Context, b *Bank, caller access.Caller, s MergeStep) error {
+	_, err := b.takeMergeStep(ctx, caller, access.UndoMerge, s, b.undoMerge)
+	return err
 }

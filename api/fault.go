@@ -182,6 +182,14 @@ const (
 	ReasonTransferSize         Reason = "TRANSFER_TOO_LARGE"
 	ReasonTransferLimit        Reason = "TRANSFER_LIMIT"
 	ReasonTransferNotAccepted  Reason = "TRANSFER_NOT_ACCEPTED"
+	ReasonAccountMerged        Reason = "ACCOUNT_MERGED"
+	ReasonAccountMoving        Reason = "ACCOUNT_MOVING"
+	ReasonMergeSame            Reason = "MERGE_SAME_ACCOUNT"
+	ReasonMergeDirection       Reason = "MERGE_DIRECTION"
+	ReasonMergeOpen            Reason = "MERGE_OPEN"
+	ReasonMergeChanged         Reason = "MERGE_CHANGED"
+	ReasonMergeReserved        Reason = "MERGE_CREDITS_RESERVED"
+	ReasonMergeUsed            Reason = "MERGE_CREDITS_USED"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.

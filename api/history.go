@@ -61,7 +61,8 @@ func (r entryReader) history(ctx context.Context, id uint64) ([]CaseEvent, error
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := r.bank.accountSealer(ctx, unit.AccountID(row.GetAccount()))
+	account := unit.AccountID(row.GetAccount())
+	own, err := r.bank.accountSealer(ctx, account)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +74,10 @@ func (r entryReader) history(ctx context.Context, id uint64) ([]CaseEvent, error
 		}
 		var sealed []byte
 		events[i], sealed = eventOf(e)
+		sealer, err := r.bank.unsealerOf(ctx, accountOf(e), account, own)
+		if err != nil {
+			return nil, err
+		}
 		if sealer == nil || len(sealed) == 0 {
 			continue
 		}
@@ -91,6 +96,20 @@ func (r entryReader) history(ctx context.Context, id uint64) ([]CaseEvent, error
 	return events, nil
 }
 
+// accountOf is the account of a step of a case, as it was then.
+func accountOf(e *ledgerv1.Entry) []byte {
+	switch fact := e.GetFact().(type) {
+	case *ledgerv1.Entry_CreditsAwarded:
+		return fact.CreditsAwarded.GetAccount()
+	case *ledgerv1.Entry_CaseStepTaken:
+		return fact.CaseStepTaken.GetAccount()
+	case *ledgerv1.Entry_ItemReturned:
+		return fact.ItemReturned.GetFrom()
+	default:
+		return e.GetCompletionVoided().GetAccount()
+	}
+}
+
 // eventOf reads a step of a case out of its entry, and what is sealed of it.
 func eventOf(e *ledgerv1.Entry) (CaseEvent, []byte) {
 	event := CaseEvent{Index: e.GetIndex(), Time: timeOf(e.GetTime())}
@@ -106,7 +125,7 @@ func eventOf(e *ledgerv1.Entry) (CaseEvent, []byte) {
 		f := fact.CaseStepTaken
 		actor, sealed = f.GetActor(), f.GetSealed()
 		event.Step, event.State, event.Deadline = f.GetStep(), f.GetState(), optionalTime(f.GetDeadline())
-	default: // a void
+	default: // a void, or a merge that was undone
 		event.Step, event.State = ledgerv1.CaseStep_CASE_STEP_WITHDRAWN, ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN
 	}
 	event.Officer, event.Organization, event.Resident = actor.GetOfficer(), actor.GetOrganization(), actor.GetResident()

@@ -28,7 +28,7 @@ const (
 	posted      = ledgerv1.HoldStatus_HOLD_STATUS_POSTED
 	declined    = ledgerv1.HoldStatus_HOLD_STATUS_DECLINED
 	withdrawn   = ledgerv1.HoldStatus_HOLD_STATUS_WITHDRAWN
-	undone      = ledgerv1.HoldStatus_HOLD_STATUS_REVERSED
+	takenBack   = ledgerv1.HoldStatus_HOLD_STATUS_REVERSED
 	lapsed      = ledgerv1.HoldStatus_HOLD_STATUS_EXPIRED
 	decline     = "PROGRAMME_FULL"
 	holdDays    = 30
@@ -405,8 +405,8 @@ func TestClawbackOfTransfers(t *testing.T) {
 		t.Fatalf("nothing is held: %+v", open)
 	}
 	a.one(a.Void(s.GetId()))
-	if got := a.stands(l, open.Hold, undone); !got.HasEnded {
-		t.Errorf("undone: %+v", got)
+	if got := a.stands(l, open.Hold, takenBack); !got.HasEnded {
+		t.Errorf("takenBack: %+v", got)
 	}
 	told := a.stands(l, recognised.Hold, posted)
 	back := 0
@@ -423,7 +423,7 @@ func TestClawbackOfTransfers(t *testing.T) {
 		t.Errorf("the college hears of %+v, %v", changed, err)
 	}
 	changed, _, nextSince, err := a.ListChangedTransfers(ctx(), a.institution(university), since, api.Page{})
-	if err != nil || len(changed) != 1 || changed[0].Status != undone {
+	if err != nil || len(changed) != 1 || changed[0].Status != takenBack {
 		t.Errorf("the university hears of %+v, %v", changed, err)
 	}
 	if changed, _, _, err := a.ListChangedTransfers(ctx(), a.institution(university), nextSince, api.Page{}); err != nil || len(changed) != 0 {
@@ -461,7 +461,7 @@ func TestRevocationUndoesHolds(t *testing.T) {
 	}
 	_, err = a.step(a.Officer(apitest.SecondOfficer), id, review.Revoke)
 	must(t, err)
-	if a.stands(l, open.Hold, undone); a.totals(l) != [3]unit.Credits{} {
+	if a.stands(l, open.Hold, takenBack); a.totals(l) != [3]unit.Credits{} {
 		t.Errorf("after the revocation %v", a.totals(l))
 	}
 }

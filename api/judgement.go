@@ -99,9 +99,9 @@ func (j *judgement) judge(ctx context.Context, verdict Verdict) error {
 		j.outcome, j.effects = j.item.GetOutcome(), &ledgerv1.Effects{}
 		return nil
 	case verdict == VerdictReject:
-		return j.takeBack(ledgerv1.Outcome_OUTCOME_REFUSED)
+		return j.takeBack(ctx, ledgerv1.Outcome_OUTCOME_REFUSED)
 	case j.counted():
-		return j.keepHours()
+		return j.keepHours(ctx)
 	case j.claim != nil:
 		return j.judgeClaim(verdict)
 	default:
@@ -109,19 +109,19 @@ func (j *judgement) judge(ctx context.Context, verdict Verdict) error {
 	}
 }
 
-func (j *judgement) takeBack(outcome ledgerv1.Outcome) error {
+func (j *judgement) takeBack(ctx context.Context, outcome ledgerv1.Outcome) error {
 	var err error
 	if j.effects, j.unrecovered, err = reversal(j.tx, j.directory, j.id, j.account, j.item); err != nil {
 		return err
 	}
 	j.outcome = outcome
-	j.shaken, err = shakenBy(j.tx, j.directory, j.sealer, j.id, j.item, j.effects)
+	j.shaken, err = j.bank.shakenBy(ctx, j.tx, j.directory, j.sealer, j.id, j.item, j.effects)
 	return err
 }
 
 // keepHours takes the credits of a completion back and leaves its hours, and the points that they give.
-func (j *judgement) keepHours() error {
-	if err := j.takeBack(ledgerv1.Outcome_OUTCOME_NO_CREDIT); err != nil {
+func (j *judgement) keepHours(ctx context.Context) error {
+	if err := j.takeBack(ctx, ledgerv1.Outcome_OUTCOME_NO_CREDIT); err != nil {
 		return err
 	}
 	j.effects.Hours, j.effects.Days, j.effects.SessionsRemoved, j.effects.Points = nil, nil, nil, nil
@@ -130,7 +130,7 @@ func (j *judgement) keepHours() error {
 
 // reopen has the completion wait again, as it did before it was decided: nothing of it counts, but its time is taken.
 func (j *judgement) reopen(ctx context.Context) error {
-	if err := j.takeBack(ledgerv1.Outcome_OUTCOME_IN_REVIEW); err != nil {
+	if err := j.takeBack(ctx, ledgerv1.Outcome_OUTCOME_IN_REVIEW); err != nil {
 		return err
 	}
 	if len(j.effects.GetSessionsRemoved()) > 0 || j.claim != nil {
@@ -148,8 +148,15 @@ func (j *judgement) reopen(ctx context.Context) error {
 // prepare has the policy that judged first read the completion once more.
 func (j *judgement) prepare(ctx context.Context) (*policy.Prepared, *course, error) {
 	recorded := j.recorded
+	sealer, err := j.bank.unsealerOf(ctx, recorded.GetAccount(), j.id, j.sealer)
+	if err != nil {
+		return nil, nil, err
+	}
+	if sealer == nil {
+		return nil, nil, faultf(Precondition, ReasonAccountErased, "", "the account on which it was recorded was erased")
+	}
 	// The statement was checked when it was recorded.
-	completion, posted, err := statedCompletion(j.sealer, recorded)
+	completion, posted, err := statedCompletion(sealer, recorded)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -175,7 +182,7 @@ func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
 		return err
 	}
 	standing := &standing{
-		tx: j.tx, directory: j.directory, sealer: j.sealer, id: j.id, account: j.account, course: c,
+		bank: j.bank, tx: j.tx, directory: j.directory, sealer: j.sealer, id: j.id, account: j.account, course: c,
 		group: c.fact.GetEquivalenceGroup(), without: j.ref.GetIndex(),
 	}
 	var assessment policy.Assessment

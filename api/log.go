@@ -223,6 +223,11 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 		account = fact.ConsentGranted.GetAccount()
 	case *ledgerv1.Entry_ConsentWithdrawn:
 		account = fact.ConsentWithdrawn.GetAccount()
+	case *ledgerv1.Entry_AccountMergeProposed, *ledgerv1.Entry_AccountMergeStepTaken, *ledgerv1.Entry_AccountsMerged,
+		*ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_AccountsUnmerged, *ledgerv1.Entry_ItemReturned:
+		if account, err = mergeSubject(ctx, view, e); err != nil {
+			return s, true, err
+		}
 	case *ledgerv1.Entry_OpeningBalancesProposed:
 		// They hold hashes of what concerns many people: for the officers of the organization.
 		s.home = fact.OpeningBalancesProposed.GetOrganization()
@@ -247,6 +252,36 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 	row, err := view.State(ctx).Account(s.account)
 	s.home = row.GetHome()
 	return s, true, err
+}
+
+// mergeSubject is the account that an entry about a merge concerns: the one that goes on. While nobody agreed, and since it was
+// undone, the two may be two people's: then it is the one that would have come over, or was given back. It concerns no platform,
+// which may know one of the two alone.
+func mergeSubject(ctx context.Context, view ledger.View, e *ledgerv1.Entry) ([]byte, error) {
+	merge := e.GetIndex()
+	switch fact := e.GetFact().(type) {
+	case *ledgerv1.Entry_AccountMergeStepTaken:
+		merge = fact.AccountMergeStepTaken.GetMerge()
+	case *ledgerv1.Entry_AccountsMerged:
+		merge = fact.AccountsMerged.GetMerge()
+	case *ledgerv1.Entry_ItemMoved:
+		merge = fact.ItemMoved.GetMerge()
+	case *ledgerv1.Entry_AccountsUnmerged:
+		merge = fact.AccountsUnmerged.GetMerge()
+	case *ledgerv1.Entry_ItemReturned:
+		merge = fact.ItemReturned.GetMerge()
+	default:
+	}
+	row, err := view.State(ctx).Merge(merge)
+	if err != nil {
+		return nil, err
+	}
+	switch row.GetStatus() {
+	case ledgerv1.MergeStatus_MERGE_STATUS_MOVING, ledgerv1.MergeStatus_MERGE_STATUS_MERGED, ledgerv1.MergeStatus_MERGE_STATUS_UNDO_PROPOSED:
+		return row.GetFact().GetInto(), nil
+	default:
+		return row.GetFact().GetFrom(), nil
+	}
 }
 
 // InclusionProof proves that an entry is in the log of a size; 0 is that of the newest checkpoint. Proofs are anyone's.

@@ -26,6 +26,50 @@ type machine struct {
 	// taken are rows that were taken over and not back, n numbers them.
 	taken []*ledgerv1.OpeningBalanceRow
 	n     int
+	// merged are the merges that stand, the newest last.
+	merged []api.Merge
+}
+
+// living are the accounts that are not part of others.
+func (m *machine) living() []api.Account {
+	return slices.DeleteFunc(slices.Clone(m.accounts), func(a api.Account) bool {
+		return slices.ContainsFunc(m.merged, func(merge api.Merge) bool { return merge.From == a.ID })
+	})
+}
+
+// merge makes one of two living accounts part of the other, and opens another one.
+func (m *machine) merge(t *rapid.T) {
+	living := rapid.Permutation(m.living()).Draw(t, "accounts")
+	merge := m.proposes(living[0], living[1])
+	_, preview, err := m.GetMerge(ctx(), m.Officer(apitest.Officer), merge.ID)
+	must(m.t, err)
+	m.agrees(apitest.Officer, merge.ID)
+	m.merged = append(m.merged, m.agrees(apitest.SecondOfficer, merge.ID))
+	if p, _ := m.portfolio(living[1]); preview.IntoAfter != p.Totals {
+		t.Fatalf("the preview was %+v, it came to %+v", preview.IntoAfter, p.Totals)
+	}
+	m.accounts = append(m.accounts, m.Open())
+}
+
+// unmerge undoes the newest merge, where that is possible still.
+func (m *machine) unmerge(t *rapid.T) {
+	if len(m.merged) == 0 {
+		t.Skip("no merge")
+	}
+	merge := m.merged[len(m.merged)-1]
+	if merge.Status == ledgerv1.MergeStatus_MERGE_STATUS_MERGED {
+		asked, _, err := m.UndoMerge(ctx(), m.Officer(apitest.Officer), m.mergeStep(merge.ID, true))
+		if err != nil {
+			wants(m.t, err, api.Precondition, api.ReasonMergeUsed, "merge")
+			return
+		}
+		m.merged[len(m.merged)-1] = asked
+	}
+	if _, _, err := m.UndoMerge(ctx(), m.Officer(apitest.SecondOfficer), m.mergeStep(merge.ID, true)); err != nil {
+		wants(m.t, err, api.Precondition, api.ReasonMergeUsed, "merge")
+		return
+	}
+	m.merged = m.merged[:len(m.merged)-1]
 }
 
 // sent is a completion on the ledger.
@@ -191,7 +235,7 @@ func caps() map[string]int64 {
 
 // check compares what each account says with what its completions say, and what counts towards caps with the caps.
 func (m *machine) check(t *rapid.T) {
-	for _, account := range m.accounts {
+	for _, account := range m.living() {
 		_, entries := m.portfolio(account)
 		row := m.row(account)
 		for _, u := range row.GetUsage() {
@@ -253,7 +297,7 @@ func TestHistories(t *testing.T) {
 		m.accounts = []api.Account{m.Open(), m.Open()}
 		rt.Repeat(map[string]func(*rapid.T){
 			"post": m.post, "post more": m.post, "and more": m.post, "void": m.void, "again": m.again, "judge": m.judge, "wait": m.wait,
-			"walk": m.walk, "walk on": m.walk, "and on": m.walk, "take over": m.takeOver,
+			"walk": m.walk, "walk on": m.walk, "and on": m.walk, "take over": m.takeOver, "merge": m.merge, "unmerge": m.unmerge,
 			"": m.check,
 		})
 		if t.Failed() {
@@ -289,7 +333,7 @@ func (m *machine) checkFeeds(t *rapid.T) {
 			}
 		}
 		want := make(map[uint64]ledgerv1.Outcome)
-		for _, account := range m.accounts {
+		for _, account := range m.living() {
 			_, entries := m.portfolio(account)
 			for index, e := range entries {
 				if e.Platform == platform {

@@ -238,14 +238,14 @@ func (r *openingRecording) look(
 		return result, nil, nil, err
 	}
 	recorded := e.GetOpeningBalanceRecorded()
-	if !bytes.Equal(recorded.GetAccount(), row.account[:]) {
+	on, target, err := located(s, recorded.GetAccount(), &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEarnedDay()})
+	if err != nil {
+		return result, nil, nil, err
+	}
+	if on != row.account {
 		return rejected(faultf(Precondition, ReasonRecordConflict, row.whose(), "the opening balance of this record is on another account"))
 	}
-	target, err = s.Completion(row.account, &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEarnedDay()})
-	if err == nil && target == nil {
-		err = damagedRow(book.EntryKey(index), errors.New("its opening balance is missing"))
-	}
-	return result, account, target, err
+	return result, account, target, nil
 }
 
 // replayedRow answers a row whose record is on the ledger.

@@ -168,6 +168,9 @@ func (r *openingRow) find(ctx context.Context, b *Bank, caller access.Caller, so
 		}
 	}
 	if err == nil {
+		r.account, err = b.livingAccount(ctx, r.account)
+	}
+	if err == nil {
 		r.sealer, err = b.vault.Sealer(ctx, r.account)
 	}
 	switch {

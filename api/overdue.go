@@ -44,7 +44,7 @@ func (b *Bank) endCases(
 		if err != nil {
 			return err
 		}
-		if err := j.grantOf(row, nil); err != nil {
+		if err := j.grantOf(ctx, row, nil); err != nil {
 			return err
 		}
 		if err := j.work(ctx, review.Expire, following); err != nil {
@@ -54,7 +54,7 @@ func (b *Bank) endCases(
 		if following.Awards() {
 			sealed.Grant = j.grant.proto()
 			// What the officers said is why it counts now.
-			if err := j.lastWord(row, sealed); err != nil {
+			if err := j.lastWord(ctx, row, sealed); err != nil {
 				return err
 			}
 		}
@@ -66,7 +66,7 @@ func (b *Bank) endCases(
 }
 
 // lastWord adds what the last officer said who judged the case.
-func (j *judgement) lastWord(row *ledgerv1.CaseRow, sealed *ledgerv1.SealedDecision) error {
+func (j *judgement) lastWord(ctx context.Context, row *ledgerv1.CaseRow, sealed *ledgerv1.SealedDecision) error {
 	for _, index := range slices.Backward(row.GetSteps()) {
 		e, err := j.tx.Entry(index)
 		if err != nil {
@@ -78,7 +78,11 @@ func (j *judgement) lastWord(row *ledgerv1.CaseRow, sealed *ledgerv1.SealedDecis
 			continue
 		}
 		opened := new(ledgerv1.SealedDecision)
-		err = unseal(j.sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened)
+		sealer, err := j.bank.unsealerOf(ctx, step.GetAccount(), j.id, j.sealer)
+		if err != nil || sealer == nil {
+			return err
+		}
+		err = unseal(sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened)
 		sealed.ReasonCode, sealed.Note = opened.GetReasonCode(), opened.GetNote()
 		return err
 	}
@@ -87,11 +91,14 @@ func (j *judgement) lastWord(row *ledgerv1.CaseRow, sealed *ledgerv1.SealedDecis
 
 // EndCases settles every account that has a case whose state has ended by now, and answers how many entries that took.
 // Accounts that are used are settled then; this is for the others, and for a bank that was away. It looks at nothing that is
-// not due.
+// not due, and brings merges to an end in which a bank was interrupted.
 func (b *Bank) EndCases(ctx context.Context) (entries uint64, err error) {
+	if entries, err = b.FinishMerges(ctx); err != nil {
+		return entries, err
+	}
 	view, err := b.ledger.View()
 	if err != nil {
-		return 0, err
+		return entries, err
 	}
 	defer view.Close()
 	ended := store.Prefix(book.CaseTimesPrefix(book.CaseEnds))

@@ -14,6 +14,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -107,6 +108,8 @@ type PortfolioEntry struct {
 	// Opening is where it comes from, where it is an opening balance; nil: it is a completion. It has no course and no
 	// platform then, and EndDate is the day on which it was earned.
 	Opening *OpeningBalance
+	// Merged says that it came over from another account of the same person.
+	Merged bool
 	// Claim is what is claimed, where it is a claim; nil: it is none. It has no course and no platform then, and Provider is the
 	// learner's home.
 	Claim *Claim
@@ -163,6 +166,9 @@ func (p *Portfolio) categories(account *ledgerv1.AccountRow, current *published)
 		}
 	}
 	for _, sum := range account.GetSums() {
+		if sum.GetMinutes() == 0 && sum.GetIssued() == 0 {
+			continue // nothing was ever credited in it, or what was went back to another account
+		}
 		p.Totals.add(sum)
 		totals := CategoryTotals{Category: sum.GetCategory(), Name: names[sum.GetCategory()]}
 		if totals.Name == (Text{}) {
@@ -359,7 +365,7 @@ func (r entryReader) newest(ctx context.Context, id unit.AccountID, after entryP
 func (r entryReader) entry(item *ledgerv1.CompletionItem) PortfolioEntry {
 	entry := PortfolioEntry{
 		Index: item.GetIndex(), Platform: r.directory.numbers[item.GetOrganization()], EndDate: dayString(item.GetEndDay()),
-		Recorded: timeOf(item.GetTime()), Decision: standingDecision(item, nil),
+		Recorded: timeOf(item.GetTime()), Decision: standingDecision(item, nil), Merged: item.GetMergePlusOne() != 0,
 	}
 	held := moved(item)
 	entry.Reserved, entry.Transferred = held.Reserved, held.Transferred
@@ -423,15 +429,24 @@ func (r entryReader) explainOpening(ctx context.Context, recorded *ledgerv1.Open
 	if err != nil || sealer == nil {
 		return err
 	}
-	sealed, said := new(ledgerv1.SealedOpeningBalance), new(ledgerv1.OpeningBalanceRow)
-	if err := unseal(sealer, "OpeningBalanceRecorded", recorded.GetOrigin().GetSourceId(), recorded.GetSealed(), sealed); err != nil {
+	said, err := statedOpening(sealer, recorded)
+	if err != nil {
 		return err
-	}
-	if err := said.UnmarshalVT(sealed.GetRow()); err != nil {
-		return fmt.Errorf("%w: the row of an opening balance: %v", ledger.ErrDamaged, err)
 	}
 	opening.Record, opening.Title = said.GetSourceRecord(), said.GetTitle()
 	return nil
+}
+
+// statedOpening opens the row of an opening balance as it was confirmed.
+func statedOpening(sealer *vault.Sealer, recorded *ledgerv1.OpeningBalanceRecorded) (*ledgerv1.OpeningBalanceRow, error) {
+	sealed, said := new(ledgerv1.SealedOpeningBalance), new(ledgerv1.OpeningBalanceRow)
+	if err := unseal(sealer, "OpeningBalanceRecorded", recorded.GetOrigin().GetSourceId(), recorded.GetSealed(), sealed); err != nil {
+		return nil, err
+	}
+	if err := said.UnmarshalVT(sealed.GetRow()); err != nil {
+		return nil, fmt.Errorf("%w: the row of an opening balance: %v", ledger.ErrDamaged, err)
+	}
+	return said, nil
 }
 
 // explain adds what lies in the entry of an item: causes, policy, and under the seal of the account the reasons.
@@ -457,7 +472,11 @@ func (r entryReader) explain(
 	}
 	entry.Decision.policy = r.directory.policyOf(policyHashOf(e))
 	// The newest decision has the officer's words, and the newest that worked numbers out anew has the reasons.
+	worked := false
 	for _, index := range slices.Backward(item.GetEffectsIn()) {
+		if worked && index+1 < item.GetDecidedPlusOne() {
+			break
+		}
 		decided, err := r.openDecision(ctx, index, item, e)
 		if err != nil {
 			return err
@@ -465,9 +484,8 @@ func (r entryReader) explain(
 		if index+1 == item.GetDecidedPlusOne() {
 			entry.ReasonCode, entry.Note = decided.GetReasonCode(), decided.GetNote()
 		}
-		if len(decided.GetReasons()) > 0 {
-			entry.Decision.Reasons = reasonsFrom(decided.GetReasons())
-			break
+		if !worked && len(decided.GetReasons()) > 0 {
+			entry.Decision.Reasons, worked = reasonsFrom(decided.GetReasons()), true
 		}
 	}
 	entry.Decision.end(entry.Claim != nil)
@@ -495,6 +513,9 @@ func (r entryReader) openDecision(
 	sealed, about, account := e.GetCreditsAwarded().GetSealed(), e.GetCreditsAwarded().GetCompletion(), e.GetCreditsAwarded().GetAccount()
 	if step := e.GetCaseStepTaken(); step != nil {
 		sealed, about, account = step.GetSealed(), step.GetCompletion(), step.GetAccount()
+	}
+	if moved := e.GetItemMoved(); moved != nil {
+		sealed, about, account = moved.GetSealed(), moved.GetItem(), moved.GetInto()
 	}
 	if about.GetIndex() != item.GetIndex() || len(sealed) == 0 {
 		return opened, nil

@@ -363,8 +363,16 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if err != nil {
 		return err
 	}
+	if isMerged(account) {
+		if account, err = r.follow(tx, p); err != nil {
+			return err
+		}
+	}
 	if fault := checkOpen(account); fault != nil {
 		return r.reject(tx, i, fault)
+	}
+	if p.sealer == nil {
+		return r.reject(tx, i, faultf(Precondition, ReasonAccountErased, "completion.account_number", "the account was erased"))
 	}
 	standing, assessment, err := r.bank.judge(context.Background(), tx, r.directory, p, account)
 	if err != nil {
@@ -536,6 +544,9 @@ func unseal(sealer *vault.Sealer, fact string, statement, sealed []byte, m seala
 
 // checkOpen refuses an account on which nothing may happen.
 func checkOpen(account *ledgerv1.AccountRow) *Error {
+	if account.GetMoving() {
+		return arriving("completion.account_number")
+	}
 	switch account.GetStatus() {
 	case ledgerv1.AccountStatus_ACCOUNT_STATUS_PROVISIONAL, ledgerv1.AccountStatus_ACCOUNT_STATUS_VERIFIED:
 		return nil

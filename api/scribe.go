@@ -32,6 +32,7 @@ type scribe interface {
 	Case(index uint64) (*ledgerv1.CaseRow, error)
 	Crowd(key uint64) (*ledgerv1.CrowdRow, error)
 	Transfer(index uint64) (*ledgerv1.TransferRow, error)
+	Merge(index uint64) (*ledgerv1.MergeRow, error)
 }
 
 var _ scribe = (*ledger.Tx)(nil)
@@ -61,7 +62,7 @@ func (b *Bank) judge(
 		return nil, policy.Assessment{}, err
 	}
 	s := &standing{
-		tx: tx, directory: d, sealer: p.sealer, id: p.account, account: account, course: p.course,
+		bank: b, tx: tx, directory: d, sealer: p.sealer, id: p.account, account: account, course: p.course,
 		group: p.course.fact.GetEquivalenceGroup(),
 	}
 	a := p.judged.Decide(s)

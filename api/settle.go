@@ -14,17 +14,12 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
-// settled says whether there is nothing on an account that could be overdue.
-func settled(account *ledgerv1.AccountRow) bool {
-	return len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines())+len(account.GetHolds()) == 0
-}
-
 // settle appends what is overdue on an account: steps of cases whose time has passed, holds that lapsed, credits that expired, and pending credits
 // for which there is room since a new period began or a completion was taken back. Effects happen by entry, never by clock:
 // until settle has written them, they have not happened.
 func (b *Bank) settle(ctx context.Context, tx scribe, d *directory, id unit.AccountID) error {
 	account, err := tx.Account(id)
-	if err != nil || settled(account) {
+	if err != nil || !unsettled(account) {
 		return err
 	}
 	if err := b.endCases(ctx, tx, d, id, account); err != nil {
@@ -34,6 +29,13 @@ func (b *Bank) settle(ctx context.Context, tx scribe, d *directory, id unit.Acco
 		return err
 	}
 	return settleCredits(tx, d, id, account)
+}
+
+// unsettled says whether something on an account can become overdue. What became part of another account waits there; what is on
+// its way waits until it has arrived.
+func unsettled(account *ledgerv1.AccountRow) bool {
+	return len(account.GetPending())+len(account.GetExpiring())+len(account.GetDeadlines())+len(account.GetHolds()) > 0 &&
+		account.GetStatus() != ledgerv1.AccountStatus_ACCOUNT_STATUS_MERGED && !account.GetMoving()
 }
 
 // settleCredits is the part of settle that is about credits which are there already.
@@ -144,9 +146,12 @@ const sweptAtOnce = 256
 // are settled then; the sweeper is for the others. It is run now and again, such as once a night, and destroys files that
 // nothing names, too.
 func (b *Bank) Sweep(ctx context.Context) (entries uint64, err error) {
+	if entries, err = b.FinishMerges(ctx); err != nil {
+		return entries, err
+	}
 	view, err := b.ledger.View()
 	if err != nil {
-		return 0, err
+		return entries, err
 	}
 	defer view.Close()
 	var due []unit.AccountID
@@ -158,7 +163,7 @@ func (b *Bank) Sweep(ctx context.Context) (entries uint64, err error) {
 		if err := account.UnmarshalVT(row.Value); err != nil {
 			return entries, fmt.Errorf("%w: account: %v", ledger.ErrDamaged, err)
 		}
-		if settled(account) {
+		if !unsettled(account) {
 			continue
 		}
 		if due = append(due, unit.AccountID(row.Key[1:])); len(due) == sweptAtOnce {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 // the state. Reading can fail; certify cannot hear of it, so the first error is kept in err, and whoever asked for an
 // assessment looks there before using it.
 type standing struct {
+	bank      *Bank
 	tx        scribe
 	directory *directory
 	sealer    *vault.Sealer
@@ -32,7 +34,9 @@ type standing struct {
 	group     string
 	// without is a completion whose part in daily limits, sessions and groups is left out: the one that is being decided.
 	without uint64
-	err     error
+	// alone says that no crowds are asked for: what is being decided was counted in them before.
+	alone bool
+	err   error
 
 	prior *ledgerv1.CompletionItem
 }
@@ -115,6 +119,9 @@ func (s *standing) day(day policy.Day) *ledgerv1.DayItem {
 
 // Crowd implements policy.Standing.
 func (s *standing) Crowd(key uint64) int {
+	if s.alone {
+		return 0
+	}
 	crowd, err := s.tx.Crowd(key)
 	if err != nil {
 		s.fail(err)
@@ -154,15 +161,22 @@ func (s *standing) readPrior(ref *ledgerv1.CompletionRef) (policy.Prior, error) 
 	if err != nil {
 		return policy.Prior{}, err
 	}
-	completion, _, err := statedCompletion(s.sealer, e.GetCompletionRecorded())
-	if err != nil {
-		return policy.Prior{}, err
+	recorded := e.GetCompletionRecorded()
+	sealer := s.sealer
+	if !bytes.Equal(recorded.GetAccount(), s.id[:]) && s.bank != nil { // it came over from an account that was merged
+		if sealer, err = s.bank.unsealerOf(context.Background(), recorded.GetAccount(), s.id, s.sealer); err != nil {
+			return policy.Prior{}, err
+		}
+	}
+	prior := policy.Prior{Completion: ref.GetIndex(), Replaceable: sealer != nil && whole(item)}
+	if sealer != nil {
+		completion, _, err := statedCompletion(sealer, recorded)
+		if err != nil {
+			return policy.Prior{}, err
+		}
+		prior.HasScore, prior.Score = completion.Score != nil, completion.GetScore()
 	}
 	s.prior = item
-	prior := policy.Prior{
-		Completion: ref.GetIndex(), HasScore: completion.Score != nil, Score: completion.GetScore(),
-		Replaceable: whole(item),
-	}
 	part, err := contribution(s.tx, item)
 	if err != nil {
 		return policy.Prior{}, err
@@ -212,7 +226,7 @@ func whole(item *ledgerv1.CompletionItem) bool {
 	return len(item.GetLots()) > 0
 }
 
-func completionItem(tx scribe, id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
+func completionItem(tx accounts, id unit.AccountID, ref *ledgerv1.CompletionRef) (*ledgerv1.CompletionItem, error) {
 	item, err := tx.Completion(id, ref)
 	if err == nil && item == nil {
 		err = fmt.Errorf("%w: completion %d is missing", ledger.ErrDamaged, ref.GetIndex())
@@ -308,12 +322,18 @@ func contribution(tx scribe, item *ledgerv1.CompletionItem) (*part, error) {
 		hours: make(map[hoursKey]int64), usage: make(map[string]int64), days: make(map[dayKey]int64), points: make(map[int32]int64),
 	}
 	for _, index := range append([]uint64{item.GetIndex()}, item.GetEffectsIn()...) {
+		if index+1 < item.GetMovedPlusOne() {
+			continue // that was on another account
+		}
 		e, err := tx.Entry(index)
 		if err != nil {
 			return nil, err
 		}
-		effects := effectsOf(e)
-		if reversal := effects.GetReplaces(); reversal.GetCompletion().GetIndex() == item.GetIndex() && reversal != nil {
+		effects, reversal := effectsOf(e), e.GetItemReturned().GetRestores()
+		if reversal == nil {
+			reversal = effects.GetReplaces()
+		}
+		if reversal != nil && reversal.GetCompletion().GetIndex() == item.GetIndex() {
 			effects = &ledgerv1.Effects{
 				Hours: reversal.GetHours(), Usage: reversal.GetUsage(), Days: reversal.GetDays(), Remainder: reversal.GetRemainder(),
 				Points: reversal.GetPoints(),
@@ -472,6 +492,10 @@ func effectsOf(e *ledgerv1.Entry) *ledgerv1.Effects {
 		return fact.OpeningBalanceRecorded.GetEffects()
 	case *ledgerv1.Entry_OpeningBalanceReversed:
 		return fact.OpeningBalanceReversed.GetEffects()
+	case *ledgerv1.Entry_ItemMoved:
+		return fact.ItemMoved.GetEffects()
+	case *ledgerv1.Entry_ItemReturned:
+		return fact.ItemReturned.GetEffects()
 	default:
 		return nil
 	}

@@ -335,6 +335,9 @@ func (b *Bank) workOut(
 	if err != nil {
 		return nil, following, err
 	}
+	if account.GetMoving() || isMerged(account) {
+		return nil, following, arriving("case_id")
+	}
 	if sealer == nil || checkOpen(account) != nil {
 		return nil, following, faultf(Precondition, ReasonAccountNotOpen, "case_id", "the account is frozen, merged, closed or erased")
 	}
@@ -351,7 +354,7 @@ func (b *Bank) workOut(
 	if following, err = j.decide(row, caller, s); err != nil {
 		return nil, following, err
 	}
-	if err := j.grantOf(row, s.Grant); err != nil {
+	if err := j.grantOf(ctx, row, s.Grant); err != nil {
 		return nil, following, err
 	}
 	return j, following, j.work(ctx, s.Act, following)
@@ -551,9 +554,9 @@ func (j *judgement) work(ctx context.Context, act review.Act, following review.F
 	case following.Step == ledgerv1.CaseStep_CASE_STEP_HOURS_ONLY:
 		return j.judge(ctx, VerdictHoursOnly)
 	case act == review.Revoke:
-		return j.takeBack(ledgerv1.Outcome_OUTCOME_REFUSED)
+		return j.takeBack(ctx, ledgerv1.Outcome_OUTCOME_REFUSED)
 	case act == review.Withdraw:
-		return j.takeBack(ledgerv1.Outcome_OUTCOME_WITHDRAWN)
+		return j.takeBack(ctx, ledgerv1.Outcome_OUTCOME_WITHDRAWN)
 	case act == review.Appeal:
 		return j.reopen(ctx)
 	default:

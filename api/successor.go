@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"slices"
 
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
@@ -10,8 +12,11 @@ import (
 // succession finds which of the duplicates of a completion that is gone would have stood in its place: of those that came in
 // this order, the one that the policies would have kept.
 type succession struct {
+	bank      *Bank
 	directory *directory
-	sealer    *vault.Sealer
+	// id is the account, sealer its own: what came over from another account is under that one's seal.
+	id     unit.AccountID
+	sealer *vault.Sealer
 
 	chosen   *ledgerv1.CompletionItem
 	score    *int32
@@ -19,13 +24,17 @@ type succession struct {
 }
 
 // add takes the next duplicate in the order of the entries.
-func (s *succession) add(tx scribe, item *ledgerv1.CompletionItem) error {
+func (s *succession) add(ctx context.Context, tx scribe, item *ledgerv1.CompletionItem) error {
 	e, err := tx.Entry(item.GetIndex())
 	if err != nil {
 		return err
 	}
 	recorded := e.GetCompletionRecorded()
-	completion, opened, err := openStated(s.sealer, recorded)
+	sealer, err := s.bank.unsealerOf(ctx, recorded.GetAccount(), s.id, s.sealer)
+	if err != nil || sealer == nil {
+		return err // nobody can decide anew what was forgotten
+	}
+	completion, opened, err := openStated(sealer, recorded)
 	if err != nil {
 		return err
 	}

@@ -137,7 +137,7 @@ func (b *Bank) maySeeTransfer(
 	if row == nil {
 		return unknownTransfer(hold)
 	}
-	id := accountOf(row)
+	id := learnerOf(row)
 	subject := access.Subject{Account: id, Organization: d.numbers[row.GetOrganization()]}
 	if caller.Kind == access.Officer {
 		account, err := view.State(ctx).Account(id)
@@ -155,8 +155,8 @@ func (b *Bank) maySeeTransfer(
 	return b.journal(ctx, caller, id, access.ReadTransfers, "")
 }
 
-// accountOf is the account that a transfer is of.
-func accountOf(row *ledgerv1.TransferRow) unit.AccountID { return unit.AccountID(row.GetAccount()) }
+// learnerOf is the account that a transfer is of.
+func learnerOf(row *ledgerv1.TransferRow) unit.AccountID { return unit.AccountID(row.GetAccount()) }
 
 func unknownTransfer(hold uint64) *Error {
 	return faultf(NotFound, ReasonUnknownTransfer, "transfer_id", "there is no transfer %d", hold)

@@ -109,7 +109,7 @@ func (b *bundling) state(ctx context.Context, d *directory, row *ledgerv1.Transf
 	fact := e.GetCompletionRecorded()
 	origin := fact.GetOrigin()
 	b.entries = append(b.entries, fact.GetCourse())
-	sealer, err := b.bank.accountSealer(ctx, accountOf(row))
+	sealer, err := b.bank.accountSealer(ctx, learnerOf(row))
 	if err != nil {
 		return err
 	}

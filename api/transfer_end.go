@@ -152,7 +152,7 @@ func (b *Bank) appendEnd(
 	if err != nil {
 		return 0, err
 	}
-	id := accountOf(row)
+	id := learnerOf(row)
 	account, err := tx.Account(id)
 	if err != nil {
 		return 0, err

@@ -42,6 +42,8 @@ type trial struct {
 	rows map[string][]byte
 	// cases are those that were not opened by the recording of their completion, by account.
 	cases map[unit.AccountID][]openedCase
+	// merged are accounts that became part of others, and of which.
+	merged map[unit.AccountID]unit.AccountID
 
 	// reported are, by the key of a crowd whose limit depends on courses, those of it that are too many; reporting guards it.
 	reporting sync.Mutex
@@ -168,6 +170,9 @@ func (t *trial) share() uint64 { return t.place.Load()>>44 + 1 }
 func (t *trial) prepare(ctx context.Context) error {
 	t.rows, t.cases = make(map[string][]byte), make(map[unit.AccountID][]openedCase)
 	t.reported = make(map[uint64][]uint64)
+	if err := t.readMerges(ctx); err != nil {
+		return err
+	}
 	for _, table := range []byte{book.TableOrganizations, book.TableCourses} {
 		for row, err := range t.view.Scan(ctx, store.Prefix([]byte{table})) {
 			if err != nil {
@@ -186,7 +191,32 @@ func (t *trial) prepare(ctx context.Context) error {
 		}
 		if opened.index != opened.row.GetCompletion().GetIndex() {
 			id := unit.AccountID(opened.row.GetAccount())
+			for into, ok := t.merged[id]; ok; into, ok = t.merged[id] {
+				id = into
+			}
 			t.cases[id] = append(t.cases[id], opened)
+		}
+	}
+	return nil
+}
+
+// readMerges reads which accounts became part of others: what they had counts there, as officers decided.
+func (t *trial) readMerges(ctx context.Context) error {
+	t.merged = make(map[unit.AccountID]unit.AccountID)
+	for row, err := range t.view.Scan(ctx, store.Prefix([]byte{book.TableMerges})) {
+		if err != nil {
+			return err
+		}
+		merge := new(ledgerv1.MergeRow)
+		if err := merge.UnmarshalVT(row.Value); err != nil {
+			return damagedRow(row.Key, err)
+		}
+		switch merge.GetStatus() {
+		case ledgerv1.MergeStatus_MERGE_STATUS_MOVING, ledgerv1.MergeStatus_MERGE_STATUS_RETURNING:
+			return faultf(Unavailable, ReasonAccountMoving, "", "two accounts are being merged; try again in a moment")
+		case ledgerv1.MergeStatus_MERGE_STATUS_MERGED, ledgerv1.MergeStatus_MERGE_STATUS_UNDO_PROPOSED:
+			t.merged[unit.AccountID(merge.GetFact().GetFrom())] = unit.AccountID(merge.GetFact().GetInto())
+		default:
 		}
 	}
 	return nil

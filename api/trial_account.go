@@ -143,6 +143,9 @@ func (t *trial) account(ctx context.Context, w *weeks, sealer *vault.Sealer, sum
 		}
 		items = append(items, week.GetItems()...)
 	}
+	if _, elsewhere := t.merged[w.id]; elsewhere {
+		return nil
+	}
 	t.looked.Add(int64(len(items)))
 	if !slices.ContainsFunc(items, t.counts) {
 		return nil
@@ -168,9 +171,10 @@ func (t *trial) account(ctx context.Context, w *weeks, sealer *vault.Sealer, sum
 	if err != nil {
 		return err
 	}
-	if sealer == nil {
+	merged := slices.ContainsFunc(items, func(item *ledgerv1.CompletionItem) bool { return item.GetMergePlusOne() != 0 })
+	if sealer == nil || merged {
 		a.countCases(entries, 1)
-		a.keepErased(items, before)
+		a.keep(items, before, sealer == nil)
 		return nil
 	}
 	if err := a.rehearse(ctx, entries); err != nil {
@@ -218,6 +222,10 @@ func (a *tried) countCases(entries []*ledgerv1.Entry, when int) {
 			}
 		case *ledgerv1.Entry_CaseOpened:
 			opened(fact.CaseOpened.GetCompletion().GetIndex(), fact.CaseOpened.GetCauses())
+		case *ledgerv1.Entry_ItemMoved:
+			if len(fact.ItemMoved.GetCauses()) > 0 {
+				opened(fact.ItemMoved.GetItem().GetIndex(), fact.ItemMoved.GetCauses())
+			}
 		}
 	}
 }
@@ -260,12 +268,16 @@ func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([
 	return states, nil
 }
 
-// keepErased counts an account whose statements nobody can read any more: it stays as it is.
-func (a *tried) keepErased(items []*ledgerv1.CompletionItem, before []state) {
+// keep counts an account that stays as it is: nobody can read its statements any more, or officers made one of two.
+func (a *tried) keep(items []*ledgerv1.CompletionItem, before []state, erased bool) {
 	account := SimulationAccount{Account: a.id}
 	for i, item := range items {
 		if a.counts(item) {
-			a.sum.KeptErased++
+			if erased {
+				a.sum.KeptErased++
+			} else {
+				a.sum.KeptDecided++
+			}
 			a.sum.completion(item.GetCategory(), before[i], before[i], &account.SimulationChange)
 		}
 	}
@@ -353,6 +365,11 @@ func (a *tried) step(ctx context.Context, e *ledgerv1.Entry) error {
 		return a.keepStep(ctx, e.GetIndex(), fact.CaseStepTaken)
 	case *ledgerv1.Entry_CaseOpened:
 		return a.doubt(fact.CaseOpened)
+	case *ledgerv1.Entry_ItemMoved: // and back again: the case that it opened was there, whatever the rules are
+		if len(fact.ItemMoved.GetCauses()) > 0 && a.counts(a.items[fact.ItemMoved.GetItem().GetIndex()]) {
+			a.sum.opened(1, fact.ItemMoved.GetCauses())
+		}
+		return nil
 	case *ledgerv1.Entry_CreditsReleased, *ledgerv1.Entry_CreditsExpired:
 		// These follow from what the account has: there may be others now.
 		return a.bank.settle(ctx, a.book, a.directory, a.id)

@@ -92,11 +92,11 @@ func (a *tried) keepStep(ctx context.Context, index uint64, taken *ledgerv1.Case
 	case taken.GetOutcome() == ledgerv1.Outcome_OUTCOME_UNSPECIFIED:
 		return nil
 	case taken.GetOutcome() == ledgerv1.Outcome_OUTCOME_REFUSED, taken.GetOutcome() == ledgerv1.Outcome_OUTCOME_WITHDRAWN:
-		err = j.takeBack(taken.GetOutcome())
+		err = j.takeBack(ctx, taken.GetOutcome())
 	case taken.GetOutcome() == ledgerv1.Outcome_OUTCOME_IN_REVIEW: // the learner appealed
 		err = j.reopen(ctx)
 	case counted(j.item):
-		err = j.keepHours()
+		err = j.keepHours(ctx)
 	default:
 		j.outcome = taken.GetOutcome()
 		j.effects, err = a.adopt(j.item.GetIndex(), j.item.GetCourse(), taken.GetEffects())

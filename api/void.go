@@ -49,15 +49,17 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 	if recorded == nil {
 		return r.reject(tx, i, faultf(Precondition, ReasonUnknownStatement, field, "the statement is a void; only completions can be taken back"))
 	}
-	id := unit.AccountID(recorded.GetAccount())
+	ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
+	id, item, err := located(tx, recorded.GetAccount(), ref)
+	if err != nil {
+		return err
+	}
 	account, err := tx.Account(id)
 	if err != nil {
 		return err
 	}
-	ref := &ledgerv1.CompletionRef{Index: index, EndDay: recorded.GetEndDay()}
-	item, err := completionItem(tx, id, ref)
-	if err != nil {
-		return err
+	if account.GetMoving() || isMerged(account) {
+		return r.reject(tx, i, arriving(field))
 	}
 	if item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED {
 		return r.reject(tx, i, faultf(Precondition, ReasonAlreadyVoided, field, "the completion was taken back already"))
@@ -115,7 +117,7 @@ func (b *Bank) withdraw(
 	if w.effects, w.unrecovered, err = reversal(tx, d, id, account, item); err != nil {
 		return w, err
 	}
-	w.shaken, err = shakenBy(tx, d, sealer, id, item, w.effects)
+	w.shaken, err = b.shakenBy(ctx, tx, d, sealer, id, item, w.effects)
 	return w, err
 }
 
@@ -139,8 +141,9 @@ type doubt struct {
 
 // shakenBy answers the completions whose decision a reversal takes the ground from. Nobody decides them anew in silence:
 // they become cases. Of the duplicates of what stood for an equivalence group it is the one that would have stood.
-func shakenBy(
-	tx scribe, d *directory, sealer *vault.Sealer, id unit.AccountID, gone *ledgerv1.CompletionItem, effects *ledgerv1.Effects,
+func (b *Bank) shakenBy(
+	ctx context.Context, tx scribe, d *directory, sealer *vault.Sealer, id unit.AccountID, gone *ledgerv1.CompletionItem,
+	effects *ledgerv1.Effects,
 ) ([]doubt, error) {
 	part, err := contribution(tx, gone)
 	if err != nil {
@@ -182,9 +185,9 @@ func shakenBy(
 	}
 	// The weeks are in the order of the learning.
 	slices.SortFunc(duplicates, func(a, b *ledgerv1.CompletionItem) int { return cmp.Compare(a.GetIndex(), b.GetIndex()) })
-	heir := succession{directory: d, sealer: sealer}
+	heir := succession{bank: b, directory: d, id: id, sealer: sealer}
 	for _, item := range duplicates {
-		if err := heir.add(tx, item); err != nil {
+		if err := heir.add(ctx, tx, item); err != nil {
 			return nil, err
 		}
 	}

@@ -76,7 +76,7 @@ func (f *fsck) apply(ctx context.Context, c *chunk) error {
 			f.order.stop(c.first + uint64(i))
 			continue
 		}
-		if err := errors.Join(f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled()), f.checkAgreement(c, e), f.checkConsent(c, e), f.checkHold(ctx, c, e)); err != nil {
+		if err := errors.Join(f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled()), f.checkAgreement(c, e), f.checkConsent(c, e), f.checkHold(ctx, c, e), f.checkMerge(c, e)); err != nil {
 			return err
 		}
 		err := f.order.state.Apply(e)
@@ -169,6 +169,10 @@ func readBy(e *ledgerv1.Entry) [][]byte {
 		account = fact.HoldVoided.GetAccount()
 	case *ledgerv1.Entry_HoldExpired:
 		account = fact.HoldExpired.GetAccount()
+	case *ledgerv1.Entry_ItemMoved:
+		account, day = fact.ItemMoved.GetInto(), fact.ItemMoved.GetItem().GetEndDay()
+	case *ledgerv1.Entry_ItemReturned:
+		account, day = fact.ItemReturned.GetInto(), fact.ItemReturned.GetItem().GetEndDay()
 	}
 	id, err := unit.AccountIDFromBytes(account)
 	switch {

@@ -484,6 +484,7 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow),
 		"AgreementRow": new(ledgerv1.AgreementRow), "ConsentRow": new(ledgerv1.ConsentRow),
 		"TransferRow": new(ledgerv1.TransferRow),
+		"MergeRow":    new(ledgerv1.MergeRow),
 	}[r.Type]
 	if m == nil {
 		t.Fatalf("row %x is of type %q", r.Key, r.Type)
@@ -919,6 +920,10 @@ func TestGoldenKeyLayouts(t *testing.T) {
 			sourceID = unit.StatementID(balance.GetOrigin().GetSourceId())
 		}
 	}
+	merge := 0
+	for decodeGolden(t, log.Entries[merge].Bytes).GetAccountMergeProposed() == nil {
+		merge++
+	}
 	account := unit.AccountID(recorded.GetAccount())
 	number, id := platform.GetIndex(), unit.StatementID(recorded.GetOrigin().GetStatementId())
 	caller, requestID := book.Caller(registered.GetActor()), registered.GetRequest().GetRequestId()
@@ -955,6 +960,7 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"hold of an account":                 book.AccountTransferKey(account, held.GetIndex()),
 		"hold for an organization":           book.OrganizationTransferKey(number, held.GetIndex()),
 		"time of a hold":                     book.HoldTimeKey(held.GetHoldPlaced().GetDeadline(), held.GetIndex()),
+		"merge":                              book.MergeKey(uint64(merge)),
 	}
 	for _, k := range v.Keys {
 		if got, ok := want[k.Name]; !ok || !bytes.Equal(got, k.Key) {

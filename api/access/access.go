@@ -131,6 +131,10 @@ const (
 	ReadTransfers    Action = "ReadTransfers"
 
 	GetTransferBundle Action = "GetTransferBundle"
+	ProposeMerge      Action = "ProposeMerge"
+	DecideMerge       Action = "DecideMerge"
+	UndoMerge         Action = "UndoMerge"
+	ReadMerges        Action = "ReadMerges"
 )
 
 // rule says who may do something. What is not said is not permitted.
@@ -188,6 +192,8 @@ func ruleFor(action Action) rule {
 		return rule{offices: offices(certification)}
 	case ProposeOpeningBalances, ConfirmOpeningBalances, RecordOpeningBalances, ReadImports:
 		return rule{offices: offices(certification)}
+	case ProposeMerge, DecideMerge, UndoMerge, ReadMerges:
+		return rule{offices: offices(registrar, certification)}
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}
 	case ReadEntry:

@@ -36,6 +36,11 @@ func (b *Bank) Sums(count func(*ledgerv1.CompletionItem) bool) Sums {
 		b.must(err)
 		week := new(ledgerv1.WeekRow)
 		b.must(week.UnmarshalVT(row.Value))
+		account, err := view.State(b.ctx()).Account(unit.AccountID(row.Key[1:17]))
+		b.must(err)
+		if account.GetStatus() == ledgerv1.AccountStatus_ACCOUNT_STATUS_MERGED {
+			continue // what it had counts on another account
+		}
 		for _, item := range week.GetItems() {
 			if !count(item) {
 				continue

@@ -69,9 +69,13 @@ func (a *accounts) GetAccount(
 }
 
 func accountProto(a api.Account, number string) *creditbankv1.Account {
-	return &creditbankv1.Account{
+	account := &creditbankv1.Account{
 		AccountId: a.ID.String(), AccountNumber: number, Status: a.Status, Home: a.Home, OpenTime: timestamp(a.Opened),
 	}
+	if !a.MergedInto.IsZero() {
+		account.MergedIntoAccountId = a.MergedInto.String()
+	}
+	return account
 }
 
 // documentOf reads a document. Its number is checked by api, which knows today's date.

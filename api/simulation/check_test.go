@@ -297,6 +297,9 @@ func (c *check) portfolios(h *history) error {
 		if id, err := c.vault.Lookup(ctx(), account.Number); err != nil || id != account.ID {
 			return wrongf("%s's account number leads to %v, %v", name, id, err)
 		}
+		if c.model.gone[name] || c.model.merges(account) {
+			continue
+		}
 		if err := c.portfolio(h, account); err != nil {
 			return err
 		}

@@ -16,7 +16,8 @@ const claimsOfOne = 10
 // claim has an officer file a claim for somebody, with a file that shows it; officers decide it as any other case. Wherever it
 // is interrupted, asking once more leads to the same entry, and the file is there.
 func (g *generator) claim(m *model) command {
-	name := m.holders[g.random.IntN(len(m.holders))].opening.Name
+	living := m.living()
+	name := living[g.random.IntN(len(living))]
 	if g.claims == nil {
 		g.claims = make(map[string]int)
 	}

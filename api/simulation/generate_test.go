@@ -59,8 +59,10 @@ func (g *generator) next(w *world, m *model) (command, error) {
 		return g.sweep(), nil
 	case p < 94:
 		return g.takeOver(m), nil
-	case p < 97:
+	case p < 96:
 		return g.claim(m), nil
+	case p < 98:
+		return g.merge(m), nil
 	default:
 		return g.look(m), nil
 	}

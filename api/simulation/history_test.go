@@ -206,6 +206,8 @@ func (h *history) add(e *ledgerv1.Entry) error {
 		return h.take(e, fact.CreditsReleased.GetAccount(), fact.CreditsReleased.GetEffects(), nil)
 	case *ledgerv1.Entry_CreditsExpired:
 		return h.take(e, fact.CreditsExpired.GetAccount(), fact.CreditsExpired.GetEffects(), nil)
+	case *ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_ItemReturned:
+		return h.bring(e)
 	default:
 		return h.takeOver(e)
 	}

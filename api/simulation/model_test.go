@@ -23,6 +23,8 @@ type model struct {
 	// accounts that the bank has acknowledged, by the name of their holder; holders are how they were asked for.
 	accounts map[string]api.Account
 	holders  []opening
+	// gone are the holders of accounts that are part of others now.
+	gone map[string]bool
 	// answers are what other changes were answered; done are those changes.
 	answers map[string]string
 	done    []change
@@ -50,7 +52,7 @@ type record struct {
 func newModel() *model {
 	return &model{
 		records: make(map[unit.StatementID]record), checkpoints: make(map[uint64]merkle.Hash),
-		accounts: make(map[string]api.Account), answers: make(map[string]string),
+		accounts: make(map[string]api.Account), answers: make(map[string]string), gone: make(map[string]bool),
 	}
 }
 
@@ -58,6 +60,7 @@ func newModel() *model {
 func (m *model) clone() *model {
 	c := *m
 	c.records, c.checkpoints, c.accounts, c.answers = maps.Clone(m.records), maps.Clone(m.checkpoints), maps.Clone(m.accounts), maps.Clone(m.answers)
+	c.gone = maps.Clone(m.gone)
 	c.order, c.holders, c.done, c.doubts = slices.Clone(m.order), slices.Clone(m.holders), slices.Clone(m.done), slices.Clone(m.doubts)
 	return &c
 }

@@ -201,7 +201,9 @@ type (
 		Source, SourceTag string
 		Facts             []fact
 		// Claim says that it is a claim to prior learning; Facts are what is claimed then, beside its reasons.
-		Claim                      bool
+		Claim bool
+		// Merged says that it came over from another account of the same person.
+		Merged                     bool
 		Policy, PolicyTag, Version string
 		Index                      uint64
 		Recorded                   string
@@ -401,6 +403,7 @@ func (v recordView) entry(e api.PortfolioEntry) entry {
 	shown := entry{
 		Title: e.Title, Provider: e.ProviderName, Date: e.EndDate, ISODate: e.EndDate, Index: e.Index,
 		Class: outcomeClass(d.Outcome), Nothing: v.nothing(d.Outcome), Note: e.Note, NoteTag: v.foreign(e.Note),
+		Merged: e.Merged,
 	}
 	if e.Opening != nil {
 		v.opening(e, &shown)

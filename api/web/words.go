@@ -65,6 +65,8 @@ func phrases() map[string]phrase {
 		"officer":            {"认证员说明", "From the officer"},
 		"opening":            {"期初余额", "Opening balance"},
 		"claim":              {"先前学习认定", "Claim to prior learning"},
+		"merged":             {"并入", "From your other account"},
+		"merged-words":       {"本条原在您的另一个账户中，账户合并时由三名工作人员经办并入，按合并后的学习情况重新查重并核算上限。", "This was on another account of yours. Three officers made one of the two, and duplicates and caps were worked out anew for both together."},
 		"source":             {"来源", "Source"},
 		"opening-source":     {"来自哪里", "Where it comes from"},
 		"opening-words":      {"这是在本行启用之前取得的，由两名认证员核对后转入；不受现行上限和登记期限的限制。", "This was earned before the bank began, and taken over after two officers had checked it. Today's limits and deadlines do not apply to it."},

@@ -147,6 +147,7 @@ func newFakeBankAt(address string, options ...grpc.ServerOption) (*fakeBank, err
 	creditbankv1.RegisterConsentServiceServer(b.server, transfers)
 	creditbankv1.RegisterTransferServiceServer(b.server, transfers)
 	b.policies = &fakePolicies{bank: b}
+	creditbankv1.RegisterMergeServiceServer(b.server, &fakeMerges{bank: b})
 	creditbankv1.RegisterPolicyServiceServer(b.server, b.policies)
 	healthpb.RegisterHealthServer(b.server, health.NewServer())
 	go func() { _ = b.server.Serve(listener) }()

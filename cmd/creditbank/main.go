@@ -77,6 +77,7 @@ type commands struct {
 	Post      postCommand      `cmd:"" help:"Post completions from files; posting them again changes nothing."`
 	Portfolio portfolioCommand `cmd:"" help:"Show a learning record with its reasons."`
 	Export    exportCommand    `cmd:"" help:"Write a learning record into a file that others read."`
+	Account   accountCommand   `cmd:"" help:"Merge two accounts of one person, with three officers."`
 	Claim     claimCommand     `cmd:"" help:"Claim what was learned before or elsewhere."`
 	Transfer  transferCommand  `cmd:"" help:"Ask what institutions would take over, and have them do so."`
 	Review    reviewCommand    `cmd:"" help:"See and decide the cases that wait for an officer."`

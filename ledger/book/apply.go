@@ -62,6 +62,9 @@ func (s *State) apply(e *ledgerv1.Entry) error {
 		return s.holdVoided(e, fact.HoldVoided)
 	case *ledgerv1.Entry_HoldExpired:
 		return s.holdExpired(e, fact.HoldExpired)
+	case *ledgerv1.Entry_AccountMergeProposed, *ledgerv1.Entry_AccountMergeStepTaken, *ledgerv1.Entry_AccountsMerged,
+		*ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_AccountsUnmerged, *ledgerv1.Entry_ItemReturned:
+		return s.mergeChanged(e)
 	case nil:
 		return fmt.Errorf("%w: the entry holds no fact that is known here", ErrInconsistent)
 	default:

@@ -61,15 +61,16 @@ func (s *State) addEffects(
 	if group := effects.GetGroup(); group != nil {
 		setGroup(account, group)
 	}
-	if err := s.replace(e, id, account, effects.GetReplaces()); err != nil {
+	if err := s.replace(e, id, account, effects.GetReplaces(), ledgerv1.Outcome_OUTCOME_DUPLICATE); err != nil {
 		return err
 	}
 	return s.addDays(id, item, effects)
 }
 
-// replace takes what a completion contributes from the account, since a better one has come.
+// replace takes what a completion contributes from the account, since a better one has come, or gives it back, since that one has
+// gone.
 func (s *State) replace(
-	e *ledgerv1.Entry, id unit.AccountID, account *ledgerv1.AccountRow, reversal *ledgerv1.Reversal,
+	e *ledgerv1.Entry, id unit.AccountID, account *ledgerv1.AccountRow, reversal *ledgerv1.Reversal, outcome ledgerv1.Outcome,
 ) error {
 	if reversal == nil {
 		return nil
@@ -78,9 +79,11 @@ func (s *State) replace(
 	if err != nil {
 		return err
 	}
-	item.Outcome = ledgerv1.Outcome_OUTCOME_DUPLICATE
-	if err := s.clawBack(e, item); err != nil {
-		return err
+	item.Outcome = outcome
+	if outcome != ledgerv1.Outcome_OUTCOME_AWARDED {
+		if err := s.clawBack(e, item); err != nil {
+			return err
+		}
 	}
 	for _, hours := range reversal.GetHours() {
 		if err := addHours(account, hours); err != nil {

@@ -29,6 +29,7 @@ const (
 	TableHeld          byte = 0x13
 	TableCrowds        byte = 0x14
 	TableImports       byte = 0x15
+	TableMerges        byte = 0x16
 	TableAgreements    byte = 0x1a
 	TableConsents      byte = 0x1b
 	TableTransfers     byte = 0x1d
@@ -38,7 +39,7 @@ const (
 
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
-	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports ||
+	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableMerges ||
 		table == TableAgreements || table == TableConsents || table >= TableTransfers && table <= TableHoldTimes
 }
 
@@ -237,6 +238,9 @@ func HoldTimeKey(time int64, index uint64) []byte {
 
 // HoldTimesUntil is the key before which the holds lie that lapse earlier.
 func HoldTimesUntil(time int64) []byte { return uintKey(TableHoldTimes, uint64(time)) }
+
+// MergeKey is where a merge of two accounts lies; index is the entry that proposed it.
+func MergeKey(index uint64) []byte { return uintKey(TableMerges, index) }
 
 func uintKey(table byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 32), table), n)

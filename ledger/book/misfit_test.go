@@ -56,6 +56,12 @@ func (m *machine) misfits(t *rapid.T) map[string]*ledgerv1.Entry {
 		"confirmed unproposed": {Fact: &ledgerv1.Entry_OpeningBalancesConfirmed{
 			OpeningBalancesConfirmed: &ledgerv1.OpeningBalancesConfirmed{Import: 1 << 40},
 		}},
+		"merge of unknown accounts": {Fact: &ledgerv1.Entry_AccountMergeProposed{
+			AccountMergeProposed: &ledgerv1.AccountMergeProposed{From: nobody, Into: m.id()},
+		}},
+		"step of no merge": {Fact: &ledgerv1.Entry_AccountMergeStepTaken{
+			AccountMergeStepTaken: &ledgerv1.AccountMergeStepTaken{Merge: 1 << 40, Step: ledgerv1.MergeStep_MERGE_STEP_REVIEWED},
+		}},
 		"case of an unknown account": {Fact: &ledgerv1.Entry_CaseOpened{CaseOpened: &ledgerv1.CaseOpened{Account: nobody}}},
 	}
 	if len(m.model.accounts) > 0 {
@@ -73,6 +79,7 @@ func (m *machine) accountMisfits(t *rapid.T, all map[string]*ledgerv1.Entry) {
 	m.openingMisfits(id, a, all)
 	m.claimMisfits(id, a, all)
 	m.holdMisfits(id, a, all)
+	m.mergeMisfits(id, all)
 	recorded := func(change func(f *ledgerv1.CompletionRecorded)) *ledgerv1.Entry {
 		f := &ledgerv1.CompletionRecorded{
 			Origin: &ledgerv1.Origin{Organization: platformA, StatementId: m.id()}, Account: id, Course: 100, Category: "arts",

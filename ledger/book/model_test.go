@@ -122,10 +122,16 @@ func (m *machine) openAccount(t *rapid.T) {
 
 // account draws one that is open.
 func (m *machine) account(t *rapid.T) ([]byte, *naiveAccount) {
-	if len(m.model.accounts) == 0 {
+	var open []string
+	for _, id := range slices.Sorted(maps.Keys(m.model.accounts)) {
+		if m.model.accounts[id].mergedInto == "" {
+			open = append(open, id)
+		}
+	}
+	if len(open) == 0 {
 		t.Skip("no account")
 	}
-	id := rapid.SampledFrom(slices.Sorted(maps.Keys(m.model.accounts))).Draw(t, "account")
+	id := rapid.SampledFrom(open).Draw(t, "account")
 	return []byte(id), m.model.accounts[id]
 }
 
@@ -404,6 +410,7 @@ func TestModel(t *testing.T) {
 			"open case": m.openCase, "award": m.award, "refuse": m.refuse, "step": m.step, "another step": m.step, "reopen": m.reopen, "move": m.move,
 			"import": m.proposeImport, "confirm": m.confirmImport, "take over": m.takeOver, "take back": m.takeBack, "claim": m.claim,
 			"place hold": m.placeHold, "place another": m.placeHold, "post hold": m.postHold, "void hold": m.voidHold, "lapse": m.lapseHold,
+			"merge":  m.merge,
 			"misfit": m.misfit, "keep": m.keep, "undo": m.undo, "undo whole": m.undoWhole, "commit": m.commit,
 			"": func(t *rapid.T) { m.check(t) },
 		})
@@ -459,6 +466,12 @@ func (m *machine) check(t *rapid.T) {
 	}
 	for id, want := range m.model.cases {
 		m.checkCase(t, id, want)
+	}
+	for id, want := range m.model.merges {
+		row, err := m.state.Merge(id)
+		if err != nil || row.GetStatus() != want.status || row.GetLeft() != want.left || row.GetChangedIndex() != want.changed {
+			t.Fatalf("merge %d: %v, %v, not %+v", id, row, err, want)
+		}
 	}
 	for organization, marked := range m.model.feeds {
 		for index := range uint64(len(m.entries)) {
@@ -536,7 +549,8 @@ func (m *machine) checkLists(t *rapid.T) {
 func (m *machine) checkAccount(t *rapid.T, id unit.AccountID, want *naiveAccount) {
 	a, err := m.state.Account(id)
 	if err != nil || a.GetOpenedIndex() != want.opened || a.GetStatus() != want.status || a.GetHome() != want.home ||
-		a.GetCompletions() != want.completions || a.GetOpeningBalances() != want.openings || a.GetClaims() != want.claims {
+		a.GetCompletions() != want.completions || a.GetOpeningBalances() != want.openings || a.GetClaims() != want.claims ||
+		string(a.GetMergedInto()) != want.mergedInto || a.GetMergePlusOne() != want.merge || a.GetMoving() != want.moving {
 		t.Fatalf("account %v, %v, not %+v", a, err, want)
 	}
 	// The sums, each with its conservation.
@@ -589,6 +603,9 @@ func (m *machine) checkAccount(t *rapid.T, id unit.AccountID, want *naiveAccount
 			continue
 		}
 		c := m.model.cases[item.open-1]
+		if c.account != string(id[:]) {
+			continue // it went with its item
+		}
 		ends := c.status == ledgerv1.CaseStatus_CASE_STATUS_RETURNED || c.status == ledgerv1.CaseStatus_CASE_STATUS_PUBLIC_NOTICE
 		if ends && c.deadline != 0 {
 			deadlines = append(deadlines, fmt.Sprintf("%08d until %d", item.open-1, c.deadline))
@@ -615,7 +632,7 @@ func (m *machine) checkItems(t *rapid.T, id unit.AccountID, a *ledgerv1.AccountR
 		item, err := m.state.Completion(id, w.ref())
 		if err != nil || item.GetChangedIndex() != w.changed || item.GetOrganization() != w.organization || item.GetCourse() != w.course ||
 			item.GetCategory() != w.category || item.GetOutcome() != w.outcome || item.GetSource() != w.source || item.GetKind() != w.kind || item.GetMinutes() != w.minutes || item.GetMilliPoints() != w.points || item.GetEndDay() != w.endDay ||
-			item.GetCasePlusOne() != w.open || item.GetLastCasePlusOne() != w.last || item.GetDecidedPlusOne() != w.decided || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
+			item.GetCasePlusOne() != w.open || item.GetLastCasePlusOne() != w.last || item.GetDecidedPlusOne() != w.decided || item.GetMovedPlusOne() != w.moved || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
 			len(item.GetLots()) != len(w.lots) {
 			t.Fatalf("completion %v, %v, not %+v", item, err, w)
 		}

@@ -23,6 +23,7 @@ type naive struct {
 	crowds        map[uint64][]uint64        // key → entries
 	imports       map[uint64]*naiveImport
 	holds         map[uint64]*naiveHold
+	merges        map[uint64]*naiveMerge
 	directory     uint64
 }
 
@@ -70,6 +71,9 @@ type naiveAccount struct {
 	completions int64
 	openings    int64
 	claims      int64
+	mergedInto  string
+	merge       uint64 // plus one
+	moving      bool
 	minutes     map[string]int64 // by category
 	credits     map[string]*amounts
 	issued      map[string]int64
@@ -95,6 +99,7 @@ type naiveItem struct {
 	minutes, points      int64
 	lots                 []*naiveLot
 	open, decided, last  uint64 // plus one
+	moved                uint64 // plus one
 	effectsIn            []uint64
 	contributed          *ledgerv1.Effects // everything it contributes, but for the lots; merged
 	sessionsPut          []*ledgerv1.SessionTime
@@ -139,7 +144,7 @@ func newNaive() *naive {
 		organizations: make(map[string]uint64), accounts: make(map[string]*naiveAccount),
 		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
 		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
-		imports: make(map[uint64]*naiveImport), holds: make(map[uint64]*naiveHold),
+		imports: make(map[uint64]*naiveImport), holds: make(map[uint64]*naiveHold), merges: make(map[uint64]*naiveMerge),
 	}
 }
 
@@ -240,6 +245,9 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		n.requested(e, f.GetActor(), f.GetRequest())
 	case *ledgerv1.Entry_HoldExpired:
 		n.endHold(e, fact.HoldExpired.GetHold(), "EXPIRED", fact.HoldExpired.GetEffects())
+	case *ledgerv1.Entry_AccountMergeProposed, *ledgerv1.Entry_AccountMergeStepTaken, *ledgerv1.Entry_AccountsMerged,
+		*ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_AccountsUnmerged, *ledgerv1.Entry_ItemReturned:
+		n.mergeChanged(e)
 	case *ledgerv1.Entry_CreditsReleased:
 		n.effects(e, n.accounts[string(fact.CreditsReleased.GetAccount())], nil, fact.CreditsReleased.GetEffects())
 	case *ledgerv1.Entry_CreditsExpired:

@@ -89,6 +89,11 @@ func (s *State) Transfer(index uint64) (*ledgerv1.TransferRow, error) {
 	return view[ledgerv1.TransferRow](s, TransferKey(index))
 }
 
+// Merge answers a merge of two accounts.
+func (s *State) Merge(index uint64) (*ledgerv1.MergeRow, error) {
+	return view[ledgerv1.MergeRow](s, MergeKey(index))
+}
+
 // Request answers what a call led to, if it was made before.
 func (s *State) Request(caller, method string, requestID []byte) (*ledgerv1.RequestRow, error) {
 	return view[ledgerv1.RequestRow](s, RequestKey(caller, method, requestID))

@@ -92,6 +92,8 @@ func rowName(table byte, key []byte) string {
 		return fmt.Sprintf("hold %d for organization %d", number(9), number(1))
 	case table == TableHoldTimes && len(key) == 16:
 		return fmt.Sprintf("time %s of hold %d", time.UnixMicro(int64(number(0))).UTC().Format(time.RFC3339), number(8))
+	case table == TableMerges && len(key) == 8:
+		return fmt.Sprintf("merge %d", number(0))
 	default:
 		return ""
 	}
@@ -148,6 +150,8 @@ func newRow(table byte) message {
 		return new(ledgerv1.ConsentRow)
 	case TableTransfers:
 		return new(ledgerv1.TransferRow)
+	case TableMerges:
+		return new(ledgerv1.MergeRow)
 	case TableRejects:
 		return new(ledgerv1.RejectRow)
 	default:

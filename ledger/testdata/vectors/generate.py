@@ -121,6 +121,8 @@ ENUMS = {
     "HoldVoid": "HOLD_VOID UNSPECIFIED DECLINED WITHDRAWN REVERSED",
     "HoldStatus": "HOLD_STATUS UNSPECIFIED HELD POSTED DECLINED WITHDRAWN REVERSED EXPIRED",
     "RowAction": "ROW_ACTION UNSPECIFIED RECORD REVERSE",
+    "MergeStatus": "MERGE_STATUS UNSPECIFIED PROPOSED REVIEWED REFUSED MOVING MERGED UNDO_PROPOSED RETURNING UNDONE",
+    "MergeStep": "MERGE_STEP UNSPECIFIED REVIEWED REFUSED UNDO_PROPOSED UNDO_REFUSED",
 }
 
 MESSAGES = {
@@ -143,7 +145,9 @@ MESSAGES = {
              "course_decided=24:CourseDecided bank_founded=25:BankFounded case_opened=26:CaseOpened "
              "log_continued=27:LogContinued claim_filed=29:ClaimFiled opening_balances_proposed=38:OpeningBalancesProposed "
              "opening_balances_confirmed=39:OpeningBalancesConfirmed opening_balance_recorded=40:OpeningBalanceRecorded "
-             "opening_balance_reversed=41:OpeningBalanceReversed agreement_published=58:AgreementPublished "
+             "opening_balance_reversed=41:OpeningBalanceReversed account_merge_proposed=42:AccountMergeProposed "
+             "account_merge_step_taken=43:AccountMergeStepTaken accounts_merged=44:AccountsMerged item_moved=45:ItemMoved "
+             "accounts_unmerged=46:AccountsUnmerged item_returned=47:ItemReturned agreement_published=58:AgreementPublished "
              "agreement_ended=59:AgreementEnded consent_granted=60:ConsentGranted consent_withdrawn=61:ConsentWithdrawn "
              "hold_placed=64:HoldPlaced hold_posted=65:HoldPosted "
              "hold_voided=66:HoldVoided hold_expired=67:HoldExpired",
@@ -234,12 +238,20 @@ MESSAGES = {
     "HoldVoided": "actor=1:Actor request=2:Request hold=3:u account=4:b cause=5:HoldVoid completion=6:CompletionRef "
                   "effects=7:Effects sealed=8:b",
     "HoldExpired": "hold=1:u account=2:b effects=3:Effects",
+    "AccountMergeProposed": "actor=1:Actor request=2:Request from=3:b into=4:b reason_code=5:s",
+    "AccountMergeStepTaken": "actor=1:Actor request=2:Request merge=3:u step=4:MergeStep reason_code=5:s",
+    "AccountsMerged": "actor=1:Actor request=2:Request merge=3:u from=4:b into=5:b items=6:i",
+    "ItemMoved": "merge=1:u from=2:b into=3:b item=4:CompletionRef outcome=5:Outcome effects=6:Effects causes=7:*s risk=8:w "
+                 "due=9:i sealed=10:b",
+    "AccountsUnmerged": "actor=1:Actor request=2:Request merge=3:u from=4:b into=5:b",
+    "ItemReturned": "merge=1:u from=2:b into=3:b item=4:CompletionRef effects=5:Effects lots=6:*LotChange restores=7:Reversal",
     # creditbank.ledger.v1, rows
     "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
     "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
                   "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
                   "pending=11:*LotRef expiring=12:*LotRef points=13:*Points deadlines=16:*CaseDeadline "
-                  "opening_balances=19:i claims=24:i holds=30:*AccountHold transfers=31:*u",
+                  "opening_balances=19:i claims=24:i merged_into=25:b merge_plus_one=26:u moving=27:t holds=30:*AccountHold "
+                  "transfers=31:*u",
     "AccountHold": "hold=1:u deadline=2:i",
     "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
                    "reversed=8:i issued=9:i",
@@ -248,7 +260,8 @@ MESSAGES = {
     "WeekRow": "items=1:*CompletionItem days=2:*DayItem",
     "CompletionItem": "index=1:u changed_index=2:u time=3:i organization=4:u course=5:u category=6:s outcome=7:Outcome "
                       "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
-                      "effects_in=13:*u milli_points=14:i last_case_plus_one=16:u kind=17:ItemKind source=18:s",
+                      "effects_in=13:*u milli_points=14:i last_case_plus_one=16:u kind=17:ItemKind source=18:s "
+                      "moved_plus_one=20:u merge_plus_one=21:u",
     "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
                 "expires_day=9:d uses=10:*LotUse",
     "LotUse": "hold=1:u organization=2:u milli_credits=3:i recognised=4:t",
@@ -270,6 +283,9 @@ MESSAGES = {
     "CaseReviewer": "stage=1:CaseStatus officer=2:s",
     "CaseDeadline": "case=1:u time=2:i",
     "ImportRow": "time=1:i fact=2:OpeningBalancesProposed confirmed_plus_one=3:u confirmed_time=4:i confirmed_by=5:s",
+    "MergeRow": "time=1:i fact=2:AccountMergeProposed status=3:MergeStatus changed_index=4:u reviewed_by=5:s merged_by=6:s "
+                "merged_plus_one=7:u refused_by=8:s undo_proposed_by=9:s undone_by=10:s status_before=11:AccountStatus items=12:i "
+                "left=13:i through_plus_one=14:u reason_code=15:s",
     "RequestRow": "hash=1:b index=2:u",
     "AgreementRow": "index=1:u time=2:i fact=3:AgreementPublished ended_plus_one=4:u last_day=5:d",
     "ConsentRow": "time=1:i fact=2:ConsentGranted withdrawn_plus_one=3:u withdrawn_time=4:i withdrawn_by=5:s",
@@ -509,6 +525,7 @@ NUMBER += luhn(NUMBER)
 OTHER_NUMBER = "918273645546372"
 OTHER_NUMBER += luhn(OTHER_NUMBER)
 ACCOUNT, OTHER_ACCOUNT = derived("account a", 16), derived("account b", 16)
+FORMER_ACCOUNT = derived("account c", 16)
 ACCOUNT_KEY, OTHER_ACCOUNT_KEY = derived("account key a"), derived("account key b")
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -864,14 +881,15 @@ def seal_data(account, fact, statement_id, bank=BANK):
 SEALED = []
 
 
-def seal(fact, kind, message, statement_id=None):
-    """Seals a message for the account of the log."""
+def seal(fact, kind, message, statement_id=None, account=None):
+    """Seals a message for the account of the log, or for another one."""
+    account, key = account or ACCOUNT, derived("key of the former account") if account else ACCOUNT_KEY
     plain = encode(kind, message)
-    data = seal_data(ACCOUNT, fact, statement_id)
+    data = seal_data(account, fact, statement_id)
     nonce = derived(f"nonce {len(SEALED)}", 12)
-    sealed = nonce + AESGCM(ACCOUNT_KEY).encrypt(nonce, plain, data)
-    SEALED.append({"fact": fact, "type": kind, "message": to_json(kind, message), "account": ACCOUNT.hex(),
-                   "statement_id": (statement_id or bytes(16)).hex(), "key": ACCOUNT_KEY.hex(), "nonce": nonce.hex(),
+    sealed = nonce + AESGCM(key).encrypt(nonce, plain, data)
+    SEALED.append({"fact": fact, "type": kind, "message": to_json(kind, message), "account": account.hex(),
+                   "statement_id": (statement_id or bytes(16)).hex(), "key": key.hex(), "nonce": nonce.hex(),
                    "additional_data": data.decode(), "plain": plain.hex(), "sealed": sealed.hex()})
     return sealed
 
@@ -1349,8 +1367,50 @@ def build_log():
                "kind": "CLAIM_KIND_VOLUNTEERING", "title": "社区书法课助教", "issuer": "翠苑街道", "description": "每周六",
                "claimed": {"minutes": 900}, "evidence": [{"id": derived("photo", 32), "size": 3, "media_type": "image/png",
                                                          "name": "a.png"}]}, filing["request_id"]))
-    # A university says what it takes over, and later how it will go on. The learner lets it ask; an officer takes that back for them.
+    # The learner had another account, too: a first merge is undone, a second one stays.
     t = micros("2026-07-14 09:00")
+    append(t, "account_opened", **call("OpenAccount", t), account=FORMER_ACCOUNT, home=SCHOOL, status="ACCOUNT_STATUS_VERIFIED")
+    row = opening_row("9", action="ROW_ACTION_RECORD", category="skills", minutes=90, milli_credits=300, earned_on="2020-02-03")
+    (origin,) = opening_import(t, row, totals=[{"category": "skills", "minutes": 90, "milli_credits": 300}])
+    earned = days("2020-02-03")
+    former = append(
+        t, "opening_balance_recorded", actor=actor("officer-2"), origin=origin, account=FORMER_ACCOUNT, source=OPENING_SOURCE,
+        category="skills", earned_day=earned,
+        effects={"hours": [{"year": 2020, "category": "skills", "minutes": 90}], "lots": [{"category": "skills", "available": 300}]},
+        sealed=seal("OpeningBalanceRecorded", "SealedOpeningBalance", {"row": row}, source_id(row), FORMER_ACCOUNT))
+    filing = request("SubmitClaim", t)
+    work_day = days("2026-05-31")
+    work = append(t, "claim_filed", actor={"resident": True}, request=filing, account=FORMER_ACCOUNT, organization=SCHOOL,
+                  category="skills", end_day=work_day, policy_hash=POLICY_HASH, causes=["work"], risk=2,
+                  sealed=seal("ClaimFiled", "SealedClaim", {
+                      "kind": "CLAIM_KIND_WORK", "title": "茶馆工作", "issuer": "湖畔居", "claimed": {"minutes": 600},
+                      "evidence": [{"id": derived("contract", 32), "size": 4, "media_type": "image/png", "name": "b.png"}]},
+                      filing["request_id"], FORMER_ACCOUNT))
+    append(t, "case_step_taken", **call("ReturnCase", t, "officer-2"), case=work, completion={"index": work, "end_day": work_day},
+           account=FORMER_ACCOUNT, step="CASE_STEP_RETURNED", state="CASE_STATUS_RETURNED", deadline=micros("2026-08-13 00:00"))
+    both = {"from": FORMER_ACCOUNT, "into": ACCOUNT}
+    for undone in (True, False):
+        t += 3_600_000_000
+        merge = append(t, "account_merge_proposed", **call("ProposeMerge", t), **both, reason_code="DOUBLE_ENROLMENT")
+        named = {"merge": merge, **both}
+        append(t, "account_merge_step_taken", **call("DecideMerge", t, "officer-2"), merge=merge, step="MERGE_STEP_REVIEWED",
+               reason_code="IDENTITY_CHECKED")
+        append(t, "accounts_merged", **call("DecideMerge", t, "officer-3"), **named, items=2)
+        moved = append(t, "item_moved", **named, item={"index": former, "end_day": earned}, outcome="OUTCOME_AWARDED",
+                       effects={"hours": [{"year": 2020, "category": "skills", "minutes": 90}],
+                                "lots": [{"category": "skills", "available": 300}]})
+        append(t, "item_moved", **named, item={"index": work, "end_day": work_day}, outcome="OUTCOME_IN_REVIEW", effects={})
+        if not undone:
+            continue
+        append(t, "account_merge_step_taken", **call("UndoMerge", t), merge=merge, step="MERGE_STEP_UNDO_PROPOSED",
+               reason_code="DECIDED_BY_MISTAKE")
+        append(t, "accounts_unmerged", **call("UndoMerge", t, "officer-2"), **named)
+        append(t, "item_returned", **named, item={"index": work, "end_day": work_day}, effects={})
+        append(t, "item_returned", **named, item={"index": former, "end_day": earned},
+               effects={"hours": [{"year": 2020, "category": "skills", "minutes": -90}]},
+               lots=[{"entry": moved, "available": -300, "completion": {"index": former, "end_day": earned}}])
+    # A university says what it takes over, and later how it will go on. The learner lets it ask; an officer takes that back for them.
+    t = micros("2026-07-14 12:00")
     append(t, "organization_registered", **call("RegisterOrganization", t), organization=UNIVERSITY, name="开放大学",
            code=UNIVERSITY_CODE, roles=["ROLE_ACCEPTOR"], trust_tier=3)
     append(t, "key_added", **call("AddKey", t), organization=UNIVERSITY, key_id=UNIVERSITY_KEY.id, public_key=UNIVERSITY_KEY.spki,
@@ -1561,6 +1621,110 @@ class State:
         self.open_case(i, t, account, {"index": i, "end_day": f["end_day"]}, item, f)
         self.rows[table(0x0D, u64(i))][1].update(organization=number, filed_by=f["actor"].get("officer", ""))
         self.change(i, account, item, "OUTCOME_IN_REVIEW", {})
+
+    # Merges
+
+    def account_merge_proposed(self, i, t, f):
+        assert f["from"] != f["into"]
+        for side in ("from", "into"):
+            self.rows[table(5, f[side])][1]["merge_plus_one"] = i + 1
+        self.new(table(0x16, u64(i)), "MergeRow", time=t, fact={k: v for k, v in f.items() if k != "request"},
+                 status="MERGE_STATUS_PROPOSED", changed_index=i, reason_code=f["reason_code"])
+
+    def account_merge_step_taken(self, i, t, f):
+        row = self.rows[table(0x16, u64(f["merge"]))][1]
+        before, status, by = {
+            "MERGE_STEP_REVIEWED": (("PROPOSED",), "REVIEWED", "reviewed_by"),
+            "MERGE_STEP_REFUSED": (("PROPOSED", "REVIEWED"), "REFUSED", "refused_by"),
+            "MERGE_STEP_UNDO_PROPOSED": (("MERGED",), "UNDO_PROPOSED", "undo_proposed_by"),
+            "MERGE_STEP_UNDO_REFUSED": (("UNDO_PROPOSED",), "MERGED", None),
+        }[f["step"]]
+        assert row["status"][len("MERGE_STATUS_"):] in before
+        row.update(status="MERGE_STATUS_" + status, changed_index=i, reason_code=f["reason_code"])
+        row[by or "undo_proposed_by"] = f["actor"]["officer"] if by else ""
+
+    def merge_of(self, i, f, status):
+        row = self.rows[table(0x16, u64(f["merge"]))][1]
+        assert row["status"] == "MERGE_STATUS_" + status and all(row["fact"][k] == f[k] for k in ("from", "into"))
+        row["changed_index"] = i
+        return row, self.rows[table(5, f["from"])][1], self.rows[table(5, f["into"])][1]
+
+    def arrive(self, row, from_, into, status, arrived):
+        moving = row["left"] > 0
+        row["status"] = "MERGE_STATUS_" + (status if moving else arrived)
+        into["moving"] = moving
+        if status == "RETURNING":
+            from_["moving"] = moving
+
+    def accounts_merged(self, i, t, f):
+        row, from_, into = self.merge_of(i, f, "REVIEWED")
+        items = sum(from_.get(k, 0) for k in ("completions", "opening_balances", "claims"))
+        assert items == f["items"] and not into.get("moving") and "ACCOUNT_STATUS_MERGED" not in (from_["status"], into["status"])
+        row.update(status_before=from_["status"], merged_by=f["actor"]["officer"], merged_plus_one=i + 1, items=items, left=items,
+                   through_plus_one=0)
+        from_.update(status="ACCOUNT_STATUS_MERGED", merged_into=f["into"])
+        self.arrive(row, from_, into, "MOVING", "MERGED")
+
+    def accounts_unmerged(self, i, t, f):
+        row, from_, into = self.merge_of(i, f, "UNDO_PROPOSED")
+        row.update(undone_by=f["actor"]["officer"], left=row["items"])
+        from_.update(status=row["status_before"], merged_into=b"")
+        self.arrive(row, from_, into, "RETURNING", "UNDONE")
+
+    def hand_case(self, case, from_, into, account):
+        self.rows[table(0x0D, u64(case))][1]["account"] = account
+        handed = [d for d in from_.get("deadlines", []) if d["case"] == case]
+        from_["deadlines"] = [d for d in from_.get("deadlines", []) if d["case"] != case]
+        into["deadlines"] = sorted(into.get("deadlines", []) + handed, key=lambda d: d["case"])
+
+    KINDS = {"ITEM_KIND_OPENING_BALANCE": "opening_balances", "ITEM_KIND_CLAIM": "claims"}
+
+    def item_moved(self, i, t, f):
+        row, from_, into = self.merge_of(i, f, "MOVING")
+        old = self.item(f["from"], f["item"])
+        assert old["index"] >= row.get("through_plus_one", 0)
+        kept = ("index", "time", "organization", "course", "category", "end_day", "kind", "source", "case_plus_one",
+                "last_case_plus_one", "decided_plus_one", "effects_in")
+        item = copy.deepcopy({k: old[k] for k in kept if k in old})
+        item.update(moved_plus_one=i + 1, merge_plus_one=f["merge"] + 1)
+        items = self.week(f["into"], item["end_day"]).setdefault("items", [])
+        items.append(item)
+        items.sort(key=lambda x: x["index"])
+        count = self.KINDS.get(item.get("kind"), "completions")
+        into[count] = into.get(count, 0) + 1
+        if item.get("last_case_plus_one"):
+            self.hand_case(item["last_case_plus_one"] - 1, from_, into, f["into"])
+        if f.get("causes"):
+            assert not item.get("case_plus_one") and "kind" not in item
+            self.open_case(i, t, f["into"], f["item"], item, f)
+        row.update(left=row["left"] - 1, through_plus_one=item["index"] + 1)
+        self.arrive(row, from_, into, "MOVING", "MERGED")
+        self.change(i, f["into"], item, f["outcome"], f.get("effects", {}))
+
+    def item_returned(self, i, t, f):
+        row, from_, into = self.merge_of(i, f, "RETURNING")
+        item, old = self.item(f["into"], f["item"]), self.item(f["from"], f["item"])
+        assert item["merge_plus_one"] == f["merge"] + 1 and not f.get("effects", {}).get("lots")
+        self.effects(i, f["into"], item, f.get("effects", {}))
+        assert "restores" not in f  # none in this log
+        assert len(f.get("lots", [])) == len(item.get("lots", []))
+        total = self.sum(into, item["category"])
+        for c, lot in zip(f.get("lots", []), item.get("lots", [])):
+            assert (c["entry"], c.get("position", 0)) == (lot["entry"], lot["position"])
+            for a in AMOUNTS:
+                assert lot[a] == -c.get(a, 0)
+                total[a] -= lot[a]
+                total["issued"] -= lot[a]
+            self.track(into, item, {**lot, "pending": 0, "available": 0})
+        assert not item.get("minutes") and not item.get("milli_points")
+        for last in {x["last_case_plus_one"] for x in (old, item) if x.get("last_case_plus_one")}:
+            self.hand_case(last - 1, into, from_, f["from"])
+        self.week(f["into"], item["end_day"])["items"].remove(item)
+        into[self.KINDS.get(item.get("kind"), "completions")] -= 1
+        row["left"] -= 1
+        self.arrive(row, from_, into, "RETURNING", "UNDONE")
+        old["changed_index"] = i
+        self.mark_item(old, i)
 
     def mark_item(self, item, i):
         if "kind" not in item:
@@ -2056,6 +2220,20 @@ def entry_vectors():
          "a remainder belongs to a completion"),
         ("sessions-without-completion", "state", expired, effects(expired, sessions=[{"day": 1, "start": 1, "length": 1}]),
          "sessions belong to a completion"),
+        ("merge-with-itself", "state", tea_1, at(tea_1, "account_merge_proposed", **{"from": ACCOUNT, "into": ACCOUNT}),
+         "two accounts"),
+        ("merge-of-unknown", "state", tea_1, at(tea_1, "account_merge_proposed", **{"from": OTHER_ACCOUNT, "into": ACCOUNT}),
+         "an open account"),
+        ("merged-unreviewed", "state", INDEX["AccountsMerged"][0] - 1, at(
+            INDEX["AccountsMerged"][0] - 1, "accounts_merged", **LOG[INDEX["AccountsMerged"][0]][1]["accounts_merged"]),
+         "a reviewed merge"),
+        ("moved-unmerged", "state", INDEX["AccountsMerged"][0], at(
+            INDEX["AccountsMerged"][0], "item_moved", **LOG[INDEX["ItemMoved"][0]][1]["item_moved"]), "a merge on its way"),
+        ("moved-twice", "state", INDEX["ItemMoved"][1], at(
+            INDEX["ItemMoved"][1], "item_moved", **LOG[INDEX["ItemMoved"][0]][1]["item_moved"]), "the oldest first"),
+        ("returned-unmerged", "state", INDEX["ItemReturned"][0] - 1, at(
+            INDEX["ItemReturned"][0] - 1, "item_returned", **LOG[INDEX["ItemReturned"][0]][1]["item_returned"]),
+         "an undone merge"),
         ("import-of-unknown", "state", 5, at(5, "opening_balances_proposed", organization="nobody"), "a registered organization"),
         ("confirmed-unproposed", "state", 5, at(5, "opening_balances_confirmed", **{"import": 4}), "a proposed import"),
         ("confirmed-twice", "state", confirmed + 1, at(confirmed + 1, "opening_balances_confirmed", **{"import": confirmed - 1}),
@@ -2362,6 +2540,7 @@ def store_vectors():
         ("hold for an organization", table(0x1E, b"\x02", u64(3), u64(INDEX["HoldPlaced"][0]))),
         ("time of a hold", table(0x1F, u64(LOG[INDEX["HoldPlaced"][0]][1]["hold_placed"]["deadline"]), u64(INDEX["HoldPlaced"][0]))),
         ("import", table(0x15, u64(INDEX["OpeningBalancesProposed"][0]))),
+        ("merge", table(0x16, u64(INDEX["AccountMergeProposed"][0]))),
         ("agreement", table(0x1A, sha256(NEXT_AGREEMENT))),
         ("consent", table(0x1B, ACCOUNT, u64(INDEX["ConsentGranted"][-1]))),
     ]

@@ -252,9 +252,11 @@ type Account struct {
 	// Organization at home.
 	Home string `protobuf:"bytes,4,opt,name=home,proto3" json:"home,omitempty"`
 	// When it was opened.
-	OpenTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=open_time,json=openTime,proto3" json:"open_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OpenTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=open_time,json=openTime,proto3" json:"open_time,omitempty"`
+	// Account that it became part of, where it was merged: 32 hex digits.
+	MergedIntoAccountId string `protobuf:"bytes,6,opt,name=merged_into_account_id,json=mergedIntoAccountId,proto3" json:"merged_into_account_id,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -320,6 +322,13 @@ func (x *Account) GetOpenTime() *timestamppb.Timestamp {
 		return x.OpenTime
 	}
 	return nil
+}
+
+func (x *Account) GetMergedIntoAccountId() string {
+	if x != nil {
+		return x.MergedIntoAccountId
+	}
+	return ""
 }
 
 // OpenAccountResponse answers the account.
@@ -585,14 +594,15 @@ const file_creditbank_v1_account_proto_rawDesc = "" +
 	"\bdocument\x18\x03 \x01(\v2\x17.creditbank.v1.DocumentR\bdocument\x12\x12\n" +
 	"\x04home\x18\x04 \x01(\tR\x04home\x12\x18\n" +
 	"\acontact\x18\x05 \x01(\tR\acontact\x12)\n" +
-	"\x10document_checked\x18\x06 \x01(\bR\x0fdocumentChecked\"\xd9\x01\n" +
+	"\x10document_checked\x18\x06 \x01(\bR\x0fdocumentChecked\"\x8e\x02\n" +
 	"\aAccount\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12%\n" +
 	"\x0eaccount_number\x18\x02 \x01(\tR\raccountNumber\x12;\n" +
 	"\x06status\x18\x03 \x01(\x0e2#.creditbank.ledger.v1.AccountStatusR\x06status\x12\x12\n" +
 	"\x04home\x18\x04 \x01(\tR\x04home\x127\n" +
-	"\topen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bopenTime\"a\n" +
+	"\topen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bopenTime\x123\n" +
+	"\x16merged_into_account_id\x18\x06 \x01(\tR\x13mergedIntoAccountId\"a\n" +
 	"\x13OpenAccountResponse\x120\n" +
 	"\aaccount\x18\x01 \x01(\v2\x16.creditbank.v1.AccountR\aaccount\x12\x18\n" +
 	"\aexisted\x18\x02 \x01(\bR\aexisted\"f\n" +

@@ -971,6 +971,144 @@ func (HoldVoid) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{13}
 }
 
+// MergeStatus is where a merge stands.
+type MergeStatus int32
+
+const (
+	// Not said.
+	MergeStatus_MERGE_STATUS_UNSPECIFIED MergeStatus = 0
+	// An officer proposed it.
+	MergeStatus_MERGE_STATUS_PROPOSED MergeStatus = 1
+	// Another officer agreed.
+	MergeStatus_MERGE_STATUS_REVIEWED MergeStatus = 2
+	// An officer did not agree, or the proposer gave it up.
+	MergeStatus_MERGE_STATUS_REFUSED MergeStatus = 3
+	// A third officer agreed, and the items are on their way.
+	MergeStatus_MERGE_STATUS_MOVING MergeStatus = 4
+	// All items have arrived.
+	MergeStatus_MERGE_STATUS_MERGED MergeStatus = 5
+	// An officer proposed to undo it.
+	MergeStatus_MERGE_STATUS_UNDO_PROPOSED MergeStatus = 6
+	// Another officer agreed, and the items are on their way back.
+	MergeStatus_MERGE_STATUS_RETURNING MergeStatus = 7
+	// It was undone.
+	MergeStatus_MERGE_STATUS_UNDONE MergeStatus = 8
+)
+
+// Enum value maps for MergeStatus.
+var (
+	MergeStatus_name = map[int32]string{
+		0: "MERGE_STATUS_UNSPECIFIED",
+		1: "MERGE_STATUS_PROPOSED",
+		2: "MERGE_STATUS_REVIEWED",
+		3: "MERGE_STATUS_REFUSED",
+		4: "MERGE_STATUS_MOVING",
+		5: "MERGE_STATUS_MERGED",
+		6: "MERGE_STATUS_UNDO_PROPOSED",
+		7: "MERGE_STATUS_RETURNING",
+		8: "MERGE_STATUS_UNDONE",
+	}
+	MergeStatus_value = map[string]int32{
+		"MERGE_STATUS_UNSPECIFIED":   0,
+		"MERGE_STATUS_PROPOSED":      1,
+		"MERGE_STATUS_REVIEWED":      2,
+		"MERGE_STATUS_REFUSED":       3,
+		"MERGE_STATUS_MOVING":        4,
+		"MERGE_STATUS_MERGED":        5,
+		"MERGE_STATUS_UNDO_PROPOSED": 6,
+		"MERGE_STATUS_RETURNING":     7,
+		"MERGE_STATUS_UNDONE":        8,
+	}
+)
+
+func (x MergeStatus) Enum() *MergeStatus {
+	p := new(MergeStatus)
+	*p = x
+	return p
+}
+
+func (x MergeStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MergeStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[14].Descriptor()
+}
+
+func (MergeStatus) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[14]
+}
+
+func (x MergeStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MergeStatus.Descriptor instead.
+func (MergeStatus) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
+}
+
+// MergeStep is a step of a merge that moves nothing.
+type MergeStep int32
+
+const (
+	// Not said.
+	MergeStep_MERGE_STEP_UNSPECIFIED MergeStep = 0
+	// The first reviewer agreed.
+	MergeStep_MERGE_STEP_REVIEWED MergeStep = 1
+	// A reviewer did not agree, or the proposer gave it up.
+	MergeStep_MERGE_STEP_REFUSED MergeStep = 2
+	// An officer proposed to undo it.
+	MergeStep_MERGE_STEP_UNDO_PROPOSED MergeStep = 3
+	// Another officer did not agree to that, or the proposer gave it up.
+	MergeStep_MERGE_STEP_UNDO_REFUSED MergeStep = 4
+)
+
+// Enum value maps for MergeStep.
+var (
+	MergeStep_name = map[int32]string{
+		0: "MERGE_STEP_UNSPECIFIED",
+		1: "MERGE_STEP_REVIEWED",
+		2: "MERGE_STEP_REFUSED",
+		3: "MERGE_STEP_UNDO_PROPOSED",
+		4: "MERGE_STEP_UNDO_REFUSED",
+	}
+	MergeStep_value = map[string]int32{
+		"MERGE_STEP_UNSPECIFIED":   0,
+		"MERGE_STEP_REVIEWED":      1,
+		"MERGE_STEP_REFUSED":       2,
+		"MERGE_STEP_UNDO_PROPOSED": 3,
+		"MERGE_STEP_UNDO_REFUSED":  4,
+	}
+)
+
+func (x MergeStep) Enum() *MergeStep {
+	p := new(MergeStep)
+	*p = x
+	return p
+}
+
+func (x MergeStep) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MergeStep) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[15].Descriptor()
+}
+
+func (MergeStep) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[15]
+}
+
+func (x MergeStep) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MergeStep.Descriptor instead.
+func (MergeStep) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
+}
+
 // Entry is one leaf of the log: at most 65,535 bytes.
 type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1009,6 +1147,12 @@ type Entry struct {
 	//	*Entry_OpeningBalancesConfirmed
 	//	*Entry_OpeningBalanceRecorded
 	//	*Entry_OpeningBalanceReversed
+	//	*Entry_AccountMergeProposed
+	//	*Entry_AccountMergeStepTaken
+	//	*Entry_AccountsMerged
+	//	*Entry_ItemMoved
+	//	*Entry_AccountsUnmerged
+	//	*Entry_ItemReturned
 	//	*Entry_AgreementPublished
 	//	*Entry_AgreementEnded
 	//	*Entry_ConsentGranted
@@ -1305,6 +1449,60 @@ func (x *Entry) GetOpeningBalanceReversed() *OpeningBalanceReversed {
 	return nil
 }
 
+func (x *Entry) GetAccountMergeProposed() *AccountMergeProposed {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccountMergeProposed); ok {
+			return x.AccountMergeProposed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountMergeStepTaken() *AccountMergeStepTaken {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccountMergeStepTaken); ok {
+			return x.AccountMergeStepTaken
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountsMerged() *AccountsMerged {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccountsMerged); ok {
+			return x.AccountsMerged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetItemMoved() *ItemMoved {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ItemMoved); ok {
+			return x.ItemMoved
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountsUnmerged() *AccountsUnmerged {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccountsUnmerged); ok {
+			return x.AccountsUnmerged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetItemReturned() *ItemReturned {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ItemReturned); ok {
+			return x.ItemReturned
+		}
+	}
+	return nil
+}
+
 func (x *Entry) GetAgreementPublished() *AgreementPublished {
 	if x != nil {
 		if x, ok := x.Fact.(*Entry_AgreementPublished); ok {
@@ -1506,6 +1704,36 @@ type Entry_OpeningBalanceReversed struct {
 	OpeningBalanceReversed *OpeningBalanceReversed `protobuf:"bytes,41,opt,name=opening_balance_reversed,json=openingBalanceReversed,proto3,oneof"`
 }
 
+type Entry_AccountMergeProposed struct {
+	// An officer proposed to merge two accounts of one person.
+	AccountMergeProposed *AccountMergeProposed `protobuf:"bytes,42,opt,name=account_merge_proposed,json=accountMergeProposed,proto3,oneof"`
+}
+
+type Entry_AccountMergeStepTaken struct {
+	// A step of a merge was taken that moves nothing.
+	AccountMergeStepTaken *AccountMergeStepTaken `protobuf:"bytes,43,opt,name=account_merge_step_taken,json=accountMergeStepTaken,proto3,oneof"`
+}
+
+type Entry_AccountsMerged struct {
+	// An account became part of another one.
+	AccountsMerged *AccountsMerged `protobuf:"bytes,44,opt,name=accounts_merged,json=accountsMerged,proto3,oneof"`
+}
+
+type Entry_ItemMoved struct {
+	// An item of its record came over.
+	ItemMoved *ItemMoved `protobuf:"bytes,45,opt,name=item_moved,json=itemMoved,proto3,oneof"`
+}
+
+type Entry_AccountsUnmerged struct {
+	// A merge was undone.
+	AccountsUnmerged *AccountsUnmerged `protobuf:"bytes,46,opt,name=accounts_unmerged,json=accountsUnmerged,proto3,oneof"`
+}
+
+type Entry_ItemReturned struct {
+	// An item that had come over went back.
+	ItemReturned *ItemReturned `protobuf:"bytes,47,opt,name=item_returned,json=itemReturned,proto3,oneof"`
+}
+
 type Entry_AgreementPublished struct {
 	// An institution published what it takes over.
 	AgreementPublished *AgreementPublished `protobuf:"bytes,58,opt,name=agreement_published,json=agreementPublished,proto3,oneof"`
@@ -1595,6 +1823,18 @@ func (*Entry_OpeningBalancesConfirmed) isEntry_Fact() {}
 func (*Entry_OpeningBalanceRecorded) isEntry_Fact() {}
 
 func (*Entry_OpeningBalanceReversed) isEntry_Fact() {}
+
+func (*Entry_AccountMergeProposed) isEntry_Fact() {}
+
+func (*Entry_AccountMergeStepTaken) isEntry_Fact() {}
+
+func (*Entry_AccountsMerged) isEntry_Fact() {}
+
+func (*Entry_ItemMoved) isEntry_Fact() {}
+
+func (*Entry_AccountsUnmerged) isEntry_Fact() {}
+
+func (*Entry_ItemReturned) isEntry_Fact() {}
 
 func (*Entry_AgreementPublished) isEntry_Fact() {}
 
@@ -7082,11 +7322,577 @@ func (x *HoldExpired) GetEffects() *Effects {
 	return nil
 }
 
+// AccountMergeProposed is an officer's proposal to merge two accounts of one person.
+type AccountMergeProposed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Account that would become part of the other, 16 bytes.
+	From []byte `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that would go on, 16 bytes.
+	Into []byte `protobuf:"bytes,4,opt,name=into,proto3" json:"into,omitempty"`
+	// Why: a code, which names nobody.
+	ReasonCode    string `protobuf:"bytes,5,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountMergeProposed) Reset() {
+	*x = AccountMergeProposed{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountMergeProposed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountMergeProposed) ProtoMessage() {}
+
+func (x *AccountMergeProposed) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountMergeProposed.ProtoReflect.Descriptor instead.
+func (*AccountMergeProposed) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *AccountMergeProposed) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccountMergeProposed) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccountMergeProposed) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *AccountMergeProposed) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *AccountMergeProposed) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+// AccountMergeStepTaken is a step of a merge that moves nothing.
+type AccountMergeStepTaken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,3,opt,name=merge,proto3" json:"merge,omitempty"`
+	// The step.
+	Step MergeStep `protobuf:"varint,4,opt,name=step,proto3,enum=creditbank.ledger.v1.MergeStep" json:"step,omitempty"`
+	// Why: a code, which names nobody.
+	ReasonCode    string `protobuf:"bytes,5,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountMergeStepTaken) Reset() {
+	*x = AccountMergeStepTaken{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountMergeStepTaken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountMergeStepTaken) ProtoMessage() {}
+
+func (x *AccountMergeStepTaken) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountMergeStepTaken.ProtoReflect.Descriptor instead.
+func (*AccountMergeStepTaken) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *AccountMergeStepTaken) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccountMergeStepTaken) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccountMergeStepTaken) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *AccountMergeStepTaken) GetStep() MergeStep {
+	if x != nil {
+		return x.Step
+	}
+	return MergeStep_MERGE_STEP_UNSPECIFIED
+}
+
+func (x *AccountMergeStepTaken) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+// AccountsMerged is the second reviewer's agreement: from here on the first account is part of the second. Its rows stay as they
+// are, and nothing of them counts any more; each item of its record comes over by an ItemMoved of its own, the oldest first.
+type AccountsMerged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,3,opt,name=merge,proto3" json:"merge,omitempty"`
+	// Account that becomes part of the other, 16 bytes.
+	From []byte `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that goes on, 16 bytes.
+	Into []byte `protobuf:"bytes,5,opt,name=into,proto3" json:"into,omitempty"`
+	// Items that come over.
+	Items         int64 `protobuf:"varint,6,opt,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountsMerged) Reset() {
+	*x = AccountsMerged{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountsMerged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountsMerged) ProtoMessage() {}
+
+func (x *AccountsMerged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountsMerged.ProtoReflect.Descriptor instead.
+func (*AccountsMerged) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *AccountsMerged) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccountsMerged) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccountsMerged) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *AccountsMerged) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *AccountsMerged) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *AccountsMerged) GetItems() int64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+// ItemMoved brings an item of a merged account's record over, with what it counts on the account that goes on.
+type ItemMoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,1,opt,name=merge,proto3" json:"merge,omitempty"`
+	// Account that it comes from, 16 bytes.
+	From []byte `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that it comes to, 16 bytes.
+	Into []byte `protobuf:"bytes,3,opt,name=into,proto3" json:"into,omitempty"`
+	// The item. It keeps its name.
+	Item *CompletionRef `protobuf:"bytes,4,opt,name=item,proto3" json:"item,omitempty"`
+	// What becomes of it.
+	Outcome Outcome `protobuf:"varint,5,opt,name=outcome,proto3,enum=creditbank.ledger.v1.Outcome" json:"outcome,omitempty"`
+	// Everything that it changes on the account that goes on.
+	Effects *Effects `protobuf:"bytes,6,opt,name=effects,proto3" json:"effects,omitempty"`
+	// Why an officer has to decide, where one has to since the two accounts became one. A case that was open comes over as it is.
+	Causes []string `protobuf:"bytes,7,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Risk of the case, 1 to 5, where there is one.
+	Risk uint32 `protobuf:"varint,8,opt,name=risk,proto3" json:"risk,omitempty"`
+	// By when an officer should have taken a step, where there is a case: microseconds since 1970; 0: nobody said.
+	Due int64 `protobuf:"varint,9,opt,name=due,proto3" json:"due,omitempty"`
+	// SealedDecision with the reasons, under the key of the account that goes on; empty where the item came over as it stood.
+	Sealed        []byte `protobuf:"bytes,10,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemMoved) Reset() {
+	*x = ItemMoved{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemMoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemMoved) ProtoMessage() {}
+
+func (x *ItemMoved) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemMoved.ProtoReflect.Descriptor instead.
+func (*ItemMoved) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *ItemMoved) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *ItemMoved) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetItem() *CompletionRef {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetOutcome() Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Outcome_OUTCOME_UNSPECIFIED
+}
+
+func (x *ItemMoved) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetCauses() []string {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *ItemMoved) GetRisk() uint32 {
+	if x != nil {
+		return x.Risk
+	}
+	return 0
+}
+
+func (x *ItemMoved) GetDue() int64 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *ItemMoved) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// AccountsUnmerged undoes a merge: the first account is what it was. Its items leave the second one by an ItemReturned each, the
+// newest first.
+type AccountsUnmerged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it: another officer than the one who proposed to.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,3,opt,name=merge,proto3" json:"merge,omitempty"`
+	// Account that is one of its own again, 16 bytes.
+	From []byte `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that it was part of, 16 bytes.
+	Into          []byte `protobuf:"bytes,5,opt,name=into,proto3" json:"into,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountsUnmerged) Reset() {
+	*x = AccountsUnmerged{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountsUnmerged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountsUnmerged) ProtoMessage() {}
+
+func (x *AccountsUnmerged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountsUnmerged.ProtoReflect.Descriptor instead.
+func (*AccountsUnmerged) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *AccountsUnmerged) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccountsUnmerged) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccountsUnmerged) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *AccountsUnmerged) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *AccountsUnmerged) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+// ItemReturned takes an item off the account that it had come to.
+type ItemReturned struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The merge: index of the entry that proposed it.
+	Merge uint64 `protobuf:"varint,1,opt,name=merge,proto3" json:"merge,omitempty"`
+	// Account that it goes back to, where it stands as it did, 16 bytes.
+	From []byte `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Account that it leaves, 16 bytes.
+	Into []byte `protobuf:"bytes,3,opt,name=into,proto3" json:"into,omitempty"`
+	// The item.
+	Item *CompletionRef `protobuf:"bytes,4,opt,name=item,proto3" json:"item,omitempty"`
+	// Everything that it changes on the account that it leaves.
+	Effects *Effects `protobuf:"bytes,5,opt,name=effects,proto3" json:"effects,omitempty"`
+	// What its lots held, which is there no more: negative amounts.
+	Lots []*LotChange `protobuf:"bytes,6,rep,name=lots,proto3" json:"lots,omitempty"`
+	// The completion whose place it had taken, with what that one gains again; absent: none.
+	Restores      *Reversal `protobuf:"bytes,7,opt,name=restores,proto3" json:"restores,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemReturned) Reset() {
+	*x = ItemReturned{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemReturned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemReturned) ProtoMessage() {}
+
+func (x *ItemReturned) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemReturned.ProtoReflect.Descriptor instead.
+func (*ItemReturned) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *ItemReturned) GetMerge() uint64 {
+	if x != nil {
+		return x.Merge
+	}
+	return 0
+}
+
+func (x *ItemReturned) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetInto() []byte {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetItem() *CompletionRef {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetLots() []*LotChange {
+	if x != nil {
+		return x.Lots
+	}
+	return nil
+}
+
+func (x *ItemReturned) GetRestores() *Reversal {
+	if x != nil {
+		return x.Restores
+	}
+	return nil
+}
+
 var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\x85\x16\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\x86\x1a\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -7119,7 +7925,14 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x19opening_balances_proposed\x18& \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedH\x00R\x17openingBalancesProposed\x12n\n" +
 	"\x1aopening_balances_confirmed\x18' \x01(\v2..creditbank.ledger.v1.OpeningBalancesConfirmedH\x00R\x18openingBalancesConfirmed\x12h\n" +
 	"\x18opening_balance_recorded\x18( \x01(\v2,.creditbank.ledger.v1.OpeningBalanceRecordedH\x00R\x16openingBalanceRecorded\x12h\n" +
-	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversed\x12[\n" +
+	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversed\x12b\n" +
+	"\x16account_merge_proposed\x18* \x01(\v2*.creditbank.ledger.v1.AccountMergeProposedH\x00R\x14accountMergeProposed\x12f\n" +
+	"\x18account_merge_step_taken\x18+ \x01(\v2+.creditbank.ledger.v1.AccountMergeStepTakenH\x00R\x15accountMergeStepTaken\x12O\n" +
+	"\x0faccounts_merged\x18, \x01(\v2$.creditbank.ledger.v1.AccountsMergedH\x00R\x0eaccountsMerged\x12@\n" +
+	"\n" +
+	"item_moved\x18- \x01(\v2\x1f.creditbank.ledger.v1.ItemMovedH\x00R\titemMoved\x12U\n" +
+	"\x11accounts_unmerged\x18. \x01(\v2&.creditbank.ledger.v1.AccountsUnmergedH\x00R\x10accountsUnmerged\x12I\n" +
+	"\ritem_returned\x18/ \x01(\v2\".creditbank.ledger.v1.ItemReturnedH\x00R\fitemReturned\x12[\n" +
 	"\x13agreement_published\x18: \x01(\v2(.creditbank.ledger.v1.AgreementPublishedH\x00R\x12agreementPublished\x12O\n" +
 	"\x0fagreement_ended\x18; \x01(\v2$.creditbank.ledger.v1.AgreementEndedH\x00R\x0eagreementEnded\x12O\n" +
 	"\x0fconsent_granted\x18< \x01(\v2$.creditbank.ledger.v1.ConsentGrantedH\x00R\x0econsentGranted\x12U\n" +
@@ -7605,7 +8418,54 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\vHoldExpired\x12\x12\n" +
 	"\x04hold\x18\x01 \x01(\x04R\x04hold\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\fR\aaccount\x127\n" +
-	"\aeffects\x18\x03 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects*{\n" +
+	"\aeffects\x18\x03 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\"\xcb\x01\n" +
+	"\x14AccountMergeProposed\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x04 \x01(\fR\x04into\x12\x1f\n" +
+	"\vreason_code\x18\x05 \x01(\tR\n" +
+	"reasonCode\"\xef\x01\n" +
+	"\x15AccountMergeStepTaken\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x14\n" +
+	"\x05merge\x18\x03 \x01(\x04R\x05merge\x123\n" +
+	"\x04step\x18\x04 \x01(\x0e2\x1f.creditbank.ledger.v1.MergeStepR\x04step\x12\x1f\n" +
+	"\vreason_code\x18\x05 \x01(\tR\n" +
+	"reasonCode\"\xd0\x01\n" +
+	"\x0eAccountsMerged\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x14\n" +
+	"\x05merge\x18\x03 \x01(\x04R\x05merge\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x05 \x01(\fR\x04into\x12\x14\n" +
+	"\x05items\x18\x06 \x01(\x03R\x05items\"\xca\x02\n" +
+	"\tItemMoved\x12\x14\n" +
+	"\x05merge\x18\x01 \x01(\x04R\x05merge\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x03 \x01(\fR\x04into\x127\n" +
+	"\x04item\x18\x04 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\x04item\x127\n" +
+	"\aoutcome\x18\x05 \x01(\x0e2\x1d.creditbank.ledger.v1.OutcomeR\aoutcome\x127\n" +
+	"\aeffects\x18\x06 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12\x16\n" +
+	"\x06causes\x18\a \x03(\tR\x06causes\x12\x12\n" +
+	"\x04risk\x18\b \x01(\rR\x04risk\x12\x10\n" +
+	"\x03due\x18\t \x01(\x03R\x03due\x12\x16\n" +
+	"\x06sealed\x18\n" +
+	" \x01(\fR\x06sealed\"\xbc\x01\n" +
+	"\x10AccountsUnmerged\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x14\n" +
+	"\x05merge\x18\x03 \x01(\x04R\x05merge\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x05 \x01(\fR\x04into\"\xaf\x02\n" +
+	"\fItemReturned\x12\x14\n" +
+	"\x05merge\x18\x01 \x01(\x04R\x05merge\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\fR\x04from\x12\x12\n" +
+	"\x04into\x18\x03 \x01(\fR\x04into\x127\n" +
+	"\x04item\x18\x04 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\x04item\x127\n" +
+	"\aeffects\x18\x05 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x123\n" +
+	"\x04lots\x18\x06 \x03(\v2\x1f.creditbank.ledger.v1.LotChangeR\x04lots\x12:\n" +
+	"\brestores\x18\a \x01(\v2\x1e.creditbank.ledger.v1.ReversalR\brestores*{\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_PLATFORM\x10\x01\x12\x11\n" +
@@ -7718,7 +8578,23 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x15HOLD_VOID_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12HOLD_VOID_DECLINED\x10\x01\x12\x17\n" +
 	"\x13HOLD_VOID_WITHDRAWN\x10\x02\x12\x16\n" +
-	"\x12HOLD_VOID_REVERSED\x10\x03BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\x12HOLD_VOID_REVERSED\x10\x03*\x82\x02\n" +
+	"\vMergeStatus\x12\x1c\n" +
+	"\x18MERGE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15MERGE_STATUS_PROPOSED\x10\x01\x12\x19\n" +
+	"\x15MERGE_STATUS_REVIEWED\x10\x02\x12\x18\n" +
+	"\x14MERGE_STATUS_REFUSED\x10\x03\x12\x17\n" +
+	"\x13MERGE_STATUS_MOVING\x10\x04\x12\x17\n" +
+	"\x13MERGE_STATUS_MERGED\x10\x05\x12\x1e\n" +
+	"\x1aMERGE_STATUS_UNDO_PROPOSED\x10\x06\x12\x1a\n" +
+	"\x16MERGE_STATUS_RETURNING\x10\a\x12\x17\n" +
+	"\x13MERGE_STATUS_UNDONE\x10\b*\x93\x01\n" +
+	"\tMergeStep\x12\x1a\n" +
+	"\x16MERGE_STEP_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MERGE_STEP_REVIEWED\x10\x01\x12\x16\n" +
+	"\x12MERGE_STEP_REFUSED\x10\x02\x12\x1c\n" +
+	"\x18MERGE_STEP_UNDO_PROPOSED\x10\x03\x12\x1b\n" +
+	"\x17MERGE_STEP_UNDO_REFUSED\x10\x04BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_entry_proto_rawDescOnce sync.Once
@@ -7732,8 +8608,8 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 16)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -7749,224 +8625,254 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(ClaimKind)(0),                   // 11: creditbank.ledger.v1.ClaimKind
 	(RowAction)(0),                   // 12: creditbank.ledger.v1.RowAction
 	(HoldVoid)(0),                    // 13: creditbank.ledger.v1.HoldVoid
-	(*Entry)(nil),                    // 14: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),              // 15: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),             // 16: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                    // 17: creditbank.ledger.v1.Actor
-	(*Request)(nil),                  // 18: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil),   // 19: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                 // 20: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),               // 21: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),         // 22: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),           // 23: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),           // 24: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),          // 25: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),           // 26: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),            // 27: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),            // 28: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),       // 29: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                   // 30: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),       // 31: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),              // 32: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                  // 33: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),                 // 34: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                   // 35: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),              // 36: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),            // 37: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),              // 38: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                      // 39: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),                // 40: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),                 // 41: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),               // 42: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),         // 43: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                   // 44: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),         // 45: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),               // 46: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),           // 47: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),            // 48: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),           // 49: creditbank.ledger.v1.SealedDecision
-	(*ClaimFiled)(nil),               // 50: creditbank.ledger.v1.ClaimFiled
-	(*SealedClaim)(nil),              // 51: creditbank.ledger.v1.SealedClaim
-	(*ClaimGrant)(nil),               // 52: creditbank.ledger.v1.ClaimGrant
-	(*Evidence)(nil),                 // 53: creditbank.ledger.v1.Evidence
-	(*CaseOpened)(nil),               // 54: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),          // 55: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),           // 56: creditbank.ledger.v1.CreditsExpired
-	(*OpeningBalancesProposed)(nil),  // 57: creditbank.ledger.v1.OpeningBalancesProposed
-	(*CategoryAmount)(nil),           // 58: creditbank.ledger.v1.CategoryAmount
-	(*OpeningBalancesConfirmed)(nil), // 59: creditbank.ledger.v1.OpeningBalancesConfirmed
-	(*ImportOrigin)(nil),             // 60: creditbank.ledger.v1.ImportOrigin
-	(*OpeningBalanceRecorded)(nil),   // 61: creditbank.ledger.v1.OpeningBalanceRecorded
-	(*OpeningBalanceReversed)(nil),   // 62: creditbank.ledger.v1.OpeningBalanceReversed
-	(*SealedOpeningBalance)(nil),     // 63: creditbank.ledger.v1.SealedOpeningBalance
-	(*OpeningBalanceRow)(nil),        // 64: creditbank.ledger.v1.OpeningBalanceRow
-	(*AgreementPublished)(nil),       // 65: creditbank.ledger.v1.AgreementPublished
-	(*AgreementEnded)(nil),           // 66: creditbank.ledger.v1.AgreementEnded
-	(*ConsentGranted)(nil),           // 67: creditbank.ledger.v1.ConsentGranted
-	(*ConsentWithdrawn)(nil),         // 68: creditbank.ledger.v1.ConsentWithdrawn
-	(*HoldPlaced)(nil),               // 69: creditbank.ledger.v1.HoldPlaced
-	(*SealedTransfer)(nil),           // 70: creditbank.ledger.v1.SealedTransfer
-	(*SealedTransferItem)(nil),       // 71: creditbank.ledger.v1.SealedTransferItem
-	(*HoldItem)(nil),                 // 72: creditbank.ledger.v1.HoldItem
-	(*HoldPosted)(nil),               // 73: creditbank.ledger.v1.HoldPosted
-	(*HoldTaken)(nil),                // 74: creditbank.ledger.v1.HoldTaken
-	(*HoldVoided)(nil),               // 75: creditbank.ledger.v1.HoldVoided
-	(*HoldExpired)(nil),              // 76: creditbank.ledger.v1.HoldExpired
-	(*TransferReason)(nil),           // 77: creditbank.ledger.v1.TransferReason
+	(MergeStatus)(0),                 // 14: creditbank.ledger.v1.MergeStatus
+	(MergeStep)(0),                   // 15: creditbank.ledger.v1.MergeStep
+	(*Entry)(nil),                    // 16: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),              // 17: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),             // 18: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                    // 19: creditbank.ledger.v1.Actor
+	(*Request)(nil),                  // 20: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil),   // 21: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                 // 22: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),               // 23: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),         // 24: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),           // 25: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),           // 26: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),          // 27: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),           // 28: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),            // 29: creditbank.ledger.v1.CourseDecided
+	(*AccountOpened)(nil),            // 30: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),       // 31: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                   // 32: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),       // 33: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),              // 34: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                  // 35: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),                 // 36: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                   // 37: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),              // 38: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),            // 39: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),              // 40: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                      // 41: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),                // 42: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),                 // 43: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),               // 44: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),         // 45: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                   // 46: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),         // 47: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),               // 48: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),           // 49: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),            // 50: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),           // 51: creditbank.ledger.v1.SealedDecision
+	(*ClaimFiled)(nil),               // 52: creditbank.ledger.v1.ClaimFiled
+	(*SealedClaim)(nil),              // 53: creditbank.ledger.v1.SealedClaim
+	(*ClaimGrant)(nil),               // 54: creditbank.ledger.v1.ClaimGrant
+	(*Evidence)(nil),                 // 55: creditbank.ledger.v1.Evidence
+	(*CaseOpened)(nil),               // 56: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),          // 57: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),           // 58: creditbank.ledger.v1.CreditsExpired
+	(*OpeningBalancesProposed)(nil),  // 59: creditbank.ledger.v1.OpeningBalancesProposed
+	(*CategoryAmount)(nil),           // 60: creditbank.ledger.v1.CategoryAmount
+	(*OpeningBalancesConfirmed)(nil), // 61: creditbank.ledger.v1.OpeningBalancesConfirmed
+	(*ImportOrigin)(nil),             // 62: creditbank.ledger.v1.ImportOrigin
+	(*OpeningBalanceRecorded)(nil),   // 63: creditbank.ledger.v1.OpeningBalanceRecorded
+	(*OpeningBalanceReversed)(nil),   // 64: creditbank.ledger.v1.OpeningBalanceReversed
+	(*SealedOpeningBalance)(nil),     // 65: creditbank.ledger.v1.SealedOpeningBalance
+	(*OpeningBalanceRow)(nil),        // 66: creditbank.ledger.v1.OpeningBalanceRow
+	(*AgreementPublished)(nil),       // 67: creditbank.ledger.v1.AgreementPublished
+	(*AgreementEnded)(nil),           // 68: creditbank.ledger.v1.AgreementEnded
+	(*ConsentGranted)(nil),           // 69: creditbank.ledger.v1.ConsentGranted
+	(*ConsentWithdrawn)(nil),         // 70: creditbank.ledger.v1.ConsentWithdrawn
+	(*HoldPlaced)(nil),               // 71: creditbank.ledger.v1.HoldPlaced
+	(*SealedTransfer)(nil),           // 72: creditbank.ledger.v1.SealedTransfer
+	(*SealedTransferItem)(nil),       // 73: creditbank.ledger.v1.SealedTransferItem
+	(*HoldItem)(nil),                 // 74: creditbank.ledger.v1.HoldItem
+	(*HoldPosted)(nil),               // 75: creditbank.ledger.v1.HoldPosted
+	(*HoldTaken)(nil),                // 76: creditbank.ledger.v1.HoldTaken
+	(*HoldVoided)(nil),               // 77: creditbank.ledger.v1.HoldVoided
+	(*HoldExpired)(nil),              // 78: creditbank.ledger.v1.HoldExpired
+	(*AccountMergeProposed)(nil),     // 79: creditbank.ledger.v1.AccountMergeProposed
+	(*AccountMergeStepTaken)(nil),    // 80: creditbank.ledger.v1.AccountMergeStepTaken
+	(*AccountsMerged)(nil),           // 81: creditbank.ledger.v1.AccountsMerged
+	(*ItemMoved)(nil),                // 82: creditbank.ledger.v1.ItemMoved
+	(*AccountsUnmerged)(nil),         // 83: creditbank.ledger.v1.AccountsUnmerged
+	(*ItemReturned)(nil),             // 84: creditbank.ledger.v1.ItemReturned
+	(*TransferReason)(nil),           // 85: creditbank.ledger.v1.TransferReason
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	31,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	29,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	45,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	47,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	48,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	55,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	56,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	28,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	19,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	20,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	21,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	22,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	23,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	24,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	25,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	26,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	27,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	15,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	54,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	16,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	50,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
-	57,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	59,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
-	61,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
-	62,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	65,  // 25: creditbank.ledger.v1.Entry.agreement_published:type_name -> creditbank.ledger.v1.AgreementPublished
-	66,  // 26: creditbank.ledger.v1.Entry.agreement_ended:type_name -> creditbank.ledger.v1.AgreementEnded
-	67,  // 27: creditbank.ledger.v1.Entry.consent_granted:type_name -> creditbank.ledger.v1.ConsentGranted
-	68,  // 28: creditbank.ledger.v1.Entry.consent_withdrawn:type_name -> creditbank.ledger.v1.ConsentWithdrawn
-	69,  // 29: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
-	73,  // 30: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
-	75,  // 31: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
-	76,  // 32: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
-	17,  // 33: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 34: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 35: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 36: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	17,  // 37: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 38: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 39: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 40: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	17,  // 41: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 42: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 43: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 44: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 45: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	17,  // 46: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 47: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 48: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 49: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 50: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 51: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 52: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 53: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 54: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 55: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 56: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	17,  // 57: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 58: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 59: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	30,  // 60: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,   // 61: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	33,  // 62: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	38,  // 63: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	39,  // 64: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	40,  // 65: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	41,  // 66: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	42,  // 67: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	36,  // 68: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	32,  // 69: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	32,  // 70: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	34,  // 71: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	35,  // 72: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	37,  // 73: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	38,  // 74: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	41,  // 75: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	42,  // 76: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	35,  // 77: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	37,  // 78: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	37,  // 79: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	44,  // 80: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,   // 81: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	30,  // 82: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	37,  // 83: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	33,  // 84: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 85: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 86: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	37,  // 87: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 88: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	33,  // 89: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 90: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 91: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	37,  // 92: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 93: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,   // 94: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	33,  // 95: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,   // 96: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	44,  // 97: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	52,  // 98: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
-	53,  // 99: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
-	17,  // 100: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 101: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
-	11,  // 102: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	52,  // 103: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
-	53,  // 104: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
-	37,  // 105: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	33,  // 106: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	33,  // 107: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 108: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 109: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	58,  // 110: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	17,  // 111: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 112: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 113: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	60,  // 114: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	33,  // 115: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 116: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	60,  // 117: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	37,  // 118: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	33,  // 119: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	12,  // 120: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	17,  // 121: creditbank.ledger.v1.AgreementPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 122: creditbank.ledger.v1.AgreementPublished.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 123: creditbank.ledger.v1.AgreementEnded.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 124: creditbank.ledger.v1.AgreementEnded.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 125: creditbank.ledger.v1.ConsentGranted.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 126: creditbank.ledger.v1.ConsentGranted.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 127: creditbank.ledger.v1.ConsentWithdrawn.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 128: creditbank.ledger.v1.ConsentWithdrawn.request:type_name -> creditbank.ledger.v1.Request
-	17,  // 129: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 130: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
-	72,  // 131: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
-	33,  // 132: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
-	71,  // 133: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
-	77,  // 134: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
-	37,  // 135: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	41,  // 136: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
-	17,  // 137: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 138: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
-	74,  // 139: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
-	33,  // 140: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
-	17,  // 141: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
-	18,  // 142: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
-	13,  // 143: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
-	37,  // 144: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	33,  // 145: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	33,  // 146: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	147, // [147:147] is the sub-list for method output_type
-	147, // [147:147] is the sub-list for method input_type
-	147, // [147:147] is the sub-list for extension type_name
-	147, // [147:147] is the sub-list for extension extendee
-	0,   // [0:147] is the sub-list for field type_name
+	33,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	31,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	47,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	49,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	50,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	57,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	58,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	30,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	21,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	22,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	23,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	24,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	25,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	26,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	27,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	28,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	29,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	17,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	56,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	18,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	52,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
+	59,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	61,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
+	63,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
+	64,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
+	79,  // 25: creditbank.ledger.v1.Entry.account_merge_proposed:type_name -> creditbank.ledger.v1.AccountMergeProposed
+	80,  // 26: creditbank.ledger.v1.Entry.account_merge_step_taken:type_name -> creditbank.ledger.v1.AccountMergeStepTaken
+	81,  // 27: creditbank.ledger.v1.Entry.accounts_merged:type_name -> creditbank.ledger.v1.AccountsMerged
+	82,  // 28: creditbank.ledger.v1.Entry.item_moved:type_name -> creditbank.ledger.v1.ItemMoved
+	83,  // 29: creditbank.ledger.v1.Entry.accounts_unmerged:type_name -> creditbank.ledger.v1.AccountsUnmerged
+	84,  // 30: creditbank.ledger.v1.Entry.item_returned:type_name -> creditbank.ledger.v1.ItemReturned
+	67,  // 31: creditbank.ledger.v1.Entry.agreement_published:type_name -> creditbank.ledger.v1.AgreementPublished
+	68,  // 32: creditbank.ledger.v1.Entry.agreement_ended:type_name -> creditbank.ledger.v1.AgreementEnded
+	69,  // 33: creditbank.ledger.v1.Entry.consent_granted:type_name -> creditbank.ledger.v1.ConsentGranted
+	70,  // 34: creditbank.ledger.v1.Entry.consent_withdrawn:type_name -> creditbank.ledger.v1.ConsentWithdrawn
+	71,  // 35: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
+	75,  // 36: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
+	77,  // 37: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
+	78,  // 38: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
+	19,  // 39: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 40: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 41: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 42: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	19,  // 43: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 44: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 45: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 46: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	19,  // 47: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 48: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 49: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 50: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 51: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	19,  // 52: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 53: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 54: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 55: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 56: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 57: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 58: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 59: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 60: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 61: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 62: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	19,  // 63: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 64: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 65: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	32,  // 66: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	7,   // 67: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	35,  // 68: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	40,  // 69: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	41,  // 70: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	42,  // 71: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	43,  // 72: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	44,  // 73: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	38,  // 74: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	34,  // 75: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	34,  // 76: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	36,  // 77: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	37,  // 78: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	39,  // 79: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	40,  // 80: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	43,  // 81: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	44,  // 82: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	37,  // 83: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	39,  // 84: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	39,  // 85: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	46,  // 86: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,   // 87: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	32,  // 88: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	39,  // 89: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	35,  // 90: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 91: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 92: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	39,  // 93: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 94: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	35,  // 95: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 96: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 97: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	39,  // 98: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 99: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,   // 100: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	35,  // 101: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	9,   // 102: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	46,  // 103: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	54,  // 104: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	55,  // 105: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	19,  // 106: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 107: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	11,  // 108: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	54,  // 109: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	55,  // 110: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	39,  // 111: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	35,  // 112: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	35,  // 113: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 114: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 115: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	60,  // 116: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	19,  // 117: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 118: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 119: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	62,  // 120: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	35,  // 121: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 122: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	62,  // 123: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	39,  // 124: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	35,  // 125: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 126: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	19,  // 127: creditbank.ledger.v1.AgreementPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 128: creditbank.ledger.v1.AgreementPublished.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 129: creditbank.ledger.v1.AgreementEnded.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 130: creditbank.ledger.v1.AgreementEnded.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 131: creditbank.ledger.v1.ConsentGranted.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 132: creditbank.ledger.v1.ConsentGranted.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 133: creditbank.ledger.v1.ConsentWithdrawn.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 134: creditbank.ledger.v1.ConsentWithdrawn.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 135: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 136: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
+	74,  // 137: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
+	35,  // 138: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
+	73,  // 139: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
+	85,  // 140: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
+	39,  // 141: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 142: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
+	19,  // 143: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 144: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
+	76,  // 145: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	35,  // 146: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 147: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 148: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
+	13,  // 149: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
+	39,  // 150: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	35,  // 151: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	35,  // 152: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 153: creditbank.ledger.v1.AccountMergeProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 154: creditbank.ledger.v1.AccountMergeProposed.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 155: creditbank.ledger.v1.AccountMergeStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 156: creditbank.ledger.v1.AccountMergeStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	15,  // 157: creditbank.ledger.v1.AccountMergeStepTaken.step:type_name -> creditbank.ledger.v1.MergeStep
+	19,  // 158: creditbank.ledger.v1.AccountsMerged.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 159: creditbank.ledger.v1.AccountsMerged.request:type_name -> creditbank.ledger.v1.Request
+	39,  // 160: creditbank.ledger.v1.ItemMoved.item:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 161: creditbank.ledger.v1.ItemMoved.outcome:type_name -> creditbank.ledger.v1.Outcome
+	35,  // 162: creditbank.ledger.v1.ItemMoved.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 163: creditbank.ledger.v1.AccountsUnmerged.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 164: creditbank.ledger.v1.AccountsUnmerged.request:type_name -> creditbank.ledger.v1.Request
+	39,  // 165: creditbank.ledger.v1.ItemReturned.item:type_name -> creditbank.ledger.v1.CompletionRef
+	35,  // 166: creditbank.ledger.v1.ItemReturned.effects:type_name -> creditbank.ledger.v1.Effects
+	42,  // 167: creditbank.ledger.v1.ItemReturned.lots:type_name -> creditbank.ledger.v1.LotChange
+	36,  // 168: creditbank.ledger.v1.ItemReturned.restores:type_name -> creditbank.ledger.v1.Reversal
+	169, // [169:169] is the sub-list for method output_type
+	169, // [169:169] is the sub-list for method input_type
+	169, // [169:169] is the sub-list for extension type_name
+	169, // [169:169] is the sub-list for extension extendee
+	0,   // [0:169] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -8001,6 +8907,12 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_OpeningBalancesConfirmed)(nil),
 		(*Entry_OpeningBalanceRecorded)(nil),
 		(*Entry_OpeningBalanceReversed)(nil),
+		(*Entry_AccountMergeProposed)(nil),
+		(*Entry_AccountMergeStepTaken)(nil),
+		(*Entry_AccountsMerged)(nil),
+		(*Entry_ItemMoved)(nil),
+		(*Entry_AccountsUnmerged)(nil),
+		(*Entry_ItemReturned)(nil),
 		(*Entry_AgreementPublished)(nil),
 		(*Entry_AgreementEnded)(nil),
 		(*Entry_ConsentGranted)(nil),
@@ -8015,8 +8927,8 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      14,
-			NumMessages:   63,
+			NumEnums:      16,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -255,6 +255,12 @@ type AccountRow struct {
 	OpeningBalances int64 `protobuf:"varint,19,opt,name=opening_balances,json=openingBalances,proto3" json:"opening_balances,omitempty"`
 	// Number of claims on it.
 	Claims int64 `protobuf:"varint,24,opt,name=claims,proto3" json:"claims,omitempty"`
+	// Account that it became part of, 16 bytes; empty: it is one of its own. What it has counts no more then.
+	MergedInto []byte `protobuf:"bytes,25,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
+	// Newest merge that it is part of, proposed or more: index of the entry that proposed it, plus one; 0: there was none.
+	MergePlusOne uint64 `protobuf:"varint,26,opt,name=merge_plus_one,json=mergePlusOne,proto3" json:"merge_plus_one,omitempty"`
+	// Items are on their way to it or from it: nothing else happens on it until they have arrived.
+	Moving bool `protobuf:"varint,27,opt,name=moving,proto3" json:"moving,omitempty"`
 	// Holds that have not ended, oldest first.
 	Holds []*AccountHold `protobuf:"bytes,30,rep,name=holds,proto3" json:"holds,omitempty"`
 	// Holds that were posted, in the order in which that happened.
@@ -403,6 +409,27 @@ func (x *AccountRow) GetClaims() int64 {
 		return x.Claims
 	}
 	return 0
+}
+
+func (x *AccountRow) GetMergedInto() []byte {
+	if x != nil {
+		return x.MergedInto
+	}
+	return nil
+}
+
+func (x *AccountRow) GetMergePlusOne() uint64 {
+	if x != nil {
+		return x.MergePlusOne
+	}
+	return 0
+}
+
+func (x *AccountRow) GetMoving() bool {
+	if x != nil {
+		return x.Moving
+	}
+	return false
 }
 
 func (x *AccountRow) GetHolds() []*AccountHold {
@@ -814,7 +841,11 @@ type CompletionItem struct {
 	// What it is.
 	Kind ItemKind `protobuf:"varint,17,opt,name=kind,proto3,enum=creditbank.ledger.v1.ItemKind" json:"kind,omitempty"`
 	// System that an opening balance comes from.
-	Source        string `protobuf:"bytes,18,opt,name=source,proto3" json:"source,omitempty"`
+	Source string `protobuf:"bytes,18,opt,name=source,proto3" json:"source,omitempty"`
+	// Entry that brought it to this account, plus one; 0: it was recorded here. Only what is newer than it counts here.
+	MovedPlusOne uint64 `protobuf:"varint,20,opt,name=moved_plus_one,json=movedPlusOne,proto3" json:"moved_plus_one,omitempty"`
+	// Merge by which it came: index of the entry that proposed it, plus one; 0: it was recorded here.
+	MergePlusOne  uint64 `protobuf:"varint,21,opt,name=merge_plus_one,json=mergePlusOne,proto3" json:"merge_plus_one,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -966,6 +997,20 @@ func (x *CompletionItem) GetSource() string {
 		return x.Source
 	}
 	return ""
+}
+
+func (x *CompletionItem) GetMovedPlusOne() uint64 {
+	if x != nil {
+		return x.MovedPlusOne
+	}
+	return 0
+}
+
+func (x *CompletionItem) GetMergePlusOne() uint64 {
+	if x != nil {
+		return x.MergePlusOne
+	}
+	return 0
 }
 
 // LotState is a lot as it stands now: what was issued is the sum of the amounts, in milli-credits.
@@ -2107,6 +2152,178 @@ func (x *ImportRow) GetConfirmedBy() string {
 	return ""
 }
 
+// MergeRow is a merge of two accounts as it stands now.
+type MergeRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was proposed, in microseconds since 1970.
+	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was proposed, without the request.
+	Fact *AccountMergeProposed `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Where it stands.
+	Status MergeStatus `protobuf:"varint,3,opt,name=status,proto3,enum=creditbank.ledger.v1.MergeStatus" json:"status,omitempty"`
+	// Newest entry that took a step of it, or proposed it.
+	ChangedIndex uint64 `protobuf:"varint,4,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
+	// Officer who agreed first.
+	ReviewedBy string `protobuf:"bytes,5,opt,name=reviewed_by,json=reviewedBy,proto3" json:"reviewed_by,omitempty"`
+	// Officer who agreed second.
+	MergedBy string `protobuf:"bytes,6,opt,name=merged_by,json=mergedBy,proto3" json:"merged_by,omitempty"`
+	// Entry that merged, plus one; 0: none did.
+	MergedPlusOne uint64 `protobuf:"varint,7,opt,name=merged_plus_one,json=mergedPlusOne,proto3" json:"merged_plus_one,omitempty"`
+	// Officer who refused it.
+	RefusedBy string `protobuf:"bytes,8,opt,name=refused_by,json=refusedBy,proto3" json:"refused_by,omitempty"`
+	// Officer who proposed to undo it, if that stands.
+	UndoProposedBy string `protobuf:"bytes,9,opt,name=undo_proposed_by,json=undoProposedBy,proto3" json:"undo_proposed_by,omitempty"`
+	// Officer who agreed to that.
+	UndoneBy string `protobuf:"bytes,10,opt,name=undone_by,json=undoneBy,proto3" json:"undone_by,omitempty"`
+	// Status that the account had before it became part of the other.
+	StatusBefore AccountStatus `protobuf:"varint,11,opt,name=status_before,json=statusBefore,proto3,enum=creditbank.ledger.v1.AccountStatus" json:"status_before,omitempty"`
+	// Items that came over, or are going to.
+	Items int64 `protobuf:"varint,12,opt,name=items,proto3" json:"items,omitempty"`
+	// Items that are still on their way.
+	Left int64 `protobuf:"varint,13,opt,name=left,proto3" json:"left,omitempty"`
+	// The newest item that has come over: index of the entry that recorded it, plus one.
+	ThroughPlusOne uint64 `protobuf:"varint,14,opt,name=through_plus_one,json=throughPlusOne,proto3" json:"through_plus_one,omitempty"`
+	// Newest code that an officer gave as the reason.
+	ReasonCode    string `protobuf:"bytes,15,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeRow) Reset() {
+	*x = MergeRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeRow) ProtoMessage() {}
+
+func (x *MergeRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeRow.ProtoReflect.Descriptor instead.
+func (*MergeRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *MergeRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *MergeRow) GetFact() *AccountMergeProposed {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *MergeRow) GetStatus() MergeStatus {
+	if x != nil {
+		return x.Status
+	}
+	return MergeStatus_MERGE_STATUS_UNSPECIFIED
+}
+
+func (x *MergeRow) GetChangedIndex() uint64 {
+	if x != nil {
+		return x.ChangedIndex
+	}
+	return 0
+}
+
+func (x *MergeRow) GetReviewedBy() string {
+	if x != nil {
+		return x.ReviewedBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetMergedBy() string {
+	if x != nil {
+		return x.MergedBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetMergedPlusOne() uint64 {
+	if x != nil {
+		return x.MergedPlusOne
+	}
+	return 0
+}
+
+func (x *MergeRow) GetRefusedBy() string {
+	if x != nil {
+		return x.RefusedBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetUndoProposedBy() string {
+	if x != nil {
+		return x.UndoProposedBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetUndoneBy() string {
+	if x != nil {
+		return x.UndoneBy
+	}
+	return ""
+}
+
+func (x *MergeRow) GetStatusBefore() AccountStatus {
+	if x != nil {
+		return x.StatusBefore
+	}
+	return AccountStatus_ACCOUNT_STATUS_UNSPECIFIED
+}
+
+func (x *MergeRow) GetItems() int64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *MergeRow) GetLeft() int64 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *MergeRow) GetThroughPlusOne() uint64 {
+	if x != nil {
+		return x.ThroughPlusOne
+	}
+	return 0
+}
+
+func (x *MergeRow) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
 // RequestRow is the answer to a call that must not be done twice.
 type RequestRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2120,7 +2337,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2349,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2362,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -2173,7 +2390,7 @@ type CrowdRow struct {
 
 func (x *CrowdRow) Reset() {
 	*x = CrowdRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2185,7 +2402,7 @@ func (x *CrowdRow) String() string {
 func (*CrowdRow) ProtoMessage() {}
 
 func (x *CrowdRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2198,7 +2415,7 @@ func (x *CrowdRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
 func (*CrowdRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{22}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CrowdRow) GetCompletions() []uint64 {
@@ -2229,7 +2446,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2241,7 +2458,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2254,7 +2471,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{23}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -2318,7 +2535,7 @@ type AgreementRow struct {
 
 func (x *AgreementRow) Reset() {
 	*x = AgreementRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2547,7 @@ func (x *AgreementRow) String() string {
 func (*AgreementRow) ProtoMessage() {}
 
 func (x *AgreementRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2560,7 @@ func (x *AgreementRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementRow.ProtoReflect.Descriptor instead.
 func (*AgreementRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{24}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AgreementRow) GetIndex() uint64 {
@@ -2400,7 +2617,7 @@ type ConsentRow struct {
 
 func (x *ConsentRow) Reset() {
 	*x = ConsentRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2412,7 +2629,7 @@ func (x *ConsentRow) String() string {
 func (*ConsentRow) ProtoMessage() {}
 
 func (x *ConsentRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2425,7 +2642,7 @@ func (x *ConsentRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentRow.ProtoReflect.Descriptor instead.
 func (*ConsentRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{25}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ConsentRow) GetTime() int64 {
@@ -2498,7 +2715,7 @@ type TransferRow struct {
 
 func (x *TransferRow) Reset() {
 	*x = TransferRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2727,7 @@ func (x *TransferRow) String() string {
 func (*TransferRow) ProtoMessage() {}
 
 func (x *TransferRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2740,7 @@ func (x *TransferRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferRow.ProtoReflect.Descriptor instead.
 func (*TransferRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{26}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TransferRow) GetStatus() HoldStatus {
@@ -2631,7 +2848,7 @@ type TransferClawback struct {
 
 func (x *TransferClawback) Reset() {
 	*x = TransferClawback{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2643,7 +2860,7 @@ func (x *TransferClawback) String() string {
 func (*TransferClawback) ProtoMessage() {}
 
 func (x *TransferClawback) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2656,7 +2873,7 @@ func (x *TransferClawback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferClawback.ProtoReflect.Descriptor instead.
 func (*TransferClawback) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{27}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TransferClawback) GetEntry() uint64 {
@@ -2682,7 +2899,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\x12%\n" +
-	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\xef\x06\n" +
+	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\xce\a\n" +
 	"\n" +
 	"AccountRow\x12!\n" +
 	"\fopened_index\x18\x01 \x01(\x04R\vopenedIndex\x12\x1f\n" +
@@ -2704,7 +2921,11 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x06points\x18\r \x03(\v2\x1c.creditbank.ledger.v1.PointsR\x06points\x12@\n" +
 	"\tdeadlines\x18\x10 \x03(\v2\".creditbank.ledger.v1.CaseDeadlineR\tdeadlines\x12)\n" +
 	"\x10opening_balances\x18\x13 \x01(\x03R\x0fopeningBalances\x12\x16\n" +
-	"\x06claims\x18\x18 \x01(\x03R\x06claims\x127\n" +
+	"\x06claims\x18\x18 \x01(\x03R\x06claims\x12\x1f\n" +
+	"\vmerged_into\x18\x19 \x01(\fR\n" +
+	"mergedInto\x12$\n" +
+	"\x0emerge_plus_one\x18\x1a \x01(\x04R\fmergePlusOne\x12\x16\n" +
+	"\x06moving\x18\x1b \x01(\bR\x06moving\x127\n" +
 	"\x05holds\x18\x1e \x03(\v2!.creditbank.ledger.v1.AccountHoldR\x05holds\x12\x1c\n" +
 	"\ttransfers\x18\x1f \x03(\x04R\ttransfers\"=\n" +
 	"\vAccountHold\x12\x12\n" +
@@ -2733,7 +2954,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"expiresDay\"x\n" +
 	"\aWeekRow\x12:\n" +
 	"\x05items\x18\x01 \x03(\v2$.creditbank.ledger.v1.CompletionItemR\x05items\x121\n" +
-	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xe0\x04\n" +
+	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xac\x05\n" +
 	"\x0eCompletionItem\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12#\n" +
 	"\rchanged_index\x18\x02 \x01(\x04R\fchangedIndex\x12\x12\n" +
@@ -2753,7 +2974,9 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\fmilli_points\x18\x0e \x01(\x03R\vmilliPoints\x12+\n" +
 	"\x12last_case_plus_one\x18\x10 \x01(\x04R\x0flastCasePlusOne\x122\n" +
 	"\x04kind\x18\x11 \x01(\x0e2\x1e.creditbank.ledger.v1.ItemKindR\x04kind\x12\x16\n" +
-	"\x06source\x18\x12 \x01(\tR\x06source\"\xbb\x02\n" +
+	"\x06source\x18\x12 \x01(\tR\x06source\x12$\n" +
+	"\x0emoved_plus_one\x18\x14 \x01(\x04R\fmovedPlusOne\x12$\n" +
+	"\x0emerge_plus_one\x18\x15 \x01(\x04R\fmergePlusOne\"\xbb\x02\n" +
 	"\bLotState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x18\n" +
@@ -2854,7 +3077,27 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04fact\x18\x02 \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedR\x04fact\x12,\n" +
 	"\x12confirmed_plus_one\x18\x03 \x01(\x04R\x10confirmedPlusOne\x12%\n" +
 	"\x0econfirmed_time\x18\x04 \x01(\x03R\rconfirmedTime\x12!\n" +
-	"\fconfirmed_by\x18\x05 \x01(\tR\vconfirmedBy\"6\n" +
+	"\fconfirmed_by\x18\x05 \x01(\tR\vconfirmedBy\"\xc9\x04\n" +
+	"\bMergeRow\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12>\n" +
+	"\x04fact\x18\x02 \x01(\v2*.creditbank.ledger.v1.AccountMergeProposedR\x04fact\x129\n" +
+	"\x06status\x18\x03 \x01(\x0e2!.creditbank.ledger.v1.MergeStatusR\x06status\x12#\n" +
+	"\rchanged_index\x18\x04 \x01(\x04R\fchangedIndex\x12\x1f\n" +
+	"\vreviewed_by\x18\x05 \x01(\tR\n" +
+	"reviewedBy\x12\x1b\n" +
+	"\tmerged_by\x18\x06 \x01(\tR\bmergedBy\x12&\n" +
+	"\x0fmerged_plus_one\x18\a \x01(\x04R\rmergedPlusOne\x12\x1d\n" +
+	"\n" +
+	"refused_by\x18\b \x01(\tR\trefusedBy\x12(\n" +
+	"\x10undo_proposed_by\x18\t \x01(\tR\x0eundoProposedBy\x12\x1b\n" +
+	"\tundone_by\x18\n" +
+	" \x01(\tR\bundoneBy\x12H\n" +
+	"\rstatus_before\x18\v \x01(\x0e2#.creditbank.ledger.v1.AccountStatusR\fstatusBefore\x12\x14\n" +
+	"\x05items\x18\f \x01(\x03R\x05items\x12\x12\n" +
+	"\x04left\x18\r \x01(\x03R\x04left\x12(\n" +
+	"\x10through_plus_one\x18\x0e \x01(\x04R\x0ethroughPlusOne\x12\x1f\n" +
+	"\vreason_code\x18\x0f \x01(\tR\n" +
+	"reasonCode\"6\n" +
 	"\n" +
 	"RequestRow\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +
@@ -2927,7 +3170,7 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
 	(HoldStatus)(0),                 // 1: creditbank.ledger.v1.HoldStatus
@@ -2952,77 +3195,83 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*CaseReviewer)(nil),            // 20: creditbank.ledger.v1.CaseReviewer
 	(*CaseDeadline)(nil),            // 21: creditbank.ledger.v1.CaseDeadline
 	(*ImportRow)(nil),               // 22: creditbank.ledger.v1.ImportRow
-	(*RequestRow)(nil),              // 23: creditbank.ledger.v1.RequestRow
-	(*CrowdRow)(nil),                // 24: creditbank.ledger.v1.CrowdRow
-	(*RejectRow)(nil),               // 25: creditbank.ledger.v1.RejectRow
-	(*AgreementRow)(nil),            // 26: creditbank.ledger.v1.AgreementRow
-	(*ConsentRow)(nil),              // 27: creditbank.ledger.v1.ConsentRow
-	(*TransferRow)(nil),             // 28: creditbank.ledger.v1.TransferRow
-	(*TransferClawback)(nil),        // 29: creditbank.ledger.v1.TransferClawback
-	(AccountStatus)(0),              // 30: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),             // 31: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),                // 32: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),             // 33: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                  // 34: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),           // 35: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                    // 36: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),              // 37: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil),  // 38: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                // 39: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),        // 40: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),          // 41: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),             // 42: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),          // 43: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                 // 44: creditbank.ledger.v1.CaseStatus
-	(*OpeningBalancesProposed)(nil), // 45: creditbank.ledger.v1.OpeningBalancesProposed
-	(*AgreementPublished)(nil),      // 46: creditbank.ledger.v1.AgreementPublished
-	(*ConsentGranted)(nil),          // 47: creditbank.ledger.v1.ConsentGranted
-	(*HoldItem)(nil),                // 48: creditbank.ledger.v1.HoldItem
-	(*HoldTaken)(nil),               // 49: creditbank.ledger.v1.HoldTaken
+	(*MergeRow)(nil),                // 23: creditbank.ledger.v1.MergeRow
+	(*RequestRow)(nil),              // 24: creditbank.ledger.v1.RequestRow
+	(*CrowdRow)(nil),                // 25: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),               // 26: creditbank.ledger.v1.RejectRow
+	(*AgreementRow)(nil),            // 27: creditbank.ledger.v1.AgreementRow
+	(*ConsentRow)(nil),              // 28: creditbank.ledger.v1.ConsentRow
+	(*TransferRow)(nil),             // 29: creditbank.ledger.v1.TransferRow
+	(*TransferClawback)(nil),        // 30: creditbank.ledger.v1.TransferClawback
+	(AccountStatus)(0),              // 31: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 32: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 33: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 34: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 35: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 36: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 37: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 38: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 39: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                // 40: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 41: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 42: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 43: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 44: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 45: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 46: creditbank.ledger.v1.OpeningBalancesProposed
+	(*AccountMergeProposed)(nil),    // 47: creditbank.ledger.v1.AccountMergeProposed
+	(MergeStatus)(0),                // 48: creditbank.ledger.v1.MergeStatus
+	(*AgreementPublished)(nil),      // 49: creditbank.ledger.v1.AgreementPublished
+	(*ConsentGranted)(nil),          // 50: creditbank.ledger.v1.ConsentGranted
+	(*HoldItem)(nil),                // 51: creditbank.ledger.v1.HoldItem
+	(*HoldTaken)(nil),               // 52: creditbank.ledger.v1.HoldTaken
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	30, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	31, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
 	5,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	31, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	32, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	32, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	33, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
 	6,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	33, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	34, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	7,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	7,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	34, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	35, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
 	21, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
 	4,  // 10: creditbank.ledger.v1.AccountRow.holds:type_name -> creditbank.ledger.v1.AccountHold
-	35, // 11: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	36, // 11: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	9,  // 12: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
 	12, // 13: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	36, // 14: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	37, // 14: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	10, // 15: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	0,  // 16: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
 	11, // 17: creditbank.ledger.v1.LotState.uses:type_name -> creditbank.ledger.v1.LotUse
 	13, // 18: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	37, // 19: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	38, // 20: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	39, // 21: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	40, // 22: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	41, // 23: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	42, // 24: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	43, // 25: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	44, // 26: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	35, // 27: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	38, // 19: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	39, // 20: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	40, // 21: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	41, // 22: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	42, // 23: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	43, // 24: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	44, // 25: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	45, // 26: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	36, // 27: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	20, // 28: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	44, // 29: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	45, // 30: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	46, // 31: creditbank.ledger.v1.AgreementRow.fact:type_name -> creditbank.ledger.v1.AgreementPublished
-	47, // 32: creditbank.ledger.v1.ConsentRow.fact:type_name -> creditbank.ledger.v1.ConsentGranted
-	1,  // 33: creditbank.ledger.v1.TransferRow.status:type_name -> creditbank.ledger.v1.HoldStatus
-	48, // 34: creditbank.ledger.v1.TransferRow.items:type_name -> creditbank.ledger.v1.HoldItem
-	49, // 35: creditbank.ledger.v1.TransferRow.taken:type_name -> creditbank.ledger.v1.HoldTaken
-	29, // 36: creditbank.ledger.v1.TransferRow.clawbacks:type_name -> creditbank.ledger.v1.TransferClawback
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	45, // 29: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	46, // 30: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	47, // 31: creditbank.ledger.v1.MergeRow.fact:type_name -> creditbank.ledger.v1.AccountMergeProposed
+	48, // 32: creditbank.ledger.v1.MergeRow.status:type_name -> creditbank.ledger.v1.MergeStatus
+	31, // 33: creditbank.ledger.v1.MergeRow.status_before:type_name -> creditbank.ledger.v1.AccountStatus
+	49, // 34: creditbank.ledger.v1.AgreementRow.fact:type_name -> creditbank.ledger.v1.AgreementPublished
+	50, // 35: creditbank.ledger.v1.ConsentRow.fact:type_name -> creditbank.ledger.v1.ConsentGranted
+	1,  // 36: creditbank.ledger.v1.TransferRow.status:type_name -> creditbank.ledger.v1.HoldStatus
+	51, // 37: creditbank.ledger.v1.TransferRow.items:type_name -> creditbank.ledger.v1.HoldItem
+	52, // 38: creditbank.ledger.v1.TransferRow.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	30, // 39: creditbank.ledger.v1.TransferRow.clawbacks:type_name -> creditbank.ledger.v1.TransferClawback
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -3037,7 +3286,7 @@ func file_creditbank_ledger_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
