@@ -141,7 +141,7 @@ func TestAgreements(t *testing.T) {
 		_, err := a.PublishAgreement(ctx(), a.institution(institution), n)
 		return err
 	}
-	with := func(old, new string) []byte { return bytes.Replace(next("3", in(20)), []byte(old), []byte(new), 1) }
+	with := func(old, other string) []byte { return bytes.Replace(next("3", in(20)), []byte(old), []byte(other), 1) }
 	sign := a.sign[university]
 	for name, c := range map[string]struct {
 		err  error
