@@ -355,7 +355,7 @@ func TestAccesses(t *testing.T) {
 func (a *acceptors) learns(l api.Account) {
 	a.t.Helper()
 	for i, course := range []string{apitest.Calligraphy, apitest.Smartphone, apitest.Welding} {
-		a.one(a.learned(l, course, 3+i, 240))
+		a.one(withScore(a.learned(l, course, 3+i, 240), int32(77+i)))
 	}
 }
 
@@ -394,7 +394,8 @@ func TestQuoteTransfer(t *testing.T) {
 	}
 	for _, d := range q.Decisions {
 		entry, title := q.Entry(d.Item.Lot)
-		if title == "" || entry != d.Item.Lot.Entry || q.Words(&d, d.Reasons[0], "zh") == "" || !d.Item.Transferable || d.Item.Mode == 0 {
+		if title == "" || entry != d.Item.Lot.Entry || q.Words(&d, d.Reasons[0], "zh") == "" || !d.Item.Transferable || d.Item.Mode == 0 ||
+			*d.Item.Score != map[string]int32{"arts": 77, "science": 78, "vocational": 79}[d.Item.Category] {
 			t.Errorf("%+v: %d, %q", d.Item, entry, title)
 		}
 	}
