@@ -80,6 +80,7 @@ func (m *machine) accountMisfits(t *rapid.T, all map[string]*ledgerv1.Entry) {
 	m.claimMisfits(id, a, all)
 	m.holdMisfits(id, a, all)
 	m.mergeMisfits(id, all)
+	m.agreementMisfits(id, all)
 	recorded := func(change func(f *ledgerv1.CompletionRecorded)) *ledgerv1.Entry {
 		f := &ledgerv1.CompletionRecorded{
 			Origin: &ledgerv1.Origin{Organization: platformA, StatementId: m.id()}, Account: id, Course: 100, Category: "arts",

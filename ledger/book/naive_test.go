@@ -24,6 +24,8 @@ type naive struct {
 	imports       map[uint64]*naiveImport
 	holds         map[uint64]*naiveHold
 	merges        map[uint64]*naiveMerge
+	consents      map[uint64]*naiveConsent
+	agreements    map[string]*naiveAgreement // by hash
 	directory     uint64
 }
 
@@ -145,6 +147,7 @@ func newNaive() *naive {
 		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
 		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
 		imports: make(map[uint64]*naiveImport), holds: make(map[uint64]*naiveHold), merges: make(map[uint64]*naiveMerge),
+		imports: make(map[uint64]*naiveImport), consents: make(map[uint64]*naiveConsent), agreements: make(map[string]*naiveAgreement),
 	}
 }
 
@@ -197,6 +200,8 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		})
 	case *ledgerv1.Entry_CaseStepTaken:
 		n.step(e, fact.CaseStepTaken.GetActor(), fact.CaseStepTaken.GetRequest(), fact.CaseStepTaken)
+	case *ledgerv1.Entry_AgreementPublished, *ledgerv1.Entry_AgreementEnded, *ledgerv1.Entry_ConsentGranted, *ledgerv1.Entry_ConsentWithdrawn:
+		n.agreed(e)
 	case *ledgerv1.Entry_OpeningBalancesProposed:
 		f := fact.OpeningBalancesProposed
 		n.imports[e.GetIndex()] = &naiveImport{organization: f.GetOrganization(), source: f.GetSource()}
