@@ -74,7 +74,10 @@ func (f *fsck) apply(ctx context.Context, c *chunk) error {
 			f.order.stop(c.first + uint64(i))
 			continue
 		}
-		if err := errors.Join(f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled())); err != nil {
+		if err := errors.Join(
+			f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled()),
+			f.checkAccreditation(c, e),
+		); err != nil {
 			return err
 		}
 		err := f.order.state.Apply(e)

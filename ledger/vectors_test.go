@@ -116,6 +116,7 @@ func TestFormatPage(t *testing.T) {
 	for table := book.TableMeta; table <= book.TableImports; table++ {
 		says(fmt.Sprintf("\n| `%02x` ", table))
 	}
+	says(fmt.Sprintf("\n| `%02x` ", book.TableApplications))
 	submissions := readGolden[struct {
 		BankID        string `json:"bank_id"`
 		Keys          json.RawMessage
@@ -466,6 +467,7 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"OrganizationRow": new(ledgerv1.OrganizationRow), "KeyRow": new(ledgerv1.KeyRow),
 		"OfficerRow": new(ledgerv1.OfficerRow), "CourseRow": new(ledgerv1.CourseRow), "PolicyRow": new(ledgerv1.PolicyRow),
 		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow),
+		"ApplicationRow": new(ledgerv1.ApplicationRow),
 	}[r.Type]
 	if m == nil {
 		t.Fatalf("row %x is of type %q", r.Key, r.Type)

@@ -39,7 +39,8 @@ func actions() []access.Action {
 		access.RecordCompletions, access.ReadCompletions, access.ReadRejects, access.OpenAccount, access.CheckDocument,
 		access.ResolveAccount, access.ReadAccount, access.ReadPortfolio, access.ReadCases, access.DecideCase, access.ProposeCourse,
 		access.DecideCourse, access.ProposePolicy, access.PublishPolicy, access.ReadEntry, access.RegisterOrganization,
-		access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer, "Unheard",
+		access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer,
+		access.Apply, access.PursueApplication, access.DecideApplication, access.ChangeCourse, access.ChangeOrganization, "Unheard",
 	}
 }
 
@@ -60,17 +61,22 @@ func TestTable(t *testing.T) {
 		"anonymous": {access.Caller{}, nil},
 		"platform": {organization(platform), []access.Action{
 			access.RecordCompletions, access.ReadCompletions, access.ReadRejects, access.OpenAccount, access.ResolveAccount, access.ReadEntry,
+			access.Apply, access.PursueApplication,
 		}},
-		"provider":  {organization(provider), []access.Action{access.ProposeCourse}},
-		"certifier": {organization(ledgerv1.Role_ROLE_CERTIFIER), nil},
-		"acceptor":  {organization(ledgerv1.Role_ROLE_ACCEPTOR), nil},
-		"auditor":   {organization(ledgerv1.Role_ROLE_AUDITOR), nil},
+		"provider":  {organization(provider), []access.Action{access.ProposeCourse, access.Apply, access.PursueApplication}},
+		"certifier": {organization(ledgerv1.Role_ROLE_CERTIFIER), []access.Action{access.Apply, access.PursueApplication}},
+		"acceptor":  {organization(ledgerv1.Role_ROLE_ACCEPTOR), []access.Action{access.Apply, access.PursueApplication}},
+		"no role": {
+			access.Caller{Kind: access.Organization, Organization: "town"}, []access.Action{access.Apply, access.PursueApplication},
+		},
 		"administrator": {officer(administrator), []access.Action{
 			access.RegisterOrganization, access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer,
+			access.ChangeOrganization,
 		}},
 		"certification": {officer(certification), []access.Action{
 			access.ReadRejects, access.ReadAccount, access.ReadPortfolio, access.ReadCases, access.DecideCase, access.DecideCourse,
 			access.ProposePolicy, access.PublishPolicy, access.ProposeCourse, access.ReadEntry,
+			access.Apply, access.PursueApplication, access.DecideApplication, access.ChangeCourse,
 		}},
 		"registrar": {officer(registrar), []access.Action{access.OpenAccount, access.CheckDocument, access.ReadAccount}},
 		"no office": {access.Caller{Kind: access.Officer, Officer: "li", Organization: "town"}, nil},

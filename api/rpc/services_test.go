@@ -283,6 +283,7 @@ func TestAccreditationService(t *testing.T) {
 	proposed := ok[*creditbankv1.ProposeCourseResponse](t)(officer.ProposeCourse(ctx, &creditbankv1.ProposeCourseRequest{RequestId: s.RequestID(), Course: course})).GetCourse()
 	want := proto.CloneOf(course)
 	want.Status, want.EntryIndex = creditbankv1.CourseStatus_COURSE_STATUS_PROPOSED, proposed.GetEntryIndex()
+	want.LevelName = &creditbankv1.Text{Zh: "一级（入门）", En: "Level 1 (entry)"}
 	if !proto.Equal(proposed, want) || proposed.GetEntryIndex() == 0 {
 		t.Errorf("proposed %v", proposed)
 	}
@@ -349,7 +350,7 @@ func TestAccreditationService(t *testing.T) {
 		"code":     {func(c *creditbankv1.Course) { c.Code = "a b" }, codes.InvalidArgument, api.ReasonField, "course.code"},
 		"version":  {func(c *creditbankv1.Course) { c.Version = "" }, codes.InvalidArgument, api.ReasonField, "course.version"},
 		"minutes":  {func(c *creditbankv1.Course) { c.NominalMinutes = -1 }, codes.InvalidArgument, api.ReasonMinutes, "course.nominal_minutes"},
-		"level":    {func(c *creditbankv1.Course) { c.Level = 11 }, codes.InvalidArgument, api.ReasonField, "course.level"},
+		"level":    {func(c *creditbankv1.Course) { c.Level = 11 }, codes.InvalidArgument, api.ReasonUnknownLevel, "course.level"},
 		"category": {func(c *creditbankv1.Course) { c.Category = "magic" }, codes.InvalidArgument, api.ReasonUnknownCategory, "course.category"},
 		"from":     {func(c *creditbankv1.Course) { c.ValidFrom = "" }, codes.InvalidArgument, api.ReasonField, "course.valid_from"},
 		"known":    {func(*creditbankv1.Course) {}, codes.AlreadyExists, api.ReasonCourseKnown, "course.version"},

@@ -98,6 +98,7 @@ func (c *compiler) policy() *Policy {
 	c.requirements(p)
 	c.workflow(p)
 	c.claims(p)
+	c.accreditation()
 	return p
 }
 

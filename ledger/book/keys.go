@@ -29,11 +29,12 @@ const (
 	TableHeld          byte = 0x13
 	TableCrowds        byte = 0x14
 	TableImports       byte = 0x15
+	TableApplications  byte = 0x18
 )
 
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
-	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports
+	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports || table == TableApplications
 }
 
 // MetaKey names a row of the meta table.
@@ -178,6 +179,9 @@ func RejectKey(organization uint64, slot uint32) []byte {
 
 // RejectCountKey is where the number of an organization's rejects so far lies.
 func RejectCountKey(organization uint64) []byte { return uintKey(TableRejects, organization) }
+
+// ApplicationKey is where the application of an organization lies; index is the entry that applied.
+func ApplicationKey(index uint64) []byte { return uintKey(TableApplications, index) }
 
 // ImportKey is where an import of opening balances lies; index is the entry that proposed it.
 func ImportKey(index uint64) []byte { return uintKey(TableImports, index) }

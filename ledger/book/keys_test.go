@@ -144,7 +144,7 @@ func TestTables(t *testing.T) {
 			derived++
 		}
 	}
-	if derived != 17 || !book.Derived(book.TableImports) || book.Derived(book.TableRejects) || book.Derived(book.TableEntries) || book.Derived(book.TableMeta) {
+	if derived != 18 || !book.Derived(book.TableApplications) || !book.Derived(book.TableImports) || book.Derived(book.TableRejects) || book.Derived(book.TableEntries) || book.Derived(book.TableMeta) {
 		t.Errorf("%d tables are derived", derived)
 	}
 	if !strings.HasSuffix(string(book.DirectoryKey()), "directory") {

@@ -375,6 +375,193 @@ func (CourseDecision) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{5}
 }
 
+// CourseChange is what happened to an accredited course.
+type CourseChange int32
+
+const (
+	// Not said.
+	CourseChange_COURSE_CHANGE_UNSPECIFIED CourseChange = 0
+	// Learning that ends on these days does not count.
+	CourseChange_COURSE_CHANGE_SUSPENDED CourseChange = 1
+	// Its newest suspension ends before this day.
+	CourseChange_COURSE_CHANGE_REINSTATED CourseChange = 2
+	// It counts on these days too.
+	CourseChange_COURSE_CHANGE_RENEWED CourseChange = 3
+)
+
+// Enum value maps for CourseChange.
+var (
+	CourseChange_name = map[int32]string{
+		0: "COURSE_CHANGE_UNSPECIFIED",
+		1: "COURSE_CHANGE_SUSPENDED",
+		2: "COURSE_CHANGE_REINSTATED",
+		3: "COURSE_CHANGE_RENEWED",
+	}
+	CourseChange_value = map[string]int32{
+		"COURSE_CHANGE_UNSPECIFIED": 0,
+		"COURSE_CHANGE_SUSPENDED":   1,
+		"COURSE_CHANGE_REINSTATED":  2,
+		"COURSE_CHANGE_RENEWED":     3,
+	}
+)
+
+func (x CourseChange) Enum() *CourseChange {
+	p := new(CourseChange)
+	*p = x
+	return p
+}
+
+func (x CourseChange) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CourseChange) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[6].Descriptor()
+}
+
+func (CourseChange) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[6]
+}
+
+func (x CourseChange) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CourseChange.Descriptor instead.
+func (CourseChange) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{6}
+}
+
+// OrganizationChange is what happened to an organization.
+type OrganizationChange int32
+
+const (
+	// Not said.
+	OrganizationChange_ORGANIZATION_CHANGE_UNSPECIFIED OrganizationChange = 0
+	// It is trusted otherwise than before.
+	OrganizationChange_ORGANIZATION_CHANGE_TRUST OrganizationChange = 1
+	// It has these roles, instead of those with which it was registered; what it was accredited for on its application stays.
+	OrganizationChange_ORGANIZATION_CHANGE_ROLES OrganizationChange = 2
+	// Learning that ends on these days does not count, whether it provides or posts it.
+	OrganizationChange_ORGANIZATION_CHANGE_SUSPENDED OrganizationChange = 3
+	// Its newest suspension ends before this day.
+	OrganizationChange_ORGANIZATION_CHANGE_REINSTATED OrganizationChange = 4
+	// Learning that ends after this day does not count.
+	OrganizationChange_ORGANIZATION_CHANGE_ENDED OrganizationChange = 5
+)
+
+// Enum value maps for OrganizationChange.
+var (
+	OrganizationChange_name = map[int32]string{
+		0: "ORGANIZATION_CHANGE_UNSPECIFIED",
+		1: "ORGANIZATION_CHANGE_TRUST",
+		2: "ORGANIZATION_CHANGE_ROLES",
+		3: "ORGANIZATION_CHANGE_SUSPENDED",
+		4: "ORGANIZATION_CHANGE_REINSTATED",
+		5: "ORGANIZATION_CHANGE_ENDED",
+	}
+	OrganizationChange_value = map[string]int32{
+		"ORGANIZATION_CHANGE_UNSPECIFIED": 0,
+		"ORGANIZATION_CHANGE_TRUST":       1,
+		"ORGANIZATION_CHANGE_ROLES":       2,
+		"ORGANIZATION_CHANGE_SUSPENDED":   3,
+		"ORGANIZATION_CHANGE_REINSTATED":  4,
+		"ORGANIZATION_CHANGE_ENDED":       5,
+	}
+)
+
+func (x OrganizationChange) Enum() *OrganizationChange {
+	p := new(OrganizationChange)
+	*p = x
+	return p
+}
+
+func (x OrganizationChange) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OrganizationChange) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[7].Descriptor()
+}
+
+func (OrganizationChange) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[7]
+}
+
+func (x OrganizationChange) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OrganizationChange.Descriptor instead.
+func (OrganizationChange) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{7}
+}
+
+// ApplicationState is where an application stands, or a course that was proposed.
+type ApplicationState int32
+
+const (
+	// Waits for an officer.
+	ApplicationState_APPLICATION_STATE_UNSPECIFIED ApplicationState = 0
+	// More is asked of who applied.
+	ApplicationState_APPLICATION_STATE_RETURNED ApplicationState = 1
+	// Accredited.
+	ApplicationState_APPLICATION_STATE_ACCREDITED ApplicationState = 2
+	// Refused.
+	ApplicationState_APPLICATION_STATE_REFUSED ApplicationState = 3
+	// Refused, and waits for another officer.
+	ApplicationState_APPLICATION_STATE_APPEALED ApplicationState = 4
+	// Given up by who applied.
+	ApplicationState_APPLICATION_STATE_WITHDRAWN ApplicationState = 5
+)
+
+// Enum value maps for ApplicationState.
+var (
+	ApplicationState_name = map[int32]string{
+		0: "APPLICATION_STATE_UNSPECIFIED",
+		1: "APPLICATION_STATE_RETURNED",
+		2: "APPLICATION_STATE_ACCREDITED",
+		3: "APPLICATION_STATE_REFUSED",
+		4: "APPLICATION_STATE_APPEALED",
+		5: "APPLICATION_STATE_WITHDRAWN",
+	}
+	ApplicationState_value = map[string]int32{
+		"APPLICATION_STATE_UNSPECIFIED": 0,
+		"APPLICATION_STATE_RETURNED":    1,
+		"APPLICATION_STATE_ACCREDITED":  2,
+		"APPLICATION_STATE_REFUSED":     3,
+		"APPLICATION_STATE_APPEALED":    4,
+		"APPLICATION_STATE_WITHDRAWN":   5,
+	}
+)
+
+func (x ApplicationState) Enum() *ApplicationState {
+	p := new(ApplicationState)
+	*p = x
+	return p
+}
+
+func (x ApplicationState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ApplicationState) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[8].Descriptor()
+}
+
+func (ApplicationState) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[8]
+}
+
+func (x ApplicationState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ApplicationState.Descriptor instead.
+func (ApplicationState) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{8}
+}
+
 // AccountStatus is the standing of an account.
 type AccountStatus int32
 
@@ -428,11 +615,11 @@ func (x AccountStatus) String() string {
 }
 
 func (AccountStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[6].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[9].Descriptor()
 }
 
 func (AccountStatus) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[6]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[9]
 }
 
 func (x AccountStatus) Number() protoreflect.EnumNumber {
@@ -441,7 +628,7 @@ func (x AccountStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AccountStatus.Descriptor instead.
 func (AccountStatus) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{9}
 }
 
 // Outcome is what became of a completion.
@@ -501,11 +688,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[7].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[10].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[7]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[10]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -514,7 +701,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{10}
 }
 
 // Stage is a step of judging a completion. The stages run in this order.
@@ -586,11 +773,11 @@ func (x Stage) String() string {
 }
 
 func (Stage) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[8].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[11].Descriptor()
 }
 
 func (Stage) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[8]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[11]
 }
 
 func (x Stage) Number() protoreflect.EnumNumber {
@@ -599,7 +786,7 @@ func (x Stage) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Stage.Descriptor instead.
 func (Stage) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{11}
 }
 
 // CaseStatus is where a case stands. Its workflow is certify/review's: which step leads where, and who may take it.
@@ -675,11 +862,11 @@ func (x CaseStatus) String() string {
 }
 
 func (CaseStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[9].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[12].Descriptor()
 }
 
 func (CaseStatus) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[9]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[12]
 }
 
 func (x CaseStatus) Number() protoreflect.EnumNumber {
@@ -688,7 +875,7 @@ func (x CaseStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CaseStatus.Descriptor instead.
 func (CaseStatus) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
 }
 
 // CaseStep is a step of a case that awards nothing.
@@ -784,11 +971,11 @@ func (x CaseStep) String() string {
 }
 
 func (CaseStep) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[10].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[13].Descriptor()
 }
 
 func (CaseStep) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[10]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[13]
 }
 
 func (x CaseStep) Number() protoreflect.EnumNumber {
@@ -797,7 +984,7 @@ func (x CaseStep) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CaseStep.Descriptor instead.
 func (CaseStep) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{10}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{13}
 }
 
 // ClaimKind is what a claim is about.
@@ -845,11 +1032,11 @@ func (x ClaimKind) String() string {
 }
 
 func (ClaimKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[11].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[14].Descriptor()
 }
 
 func (ClaimKind) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[11]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[14]
 }
 
 func (x ClaimKind) Number() protoreflect.EnumNumber {
@@ -858,7 +1045,7 @@ func (x ClaimKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ClaimKind.Descriptor instead.
 func (ClaimKind) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
 }
 
 // RowAction is what a row of an import does.
@@ -898,11 +1085,11 @@ func (x RowAction) String() string {
 }
 
 func (RowAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[12].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[15].Descriptor()
 }
 
 func (RowAction) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[12]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[15]
 }
 
 func (x RowAction) Number() protoreflect.EnumNumber {
@@ -911,7 +1098,7 @@ func (x RowAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RowAction.Descriptor instead.
 func (RowAction) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
 }
 
 // Entry is one leaf of the log: at most 65,535 bytes.
@@ -935,6 +1122,9 @@ type Entry struct {
 	//	*Entry_CreditsReleased
 	//	*Entry_CreditsExpired
 	//	*Entry_AccountOpened
+	//	*Entry_OrganizationChanged
+	//	*Entry_CourseChanged
+	//	*Entry_AccreditationApplied
 	//	*Entry_OrganizationRegistered
 	//	*Entry_KeyAdded
 	//	*Entry_KeyRevoked
@@ -952,6 +1142,7 @@ type Entry struct {
 	//	*Entry_OpeningBalancesConfirmed
 	//	*Entry_OpeningBalanceRecorded
 	//	*Entry_OpeningBalanceReversed
+	//	*Entry_ApplicationStepTaken
 	Fact          isEntry_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1082,6 +1273,33 @@ func (x *Entry) GetAccountOpened() *AccountOpened {
 	if x != nil {
 		if x, ok := x.Fact.(*Entry_AccountOpened); ok {
 			return x.AccountOpened
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetOrganizationChanged() *OrganizationChanged {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_OrganizationChanged); ok {
+			return x.OrganizationChanged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetCourseChanged() *CourseChanged {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_CourseChanged); ok {
+			return x.CourseChanged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccreditationApplied() *AccreditationApplied {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccreditationApplied); ok {
+			return x.AccreditationApplied
 		}
 	}
 	return nil
@@ -1240,6 +1458,15 @@ func (x *Entry) GetOpeningBalanceReversed() *OpeningBalanceReversed {
 	return nil
 }
 
+func (x *Entry) GetApplicationStepTaken() *ApplicationStepTaken {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ApplicationStepTaken); ok {
+			return x.ApplicationStepTaken
+		}
+	}
+	return nil
+}
+
 type isEntry_Fact interface {
 	isEntry_Fact()
 }
@@ -1282,6 +1509,21 @@ type Entry_CreditsExpired struct {
 type Entry_AccountOpened struct {
 	// An account was opened.
 	AccountOpened *AccountOpened `protobuf:"bytes,11,opt,name=account_opened,json=accountOpened,proto3,oneof"`
+}
+
+type Entry_OrganizationChanged struct {
+	// What an organization may do, or how far it is trusted, changed.
+	OrganizationChanged *OrganizationChanged `protobuf:"bytes,12,opt,name=organization_changed,json=organizationChanged,proto3,oneof"`
+}
+
+type Entry_CourseChanged struct {
+	// A course was suspended, reinstated or renewed.
+	CourseChanged *CourseChanged `protobuf:"bytes,13,opt,name=course_changed,json=courseChanged,proto3,oneof"`
+}
+
+type Entry_AccreditationApplied struct {
+	// An organization applied for its accreditation.
+	AccreditationApplied *AccreditationApplied `protobuf:"bytes,14,opt,name=accreditation_applied,json=accreditationApplied,proto3,oneof"`
 }
 
 type Entry_OrganizationRegistered struct {
@@ -1369,6 +1611,11 @@ type Entry_OpeningBalanceReversed struct {
 	OpeningBalanceReversed *OpeningBalanceReversed `protobuf:"bytes,41,opt,name=opening_balance_reversed,json=openingBalanceReversed,proto3,oneof"`
 }
 
+type Entry_ApplicationStepTaken struct {
+	// A step of an application was taken, or of a proposed course, that is no decision on the course.
+	ApplicationStepTaken *ApplicationStepTaken `protobuf:"bytes,52,opt,name=application_step_taken,json=applicationStepTaken,proto3,oneof"`
+}
+
 func (*Entry_CompletionRecorded) isEntry_Fact() {}
 
 func (*Entry_SubmissionReceived) isEntry_Fact() {}
@@ -1384,6 +1631,12 @@ func (*Entry_CreditsReleased) isEntry_Fact() {}
 func (*Entry_CreditsExpired) isEntry_Fact() {}
 
 func (*Entry_AccountOpened) isEntry_Fact() {}
+
+func (*Entry_OrganizationChanged) isEntry_Fact() {}
+
+func (*Entry_CourseChanged) isEntry_Fact() {}
+
+func (*Entry_AccreditationApplied) isEntry_Fact() {}
 
 func (*Entry_OrganizationRegistered) isEntry_Fact() {}
 
@@ -1418,6 +1671,8 @@ func (*Entry_OpeningBalancesConfirmed) isEntry_Fact() {}
 func (*Entry_OpeningBalanceRecorded) isEntry_Fact() {}
 
 func (*Entry_OpeningBalanceReversed) isEntry_Fact() {}
+
+func (*Entry_ApplicationStepTaken) isEntry_Fact() {}
 
 // BankFounded is entry 0 of every log.
 type BankFounded struct {
@@ -2526,9 +2781,13 @@ type CourseDecided struct {
 	// Last day on which learning may end to count, for RETIRED; days since 1970-01-01.
 	LastDay int32 `protobuf:"varint,5,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
 	// Why, for people; names nobody.
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why, as a code; may be empty.
+	ReasonCode string `protobuf:"bytes,7,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Last day on which a refusal can be appealed against, for REFUSED; days since 1970-01-01, 0: it cannot.
+	AppealUntilDay int32 `protobuf:"varint,8,opt,name=appeal_until_day,json=appealUntilDay,proto3" json:"appeal_until_day,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CourseDecided) Reset() {
@@ -2603,6 +2862,483 @@ func (x *CourseDecided) GetReason() string {
 	return ""
 }
 
+func (x *CourseDecided) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *CourseDecided) GetAppealUntilDay() int32 {
+	if x != nil {
+		return x.AppealUntilDay
+	}
+	return 0
+}
+
+// CourseChanged suspends, reinstates or renews a course. What was learned on other days counts as it did.
+type CourseChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Index of the entry that proposed the course.
+	Course uint64 `protobuf:"varint,3,opt,name=course,proto3" json:"course,omitempty"`
+	// What happened.
+	Change CourseChange `protobuf:"varint,4,opt,name=change,proto3,enum=creditbank.ledger.v1.CourseChange" json:"change,omitempty"`
+	// First day, as days since 1970-01-01.
+	FromDay int32 `protobuf:"varint,5,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
+	// Last day, for SUSPENDED and RENEWED; 0: no end.
+	UntilDay int32 `protobuf:"varint,6,opt,name=until_day,json=untilDay,proto3" json:"until_day,omitempty"`
+	// Why, as a code.
+	ReasonCode string `protobuf:"bytes,7,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Why, for people; names nobody.
+	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CourseChanged) Reset() {
+	*x = CourseChanged{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CourseChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CourseChanged) ProtoMessage() {}
+
+func (x *CourseChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CourseChanged.ProtoReflect.Descriptor instead.
+func (*CourseChanged) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CourseChanged) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *CourseChanged) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *CourseChanged) GetCourse() uint64 {
+	if x != nil {
+		return x.Course
+	}
+	return 0
+}
+
+func (x *CourseChanged) GetChange() CourseChange {
+	if x != nil {
+		return x.Change
+	}
+	return CourseChange_COURSE_CHANGE_UNSPECIFIED
+}
+
+func (x *CourseChanged) GetFromDay() int32 {
+	if x != nil {
+		return x.FromDay
+	}
+	return 0
+}
+
+func (x *CourseChanged) GetUntilDay() int32 {
+	if x != nil {
+		return x.UntilDay
+	}
+	return 0
+}
+
+func (x *CourseChanged) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *CourseChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// OrganizationChanged changes what an organization may do.
+type OrganizationChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The organization.
+	Organization string `protobuf:"bytes,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// What happened.
+	Change OrganizationChange `protobuf:"varint,4,opt,name=change,proto3,enum=creditbank.ledger.v1.OrganizationChange" json:"change,omitempty"`
+	// Trust in what it posts, for TRUST: 1 (new) to 5 (proven).
+	TrustTier uint32 `protobuf:"varint,5,opt,name=trust_tier,json=trustTier,proto3" json:"trust_tier,omitempty"`
+	// What it does from now on, for ROLES.
+	Roles []Role `protobuf:"varint,6,rep,packed,name=roles,proto3,enum=creditbank.ledger.v1.Role" json:"roles,omitempty"`
+	// First day, for SUSPENDED and REINSTATED; days since 1970-01-01.
+	FromDay int32 `protobuf:"varint,7,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
+	// Last day, for SUSPENDED and ENDED; 0: no end.
+	UntilDay int32 `protobuf:"varint,8,opt,name=until_day,json=untilDay,proto3" json:"until_day,omitempty"`
+	// Why, as a code.
+	ReasonCode string `protobuf:"bytes,9,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Why, for people; names nobody.
+	Reason        string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationChanged) Reset() {
+	*x = OrganizationChanged{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationChanged) ProtoMessage() {}
+
+func (x *OrganizationChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationChanged.ProtoReflect.Descriptor instead.
+func (*OrganizationChanged) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *OrganizationChanged) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *OrganizationChanged) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *OrganizationChanged) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *OrganizationChanged) GetChange() OrganizationChange {
+	if x != nil {
+		return x.Change
+	}
+	return OrganizationChange_ORGANIZATION_CHANGE_UNSPECIFIED
+}
+
+func (x *OrganizationChanged) GetTrustTier() uint32 {
+	if x != nil {
+		return x.TrustTier
+	}
+	return 0
+}
+
+func (x *OrganizationChanged) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *OrganizationChanged) GetFromDay() int32 {
+	if x != nil {
+		return x.FromDay
+	}
+	return 0
+}
+
+func (x *OrganizationChanged) GetUntilDay() int32 {
+	if x != nil {
+		return x.UntilDay
+	}
+	return 0
+}
+
+func (x *OrganizationChanged) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *OrganizationChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// AccreditationApplied is the application of an organization that is registered. Its index is the application's number.
+type AccreditationApplied struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it: the organization, or an officer for it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Organization that applies.
+	Organization string `protobuf:"bytes,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// What it wants to do: PLATFORM or PROVIDER.
+	Role Role `protobuf:"varint,4,opt,name=role,proto3,enum=creditbank.ledger.v1.Role" json:"role,omitempty"`
+	// First day for which it is asked; days since 1970-01-01.
+	ValidFromDay int32 `protobuf:"varint,5,opt,name=valid_from_day,json=validFromDay,proto3" json:"valid_from_day,omitempty"`
+	// Last such day; 0: no end.
+	ValidUntilDay int32 `protobuf:"varint,6,opt,name=valid_until_day,json=validUntilDay,proto3" json:"valid_until_day,omitempty"`
+	// What speaks for it, for officers; names nobody.
+	Statement     string `protobuf:"bytes,7,opt,name=statement,proto3" json:"statement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccreditationApplied) Reset() {
+	*x = AccreditationApplied{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccreditationApplied) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccreditationApplied) ProtoMessage() {}
+
+func (x *AccreditationApplied) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccreditationApplied.ProtoReflect.Descriptor instead.
+func (*AccreditationApplied) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AccreditationApplied) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccreditationApplied) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccreditationApplied) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *AccreditationApplied) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *AccreditationApplied) GetValidFromDay() int32 {
+	if x != nil {
+		return x.ValidFromDay
+	}
+	return 0
+}
+
+func (x *AccreditationApplied) GetValidUntilDay() int32 {
+	if x != nil {
+		return x.ValidUntilDay
+	}
+	return 0
+}
+
+func (x *AccreditationApplied) GetStatement() string {
+	if x != nil {
+		return x.Statement
+	}
+	return ""
+}
+
+// ApplicationStepTaken is a step of an application, or of a course that was proposed; courses are decided by CourseDecided.
+type ApplicationStepTaken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Index of the entry that applied, or proposed the course.
+	Application uint64 `protobuf:"varint,3,opt,name=application,proto3" json:"application,omitempty"`
+	// Where it stands now. UNSPECIFIED: what was asked of the applicant has been answered.
+	State ApplicationState `protobuf:"varint,4,opt,name=state,proto3,enum=creditbank.ledger.v1.ApplicationState" json:"state,omitempty"`
+	// First day for which it is accredited, for ACCREDITED.
+	ValidFromDay int32 `protobuf:"varint,5,opt,name=valid_from_day,json=validFromDay,proto3" json:"valid_from_day,omitempty"`
+	// Last such day; 0: no end.
+	ValidUntilDay int32 `protobuf:"varint,6,opt,name=valid_until_day,json=validUntilDay,proto3" json:"valid_until_day,omitempty"`
+	// Trust in what the organization posts from now on, for ACCREDITED; 0: as it was.
+	TrustTier uint32 `protobuf:"varint,7,opt,name=trust_tier,json=trustTier,proto3" json:"trust_tier,omitempty"`
+	// Why, as a code.
+	ReasonCode string `protobuf:"bytes,8,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Why, for people; names nobody.
+	Note string `protobuf:"bytes,9,opt,name=note,proto3" json:"note,omitempty"`
+	// Last day on which a refusal can be appealed against, for REFUSED; days since 1970-01-01, 0: it cannot.
+	AppealUntilDay int32 `protobuf:"varint,10,opt,name=appeal_until_day,json=appealUntilDay,proto3" json:"appeal_until_day,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ApplicationStepTaken) Reset() {
+	*x = ApplicationStepTaken{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplicationStepTaken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplicationStepTaken) ProtoMessage() {}
+
+func (x *ApplicationStepTaken) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplicationStepTaken.ProtoReflect.Descriptor instead.
+func (*ApplicationStepTaken) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ApplicationStepTaken) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ApplicationStepTaken) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ApplicationStepTaken) GetApplication() uint64 {
+	if x != nil {
+		return x.Application
+	}
+	return 0
+}
+
+func (x *ApplicationStepTaken) GetState() ApplicationState {
+	if x != nil {
+		return x.State
+	}
+	return ApplicationState_APPLICATION_STATE_UNSPECIFIED
+}
+
+func (x *ApplicationStepTaken) GetValidFromDay() int32 {
+	if x != nil {
+		return x.ValidFromDay
+	}
+	return 0
+}
+
+func (x *ApplicationStepTaken) GetValidUntilDay() int32 {
+	if x != nil {
+		return x.ValidUntilDay
+	}
+	return 0
+}
+
+func (x *ApplicationStepTaken) GetTrustTier() uint32 {
+	if x != nil {
+		return x.TrustTier
+	}
+	return 0
+}
+
+func (x *ApplicationStepTaken) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *ApplicationStepTaken) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *ApplicationStepTaken) GetAppealUntilDay() int32 {
+	if x != nil {
+		return x.AppealUntilDay
+	}
+	return 0
+}
+
 // AccountOpened opens an account. Who its holder is lies in the vault.
 type AccountOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2622,7 +3358,7 @@ type AccountOpened struct {
 
 func (x *AccountOpened) Reset() {
 	*x = AccountOpened{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2634,7 +3370,7 @@ func (x *AccountOpened) String() string {
 func (*AccountOpened) ProtoMessage() {}
 
 func (x *AccountOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2647,7 +3383,7 @@ func (x *AccountOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountOpened.ProtoReflect.Descriptor instead.
 func (*AccountOpened) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AccountOpened) GetActor() *Actor {
@@ -2703,7 +3439,7 @@ type SubmissionReceived struct {
 
 func (x *SubmissionReceived) Reset() {
 	*x = SubmissionReceived{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2715,7 +3451,7 @@ func (x *SubmissionReceived) String() string {
 func (*SubmissionReceived) ProtoMessage() {}
 
 func (x *SubmissionReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2728,7 +3464,7 @@ func (x *SubmissionReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmissionReceived.ProtoReflect.Descriptor instead.
 func (*SubmissionReceived) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SubmissionReceived) GetOrganization() string {
@@ -2782,7 +3518,7 @@ type Origin struct {
 
 func (x *Origin) Reset() {
 	*x = Origin{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +3530,7 @@ func (x *Origin) String() string {
 func (*Origin) ProtoMessage() {}
 
 func (x *Origin) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +3543,7 @@ func (x *Origin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Origin.ProtoReflect.Descriptor instead.
 func (*Origin) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Origin) GetOrganization() string {
@@ -2896,7 +3632,7 @@ type CompletionRecorded struct {
 
 func (x *CompletionRecorded) Reset() {
 	*x = CompletionRecorded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2908,7 +3644,7 @@ func (x *CompletionRecorded) String() string {
 func (*CompletionRecorded) ProtoMessage() {}
 
 func (x *CompletionRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2921,7 +3657,7 @@ func (x *CompletionRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionRecorded.ProtoReflect.Descriptor instead.
 func (*CompletionRecorded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CompletionRecorded) GetOrigin() *Origin {
@@ -3037,7 +3773,7 @@ type SessionTime struct {
 
 func (x *SessionTime) Reset() {
 	*x = SessionTime{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3049,7 +3785,7 @@ func (x *SessionTime) String() string {
 func (*SessionTime) ProtoMessage() {}
 
 func (x *SessionTime) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3062,7 +3798,7 @@ func (x *SessionTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionTime.ProtoReflect.Descriptor instead.
 func (*SessionTime) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{18}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SessionTime) GetDay() int32 {
@@ -3117,7 +3853,7 @@ type Effects struct {
 
 func (x *Effects) Reset() {
 	*x = Effects{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3129,7 +3865,7 @@ func (x *Effects) String() string {
 func (*Effects) ProtoMessage() {}
 
 func (x *Effects) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3142,7 +3878,7 @@ func (x *Effects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effects.ProtoReflect.Descriptor instead.
 func (*Effects) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{19}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Effects) GetHours() []*YearMinutes {
@@ -3244,7 +3980,7 @@ type Reversal struct {
 
 func (x *Reversal) Reset() {
 	*x = Reversal{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3256,7 +3992,7 @@ func (x *Reversal) String() string {
 func (*Reversal) ProtoMessage() {}
 
 func (x *Reversal) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3269,7 +4005,7 @@ func (x *Reversal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reversal.ProtoReflect.Descriptor instead.
 func (*Reversal) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{20}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Reversal) GetCompletion() *CompletionRef {
@@ -3328,7 +4064,7 @@ type Points struct {
 
 func (x *Points) Reset() {
 	*x = Points{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3340,7 +4076,7 @@ func (x *Points) String() string {
 func (*Points) ProtoMessage() {}
 
 func (x *Points) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3353,7 +4089,7 @@ func (x *Points) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Points.ProtoReflect.Descriptor instead.
 func (*Points) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Points) GetLapsesDay() int32 {
@@ -3383,7 +4119,7 @@ type GroupChange struct {
 
 func (x *GroupChange) Reset() {
 	*x = GroupChange{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3395,7 +4131,7 @@ func (x *GroupChange) String() string {
 func (*GroupChange) ProtoMessage() {}
 
 func (x *GroupChange) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3408,7 +4144,7 @@ func (x *GroupChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupChange.ProtoReflect.Descriptor instead.
 func (*GroupChange) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{22}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GroupChange) GetGroup() string {
@@ -3438,7 +4174,7 @@ type CompletionRef struct {
 
 func (x *CompletionRef) Reset() {
 	*x = CompletionRef{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3450,7 +4186,7 @@ func (x *CompletionRef) String() string {
 func (*CompletionRef) ProtoMessage() {}
 
 func (x *CompletionRef) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3463,7 +4199,7 @@ func (x *CompletionRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionRef.ProtoReflect.Descriptor instead.
 func (*CompletionRef) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{23}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CompletionRef) GetIndex() uint64 {
@@ -3495,7 +4231,7 @@ type YearMinutes struct {
 
 func (x *YearMinutes) Reset() {
 	*x = YearMinutes{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3507,7 +4243,7 @@ func (x *YearMinutes) String() string {
 func (*YearMinutes) ProtoMessage() {}
 
 func (x *YearMinutes) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3520,7 +4256,7 @@ func (x *YearMinutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use YearMinutes.ProtoReflect.Descriptor instead.
 func (*YearMinutes) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{24}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *YearMinutes) GetYear() int32 {
@@ -3566,7 +4302,7 @@ type Lot struct {
 
 func (x *Lot) Reset() {
 	*x = Lot{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3578,7 +4314,7 @@ func (x *Lot) String() string {
 func (*Lot) ProtoMessage() {}
 
 func (x *Lot) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3591,7 +4327,7 @@ func (x *Lot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lot.ProtoReflect.Descriptor instead.
 func (*Lot) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{25}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Lot) GetCategory() string {
@@ -3664,7 +4400,7 @@ type LotChange struct {
 
 func (x *LotChange) Reset() {
 	*x = LotChange{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3676,7 +4412,7 @@ func (x *LotChange) String() string {
 func (*LotChange) ProtoMessage() {}
 
 func (x *LotChange) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3689,7 +4425,7 @@ func (x *LotChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LotChange.ProtoReflect.Descriptor instead.
 func (*LotChange) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{26}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LotChange) GetEntry() uint64 {
@@ -3768,7 +4504,7 @@ type CapUsage struct {
 
 func (x *CapUsage) Reset() {
 	*x = CapUsage{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3780,7 +4516,7 @@ func (x *CapUsage) String() string {
 func (*CapUsage) ProtoMessage() {}
 
 func (x *CapUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3793,7 +4529,7 @@ func (x *CapUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapUsage.ProtoReflect.Descriptor instead.
 func (*CapUsage) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{27}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CapUsage) GetKey() string {
@@ -3825,7 +4561,7 @@ type DayMinutes struct {
 
 func (x *DayMinutes) Reset() {
 	*x = DayMinutes{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3837,7 +4573,7 @@ func (x *DayMinutes) String() string {
 func (*DayMinutes) ProtoMessage() {}
 
 func (x *DayMinutes) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3850,7 +4586,7 @@ func (x *DayMinutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayMinutes.ProtoReflect.Descriptor instead.
 func (*DayMinutes) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{28}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DayMinutes) GetDay() int32 {
@@ -3889,7 +4625,7 @@ type SealedCompletion struct {
 
 func (x *SealedCompletion) Reset() {
 	*x = SealedCompletion{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3901,7 +4637,7 @@ func (x *SealedCompletion) String() string {
 func (*SealedCompletion) ProtoMessage() {}
 
 func (x *SealedCompletion) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3914,7 +4650,7 @@ func (x *SealedCompletion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedCompletion.ProtoReflect.Descriptor instead.
 func (*SealedCompletion) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{29}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SealedCompletion) GetStatement() []byte {
@@ -3961,7 +4697,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3973,7 +4709,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3986,7 +4722,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{30}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Reason) GetStage() Stage {
@@ -4052,7 +4788,7 @@ type CompletionVoided struct {
 
 func (x *CompletionVoided) Reset() {
 	*x = CompletionVoided{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4064,7 +4800,7 @@ func (x *CompletionVoided) String() string {
 func (*CompletionVoided) ProtoMessage() {}
 
 func (x *CompletionVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4077,7 +4813,7 @@ func (x *CompletionVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionVoided.ProtoReflect.Descriptor instead.
 func (*CompletionVoided) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{31}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CompletionVoided) GetOrigin() *Origin {
@@ -4133,7 +4869,7 @@ type SealedVoid struct {
 
 func (x *SealedVoid) Reset() {
 	*x = SealedVoid{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4145,7 +4881,7 @@ func (x *SealedVoid) String() string {
 func (*SealedVoid) ProtoMessage() {}
 
 func (x *SealedVoid) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4158,7 +4894,7 @@ func (x *SealedVoid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedVoid.ProtoReflect.Descriptor instead.
 func (*SealedVoid) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{32}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SealedVoid) GetStatement() []byte {
@@ -4193,7 +4929,7 @@ type CreditsAwarded struct {
 
 func (x *CreditsAwarded) Reset() {
 	*x = CreditsAwarded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4205,7 +4941,7 @@ func (x *CreditsAwarded) String() string {
 func (*CreditsAwarded) ProtoMessage() {}
 
 func (x *CreditsAwarded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4218,7 +4954,7 @@ func (x *CreditsAwarded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsAwarded.ProtoReflect.Descriptor instead.
 func (*CreditsAwarded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{33}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreditsAwarded) GetActor() *Actor {
@@ -4314,7 +5050,7 @@ type CaseStepTaken struct {
 
 func (x *CaseStepTaken) Reset() {
 	*x = CaseStepTaken{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4326,7 +5062,7 @@ func (x *CaseStepTaken) String() string {
 func (*CaseStepTaken) ProtoMessage() {}
 
 func (x *CaseStepTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4339,7 +5075,7 @@ func (x *CaseStepTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseStepTaken.ProtoReflect.Descriptor instead.
 func (*CaseStepTaken) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{34}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CaseStepTaken) GetActor() *Actor {
@@ -4461,7 +5197,7 @@ type SealedDecision struct {
 
 func (x *SealedDecision) Reset() {
 	*x = SealedDecision{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4473,7 +5209,7 @@ func (x *SealedDecision) String() string {
 func (*SealedDecision) ProtoMessage() {}
 
 func (x *SealedDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4486,7 +5222,7 @@ func (x *SealedDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedDecision.ProtoReflect.Descriptor instead.
 func (*SealedDecision) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{35}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SealedDecision) GetReasonCode() string {
@@ -4563,7 +5299,7 @@ type ClaimFiled struct {
 
 func (x *ClaimFiled) Reset() {
 	*x = ClaimFiled{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4575,7 +5311,7 @@ func (x *ClaimFiled) String() string {
 func (*ClaimFiled) ProtoMessage() {}
 
 func (x *ClaimFiled) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4588,7 +5324,7 @@ func (x *ClaimFiled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimFiled.ProtoReflect.Descriptor instead.
 func (*ClaimFiled) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ClaimFiled) GetActor() *Actor {
@@ -4691,7 +5427,7 @@ type SealedClaim struct {
 
 func (x *SealedClaim) Reset() {
 	*x = SealedClaim{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4703,7 +5439,7 @@ func (x *SealedClaim) String() string {
 func (*SealedClaim) ProtoMessage() {}
 
 func (x *SealedClaim) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4716,7 +5452,7 @@ func (x *SealedClaim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedClaim.ProtoReflect.Descriptor instead.
 func (*SealedClaim) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{37}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SealedClaim) GetKind() ClaimKind {
@@ -4781,7 +5517,7 @@ type ClaimGrant struct {
 
 func (x *ClaimGrant) Reset() {
 	*x = ClaimGrant{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4793,7 +5529,7 @@ func (x *ClaimGrant) String() string {
 func (*ClaimGrant) ProtoMessage() {}
 
 func (x *ClaimGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4806,7 +5542,7 @@ func (x *ClaimGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimGrant.ProtoReflect.Descriptor instead.
 func (*ClaimGrant) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{38}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ClaimGrant) GetMinutes() int64 {
@@ -4840,7 +5576,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4852,7 +5588,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4865,7 +5601,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{39}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Evidence) GetId() []byte {
@@ -4915,7 +5651,7 @@ type CaseOpened struct {
 
 func (x *CaseOpened) Reset() {
 	*x = CaseOpened{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4927,7 +5663,7 @@ func (x *CaseOpened) String() string {
 func (*CaseOpened) ProtoMessage() {}
 
 func (x *CaseOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4940,7 +5676,7 @@ func (x *CaseOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseOpened.ProtoReflect.Descriptor instead.
 func (*CaseOpened) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{40}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CaseOpened) GetAccount() []byte {
@@ -4991,7 +5727,7 @@ type CreditsReleased struct {
 
 func (x *CreditsReleased) Reset() {
 	*x = CreditsReleased{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5003,7 +5739,7 @@ func (x *CreditsReleased) String() string {
 func (*CreditsReleased) ProtoMessage() {}
 
 func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5016,7 +5752,7 @@ func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsReleased.ProtoReflect.Descriptor instead.
 func (*CreditsReleased) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{41}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CreditsReleased) GetAccount() []byte {
@@ -5046,7 +5782,7 @@ type CreditsExpired struct {
 
 func (x *CreditsExpired) Reset() {
 	*x = CreditsExpired{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5058,7 +5794,7 @@ func (x *CreditsExpired) String() string {
 func (*CreditsExpired) ProtoMessage() {}
 
 func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5071,7 +5807,7 @@ func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsExpired.ProtoReflect.Descriptor instead.
 func (*CreditsExpired) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{42}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CreditsExpired) GetAccount() []byte {
@@ -5116,7 +5852,7 @@ type OpeningBalancesProposed struct {
 
 func (x *OpeningBalancesProposed) Reset() {
 	*x = OpeningBalancesProposed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5128,7 +5864,7 @@ func (x *OpeningBalancesProposed) String() string {
 func (*OpeningBalancesProposed) ProtoMessage() {}
 
 func (x *OpeningBalancesProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5141,7 +5877,7 @@ func (x *OpeningBalancesProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalancesProposed.ProtoReflect.Descriptor instead.
 func (*OpeningBalancesProposed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{43}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OpeningBalancesProposed) GetActor() *Actor {
@@ -5222,7 +5958,7 @@ type CategoryAmount struct {
 
 func (x *CategoryAmount) Reset() {
 	*x = CategoryAmount{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5234,7 +5970,7 @@ func (x *CategoryAmount) String() string {
 func (*CategoryAmount) ProtoMessage() {}
 
 func (x *CategoryAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5247,7 +5983,7 @@ func (x *CategoryAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CategoryAmount.ProtoReflect.Descriptor instead.
 func (*CategoryAmount) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{44}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CategoryAmount) GetCategory() string {
@@ -5288,7 +6024,7 @@ type OpeningBalancesConfirmed struct {
 
 func (x *OpeningBalancesConfirmed) Reset() {
 	*x = OpeningBalancesConfirmed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5300,7 +6036,7 @@ func (x *OpeningBalancesConfirmed) String() string {
 func (*OpeningBalancesConfirmed) ProtoMessage() {}
 
 func (x *OpeningBalancesConfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5313,7 +6049,7 @@ func (x *OpeningBalancesConfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalancesConfirmed.ProtoReflect.Descriptor instead.
 func (*OpeningBalancesConfirmed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{45}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *OpeningBalancesConfirmed) GetActor() *Actor {
@@ -5364,7 +6100,7 @@ type ImportOrigin struct {
 
 func (x *ImportOrigin) Reset() {
 	*x = ImportOrigin{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5376,7 +6112,7 @@ func (x *ImportOrigin) String() string {
 func (*ImportOrigin) ProtoMessage() {}
 
 func (x *ImportOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5389,7 +6125,7 @@ func (x *ImportOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportOrigin.ProtoReflect.Descriptor instead.
 func (*ImportOrigin) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{46}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ImportOrigin) GetImport() uint64 {
@@ -5453,7 +6189,7 @@ type OpeningBalanceRecorded struct {
 
 func (x *OpeningBalanceRecorded) Reset() {
 	*x = OpeningBalanceRecorded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5465,7 +6201,7 @@ func (x *OpeningBalanceRecorded) String() string {
 func (*OpeningBalanceRecorded) ProtoMessage() {}
 
 func (x *OpeningBalanceRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5478,7 +6214,7 @@ func (x *OpeningBalanceRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalanceRecorded.ProtoReflect.Descriptor instead.
 func (*OpeningBalanceRecorded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{47}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *OpeningBalanceRecorded) GetActor() *Actor {
@@ -5561,7 +6297,7 @@ type OpeningBalanceReversed struct {
 
 func (x *OpeningBalanceReversed) Reset() {
 	*x = OpeningBalanceReversed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5573,7 +6309,7 @@ func (x *OpeningBalanceReversed) String() string {
 func (*OpeningBalanceReversed) ProtoMessage() {}
 
 func (x *OpeningBalanceReversed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5586,7 +6322,7 @@ func (x *OpeningBalanceReversed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalanceReversed.ProtoReflect.Descriptor instead.
 func (*OpeningBalanceReversed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{48}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *OpeningBalanceReversed) GetActor() *Actor {
@@ -5649,7 +6385,7 @@ type SealedOpeningBalance struct {
 
 func (x *SealedOpeningBalance) Reset() {
 	*x = SealedOpeningBalance{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5661,7 +6397,7 @@ func (x *SealedOpeningBalance) String() string {
 func (*SealedOpeningBalance) ProtoMessage() {}
 
 func (x *SealedOpeningBalance) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5674,7 +6410,7 @@ func (x *SealedOpeningBalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedOpeningBalance.ProtoReflect.Descriptor instead.
 func (*SealedOpeningBalance) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{49}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SealedOpeningBalance) GetRow() []byte {
@@ -5715,7 +6451,7 @@ type OpeningBalanceRow struct {
 
 func (x *OpeningBalanceRow) Reset() {
 	*x = OpeningBalanceRow{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5727,7 +6463,7 @@ func (x *OpeningBalanceRow) String() string {
 func (*OpeningBalanceRow) ProtoMessage() {}
 
 func (x *OpeningBalanceRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5740,7 +6476,7 @@ func (x *OpeningBalanceRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalanceRow.ProtoReflect.Descriptor instead.
 func (*OpeningBalanceRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{50}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *OpeningBalanceRow) GetAction() RowAction {
@@ -5824,7 +6560,7 @@ var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\x98\x11\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\x8d\x14\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -5837,7 +6573,10 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x10credits_released\x18\t \x01(\v2%.creditbank.ledger.v1.CreditsReleasedH\x00R\x0fcreditsReleased\x12O\n" +
 	"\x0fcredits_expired\x18\n" +
 	" \x01(\v2$.creditbank.ledger.v1.CreditsExpiredH\x00R\x0ecreditsExpired\x12L\n" +
-	"\x0eaccount_opened\x18\v \x01(\v2#.creditbank.ledger.v1.AccountOpenedH\x00R\raccountOpened\x12g\n" +
+	"\x0eaccount_opened\x18\v \x01(\v2#.creditbank.ledger.v1.AccountOpenedH\x00R\raccountOpened\x12^\n" +
+	"\x14organization_changed\x18\f \x01(\v2).creditbank.ledger.v1.OrganizationChangedH\x00R\x13organizationChanged\x12L\n" +
+	"\x0ecourse_changed\x18\r \x01(\v2#.creditbank.ledger.v1.CourseChangedH\x00R\rcourseChanged\x12a\n" +
+	"\x15accreditation_applied\x18\x0e \x01(\v2*.creditbank.ledger.v1.AccreditationAppliedH\x00R\x14accreditationApplied\x12g\n" +
 	"\x17organization_registered\x18\x10 \x01(\v2,.creditbank.ledger.v1.OrganizationRegisteredH\x00R\x16organizationRegistered\x12=\n" +
 	"\tkey_added\x18\x11 \x01(\v2\x1e.creditbank.ledger.v1.KeyAddedH\x00R\bkeyAdded\x12C\n" +
 	"\vkey_revoked\x18\x12 \x01(\v2 .creditbank.ledger.v1.KeyRevokedH\x00R\n" +
@@ -5857,7 +6596,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x19opening_balances_proposed\x18& \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedH\x00R\x17openingBalancesProposed\x12n\n" +
 	"\x1aopening_balances_confirmed\x18' \x01(\v2..creditbank.ledger.v1.OpeningBalancesConfirmedH\x00R\x18openingBalancesConfirmed\x12h\n" +
 	"\x18opening_balance_recorded\x18( \x01(\v2,.creditbank.ledger.v1.OpeningBalanceRecordedH\x00R\x16openingBalanceRecorded\x12h\n" +
-	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversedB\x06\n" +
+	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversed\x12b\n" +
+	"\x16application_step_taken\x184 \x01(\v2*.creditbank.ledger.v1.ApplicationStepTakenH\x00R\x14applicationStepTakenB\x06\n" +
 	"\x04fact\"V\n" +
 	"\vBankFounded\x12\x17\n" +
 	"\abank_id\x18\x01 \x01(\tR\x06bankId\x12\x16\n" +
@@ -5952,14 +6692,63 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	" \x01(\tR\x10equivalenceGroup\x12$\n" +
 	"\x0evalid_from_day\x18\v \x01(\x05R\fvalidFromDay\x12&\n" +
 	"\x0fvalid_until_day\x18\f \x01(\x05R\rvalidUntilDay\x12\x1a\n" +
-	"\bcapacity\x18\r \x01(\rR\bcapacity\"\x88\x02\n" +
+	"\bcapacity\x18\r \x01(\rR\bcapacity\"\xd3\x02\n" +
 	"\rCourseDecided\x121\n" +
 	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x16\n" +
 	"\x06course\x18\x03 \x01(\x04R\x06course\x12@\n" +
 	"\bdecision\x18\x04 \x01(\x0e2$.creditbank.ledger.v1.CourseDecisionR\bdecision\x12\x19\n" +
 	"\blast_day\x18\x05 \x01(\x05R\alastDay\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xe6\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vreason_code\x18\a \x01(\tR\n" +
+	"reasonCode\x12(\n" +
+	"\x10appeal_until_day\x18\b \x01(\x05R\x0eappealUntilDay\"\xc0\x02\n" +
+	"\rCourseChanged\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x16\n" +
+	"\x06course\x18\x03 \x01(\x04R\x06course\x12:\n" +
+	"\x06change\x18\x04 \x01(\x0e2\".creditbank.ledger.v1.CourseChangeR\x06change\x12\x19\n" +
+	"\bfrom_day\x18\x05 \x01(\x05R\afromDay\x12\x1b\n" +
+	"\tuntil_day\x18\x06 \x01(\x05R\buntilDay\x12\x1f\n" +
+	"\vreason_code\x18\a \x01(\tR\n" +
+	"reasonCode\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\"\xa9\x03\n" +
+	"\x13OrganizationChanged\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\"\n" +
+	"\forganization\x18\x03 \x01(\tR\forganization\x12@\n" +
+	"\x06change\x18\x04 \x01(\x0e2(.creditbank.ledger.v1.OrganizationChangeR\x06change\x12\x1d\n" +
+	"\n" +
+	"trust_tier\x18\x05 \x01(\rR\ttrustTier\x120\n" +
+	"\x05roles\x18\x06 \x03(\x0e2\x1a.creditbank.ledger.v1.RoleR\x05roles\x12\x19\n" +
+	"\bfrom_day\x18\a \x01(\x05R\afromDay\x12\x1b\n" +
+	"\tuntil_day\x18\b \x01(\x05R\buntilDay\x12\x1f\n" +
+	"\vreason_code\x18\t \x01(\tR\n" +
+	"reasonCode\x12\x16\n" +
+	"\x06reason\x18\n" +
+	" \x01(\tR\x06reason\"\xc2\x02\n" +
+	"\x14AccreditationApplied\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\"\n" +
+	"\forganization\x18\x03 \x01(\tR\forganization\x12.\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x1a.creditbank.ledger.v1.RoleR\x04role\x12$\n" +
+	"\x0evalid_from_day\x18\x05 \x01(\x05R\fvalidFromDay\x12&\n" +
+	"\x0fvalid_until_day\x18\x06 \x01(\x05R\rvalidUntilDay\x12\x1c\n" +
+	"\tstatement\x18\a \x01(\tR\tstatement\"\xae\x03\n" +
+	"\x14ApplicationStepTaken\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12 \n" +
+	"\vapplication\x18\x03 \x01(\x04R\vapplication\x12<\n" +
+	"\x05state\x18\x04 \x01(\x0e2&.creditbank.ledger.v1.ApplicationStateR\x05state\x12$\n" +
+	"\x0evalid_from_day\x18\x05 \x01(\x05R\fvalidFromDay\x12&\n" +
+	"\x0fvalid_until_day\x18\x06 \x01(\x05R\rvalidUntilDay\x12\x1d\n" +
+	"\n" +
+	"trust_tier\x18\a \x01(\rR\ttrustTier\x12\x1f\n" +
+	"\vreason_code\x18\b \x01(\tR\n" +
+	"reasonCode\x12\x12\n" +
+	"\x04note\x18\t \x01(\tR\x04note\x12(\n" +
+	"\x10appeal_until_day\x18\n" +
+	" \x01(\x05R\x0eappealUntilDay\"\xe6\x01\n" +
 	"\rAccountOpened\x121\n" +
 	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
@@ -6271,7 +7060,26 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x1bCOURSE_DECISION_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aCOURSE_DECISION_ACCREDITED\x10\x01\x12\x1b\n" +
 	"\x17COURSE_DECISION_REFUSED\x10\x02\x12\x1b\n" +
-	"\x17COURSE_DECISION_RETIRED\x10\x03*\xd8\x01\n" +
+	"\x17COURSE_DECISION_RETIRED\x10\x03*\x83\x01\n" +
+	"\fCourseChange\x12\x1d\n" +
+	"\x19COURSE_CHANGE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17COURSE_CHANGE_SUSPENDED\x10\x01\x12\x1c\n" +
+	"\x18COURSE_CHANGE_REINSTATED\x10\x02\x12\x19\n" +
+	"\x15COURSE_CHANGE_RENEWED\x10\x03*\xdd\x01\n" +
+	"\x12OrganizationChange\x12#\n" +
+	"\x1fORGANIZATION_CHANGE_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19ORGANIZATION_CHANGE_TRUST\x10\x01\x12\x1d\n" +
+	"\x19ORGANIZATION_CHANGE_ROLES\x10\x02\x12!\n" +
+	"\x1dORGANIZATION_CHANGE_SUSPENDED\x10\x03\x12\"\n" +
+	"\x1eORGANIZATION_CHANGE_REINSTATED\x10\x04\x12\x1d\n" +
+	"\x19ORGANIZATION_CHANGE_ENDED\x10\x05*\xd7\x01\n" +
+	"\x10ApplicationState\x12!\n" +
+	"\x1dAPPLICATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aAPPLICATION_STATE_RETURNED\x10\x01\x12 \n" +
+	"\x1cAPPLICATION_STATE_ACCREDITED\x10\x02\x12\x1d\n" +
+	"\x19APPLICATION_STATE_REFUSED\x10\x03\x12\x1e\n" +
+	"\x1aAPPLICATION_STATE_APPEALED\x10\x04\x12\x1f\n" +
+	"\x1bAPPLICATION_STATE_WITHDRAWN\x10\x05*\xd8\x01\n" +
 	"\rAccountStatus\x12\x1e\n" +
 	"\x1aACCOUNT_STATUS_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aACCOUNT_STATUS_PROVISIONAL\x10\x01\x12\x1b\n" +
@@ -6360,8 +7168,8 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 16)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -6369,184 +7177,208 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(KeyPurpose)(0),                  // 3: creditbank.ledger.v1.KeyPurpose
 	(OfficerRole)(0),                 // 4: creditbank.ledger.v1.OfficerRole
 	(CourseDecision)(0),              // 5: creditbank.ledger.v1.CourseDecision
-	(AccountStatus)(0),               // 6: creditbank.ledger.v1.AccountStatus
-	(Outcome)(0),                     // 7: creditbank.ledger.v1.Outcome
-	(Stage)(0),                       // 8: creditbank.ledger.v1.Stage
-	(CaseStatus)(0),                  // 9: creditbank.ledger.v1.CaseStatus
-	(CaseStep)(0),                    // 10: creditbank.ledger.v1.CaseStep
-	(ClaimKind)(0),                   // 11: creditbank.ledger.v1.ClaimKind
-	(RowAction)(0),                   // 12: creditbank.ledger.v1.RowAction
-	(*Entry)(nil),                    // 13: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),              // 14: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),             // 15: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                    // 16: creditbank.ledger.v1.Actor
-	(*Request)(nil),                  // 17: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil),   // 18: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                 // 19: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),               // 20: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),         // 21: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),           // 22: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),           // 23: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),          // 24: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),           // 25: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),            // 26: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),            // 27: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),       // 28: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                   // 29: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),       // 30: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),              // 31: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                  // 32: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),                 // 33: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                   // 34: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),              // 35: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),            // 36: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),              // 37: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                      // 38: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),                // 39: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),                 // 40: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),               // 41: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),         // 42: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                   // 43: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),         // 44: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),               // 45: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),           // 46: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),            // 47: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),           // 48: creditbank.ledger.v1.SealedDecision
-	(*ClaimFiled)(nil),               // 49: creditbank.ledger.v1.ClaimFiled
-	(*SealedClaim)(nil),              // 50: creditbank.ledger.v1.SealedClaim
-	(*ClaimGrant)(nil),               // 51: creditbank.ledger.v1.ClaimGrant
-	(*Evidence)(nil),                 // 52: creditbank.ledger.v1.Evidence
-	(*CaseOpened)(nil),               // 53: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),          // 54: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),           // 55: creditbank.ledger.v1.CreditsExpired
-	(*OpeningBalancesProposed)(nil),  // 56: creditbank.ledger.v1.OpeningBalancesProposed
-	(*CategoryAmount)(nil),           // 57: creditbank.ledger.v1.CategoryAmount
-	(*OpeningBalancesConfirmed)(nil), // 58: creditbank.ledger.v1.OpeningBalancesConfirmed
-	(*ImportOrigin)(nil),             // 59: creditbank.ledger.v1.ImportOrigin
-	(*OpeningBalanceRecorded)(nil),   // 60: creditbank.ledger.v1.OpeningBalanceRecorded
-	(*OpeningBalanceReversed)(nil),   // 61: creditbank.ledger.v1.OpeningBalanceReversed
-	(*SealedOpeningBalance)(nil),     // 62: creditbank.ledger.v1.SealedOpeningBalance
-	(*OpeningBalanceRow)(nil),        // 63: creditbank.ledger.v1.OpeningBalanceRow
+	(CourseChange)(0),                // 6: creditbank.ledger.v1.CourseChange
+	(OrganizationChange)(0),          // 7: creditbank.ledger.v1.OrganizationChange
+	(ApplicationState)(0),            // 8: creditbank.ledger.v1.ApplicationState
+	(AccountStatus)(0),               // 9: creditbank.ledger.v1.AccountStatus
+	(Outcome)(0),                     // 10: creditbank.ledger.v1.Outcome
+	(Stage)(0),                       // 11: creditbank.ledger.v1.Stage
+	(CaseStatus)(0),                  // 12: creditbank.ledger.v1.CaseStatus
+	(CaseStep)(0),                    // 13: creditbank.ledger.v1.CaseStep
+	(ClaimKind)(0),                   // 14: creditbank.ledger.v1.ClaimKind
+	(RowAction)(0),                   // 15: creditbank.ledger.v1.RowAction
+	(*Entry)(nil),                    // 16: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),              // 17: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),             // 18: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                    // 19: creditbank.ledger.v1.Actor
+	(*Request)(nil),                  // 20: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil),   // 21: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                 // 22: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),               // 23: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),         // 24: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),           // 25: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),           // 26: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),          // 27: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),           // 28: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),            // 29: creditbank.ledger.v1.CourseDecided
+	(*CourseChanged)(nil),            // 30: creditbank.ledger.v1.CourseChanged
+	(*OrganizationChanged)(nil),      // 31: creditbank.ledger.v1.OrganizationChanged
+	(*AccreditationApplied)(nil),     // 32: creditbank.ledger.v1.AccreditationApplied
+	(*ApplicationStepTaken)(nil),     // 33: creditbank.ledger.v1.ApplicationStepTaken
+	(*AccountOpened)(nil),            // 34: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),       // 35: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                   // 36: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),       // 37: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),              // 38: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                  // 39: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),                 // 40: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                   // 41: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),              // 42: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),            // 43: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),              // 44: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                      // 45: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),                // 46: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),                 // 47: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),               // 48: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),         // 49: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                   // 50: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),         // 51: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),               // 52: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),           // 53: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),            // 54: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),           // 55: creditbank.ledger.v1.SealedDecision
+	(*ClaimFiled)(nil),               // 56: creditbank.ledger.v1.ClaimFiled
+	(*SealedClaim)(nil),              // 57: creditbank.ledger.v1.SealedClaim
+	(*ClaimGrant)(nil),               // 58: creditbank.ledger.v1.ClaimGrant
+	(*Evidence)(nil),                 // 59: creditbank.ledger.v1.Evidence
+	(*CaseOpened)(nil),               // 60: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),          // 61: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),           // 62: creditbank.ledger.v1.CreditsExpired
+	(*OpeningBalancesProposed)(nil),  // 63: creditbank.ledger.v1.OpeningBalancesProposed
+	(*CategoryAmount)(nil),           // 64: creditbank.ledger.v1.CategoryAmount
+	(*OpeningBalancesConfirmed)(nil), // 65: creditbank.ledger.v1.OpeningBalancesConfirmed
+	(*ImportOrigin)(nil),             // 66: creditbank.ledger.v1.ImportOrigin
+	(*OpeningBalanceRecorded)(nil),   // 67: creditbank.ledger.v1.OpeningBalanceRecorded
+	(*OpeningBalanceReversed)(nil),   // 68: creditbank.ledger.v1.OpeningBalanceReversed
+	(*SealedOpeningBalance)(nil),     // 69: creditbank.ledger.v1.SealedOpeningBalance
+	(*OpeningBalanceRow)(nil),        // 70: creditbank.ledger.v1.OpeningBalanceRow
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	30,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	28,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	44,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	46,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	47,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	54,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	55,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	27,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	18,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	19,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	20,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	21,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	22,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	23,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	24,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	25,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	26,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	14,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	53,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	15,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	49,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
-	56,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	58,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
-	60,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
-	61,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	16,  // 25: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 26: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 27: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 28: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	16,  // 29: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 30: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 31: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 32: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	16,  // 33: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 34: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 35: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 36: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 37: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	16,  // 38: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 39: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 40: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 41: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 42: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 43: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 44: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 45: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 46: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 47: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 48: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	16,  // 49: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 50: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 51: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	29,  // 52: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,   // 53: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 54: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	37,  // 55: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	38,  // 56: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	39,  // 57: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	40,  // 58: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 59: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	35,  // 60: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	31,  // 61: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	31,  // 62: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	33,  // 63: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	34,  // 64: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 65: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	37,  // 66: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	40,  // 67: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 68: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	34,  // 69: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 70: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	36,  // 71: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	43,  // 72: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,   // 73: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	29,  // 74: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	36,  // 75: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 76: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 77: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 78: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 79: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 80: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 81: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 82: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 83: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 84: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 85: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,   // 86: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 87: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,   // 88: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	43,  // 89: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	51,  // 90: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 91: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
-	16,  // 92: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 93: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
-	11,  // 94: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	51,  // 95: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 96: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
-	36,  // 97: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 98: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	32,  // 99: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 100: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 101: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	57,  // 102: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	16,  // 103: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 104: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 105: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 106: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	32,  // 107: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 108: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 109: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	36,  // 110: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 111: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	12,  // 112: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	113, // [113:113] is the sub-list for method output_type
-	113, // [113:113] is the sub-list for method input_type
-	113, // [113:113] is the sub-list for extension type_name
-	113, // [113:113] is the sub-list for extension extendee
-	0,   // [0:113] is the sub-list for field type_name
+	37,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	35,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	51,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	53,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	54,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	61,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	62,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	34,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	31,  // 8: creditbank.ledger.v1.Entry.organization_changed:type_name -> creditbank.ledger.v1.OrganizationChanged
+	30,  // 9: creditbank.ledger.v1.Entry.course_changed:type_name -> creditbank.ledger.v1.CourseChanged
+	32,  // 10: creditbank.ledger.v1.Entry.accreditation_applied:type_name -> creditbank.ledger.v1.AccreditationApplied
+	21,  // 11: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	22,  // 12: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	23,  // 13: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	24,  // 14: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	25,  // 15: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	26,  // 16: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	27,  // 17: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	28,  // 18: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	29,  // 19: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	17,  // 20: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	60,  // 21: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	18,  // 22: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	56,  // 23: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
+	63,  // 24: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	65,  // 25: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
+	67,  // 26: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
+	68,  // 27: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
+	33,  // 28: creditbank.ledger.v1.Entry.application_step_taken:type_name -> creditbank.ledger.v1.ApplicationStepTaken
+	19,  // 29: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 30: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 31: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 32: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	19,  // 33: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 34: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 35: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 36: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	19,  // 37: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 38: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 39: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 40: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 41: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	19,  // 42: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 43: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 44: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 45: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 46: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 47: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 48: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 49: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 50: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 51: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 52: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	19,  // 53: creditbank.ledger.v1.CourseChanged.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 54: creditbank.ledger.v1.CourseChanged.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 55: creditbank.ledger.v1.CourseChanged.change:type_name -> creditbank.ledger.v1.CourseChange
+	19,  // 56: creditbank.ledger.v1.OrganizationChanged.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 57: creditbank.ledger.v1.OrganizationChanged.request:type_name -> creditbank.ledger.v1.Request
+	7,   // 58: creditbank.ledger.v1.OrganizationChanged.change:type_name -> creditbank.ledger.v1.OrganizationChange
+	0,   // 59: creditbank.ledger.v1.OrganizationChanged.roles:type_name -> creditbank.ledger.v1.Role
+	19,  // 60: creditbank.ledger.v1.AccreditationApplied.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 61: creditbank.ledger.v1.AccreditationApplied.request:type_name -> creditbank.ledger.v1.Request
+	0,   // 62: creditbank.ledger.v1.AccreditationApplied.role:type_name -> creditbank.ledger.v1.Role
+	19,  // 63: creditbank.ledger.v1.ApplicationStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 64: creditbank.ledger.v1.ApplicationStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	8,   // 65: creditbank.ledger.v1.ApplicationStepTaken.state:type_name -> creditbank.ledger.v1.ApplicationState
+	19,  // 66: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 67: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	9,   // 68: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	36,  // 69: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	10,  // 70: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	39,  // 71: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	44,  // 72: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	45,  // 73: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	46,  // 74: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	47,  // 75: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	48,  // 76: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	42,  // 77: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	38,  // 78: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	38,  // 79: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	40,  // 80: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	41,  // 81: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	43,  // 82: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	44,  // 83: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	47,  // 84: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	48,  // 85: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	41,  // 86: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	43,  // 87: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 88: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	50,  // 89: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	11,  // 90: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	36,  // 91: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	43,  // 92: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	39,  // 93: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 94: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 95: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	43,  // 96: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 97: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	39,  // 98: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 99: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 100: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	43,  // 101: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	13,  // 102: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	10,  // 103: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	39,  // 104: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 105: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	50,  // 106: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	58,  // 107: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	59,  // 108: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	19,  // 109: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 110: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	14,  // 111: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	58,  // 112: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	59,  // 113: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	43,  // 114: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	39,  // 115: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	39,  // 116: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 117: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 118: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	64,  // 119: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	19,  // 120: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	20,  // 121: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 122: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	66,  // 123: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	39,  // 124: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	19,  // 125: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	66,  // 126: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	43,  // 127: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	39,  // 128: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	15,  // 129: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	130, // [130:130] is the sub-list for method output_type
+	130, // [130:130] is the sub-list for method input_type
+	130, // [130:130] is the sub-list for extension type_name
+	130, // [130:130] is the sub-list for extension extendee
+	0,   // [0:130] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -6563,6 +7395,9 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_CreditsReleased)(nil),
 		(*Entry_CreditsExpired)(nil),
 		(*Entry_AccountOpened)(nil),
+		(*Entry_OrganizationChanged)(nil),
+		(*Entry_CourseChanged)(nil),
+		(*Entry_AccreditationApplied)(nil),
 		(*Entry_OrganizationRegistered)(nil),
 		(*Entry_KeyAdded)(nil),
 		(*Entry_KeyRevoked)(nil),
@@ -6580,14 +7415,15 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_OpeningBalancesConfirmed)(nil),
 		(*Entry_OpeningBalanceRecorded)(nil),
 		(*Entry_OpeningBalanceReversed)(nil),
+		(*Entry_ApplicationStepTaken)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      13,
-			NumMessages:   51,
+			NumEnums:      16,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

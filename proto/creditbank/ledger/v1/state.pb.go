@@ -1087,7 +1087,19 @@ type OrganizationRow struct {
 	// Index of the entry that registered it.
 	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	// What was registered.
-	Fact          *OrganizationRegistered `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	Fact *OrganizationRegistered `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Trust as it was said last; 0: when it was registered.
+	TrustTier uint32 `protobuf:"varint,3,opt,name=trust_tier,json=trustTier,proto3" json:"trust_tier,omitempty"`
+	// Index of the entry that gave it other roles, plus one; 0: those with which it was registered.
+	RolesPlusOne uint64 `protobuf:"varint,4,opt,name=roles_plus_one,json=rolesPlusOne,proto3" json:"roles_plus_one,omitempty"`
+	// Those other roles.
+	Roles []Role `protobuf:"varint,5,rep,packed,name=roles,proto3,enum=creditbank.ledger.v1.Role" json:"roles,omitempty"`
+	// What it was accredited for on its application.
+	Accredited []*RoleWindow `protobuf:"bytes,6,rep,name=accredited,proto3" json:"accredited,omitempty"`
+	// When learning with it does not count.
+	Suspended []*DayRange `protobuf:"bytes,7,rep,name=suspended,proto3" json:"suspended,omitempty"`
+	// Last day on which learning with it may end to count; 0: no end.
+	LastDay       int32 `protobuf:"varint,8,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1136,6 +1148,349 @@ func (x *OrganizationRow) GetFact() *OrganizationRegistered {
 	return nil
 }
 
+func (x *OrganizationRow) GetTrustTier() uint32 {
+	if x != nil {
+		return x.TrustTier
+	}
+	return 0
+}
+
+func (x *OrganizationRow) GetRolesPlusOne() uint64 {
+	if x != nil {
+		return x.RolesPlusOne
+	}
+	return 0
+}
+
+func (x *OrganizationRow) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *OrganizationRow) GetAccredited() []*RoleWindow {
+	if x != nil {
+		return x.Accredited
+	}
+	return nil
+}
+
+func (x *OrganizationRow) GetSuspended() []*DayRange {
+	if x != nil {
+		return x.Suspended
+	}
+	return nil
+}
+
+func (x *OrganizationRow) GetLastDay() int32 {
+	if x != nil {
+		return x.LastDay
+	}
+	return 0
+}
+
+// DayRange is a run of days.
+type DayRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First day, as days since 1970-01-01.
+	FromDay int32 `protobuf:"varint,1,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
+	// Last day; 0: no end.
+	UntilDay      int32 `protobuf:"varint,2,opt,name=until_day,json=untilDay,proto3" json:"until_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DayRange) Reset() {
+	*x = DayRange{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DayRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DayRange) ProtoMessage() {}
+
+func (x *DayRange) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DayRange.ProtoReflect.Descriptor instead.
+func (*DayRange) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DayRange) GetFromDay() int32 {
+	if x != nil {
+		return x.FromDay
+	}
+	return 0
+}
+
+func (x *DayRange) GetUntilDay() int32 {
+	if x != nil {
+		return x.UntilDay
+	}
+	return 0
+}
+
+// RoleWindow is when an organization is accredited for a role.
+type RoleWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The role.
+	Role Role `protobuf:"varint,1,opt,name=role,proto3,enum=creditbank.ledger.v1.Role" json:"role,omitempty"`
+	// When.
+	Days *DayRange `protobuf:"bytes,2,opt,name=days,proto3" json:"days,omitempty"`
+	// Index of its application.
+	Application   uint64 `protobuf:"varint,3,opt,name=application,proto3" json:"application,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoleWindow) Reset() {
+	*x = RoleWindow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoleWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoleWindow) ProtoMessage() {}
+
+func (x *RoleWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoleWindow.ProtoReflect.Descriptor instead.
+func (*RoleWindow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RoleWindow) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *RoleWindow) GetDays() *DayRange {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *RoleWindow) GetApplication() uint64 {
+	if x != nil {
+		return x.Application
+	}
+	return 0
+}
+
+// Progress is how far an application has come, or a course that was proposed.
+type Progress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it stands.
+	State ApplicationState `protobuf:"varint,1,opt,name=state,proto3,enum=creditbank.ledger.v1.ApplicationState" json:"state,omitempty"`
+	// When it came there, in microseconds since 1970.
+	Time int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
+	// Newest entry that took a step, or applied.
+	ChangedIndex uint64 `protobuf:"varint,3,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
+	// Officers who accredited or refused it, in their order.
+	Deciders []string `protobuf:"bytes,4,rep,name=deciders,proto3" json:"deciders,omitempty"`
+	// Entries of its steps.
+	Steps []uint64 `protobuf:"varint,5,rep,packed,name=steps,proto3" json:"steps,omitempty"`
+	// How often more was asked.
+	Returns uint32 `protobuf:"varint,6,opt,name=returns,proto3" json:"returns,omitempty"`
+	// How often it was appealed against a refusal.
+	Appeals uint32 `protobuf:"varint,7,opt,name=appeals,proto3" json:"appeals,omitempty"`
+	// Last day for an appeal, as days since 1970-01-01; 0: none is possible.
+	AppealUntilDay int32 `protobuf:"varint,8,opt,name=appeal_until_day,json=appealUntilDay,proto3" json:"appeal_until_day,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Progress) GetState() ApplicationState {
+	if x != nil {
+		return x.State
+	}
+	return ApplicationState_APPLICATION_STATE_UNSPECIFIED
+}
+
+func (x *Progress) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Progress) GetChangedIndex() uint64 {
+	if x != nil {
+		return x.ChangedIndex
+	}
+	return 0
+}
+
+func (x *Progress) GetDeciders() []string {
+	if x != nil {
+		return x.Deciders
+	}
+	return nil
+}
+
+func (x *Progress) GetSteps() []uint64 {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *Progress) GetReturns() uint32 {
+	if x != nil {
+		return x.Returns
+	}
+	return 0
+}
+
+func (x *Progress) GetAppeals() uint32 {
+	if x != nil {
+		return x.Appeals
+	}
+	return 0
+}
+
+func (x *Progress) GetAppealUntilDay() int32 {
+	if x != nil {
+		return x.AppealUntilDay
+	}
+	return 0
+}
+
+// ApplicationRow is an application of an organization as it stands now.
+type ApplicationRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the entry that applied.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// When, in microseconds since 1970.
+	Time int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What was asked.
+	Fact *AccreditationApplied `protobuf:"bytes,3,opt,name=fact,proto3" json:"fact,omitempty"`
+	// How far it has come.
+	Progress      *Progress `protobuf:"bytes,4,opt,name=progress,proto3" json:"progress,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplicationRow) Reset() {
+	*x = ApplicationRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplicationRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplicationRow) ProtoMessage() {}
+
+func (x *ApplicationRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplicationRow.ProtoReflect.Descriptor instead.
+func (*ApplicationRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ApplicationRow) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ApplicationRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ApplicationRow) GetFact() *AccreditationApplied {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *ApplicationRow) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
 // KeyRow is a key as it stands now.
 type KeyRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1155,7 +1510,7 @@ type KeyRow struct {
 
 func (x *KeyRow) Reset() {
 	*x = KeyRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[11]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1522,7 @@ func (x *KeyRow) String() string {
 func (*KeyRow) ProtoMessage() {}
 
 func (x *KeyRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[11]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1535,7 @@ func (x *KeyRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRow.ProtoReflect.Descriptor instead.
 func (*KeyRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *KeyRow) GetIndex() uint64 {
@@ -1233,7 +1588,7 @@ type OfficerRow struct {
 
 func (x *OfficerRow) Reset() {
 	*x = OfficerRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[12]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1600,7 @@ func (x *OfficerRow) String() string {
 func (*OfficerRow) ProtoMessage() {}
 
 func (x *OfficerRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[12]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1613,7 @@ func (x *OfficerRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficerRow.ProtoReflect.Descriptor instead.
 func (*OfficerRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{12}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *OfficerRow) GetIndex() uint64 {
@@ -1292,14 +1647,20 @@ type CourseRow struct {
 	// The decision on it; unspecified: none yet.
 	Decision CourseDecision `protobuf:"varint,3,opt,name=decision,proto3,enum=creditbank.ledger.v1.CourseDecision" json:"decision,omitempty"`
 	// Last day on which learning may end to count, where it was retired.
-	LastDay       int32 `protobuf:"varint,4,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	LastDay int32 `protobuf:"varint,4,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	// When it counts beside the days for which it was proposed.
+	Renewed []*DayRange `protobuf:"bytes,5,rep,name=renewed,proto3" json:"renewed,omitempty"`
+	// When it does not count.
+	Suspended []*DayRange `protobuf:"bytes,6,rep,name=suspended,proto3" json:"suspended,omitempty"`
+	// How far the proposal has come.
+	Progress      *Progress `protobuf:"bytes,7,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CourseRow) Reset() {
 	*x = CourseRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1672,7 @@ func (x *CourseRow) String() string {
 func (*CourseRow) ProtoMessage() {}
 
 func (x *CourseRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1685,7 @@ func (x *CourseRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CourseRow.ProtoReflect.Descriptor instead.
 func (*CourseRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{13}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CourseRow) GetIndex() uint64 {
@@ -1355,6 +1716,27 @@ func (x *CourseRow) GetLastDay() int32 {
 	return 0
 }
 
+func (x *CourseRow) GetRenewed() []*DayRange {
+	if x != nil {
+		return x.Renewed
+	}
+	return nil
+}
+
+func (x *CourseRow) GetSuspended() []*DayRange {
+	if x != nil {
+		return x.Suspended
+	}
+	return nil
+}
+
+func (x *CourseRow) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
 // PolicyRow is a policy as it stands now.
 type PolicyRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1374,7 +1756,7 @@ type PolicyRow struct {
 
 func (x *PolicyRow) Reset() {
 	*x = PolicyRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1768,7 @@ func (x *PolicyRow) String() string {
 func (*PolicyRow) ProtoMessage() {}
 
 func (x *PolicyRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1781,7 @@ func (x *PolicyRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRow.ProtoReflect.Descriptor instead.
 func (*PolicyRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{14}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PolicyRow) GetIndex() uint64 {
@@ -1495,7 +1877,7 @@ type CaseRow struct {
 
 func (x *CaseRow) Reset() {
 	*x = CaseRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1889,7 @@ func (x *CaseRow) String() string {
 func (*CaseRow) ProtoMessage() {}
 
 func (x *CaseRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +1902,7 @@ func (x *CaseRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseRow.ProtoReflect.Descriptor instead.
 func (*CaseRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{15}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CaseRow) GetStatus() CaseStatus {
@@ -1704,7 +2086,7 @@ type CaseReviewer struct {
 
 func (x *CaseReviewer) Reset() {
 	*x = CaseReviewer{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +2098,7 @@ func (x *CaseReviewer) String() string {
 func (*CaseReviewer) ProtoMessage() {}
 
 func (x *CaseReviewer) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +2111,7 @@ func (x *CaseReviewer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseReviewer.ProtoReflect.Descriptor instead.
 func (*CaseReviewer) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CaseReviewer) GetStage() CaseStatus {
@@ -1759,7 +2141,7 @@ type CaseDeadline struct {
 
 func (x *CaseDeadline) Reset() {
 	*x = CaseDeadline{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1771,7 +2153,7 @@ func (x *CaseDeadline) String() string {
 func (*CaseDeadline) ProtoMessage() {}
 
 func (x *CaseDeadline) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1784,7 +2166,7 @@ func (x *CaseDeadline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseDeadline.ProtoReflect.Descriptor instead.
 func (*CaseDeadline) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CaseDeadline) GetCase() uint64 {
@@ -1820,7 +2202,7 @@ type ImportRow struct {
 
 func (x *ImportRow) Reset() {
 	*x = ImportRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +2214,7 @@ func (x *ImportRow) String() string {
 func (*ImportRow) ProtoMessage() {}
 
 func (x *ImportRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +2227,7 @@ func (x *ImportRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRow.ProtoReflect.Descriptor instead.
 func (*ImportRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ImportRow) GetTime() int64 {
@@ -1896,7 +2278,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +2290,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +2303,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -1949,7 +2331,7 @@ type CrowdRow struct {
 
 func (x *CrowdRow) Reset() {
 	*x = CrowdRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2343,7 @@ func (x *CrowdRow) String() string {
 func (*CrowdRow) ProtoMessage() {}
 
 func (x *CrowdRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2356,7 @@ func (x *CrowdRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
 func (*CrowdRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CrowdRow) GetCompletions() []uint64 {
@@ -2005,7 +2387,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2399,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2412,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -2173,10 +2555,41 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"completion\x12\"\n" +
 	"\forganization\x18\x02 \x01(\x04R\forganization\x12\x14\n" +
 	"\x05start\x18\x03 \x01(\x03R\x05start\x12\x16\n" +
-	"\x06length\x18\x04 \x01(\x05R\x06length\"i\n" +
+	"\x06length\x18\x04 \x01(\x05R\x06length\"\xfb\x02\n" +
 	"\x0fOrganizationRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12@\n" +
-	"\x04fact\x18\x02 \x01(\v2,.creditbank.ledger.v1.OrganizationRegisteredR\x04fact\"\xb6\x01\n" +
+	"\x04fact\x18\x02 \x01(\v2,.creditbank.ledger.v1.OrganizationRegisteredR\x04fact\x12\x1d\n" +
+	"\n" +
+	"trust_tier\x18\x03 \x01(\rR\ttrustTier\x12$\n" +
+	"\x0eroles_plus_one\x18\x04 \x01(\x04R\frolesPlusOne\x120\n" +
+	"\x05roles\x18\x05 \x03(\x0e2\x1a.creditbank.ledger.v1.RoleR\x05roles\x12@\n" +
+	"\n" +
+	"accredited\x18\x06 \x03(\v2 .creditbank.ledger.v1.RoleWindowR\n" +
+	"accredited\x12<\n" +
+	"\tsuspended\x18\a \x03(\v2\x1e.creditbank.ledger.v1.DayRangeR\tsuspended\x12\x19\n" +
+	"\blast_day\x18\b \x01(\x05R\alastDay\"B\n" +
+	"\bDayRange\x12\x19\n" +
+	"\bfrom_day\x18\x01 \x01(\x05R\afromDay\x12\x1b\n" +
+	"\tuntil_day\x18\x02 \x01(\x05R\buntilDay\"\x92\x01\n" +
+	"\n" +
+	"RoleWindow\x12.\n" +
+	"\x04role\x18\x01 \x01(\x0e2\x1a.creditbank.ledger.v1.RoleR\x04role\x122\n" +
+	"\x04days\x18\x02 \x01(\v2\x1e.creditbank.ledger.v1.DayRangeR\x04days\x12 \n" +
+	"\vapplication\x18\x03 \x01(\x04R\vapplication\"\x91\x02\n" +
+	"\bProgress\x12<\n" +
+	"\x05state\x18\x01 \x01(\x0e2&.creditbank.ledger.v1.ApplicationStateR\x05state\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\x12#\n" +
+	"\rchanged_index\x18\x03 \x01(\x04R\fchangedIndex\x12\x1a\n" +
+	"\bdeciders\x18\x04 \x03(\tR\bdeciders\x12\x14\n" +
+	"\x05steps\x18\x05 \x03(\x04R\x05steps\x12\x18\n" +
+	"\areturns\x18\x06 \x01(\rR\areturns\x12\x18\n" +
+	"\aappeals\x18\a \x01(\rR\aappeals\x12(\n" +
+	"\x10appeal_until_day\x18\b \x01(\x05R\x0eappealUntilDay\"\xb6\x01\n" +
+	"\x0eApplicationRow\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\x12>\n" +
+	"\x04fact\x18\x03 \x01(\v2*.creditbank.ledger.v1.AccreditationAppliedR\x04fact\x12:\n" +
+	"\bprogress\x18\x04 \x01(\v2\x1e.creditbank.ledger.v1.ProgressR\bprogress\"\xb6\x01\n" +
 	"\x06KeyRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x122\n" +
@@ -2187,12 +2600,15 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"OfficerRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12:\n" +
 	"\x04fact\x18\x02 \x01(\v2&.creditbank.ledger.v1.OfficerAppointedR\x04fact\x12(\n" +
-	"\x10removed_plus_one\x18\x03 \x01(\x04R\x0eremovedPlusOne\"\xb8\x01\n" +
+	"\x10removed_plus_one\x18\x03 \x01(\x04R\x0eremovedPlusOne\"\xec\x02\n" +
 	"\tCourseRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x128\n" +
 	"\x04fact\x18\x02 \x01(\v2$.creditbank.ledger.v1.CourseProposedR\x04fact\x12@\n" +
 	"\bdecision\x18\x03 \x01(\x0e2$.creditbank.ledger.v1.CourseDecisionR\bdecision\x12\x19\n" +
-	"\blast_day\x18\x04 \x01(\x05R\alastDay\"\xc4\x01\n" +
+	"\blast_day\x18\x04 \x01(\x05R\alastDay\x128\n" +
+	"\arenewed\x18\x05 \x03(\v2\x1e.creditbank.ledger.v1.DayRangeR\arenewed\x12<\n" +
+	"\tsuspended\x18\x06 \x03(\v2\x1e.creditbank.ledger.v1.DayRangeR\tsuspended\x12:\n" +
+	"\bprogress\x18\a \x01(\v2\x1e.creditbank.ledger.v1.ProgressR\bprogress\"\xc4\x01\n" +
 	"\tPolicyRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x128\n" +
@@ -2274,7 +2690,7 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
 	(*TreeRow)(nil),                 // 1: creditbank.ledger.v1.TreeRow
@@ -2288,69 +2704,87 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*DayItem)(nil),                 // 9: creditbank.ledger.v1.DayItem
 	(*DaySession)(nil),              // 10: creditbank.ledger.v1.DaySession
 	(*OrganizationRow)(nil),         // 11: creditbank.ledger.v1.OrganizationRow
-	(*KeyRow)(nil),                  // 12: creditbank.ledger.v1.KeyRow
-	(*OfficerRow)(nil),              // 13: creditbank.ledger.v1.OfficerRow
-	(*CourseRow)(nil),               // 14: creditbank.ledger.v1.CourseRow
-	(*PolicyRow)(nil),               // 15: creditbank.ledger.v1.PolicyRow
-	(*CaseRow)(nil),                 // 16: creditbank.ledger.v1.CaseRow
-	(*CaseReviewer)(nil),            // 17: creditbank.ledger.v1.CaseReviewer
-	(*CaseDeadline)(nil),            // 18: creditbank.ledger.v1.CaseDeadline
-	(*ImportRow)(nil),               // 19: creditbank.ledger.v1.ImportRow
-	(*RequestRow)(nil),              // 20: creditbank.ledger.v1.RequestRow
-	(*CrowdRow)(nil),                // 21: creditbank.ledger.v1.CrowdRow
-	(*RejectRow)(nil),               // 22: creditbank.ledger.v1.RejectRow
-	(AccountStatus)(0),              // 23: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),             // 24: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),                // 25: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),             // 26: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                  // 27: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),           // 28: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                    // 29: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),              // 30: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil),  // 31: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                // 32: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),        // 33: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),          // 34: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),             // 35: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),          // 36: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                 // 37: creditbank.ledger.v1.CaseStatus
-	(*OpeningBalancesProposed)(nil), // 38: creditbank.ledger.v1.OpeningBalancesProposed
+	(*DayRange)(nil),                // 12: creditbank.ledger.v1.DayRange
+	(*RoleWindow)(nil),              // 13: creditbank.ledger.v1.RoleWindow
+	(*Progress)(nil),                // 14: creditbank.ledger.v1.Progress
+	(*ApplicationRow)(nil),          // 15: creditbank.ledger.v1.ApplicationRow
+	(*KeyRow)(nil),                  // 16: creditbank.ledger.v1.KeyRow
+	(*OfficerRow)(nil),              // 17: creditbank.ledger.v1.OfficerRow
+	(*CourseRow)(nil),               // 18: creditbank.ledger.v1.CourseRow
+	(*PolicyRow)(nil),               // 19: creditbank.ledger.v1.PolicyRow
+	(*CaseRow)(nil),                 // 20: creditbank.ledger.v1.CaseRow
+	(*CaseReviewer)(nil),            // 21: creditbank.ledger.v1.CaseReviewer
+	(*CaseDeadline)(nil),            // 22: creditbank.ledger.v1.CaseDeadline
+	(*ImportRow)(nil),               // 23: creditbank.ledger.v1.ImportRow
+	(*RequestRow)(nil),              // 24: creditbank.ledger.v1.RequestRow
+	(*CrowdRow)(nil),                // 25: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),               // 26: creditbank.ledger.v1.RejectRow
+	(AccountStatus)(0),              // 27: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 28: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 29: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 30: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 31: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 32: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 33: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 34: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 35: creditbank.ledger.v1.OrganizationRegistered
+	(Role)(0),                       // 36: creditbank.ledger.v1.Role
+	(ApplicationState)(0),           // 37: creditbank.ledger.v1.ApplicationState
+	(*AccreditationApplied)(nil),    // 38: creditbank.ledger.v1.AccreditationApplied
+	(*KeyAdded)(nil),                // 39: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 40: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 41: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 42: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 43: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 44: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 45: creditbank.ledger.v1.OpeningBalancesProposed
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	23, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	27, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
 	3,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	24, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	25, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	28, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	29, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
 	4,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	26, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	30, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	27, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
-	18, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
-	28, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	31, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	22, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
+	32, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	7,  // 11: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
 	9,  // 12: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	29, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	8,  // 14: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	0,  // 15: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
 	10, // 16: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	30, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	31, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	32, // 19: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	33, // 20: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	34, // 21: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	35, // 22: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	36, // 23: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	37, // 24: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	28, // 25: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	17, // 26: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	37, // 27: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	38, // 28: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	34, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	35, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	36, // 19: creditbank.ledger.v1.OrganizationRow.roles:type_name -> creditbank.ledger.v1.Role
+	13, // 20: creditbank.ledger.v1.OrganizationRow.accredited:type_name -> creditbank.ledger.v1.RoleWindow
+	12, // 21: creditbank.ledger.v1.OrganizationRow.suspended:type_name -> creditbank.ledger.v1.DayRange
+	36, // 22: creditbank.ledger.v1.RoleWindow.role:type_name -> creditbank.ledger.v1.Role
+	12, // 23: creditbank.ledger.v1.RoleWindow.days:type_name -> creditbank.ledger.v1.DayRange
+	37, // 24: creditbank.ledger.v1.Progress.state:type_name -> creditbank.ledger.v1.ApplicationState
+	38, // 25: creditbank.ledger.v1.ApplicationRow.fact:type_name -> creditbank.ledger.v1.AccreditationApplied
+	14, // 26: creditbank.ledger.v1.ApplicationRow.progress:type_name -> creditbank.ledger.v1.Progress
+	39, // 27: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	40, // 28: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	41, // 29: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	42, // 30: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	12, // 31: creditbank.ledger.v1.CourseRow.renewed:type_name -> creditbank.ledger.v1.DayRange
+	12, // 32: creditbank.ledger.v1.CourseRow.suspended:type_name -> creditbank.ledger.v1.DayRange
+	14, // 33: creditbank.ledger.v1.CourseRow.progress:type_name -> creditbank.ledger.v1.Progress
+	43, // 34: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	44, // 35: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	32, // 36: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	21, // 37: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
+	44, // 38: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	45, // 39: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -2365,7 +2799,7 @@ func file_creditbank_ledger_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
