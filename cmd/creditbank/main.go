@@ -73,17 +73,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 type commands struct {
 	globals
 
-	Keys      keysCommand      `cmd:"" help:"Make and show the keys of an organization."`
-	Post      postCommand      `cmd:"" help:"Post completions from files; posting them again changes nothing."`
-	Portfolio portfolioCommand `cmd:"" help:"Show a learning record with its reasons."`
-	Claim     claimCommand     `cmd:"" help:"Claim what was learned before or elsewhere."`
-	Review    reviewCommand    `cmd:"" help:"See and decide the cases that wait for an officer."`
-	Balances  balancesCommand  `cmd:"" help:"Take over what residents earned under another system, with two officers."`
-	Course    courseCommand    `cmd:"" help:"Look courses up."`
-	Policy    policyCommand    `cmd:"" help:"Check, try, propose and publish the rules of credit."`
-	Audit     auditCommand     `cmd:"" help:"Check that the history of the bank was not rewritten."`
-	Proof     proofCommand     `cmd:"" help:"Fetch and verify the proof that an entry is in the log."`
-	Bench     benchCommand     `cmd:"" help:"Measure a bank through gRPC."`
+	Keys        keysCommand        `cmd:"" help:"Make and show the keys of an organization."`
+	Post        postCommand        `cmd:"" help:"Post completions from files; posting them again changes nothing."`
+	Portfolio   portfolioCommand   `cmd:"" help:"Show a learning record with its reasons."`
+	Claim       claimCommand       `cmd:"" help:"Claim what was learned before or elsewhere."`
+	Review      reviewCommand      `cmd:"" help:"See and decide the cases that wait for an officer."`
+	Balances    balancesCommand    `cmd:"" help:"Take over what residents earned under another system, with two officers."`
+	Course      courseCommand      `cmd:"" help:"Look courses up, propose, accredit and change them."`
+	Application applicationCommand `cmd:"" help:"Apply for the accreditation of an organization, and decide on it."`
+	Policy      policyCommand      `cmd:"" help:"Check, try, propose and publish the rules of credit."`
+	Audit       auditCommand       `cmd:"" help:"Check that the history of the bank was not rewritten."`
+	Proof       proofCommand       `cmd:"" help:"Fetch and verify the proof that an entry is in the log."`
+	Bench       benchCommand       `cmd:"" help:"Measure a bank through gRPC."`
 }
 
 const description = `Client of a learning credit bank.

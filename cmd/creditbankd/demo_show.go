@@ -100,6 +100,7 @@ func (s *show) run(ctx context.Context, at addresses) (err error) {
 		{"opening the accounts", s.open},
 		{"posting completions", s.post},
 		{"deciding cases", s.decide},
+		{"deciding applications", s.admit},
 		{"checking the listed residents", s.checkListed},
 	} {
 		if err := step.do(ctx); err != nil {
