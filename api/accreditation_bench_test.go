@@ -71,7 +71,10 @@ func BenchmarkQueryAccreditation(b *testing.B) {
 			Provider: []string{apitest.Beishan, apitest.Cuiyuan, apitest.Sandun, apitest.Root}[i%4], Code: fmt.Sprintf("c-%05d", i), Date: "2026-06-15",
 		}
 	}
-	asked := func(b *testing.B, n int) { b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "queries/s") }
+	asked := func(b *testing.B, n int) {
+		b.Helper()
+		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "queries/s")
+	}
 	b.Run("one", func(b *testing.B) {
 		n := 0
 		for b.Loop() {

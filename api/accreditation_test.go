@@ -315,7 +315,7 @@ func TestApplication(t *testing.T) {
 func TestCourseAppeal(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
-	officer, second, third := b.Officer(apitest.Officer), b.Officer(apitest.SecondOfficer), b.Officer(apitest.ThirdOfficer)
+	officer, second := b.Officer(apitest.Officer), b.Officer(apitest.SecondOfficer)
 	waiting, err := b.ListCourses(ctx(), api.CourseFilter{Status: api.CourseProposed}, api.Page{})
 	must(t, err)
 	course := waiting.Courses[0]
@@ -344,7 +344,8 @@ func TestCourseAppeal(t *testing.T) {
 	must(t, decide(second, refuse, "CONTENT_UNSUITABLE"))
 	b.stands(query, api.StandingNone, "COURSE_REFUSED")
 	b.Clock.Advance(16 * 24 * time.Hour)
-	officer, second, third = b.Officer(apitest.Officer), b.Officer(apitest.SecondOfficer), b.Officer(apitest.ThirdOfficer)
+	officer, second = b.Officer(apitest.Officer), b.Officer(apitest.SecondOfficer)
+	third := b.Officer(apitest.ThirdOfficer)
 	wants(t, step(officer, review.Appeal, "", "内容已修改"), api.Precondition, api.ReasonDeadlinePassed, "application")
 
 	// Another version is refused, and heard in time.

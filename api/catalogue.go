@@ -77,7 +77,7 @@ func (b *Bank) ListCourses(ctx context.Context, filter CourseFilter, page Page) 
 		case len(found.Courses) == size:
 			next = c.GetIndex()
 		default:
-			found.Courses = append(found.Courses, courseOf(c, d.policyOnce(policies, c.fact.GetProvider(), now)))
+			found.Courses = append(found.Courses, d.courseOf(c, d.policyOnce(policies, c.fact.GetProvider(), now)))
 		}
 	}
 	if next != 0 {

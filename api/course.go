@@ -42,8 +42,9 @@ type Course struct {
 	// What follows is not read in requests. Status is where it stands, Index the entry that proposed it.
 	Status CourseStatus
 	Index  uint64
-	// LevelName is what the level is called in the framework of the policy in force; no words where there is none.
-	LevelName Text
+	// LevelName and CategoryName are what the policy in force calls them; no words where it does not.
+	LevelName, CategoryName Text
+	ProviderName            string
 	// Renewed and Suspended are days beside ValidFrom to ValidUntil on which it counts, and on which it does not.
 	Renewed, Suspended []Days
 	// AppealUntil is the last day for an appeal against a refusal; empty: there is none.
@@ -108,7 +109,7 @@ func (c *course) status() CourseStatus {
 }
 
 // courseOf is a course as it is shown. The policy is the one in force at its provider; nil: there is none.
-func courseOf(c *course, p *published) Course {
+func (d *directory) courseOf(c *course, p *published) Course {
 	f := c.fact
 	shown := Course{
 		Provider: f.GetProvider(), Code: f.GetCode(), Version: f.GetVersion(), Title: f.GetTitle(), Category: f.GetCategory(),
@@ -117,8 +118,10 @@ func courseOf(c *course, p *published) Course {
 		Status: c.status(), Index: c.GetIndex(), Renewed: daysOf(c.GetRenewed()), Suspended: daysOf(c.GetSuspended()),
 		AppealUntil: dayString(c.GetProgress().GetAppealUntilDay()),
 	}
+	shown.ProviderName = d.organizations[shown.Provider].GetFact().GetName()
 	if p != nil {
-		shown.LevelName = p.Level(shown.Level)
+		category, _ := p.Category(shown.Category)
+		shown.LevelName, shown.CategoryName = p.Level(shown.Level), category.Name
 	}
 	return shown
 }
@@ -130,8 +133,10 @@ func (b *Bank) ProposeCourse(ctx context.Context, caller access.Caller, requestI
 		return Course{}, fault
 	}
 	fact.Actor = caller.Actor()
-	asked := c
-	asked.Status, asked.Index, asked.LevelName, asked.Renewed, asked.Suspended, asked.AppealUntil = 0, 0, Text{}, nil, nil, ""
+	asked := Course{
+		Provider: c.Provider, Code: c.Code, Version: c.Version, Title: c.Title, Category: c.Category, Level: c.Level, Capacity: c.Capacity,
+		NominalMinutes: c.NominalMinutes, EquivalenceGroup: c.EquivalenceGroup, ValidFrom: c.ValidFrom, ValidUntil: c.ValidUntil,
+	}
 	done, err := b.once(ctx, change{
 		caller: caller, method: access.ProposeCourse, requestID: requestID, asked: asked,
 		reads: [][]byte{book.CourseNameKey(c.Provider, c.Code, c.Version)},
@@ -353,5 +358,5 @@ func (b *Bank) courseAt(ctx context.Context, index uint64) (Course, error) {
 	if c == nil {
 		return Course{}, fmt.Errorf("%w: there is no course %d", ledger.ErrDamaged, index)
 	}
-	return courseOf(c, d.policyFor(c.fact.GetProvider(), b.config.Now())), nil
+	return d.courseOf(c, d.policyFor(c.fact.GetProvider(), b.config.Now())), nil
 }

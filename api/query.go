@@ -149,7 +149,7 @@ func (d *directory) queryCourse(q Query, day int32, now time.Time) *Accreditatio
 		return &Accreditation{Standing: StandingUnknown, Reasons: []string{"COURSE_UNKNOWN"}}
 	}
 	p := d.policyFor(q.Provider, timeOfDay(day))
-	shown := courseOf(c, d.policyFor(q.Provider, now))
+	shown := d.courseOf(c, d.policyFor(q.Provider, now))
 	standing, reason := d.standing(c, day)
 	a := &Accreditation{Standing: standing, Accredited: standing == StandingAccredited, Reasons: []string{reason}, Course: &shown}
 	if p == nil {

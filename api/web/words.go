@@ -73,6 +73,20 @@ func phrases() map[string]phrase {
 		"pages":              {"翻页", "Pages"},
 		"log-size":           {"本页依据公开账本的前 %d 条记录。", "This page follows the first %d entries of the public log."},
 
+		// Catalogue
+		"courses":         {"课程目录", "Courses"},
+		"courses-words":   {"这里的课程都经过认证，按规则学完可以计入学分。", "All courses here are accredited: whoever completes one by the rules earns credits."},
+		"courses-search":  {"课程、机构或编号", "Title, school or code"},
+		"courses-find":    {"查找", "Search"},
+		"courses-all":     {"全部课程", "All courses"},
+		"courses-none":    {"没有找到这样的课程，请换个词再试。", "No such course was found. Try another word."},
+		"courses-more":    {"后面的课程", "More courses"},
+		"course-level":    {"等级", "Level"},
+		"course-code":     {"课程编号", "Code"},
+		"course-days":     {"有效期", "Counts"},
+		"course-paused":   {"暂停", "Suspended"},
+		"course-capacity": {"每班最多 %d 人", "at most %d at once"},
+
 		// Public notices
 		"notices":       {"公示", "Public notices"},
 		"notices-words": {"下列学习记录已经审核通过，公示期满无异议后计入学分。姓名已隐去部分文字。有异议的，请在公示期内凭案件编号提出，由没有参与审核的认证员核实。", "These completions were approved, and count when nobody has objected in time. Names are masked. Whoever objects names the case in time; an officer who has not judged it looks into it."},

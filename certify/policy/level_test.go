@@ -29,7 +29,7 @@ func TestLevelFaults(t *testing.T) {
 	t.Parallel()
 	named := "levels:\n  name: {zh: 等级, en: Levels}\n  levels:\n"
 	for name, c := range map[string]struct{ yaml, field string }{
-		"no name":      {"levels:\n  levels:\n    - {zh: 一, en: one}\n", "levels.name"},
+		"no name":      {strings.Replace(named, "  name: {zh: 等级, en: Levels}\n", "", 1) + "    - {zh: 一, en: one}\n", "levels.name"},
 		"no levels":    {"levels:\n  name: {zh: 等级, en: Levels}\n", "levels.levels"},
 		"too many":     {named + strings.Repeat("    - {zh: 一, en: one}\n", policy.MaxLevels+1), "levels.levels"},
 		"one language": {named + "    - {zh: 一}\n", "levels.levels[0]"},
