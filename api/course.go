@@ -89,16 +89,18 @@ func (s CourseStatus) String() string {
 
 // status is where the course stands.
 func (c *course) status() CourseStatus {
-	if c.GetDecision() == ledgerv1.CourseDecision_COURSE_DECISION_RETIRED {
+	switch c.GetDecision() {
+	case ledgerv1.CourseDecision_COURSE_DECISION_RETIRED:
 		return CourseRetired
+	case ledgerv1.CourseDecision_COURSE_DECISION_ACCREDITED:
+		return CourseAccredited
+	case ledgerv1.CourseDecision_COURSE_DECISION_REFUSED:
+		return CourseRefused
+	default:
 	}
 	switch c.GetProgress().GetState() {
 	case ledgerv1.ApplicationState_APPLICATION_STATE_RETURNED:
 		return CourseReturned
-	case ledgerv1.ApplicationState_APPLICATION_STATE_ACCREDITED:
-		return CourseAccredited
-	case ledgerv1.ApplicationState_APPLICATION_STATE_REFUSED:
-		return CourseRefused
 	case ledgerv1.ApplicationState_APPLICATION_STATE_APPEALED:
 		return CourseAppealed
 	case ledgerv1.ApplicationState_APPLICATION_STATE_WITHDRAWN:

@@ -30,6 +30,9 @@ func (s *State) courseDecided(e *ledgerv1.Entry, fact *ledgerv1.CourseDecided) e
 		return err
 	}
 	row.Decision, row.LastDay = fact.GetDecision(), fact.GetLastDay()
+	if row.GetProgress() == nil {
+		return fmt.Errorf("%w: the row of the course was made by software that knew less; make the derived rows again", ErrInconsistent)
+	}
 	state := row.GetProgress().GetState()
 	switch fact.GetDecision() {
 	case ledgerv1.CourseDecision_COURSE_DECISION_ACCREDITED:
@@ -164,7 +167,9 @@ func (s *State) applicationStepTaken(e *ledgerv1.Entry, fact *ledgerv1.Applicati
 		if decides(fact.GetState()) {
 			return fmt.Errorf("%w: a course is decided by its own fact", ErrInconsistent)
 		}
-		progress = row.GetProgress()
+		if progress = row.GetProgress(); progress == nil {
+			return fmt.Errorf("%w: the row of the course was made by software that knew less; make the derived rows again", ErrInconsistent)
+		}
 		// A refusal that is appealed against is no decision any more.
 		row.Decision = ledgerv1.CourseDecision_COURSE_DECISION_UNSPECIFIED
 	} else {
