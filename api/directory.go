@@ -32,21 +32,31 @@ type directory struct {
 	courses       []*course // in the order in which they were proposed
 	byName        map[courseName]*course
 	byIndex       map[uint64]*course
+	versions      map[courseCode][]*course // of a course, in the order in which they were proposed
+	provided      map[string][]*course     // by a provider, in that order
+	applications  []*ledgerv1.ApplicationRow
+	admissions    map[string]*admission // of organizations
 	policies      map[policyHash]*published
 	scopes        map[string][]*published // by organization, in force first: see find
 	agreements    map[string][]*agreed    // by institution
 	agreedHashes  map[policyHash]*agreed
+	earnings      *earnings
 }
 
 type (
 	policyHash [32]byte
 	courseName struct{ provider, code, version string }
+	courseCode struct{ provider, code string }
 )
 
 // course is a course in one version.
 type course struct {
 	*ledgerv1.CourseRow
 	fact *ledgerv1.CourseProposed
+	// open are the days on which learning may end to count, were it accredited.
+	open []dayRange
+	// words are what it is found by.
+	words string
 }
 
 // until is the last day on which learning may end to count, 0 if there is none.
@@ -150,6 +160,10 @@ func readDirectory(ctx context.Context, view ledger.View, version uint64, last *
 		officers:      make(map[string]*ledgerv1.OfficerRow),
 		byName:        make(map[courseName]*course),
 		byIndex:       make(map[uint64]*course),
+		versions:      make(map[courseCode][]*course),
+		provided:      make(map[string][]*course),
+		admissions:    make(map[string]*admission),
+		earnings:      new(earnings),
 		policies:      make(map[policyHash]*published),
 		scopes:        make(map[string][]*published),
 		agreements:    make(map[string][]*agreed),
@@ -162,7 +176,8 @@ func readDirectory(ctx context.Context, view ledger.View, version uint64, last *
 		{book.TableOrganizations, d.readOrganization},
 		{book.TableKeys, d.readKey},
 		{book.TableOfficers, d.readOfficer},
-		{book.TableCourses, d.readCourse},
+		{book.TableCourses, func(value []byte) error { return d.readCourse(value, last) }},
+		{book.TableApplications, d.readApplication},
 		{book.TablePolicies, func(value []byte) error { return d.readPolicy(ctx, view, value, last) }},
 		{book.TableAgreements, func(value []byte) error { return d.readAgreement(ctx, view, value, last) }},
 	}
@@ -194,6 +209,7 @@ func (d *directory) readOrganization(value []byte) error {
 	}
 	d.organizations[row.GetFact().GetOrganization()] = row
 	d.numbers[row.GetIndex()] = row.GetFact().GetOrganization()
+	d.admissions[row.GetFact().GetOrganization()] = admissionOf(row)
 	return nil
 }
 
@@ -240,15 +256,38 @@ func (d *directory) readOfficer(value []byte) error {
 	return nil
 }
 
-func (d *directory) readCourse(value []byte) error {
+// readCourse reads a course after all organizations were read. What it is found by never changes.
+func (d *directory) readCourse(value []byte, last *directory) error {
 	row := new(ledgerv1.CourseRow)
 	if err := row.UnmarshalVT(value); err != nil {
 		return err
 	}
 	c := &course{CourseRow: row, fact: row.GetFact()}
+	provider := c.fact.GetProvider()
+	if last != nil && last.byIndex[row.GetIndex()] != nil {
+		c.words = last.byIndex[row.GetIndex()].words
+	} else {
+		c.words = searchable(c.fact.GetTitle(), c.fact.GetCode(), provider, d.organizations[provider].GetFact().GetName())
+	}
+	c.open = c.days(d.admissions[provider].days(ledgerv1.Role_ROLE_PROVIDER))
 	d.courses = append(d.courses, c)
 	d.byIndex[row.GetIndex()] = c
 	d.byName[c.name()] = c
+	d.provided[provider] = append(d.provided[provider], c)
+	code := courseCode{provider, c.fact.GetCode()}
+	d.versions[code] = append(d.versions[code], c)
+	return nil
+}
+
+func (d *directory) readApplication(value []byte) error {
+	row := new(ledgerv1.ApplicationRow)
+	if err := row.UnmarshalVT(value); err != nil {
+		return err
+	}
+	d.applications = append(d.applications, row)
+	if a := d.admissions[row.GetFact().GetOrganization()]; a != nil {
+		a.applications = append(a.applications, row)
+	}
 	return nil
 }
 
@@ -376,8 +415,11 @@ func (d *directory) Key(id keyring.KeyID) (keyring.Key, bool) {
 
 // Roles implements access.Directory.
 func (d *directory) Roles(organization string) ([]ledgerv1.Role, bool) {
-	row, ok := d.organizations[organization]
-	return row.GetFact().GetRoles(), ok
+	a, ok := d.admissions[organization]
+	if !ok {
+		return nil, false
+	}
+	return a.roles, true
 }
 
 // Officer implements access.Directory.
@@ -389,15 +431,19 @@ func (d *directory) Officer(id string) (string, []ledgerv1.OfficerRole, bool) {
 	return row.GetFact().GetOrganization(), row.GetFact().GetRoles(), true
 }
 
-// accredited answers the newest version of a course that counts on a day, nil if there is none.
-func (d *directory) accredited(provider, code string, day int32) *course {
-	for _, c := range slices.Backward(d.courses) {
-		if c.fact.GetProvider() == provider && c.fact.GetCode() == code && c.counts() &&
-			c.fact.GetValidFromDay() <= day && (c.until() == 0 || day <= c.until()) {
+// newest answers the newest version of a course that counts on a day, else the newest that was accredited; nil if there is none.
+func (d *directory) newest(provider, code string, day int32) *course {
+	var last *course
+	for _, c := range slices.Backward(d.versions[courseCode{provider, code}]) {
+		switch {
+		case !c.counts():
+		case contains(c.open, day):
 			return c
+		case last == nil:
+			last = c
 		}
 	}
-	return nil
+	return last
 }
 
 // jurisdiction is the organization in whose subtree a case lies: the provider of the course, or of a claim the learner's home. It

@@ -11,6 +11,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
+	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -32,6 +33,18 @@ func TestRequestIDs(t *testing.T) {
 		p, err := b.ProposePolicy(ctx(), officer, b.RequestID(), yaml)
 		must(t, err)
 		hashes = append(hashes, p.Hash)
+	}
+	var applications []uint64
+	for _, organization := range []string{apitest.Platform, apitest.OtherPlatform, apitest.Root, apitest.Beishan} {
+		role := ledgerv1.Role_ROLE_PROVIDER
+		if organization == apitest.Root || organization == apitest.Beishan {
+			role = ledgerv1.Role_ROLE_PLATFORM
+		}
+		applied, err := b.Apply(ctx(), officer, api.NewApplication{
+			RequestID: b.RequestID(), Organization: organization, Role: role, ValidFrom: "2026-07-01",
+		})
+		must(t, err)
+		applications = append(applications, applied.Index)
 	}
 	doomed := []*keyring.PrivateKey{b.AddedKey(apitest.Platform, keyring.Sign), b.AddedKey(apitest.Platform, keyring.Sign)}
 	// Each method is asked by n: 0 and 1 are two requests.
@@ -72,6 +85,36 @@ func TestRequestIDs(t *testing.T) {
 			_, err := b.DecideCourse(ctx(), b.Officer(apitest.SecondOfficer), api.CourseVerdict{
 				RequestID: id, Provider: apitest.Beishan, Code: apitest.Proposed, Version: apitest.CourseVersion,
 				Decision: []ledgerv1.CourseDecision{ledgerv1.CourseDecision_COURSE_DECISION_ACCREDITED, ledgerv1.CourseDecision_COURSE_DECISION_REFUSED}[n],
+			})
+			return err
+		},
+		"ChangeCourse": func(id string, n int) error {
+			_, err := b.ChangeCourse(ctx(), b.Officer(apitest.SecondOfficer), api.CourseChange{
+				RequestID: id, Provider: apitest.Beishan, Code: []string{apitest.Calligraphy, apitest.FirstAid}[n], Version: apitest.CourseVersion,
+				Change: ledgerv1.CourseChange_COURSE_CHANGE_RENEWED, From: "2030-01-01", ReasonCode: "STILL_MEETS_REQUIREMENTS",
+			})
+			return err
+		},
+		"Apply": func(id string, n int) error {
+			_, err := b.Apply(ctx(), officer, api.NewApplication{
+				RequestID: id, Organization: []string{apitest.Sandun, apitest.Cuiyuan}[n], Role: ledgerv1.Role_ROLE_PLATFORM, ValidFrom: "2026-07-01",
+			})
+			return err
+		},
+		"DecideApplication": func(id string, n int) error {
+			_, _, err := b.StepApplication(ctx(), b.Officer(apitest.SecondOfficer), api.ApplicationStep{
+				RequestID: id, Application: applications[n], Act: review.Reject, ReasonCode: "REQUIREMENTS_NOT_MET",
+			})
+			return err
+		},
+		"PursueApplication": func(id string, n int) error {
+			_, _, err := b.StepApplication(ctx(), officer, api.ApplicationStep{RequestID: id, Application: applications[2+n], Act: review.Withdraw})
+			return err
+		},
+		"ChangeOrganization": func(id string, n int) error {
+			_, err := b.ChangeOrganization(ctx(), admin, api.OrganizationChange{
+				RequestID: id, Organization: apitest.Beishan, Change: ledgerv1.OrganizationChange_ORGANIZATION_CHANGE_TRUST, TrustTier: 2 + n,
+				ReasonCode: "QUALITY",
 			})
 			return err
 		},
@@ -216,8 +259,13 @@ func TestCourses(t *testing.T) {
 	}
 	query := func(version, date string, accredited bool, credits unit.Credits, reasons ...string) {
 		t.Helper()
-		a, err := b.QueryCourse(ctx(), course.Provider, course.Code, version, date)
-		if must(t, err); a.Accredited != accredited || !slices.Equal(a.Reasons, reasons) || a.NominalCredits != credits {
+		a, err := b.QueryAccreditation(ctx(), api.Query{Provider: course.Provider, Code: course.Code, Version: version, Date: date})
+		must(t, err)
+		var earned unit.Credits
+		if a.Earning != nil {
+			earned = a.Earning.Credits
+		}
+		if a.Accredited != accredited || !slices.Equal(a.Reasons, reasons) || earned != credits {
 			t.Errorf("version %q on %s: %+v", version, date, a)
 		}
 		for _, r := range a.Reasons {
@@ -242,7 +290,8 @@ func TestCourses(t *testing.T) {
 		"no date":          {func(c *api.Course) { c.ValidFrom = "2026-02-30" }, api.Invalid, api.ReasonField, "course.valid_from"},
 		"ends first":       {func(c *api.Course) { c.ValidUntil = "2025-12-31" }, api.Invalid, api.ReasonField, "course.valid_until"},
 		"day zero":         {func(c *api.Course) { c.ValidFrom, c.ValidUntil = "1960-01-01", "1970-01-01" }, api.Invalid, api.ReasonField, "course.valid_until"},
-		"level":            {func(c *api.Course) { c.Level = 11 }, api.Invalid, api.ReasonField, "course.level"},
+		"level":            {func(c *api.Course) { c.Level = 21 }, api.Invalid, api.ReasonField, "course.level"},
+		"no such level":    {func(c *api.Course) { c.Level = 11 }, api.Invalid, api.ReasonUnknownLevel, "course.level"},
 		"capacity":         {func(c *api.Course) { c.Capacity = -1 }, api.Invalid, api.ReasonField, "course.capacity"},
 	} {
 		wrong := course
@@ -280,7 +329,7 @@ func TestCourses(t *testing.T) {
 	must(t, decide(apitest.Officer, "1", retired, "2026-06-10"))
 	query("1", "2026-06-10", true, 1000, "COURSE_ACCREDITED")
 	query("1", "2026-06-11", false, 0, "COURSE_RETIRED")
-	_, err = b.QueryCourse(ctx(), course.Provider, course.Code, "1", "11.6.2026")
+	_, err = b.QueryAccreditation(ctx(), api.Query{Provider: course.Provider, Code: course.Code, Version: "1", Date: "11.6.2026"})
 	wants(t, err, api.Invalid, api.ReasonField, "date")
 
 	// What was learned by its last day still counts; afterwards the hours are kept.
@@ -296,26 +345,26 @@ func TestCourses(t *testing.T) {
 		reason string
 		count  int
 	}{apitest.Cuiyuan: {"PROVIDER_ADMITTED", 2}, apitest.Sandun: {"PROVIDER_ADMITTED", 0}, apitest.Platform: {"NOT_A_PROVIDER", 0}, "nobody": {"PROVIDER_UNKNOWN", 0}} {
-		a, err := b.QueryProvider(ctx(), provider, "2026-06-15")
+		a, err := b.QueryAccreditation(ctx(), api.Query{Role: ledgerv1.Role_ROLE_PROVIDER, Organization: provider, Date: "2026-06-15"})
 		if must(t, err); !slices.Equal(a.Reasons, []string{c.reason}) || a.AccreditedCourses != c.count || a.Accredited != (c.reason == "PROVIDER_ADMITTED") {
 			t.Errorf("%s: %+v", provider, a)
 		}
 	}
-	filter := api.CourseFilter{Provider: apitest.Cuiyuan, Decided: true}
-	list, _, err := b.ListCourses(ctx(), filter, api.Page{})
-	if must(t, err); len(list) != 1 || list[0].Version != "3" {
+	filter := api.CourseFilter{Provider: apitest.Cuiyuan, Status: api.CourseProposed}
+	list, err := b.ListCourses(ctx(), filter, api.Page{})
+	if must(t, err); len(list.Courses) != 1 || list.Total != 1 || list.Courses[0].Version != "3" {
 		t.Errorf("courses that wait: %+v", list)
 	}
-	list, next, err := b.ListCourses(ctx(), api.CourseFilter{Category: "arts"}, api.Page{Size: 2})
+	list, err = b.ListCourses(ctx(), api.CourseFilter{Category: "arts"}, api.Page{Size: 2})
 	must(t, err)
-	_, _, err = b.ListCourses(ctx(), filter, api.Page{Token: next})
+	_, err = b.ListCourses(ctx(), filter, api.Page{Token: list.Next})
 	wants(t, err, api.Invalid, api.ReasonPageToken, "page_token")
-	rest, next, err := b.ListCourses(ctx(), api.CourseFilter{Category: "arts"}, api.Page{Size: 1000, Token: next})
-	if must(t, err); len(list) != 2 || len(rest) != 3 || next != "" {
-		t.Errorf("%d and %d courses", len(list), len(rest))
+	rest, err := b.ListCourses(ctx(), api.CourseFilter{Category: "arts"}, api.Page{Size: 1000, Token: list.Next})
+	if must(t, err); len(list.Courses) != 2 || len(rest.Courses) != 3 || rest.Next != "" || list.Total != 5 || rest.Total != 5 {
+		t.Errorf("%d and %d courses", len(list.Courses), len(rest.Courses))
 	}
 	for _, size := range []int{-1, 1001} {
-		_, _, err = b.ListCourses(ctx(), filter, api.Page{Size: size})
+		_, err = b.ListCourses(ctx(), filter, api.Page{Size: size})
 		wants(t, err, api.Invalid, api.ReasonField, "page_size")
 	}
 }

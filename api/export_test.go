@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/certify/policy"
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
@@ -34,4 +35,33 @@ func DecideMergeAndStop(ctx context.Context, b *Bank, caller access.Caller, s Me
 func UndoMergeAndStop(ctx context.Context, b *Bank, caller access.Caller, s MergeStep) error {
 	_, err := b.takeMergeStep(ctx, caller, access.UndoMerge, s, b.undoMerge)
 	return err
+}
+
+// DayRange is dayRange, for tests.
+type DayRange = dayRange
+
+// NewDayRange makes a run of days; 0 as the last one is for ever.
+func NewDayRange(from, until int32) DayRange { return rangeOf(from, until) }
+
+// Ends answers both ends of a run of days.
+func (r dayRange) Ends() (from, until int32) { return r.from, r.until }
+
+// Union, Without, Common and Contains are the arithmetic of runs of days.
+func Union(ranges []DayRange) []DayRange { return union(ranges) }
+
+// Without takes the days of others from ranges.
+func Without(ranges, others []DayRange) []DayRange { return without(ranges, others) }
+
+// Common are the days of both.
+func Common(a, b []DayRange) []DayRange { return common(a, b) }
+
+// Contains says whether a day is among them.
+func Contains(ranges []DayRange, day int32) bool { return contains(ranges, day) }
+
+// CourseWindow answers the window that a policy sees of a course for learning that ends on a day, and whether the course counts then.
+func CourseWindow(row *ledgerv1.CourseRow, provider []DayRange, day int32) (from, until policy.Day, counts bool) {
+	c := &course{CourseRow: row, fact: row.GetFact()}
+	c.open = c.days(provider)
+	from, until = c.window(policy.Day(day))
+	return from, until, contains(c.open, day)
 }

@@ -190,6 +190,17 @@ const (
 	ReasonMergeChanged         Reason = "MERGE_CHANGED"
 	ReasonMergeReserved        Reason = "MERGE_CREDITS_RESERVED"
 	ReasonMergeUsed            Reason = "MERGE_CREDITS_USED"
+	ReasonUnknownLevel         Reason = "UNKNOWN_LEVEL"
+	ReasonUnknownApplication   Reason = "UNKNOWN_APPLICATION"
+	ReasonApplicationTurn      Reason = "APPLICATION_OUT_OF_TURN"
+	ReasonApplicationChanged   Reason = "APPLICATION_CHANGED"
+	ReasonApplicationPending   Reason = "APPLICATION_PENDING"
+	ReasonAccredited           Reason = "ACCREDITED_ALREADY"
+	ReasonSuspension           Reason = "SUSPENSION_INVALID"
+	ReasonOrganizationEnded    Reason = "ORGANIZATION_ENDED"
+	ReasonBatchSize            Reason = "BATCH_SIZE"
+
+	ReasonPlatformNotAccredited Reason = "PLATFORM_NOT_ACCREDITED"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.

@@ -257,6 +257,10 @@ func (r *recording) findCourse(p *preparedStatement) *Error {
 		return faultf(Precondition, ReasonNoPolicy, "completion.sessions",
 			"no policy is in force for provider %q and learning that ended then", c.GetProvider())
 	}
+	if !r.directory.admissions[r.submission.Organization].admits(ledgerv1.Role_ROLE_PLATFORM, int32(p.policy.Day(p.ended()))) {
+		return faultf(Precondition, ReasonPlatformNotAccredited, "completion.sessions",
+			"platform %q was not accredited on the day on which the learning ended; what ended on other days can be posted", r.submission.Organization)
+	}
 	return nil
 }
 

@@ -48,8 +48,7 @@ func (b *Bank) born(ctx context.Context, p *published, id unit.AccountID) (time.
 // ask runs the conditions of the statement's policy on a completion that an organization posted. Born is when its learner was,
 // where the policy asks for that.
 func (p *preparedStatement) ask(d *directory, organization string, posted, born time.Time) {
-	tier := int(d.organizations[organization].GetFact().GetTrustTier())
-	fact := p.fact(p.course, unit.OrganizationID(organization), tier, posted)
+	fact := p.fact(p.course, p.policy.Day(p.ended()), unit.OrganizationID(organization), d.tier(organization), posted)
 	fact.Born = born
 	p.judged = p.policy.Prepare(fact)
 }

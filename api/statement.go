@@ -257,9 +257,10 @@ func checkAttendance(a *statementv1.Attendance) *Error {
 	return nil
 }
 
-// fact is what the policy judges: the statement, its course, and who posted it.
-func (s *statement) fact(course *course, platform unit.OrganizationID, tier int, posted time.Time) policy.Fact {
+// fact is what the policy judges: the statement, its course, and who posted it. The learning ended on a day.
+func (s *statement) fact(course *course, day policy.Day, platform unit.OrganizationID, tier int, posted time.Time) policy.Fact {
 	c := s.completion
+	from, until := course.window(day)
 	f := policy.Fact{
 		Mode:             c.GetMode(),
 		Sessions:         make([]policy.Session, len(c.GetSessions())),
@@ -277,8 +278,8 @@ func (s *statement) fact(course *course, platform unit.OrganizationID, tier int,
 		NominalMinutes:   unit.Minutes(course.fact.GetNominalMinutes()),
 		Capacity:         int(course.fact.GetCapacity()),
 		EquivalenceGroup: course.fact.GetEquivalenceGroup(),
-		CourseFrom:       policy.Day(course.fact.GetValidFromDay()),
-		CourseUntil:      policy.Day(course.until()),
+		CourseFrom:       from,
+		CourseUntil:      until,
 	}
 	for i, session := range c.GetSessions() {
 		f.Sessions[i] = policy.Session{

@@ -483,8 +483,9 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"OfficerRow": new(ledgerv1.OfficerRow), "CourseRow": new(ledgerv1.CourseRow), "PolicyRow": new(ledgerv1.PolicyRow),
 		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow),
 		"AgreementRow": new(ledgerv1.AgreementRow), "ConsentRow": new(ledgerv1.ConsentRow),
-		"TransferRow": new(ledgerv1.TransferRow),
-		"MergeRow":    new(ledgerv1.MergeRow),
+		"TransferRow":    new(ledgerv1.TransferRow),
+		"MergeRow":       new(ledgerv1.MergeRow),
+		"ApplicationRow": new(ledgerv1.ApplicationRow),
 	}[r.Type]
 	if m == nil {
 		t.Fatalf("row %x is of type %q", r.Key, r.Type)

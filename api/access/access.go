@@ -110,6 +110,11 @@ const (
 	RevokeKey            Action = "RevokeKey"
 	AppointOfficer       Action = "AppointOfficer"
 	RemoveOfficer        Action = "RemoveOfficer"
+	ChangeCourse         Action = "ChangeCourse"
+	Apply                Action = "Apply"
+	PursueApplication    Action = "PursueApplication"
+	DecideApplication    Action = "DecideApplication"
+	ChangeOrganization   Action = "ChangeOrganization"
 
 	ProposeOpeningBalances Action = "ProposeOpeningBalances"
 	ConfirmOpeningBalances Action = "ConfirmOpeningBalances"
@@ -141,8 +146,9 @@ const (
 type rule struct {
 	// holder: the resident, about the own account.
 	holder bool
-	// self: an organization with one of these roles, about itself.
+	// self: an organization with one of these roles, about itself; any: whatever its roles.
 	self []ledgerv1.Role
+	any  bool
 	// offices: an officer with one of these, about what lies in their subtree.
 	offices []ledgerv1.OfficerRole
 	// public: every resident and every organization, whomever it is about.
@@ -196,6 +202,10 @@ func ruleFor(action Action) rule {
 		return rule{offices: offices(registrar, certification)}
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}
+	case Apply, PursueApplication:
+		return rule{any: true, offices: offices(certification)}
+	case DecideApplication, ChangeCourse:
+		return rule{offices: offices(certification)}
 	case ReadEntry:
 		return rule{holder: true, self: roles(platform, acceptor), offices: offices(certification)}
 	case RequestTransfer:
@@ -216,7 +226,7 @@ func ruleFor(action Action) rule {
 		return rule{holder: true, offices: offices(registrar, certification)}
 	case ReadAccesses:
 		return rule{holder: true, offices: offices(registrar)}
-	case RegisterOrganization, AddKey, RevokeKey, AppointOfficer, RemoveOfficer:
+	case RegisterOrganization, ChangeOrganization, AddKey, RevokeKey, AppointOfficer, RemoveOfficer:
 		return rule{offices: offices(administrator)}
 	default:
 		return rule{}
@@ -243,7 +253,7 @@ func (c Caller) Check(action Action, subject Subject, network Network) error {
 	r := ruleFor(action)
 	switch c.Kind {
 	case Organization:
-		if r.public || (c.Organization == subject.Organization && intersect(c.Roles, r.self)) {
+		if r.public || (c.Organization == subject.Organization && (r.any || intersect(c.Roles, r.self))) {
 			return nil
 		}
 	case Officer:

@@ -41,7 +41,8 @@ func actions() []access.Action {
 		access.DecideCourse, access.ProposePolicy, access.PublishPolicy, access.ReadEntry, access.RegisterOrganization,
 		access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer, access.ExportPortfolio, access.ExportIdentity,
 		access.RequestTransfer, access.AcceptTransfer, access.DeclineTransfer, access.WithdrawTransfer, access.ReadTransfers,
-		access.GetTransferBundle, "Unheard",
+		access.GetTransferBundle, access.Apply, access.PursueApplication, access.DecideApplication, access.ChangeCourse,
+		access.ChangeOrganization, "Unheard",
 	}
 }
 
@@ -62,21 +63,25 @@ func TestTable(t *testing.T) {
 		"anonymous": {access.Caller{}, nil},
 		"platform": {organization(platform), []access.Action{
 			access.RecordCompletions, access.ReadCompletions, access.ReadRejects, access.OpenAccount, access.ResolveAccount, access.ReadEntry,
+			access.Apply, access.PursueApplication,
 		}},
-		"provider":  {organization(provider), []access.Action{access.ProposeCourse}},
-		"certifier": {organization(ledgerv1.Role_ROLE_CERTIFIER), nil},
+		"provider":  {organization(provider), []access.Action{access.ProposeCourse, access.Apply, access.PursueApplication}},
+		"certifier": {organization(ledgerv1.Role_ROLE_CERTIFIER), []access.Action{access.Apply, access.PursueApplication}},
 		"acceptor": {organization(ledgerv1.Role_ROLE_ACCEPTOR), []access.Action{
 			access.ReadEntry, access.RequestTransfer, access.AcceptTransfer, access.DeclineTransfer, access.ReadTransfers,
-			access.GetTransferBundle,
+			access.GetTransferBundle, access.Apply, access.PursueApplication,
 		}},
-		"auditor": {organization(ledgerv1.Role_ROLE_AUDITOR), nil},
+		"no role": {
+			access.Caller{Kind: access.Organization, Organization: "town"}, []access.Action{access.Apply, access.PursueApplication},
+		},
 		"administrator": {officer(administrator), []access.Action{
 			access.RegisterOrganization, access.AddKey, access.RevokeKey, access.AppointOfficer, access.RemoveOfficer,
+			access.ChangeOrganization,
 		}},
 		"certification": {officer(certification), []access.Action{
 			access.ReadRejects, access.ReadAccount, access.ReadPortfolio, access.ReadCases, access.DecideCase, access.DecideCourse,
 			access.ProposePolicy, access.PublishPolicy, access.ProposeCourse, access.ReadEntry, access.ReadTransfers,
-			access.ExportPortfolio,
+			access.ExportPortfolio, access.Apply, access.PursueApplication, access.DecideApplication, access.ChangeCourse,
 		}},
 		"registrar": {officer(registrar), []access.Action{
 			access.OpenAccount, access.CheckDocument, access.ReadAccount, access.ExportPortfolio, access.ExportIdentity,

@@ -7,6 +7,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
@@ -38,7 +39,7 @@ func (a *accreditations) DecideCourse(
 ) (*creditbankv1.DecideCourseResponse, error) {
 	course, err := a.bank.DecideCourse(ctx, callerOf(ctx), api.CourseVerdict{
 		RequestID: r.GetRequestId(), Provider: r.GetProvider(), Code: r.GetCode(), Version: r.GetVersion(),
-		Decision: r.GetDecision(), LastDay: r.GetLastDay(), Reason: r.GetReason(),
+		Decision: r.GetDecision(), LastDay: r.GetLastDay(), Reason: r.GetReason(), ReasonCode: r.GetReasonCode(),
 	})
 	if err != nil {
 		return nil, err
@@ -46,20 +47,40 @@ func (a *accreditations) DecideCourse(
 	return &creditbankv1.DecideCourseResponse{Course: courseProto(course)}, nil
 }
 
+// ChangeCourse implements AccreditationService.
+func (a *accreditations) ChangeCourse(
+	ctx context.Context, r *creditbankv1.ChangeCourseRequest,
+) (*creditbankv1.ChangeCourseResponse, error) {
+	course, err := a.bank.ChangeCourse(ctx, callerOf(ctx), api.CourseChange{
+		RequestID: r.GetRequestId(), Provider: r.GetProvider(), Code: r.GetCode(), Version: r.GetVersion(), Change: r.GetChange(),
+		From: r.GetFrom(), Until: r.GetUntil(), ReasonCode: r.GetReasonCode(), Reason: r.GetReason(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &creditbankv1.ChangeCourseResponse{Course: courseProto(course)}, nil
+}
+
 // ListCourses implements AccreditationService.
 func (a *accreditations) ListCourses(
 	ctx context.Context, r *creditbankv1.ListCoursesRequest,
 ) (*creditbankv1.ListCoursesResponse, error) {
-	filter := api.CourseFilter{Provider: r.GetProvider(), Category: r.GetCategory()}
-	if r.GetStatus() != creditbankv1.CourseStatus_COURSE_STATUS_UNSPECIFIED {
-		filter.Decided, filter.Decision = true, courseDecision(r.GetStatus())
+	filter := api.CourseFilter{
+		Provider: r.GetProvider(), Category: r.GetCategory(), Status: courseStatusFrom(r.GetStatus()), Search: r.GetSearch(),
+		Within: r.GetWithin(), ValidOn: r.GetValidOn(), HasCapacity: r.GetHasCapacity(),
 	}
-	courses, next, err := a.bank.ListCourses(ctx, filter, pageOf(r.GetPageSize(), r.GetPageToken()))
+	if r.Level != nil {
+		level := int(r.GetLevel())
+		filter.Level = &level
+	}
+	found, err := a.bank.ListCourses(ctx, filter, pageOf(r.GetPageSize(), r.GetPageToken()))
 	if err != nil {
 		return nil, err
 	}
-	answer := &creditbankv1.ListCoursesResponse{Courses: make([]*creditbankv1.Course, len(courses)), NextPageToken: next}
-	for i, c := range courses {
+	answer := &creditbankv1.ListCoursesResponse{
+		Courses: make([]*creditbankv1.Course, len(found.Courses)), NextPageToken: found.Next, TotalSize: int64(found.Total),
+	}
+	for i, c := range found.Courses {
 		answer.Courses[i] = courseProto(c)
 	}
 	return answer, nil
@@ -69,71 +90,159 @@ func (a *accreditations) ListCourses(
 func (a *accreditations) QueryAccreditation(
 	ctx context.Context, r *creditbankv1.QueryAccreditationRequest,
 ) (*creditbankv1.QueryAccreditationResponse, error) {
-	var answer *api.Accreditation
-	var err error
-	switch subject := r.GetSubject().(type) {
-	case *creditbankv1.QueryAccreditationRequest_Course:
-		c := subject.Course
-		answer, err = a.bank.QueryCourse(ctx, c.GetProvider(), c.GetCode(), c.GetVersion(), r.GetDate())
-	case *creditbankv1.QueryAccreditationRequest_Provider:
-		answer, err = a.bank.QueryProvider(ctx, subject.Provider, r.GetDate())
-	default:
-		return nil, invalid(api.ReasonField, "subject", "nothing is asked about: set course or provider", nil)
-	}
+	answer, err := a.bank.QueryAccreditation(ctx, queryFrom(r))
 	if err != nil {
 		return nil, err
 	}
-	return accreditationProto(answer), nil
+	return accreditationProto(answer, true), nil
 }
 
-func accreditationProto(a *api.Accreditation) *creditbankv1.QueryAccreditationResponse {
+// BatchQueryAccreditation implements AccreditationService.
+func (a *accreditations) BatchQueryAccreditation(
+	ctx context.Context, r *creditbankv1.BatchQueryAccreditationRequest,
+) (*creditbankv1.BatchQueryAccreditationResponse, error) {
+	queries := make([]api.Query, len(r.GetQueries()))
+	for i, asked := range r.GetQueries() {
+		queries[i] = queryFrom(asked)
+	}
+	answers, err := a.bank.QueryAccreditations(ctx, queries)
+	if err != nil {
+		return nil, err
+	}
+	response := &creditbankv1.BatchQueryAccreditationResponse{Answers: make([]*creditbankv1.QueryAnswer, len(answers))}
+	for i, answered := range answers {
+		if fault := answered.Fault; fault != nil {
+			response.Answers[i] = &creditbankv1.QueryAnswer{
+				FaultReason: string(fault.Reason), FaultField: fault.Field, FaultMessage: fault.Message,
+			}
+			continue
+		}
+		response.Answers[i] = &creditbankv1.QueryAnswer{Answer: accreditationProto(answered.Accreditation, !r.GetWithoutWords())}
+	}
+	return response, nil
+}
+
+func queryFrom(r *creditbankv1.QueryAccreditationRequest) api.Query {
+	query := api.Query{Date: r.GetDate(), Mode: statementv1.Mode(r.GetMode())}
+	switch subject := r.GetSubject().(type) {
+	case *creditbankv1.QueryAccreditationRequest_Course:
+		query.Provider, query.Code, query.Version = subject.Course.GetProvider(), subject.Course.GetCode(), subject.Course.GetVersion()
+	case *creditbankv1.QueryAccreditationRequest_Provider:
+		query.Role, query.Organization = ledgerv1.Role_ROLE_PROVIDER, subject.Provider
+	case *creditbankv1.QueryAccreditationRequest_Platform:
+		query.Role, query.Organization = ledgerv1.Role_ROLE_PLATFORM, subject.Platform
+	}
+	return query
+}
+
+func accreditationProto(a *api.Accreditation, words bool) *creditbankv1.QueryAccreditationResponse {
 	answer := &creditbankv1.QueryAccreditationResponse{
-		Accredited: a.Accredited, AccreditedCourses: int64(a.AccreditedCourses),
-		NominalMilliCredits: int64(a.NominalCredits), PolicyHash: hex.EncodeToString(a.PolicyHash),
-		Reasons: make([]*creditbankv1.AccreditationReason, len(a.Reasons)),
+		Accredited: a.Accredited, AccreditedCourses: int64(a.AccreditedCourses), PolicyHash: hex.EncodeToString(a.PolicyHash),
+		Reasons: make([]*creditbankv1.AccreditationReason, len(a.Reasons)), Status: standingProto(a.Standing),
 	}
 	if a.Course != nil {
 		answer.Course = courseProto(*a.Course)
+		if !words {
+			answer.Course.LevelName = nil
+		}
 	}
 	for i, code := range a.Reasons {
-		answer.Reasons[i] = &creditbankv1.AccreditationReason{Code: code, Words: textProto(api.AccreditationWords(code))}
+		answer.Reasons[i] = &creditbankv1.AccreditationReason{Code: code}
+		if words {
+			answer.Reasons[i].Words = textProto(api.AccreditationWords(code))
+		}
+	}
+	if e := a.Earning; e != nil {
+		answer.NominalMilliCredits = int64(e.Credits)
+		answer.Earning = &creditbankv1.Earning{
+			Outcome: e.Outcome, Minutes: int64(e.Minutes), MilliCredits: int64(e.Credits), MilliPoints: int64(e.Points),
+		}
+		for _, reason := range e.Reasons {
+			if words {
+				answer.Earning.Reasons = append(answer.Earning.Reasons, textProto(reason))
+			}
+		}
 	}
 	return answer
 }
 
+// standingProto is the table of standings.
+func standingProto(s api.Standing) creditbankv1.AccreditationStatus {
+	switch s {
+	case api.StandingUnknown:
+		return creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_UNKNOWN
+	case api.StandingAccredited:
+		return creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_ACCREDITED
+	case api.StandingPending:
+		return creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_PENDING
+	case api.StandingNone:
+		return creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_NOT_ACCREDITED
+	case api.StandingNotYet:
+		return creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_NOT_YET
+	case api.StandingSuspended:
+		return creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_SUSPENDED
+	case api.StandingEnded:
+		return creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_ENDED
+	default:
+		return creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_UNSPECIFIED
+	}
+}
+
 func courseProto(c api.Course) *creditbankv1.Course {
-	return &creditbankv1.Course{
+	shown := &creditbankv1.Course{
 		Provider: c.Provider, Code: c.Code, Version: c.Version, Title: c.Title, Category: c.Category,
 		Level: int32(c.Level), NominalMinutes: int64(c.NominalMinutes), EquivalenceGroup: c.EquivalenceGroup,
 		ValidFrom: c.ValidFrom, ValidUntil: c.ValidUntil, Capacity: int32(c.Capacity),
-		Status: courseStatus(c.Decision), EntryIndex: c.Index,
+		Status: courseStatusProto(c.Status), EntryIndex: c.Index, AppealUntil: c.AppealUntil,
+		Renewed: dayRanges(c.Renewed), Suspended: dayRanges(c.Suspended),
+	}
+	if c.LevelName != (api.Text{}) {
+		shown.LevelName = textProto(c.LevelName)
+	}
+	return shown
+}
+
+func dayRanges(days []api.Days) []*creditbankv1.DayRange {
+	var ranges []*creditbankv1.DayRange
+	for _, d := range days {
+		ranges = append(ranges, &creditbankv1.DayRange{From: d.From, Until: d.Until})
+	}
+	return ranges
+}
+
+// courseStatuses is the table of statuses.
+func courseStatuses() []struct {
+	is    api.CourseStatus
+	shown creditbankv1.CourseStatus
+} {
+	return []struct {
+		is    api.CourseStatus
+		shown creditbankv1.CourseStatus
+	}{
+		{api.CourseProposed, creditbankv1.CourseStatus_COURSE_STATUS_PROPOSED},
+		{api.CourseReturned, creditbankv1.CourseStatus_COURSE_STATUS_RETURNED},
+		{api.CourseAccredited, creditbankv1.CourseStatus_COURSE_STATUS_ACCREDITED},
+		{api.CourseRefused, creditbankv1.CourseStatus_COURSE_STATUS_REFUSED},
+		{api.CourseAppealed, creditbankv1.CourseStatus_COURSE_STATUS_APPEALED},
+		{api.CourseWithdrawn, creditbankv1.CourseStatus_COURSE_STATUS_WITHDRAWN},
+		{api.CourseRetired, creditbankv1.CourseStatus_COURSE_STATUS_RETIRED},
 	}
 }
 
-// courseStatus and courseDecision are the table of statuses, in both directions: a course waits for an officer while
-// nothing is decided.
-func courseStatus(d ledgerv1.CourseDecision) creditbankv1.CourseStatus {
-	switch d {
-	case ledgerv1.CourseDecision_COURSE_DECISION_ACCREDITED:
-		return creditbankv1.CourseStatus_COURSE_STATUS_ACCREDITED
-	case ledgerv1.CourseDecision_COURSE_DECISION_REFUSED:
-		return creditbankv1.CourseStatus_COURSE_STATUS_REFUSED
-	case ledgerv1.CourseDecision_COURSE_DECISION_RETIRED:
-		return creditbankv1.CourseStatus_COURSE_STATUS_RETIRED
-	default:
-		return creditbankv1.CourseStatus_COURSE_STATUS_PROPOSED
+func courseStatusProto(s api.CourseStatus) creditbankv1.CourseStatus {
+	for _, row := range courseStatuses() {
+		if row.is == s {
+			return row.shown
+		}
 	}
+	return creditbankv1.CourseStatus_COURSE_STATUS_UNSPECIFIED
 }
 
-func courseDecision(s creditbankv1.CourseStatus) ledgerv1.CourseDecision {
-	switch s {
-	case creditbankv1.CourseStatus_COURSE_STATUS_ACCREDITED:
-		return ledgerv1.CourseDecision_COURSE_DECISION_ACCREDITED
-	case creditbankv1.CourseStatus_COURSE_STATUS_REFUSED:
-		return ledgerv1.CourseDecision_COURSE_DECISION_REFUSED
-	case creditbankv1.CourseStatus_COURSE_STATUS_RETIRED:
-		return ledgerv1.CourseDecision_COURSE_DECISION_RETIRED
-	default:
-		return ledgerv1.CourseDecision_COURSE_DECISION_UNSPECIFIED
+func courseStatusFrom(s creditbankv1.CourseStatus) api.CourseStatus {
+	for _, row := range courseStatuses() {
+		if row.shown == s {
+			return row.is
+		}
 	}
+	return 0
 }

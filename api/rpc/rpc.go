@@ -188,6 +188,7 @@ func (s *Server) register() {
 	creditbankv1.RegisterPortfolioServiceServer(guarded, &portfolios{bank: bank})
 	creditbankv1.RegisterReviewServiceServer(guarded, &reviews{bank: bank})
 	creditbankv1.RegisterAccreditationServiceServer(guarded, &accreditations{bank: bank})
+	creditbankv1.RegisterApplicationServiceServer(guarded, &applications{bank: bank})
 	creditbankv1.RegisterPolicyServiceServer(guarded, &policies{bank: bank})
 	creditbankv1.RegisterLedgerServiceServer(guarded, &entries{bank: bank})
 	creditbankv1.RegisterAdminServiceServer(guarded, &administration{bank: bank})

@@ -289,6 +289,7 @@ func TestAccreditationService(t *testing.T) {
 	proposed := ok[*creditbankv1.ProposeCourseResponse](t)(officer.ProposeCourse(ctx, &creditbankv1.ProposeCourseRequest{RequestId: s.RequestID(), Course: course})).GetCourse()
 	want := proto.CloneOf(course)
 	want.Status, want.EntryIndex = creditbankv1.CourseStatus_COURSE_STATUS_PROPOSED, proposed.GetEntryIndex()
+	want.LevelName = &creditbankv1.Text{Zh: "一级（入门）", En: "Level 1 (entry)"}
 	if !proto.Equal(proposed, want) || proposed.GetEntryIndex() == 0 {
 		t.Errorf("proposed %v", proposed)
 	}
@@ -327,6 +328,55 @@ func TestAccreditationService(t *testing.T) {
 	_, err = anyone.QueryAccreditation(ctx, &creditbankv1.QueryAccreditationRequest{Subject: provider.GetSubject(), Date: "1.7.2026"})
 	refused(t, err, codes.InvalidArgument, api.ReasonField, "date")
 
+	batch := ok[*creditbankv1.BatchQueryAccreditationResponse](t)(anyone.BatchQueryAccreditation(ctx, &creditbankv1.BatchQueryAccreditationRequest{
+		Queries: []*creditbankv1.QueryAccreditationRequest{
+			query, {}, provider, {Subject: &creditbankv1.QueryAccreditationRequest_Platform{Platform: apitest.Platform}, Date: "2026-07-01"},
+		},
+	})).GetAnswers()
+	for i, status := range []creditbankv1.AccreditationStatus{
+		creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_ENDED, 0, creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_ACCREDITED,
+		creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_ACCREDITED,
+	} {
+		if batch[i].GetAnswer().GetStatus() != status || (status == 0) != (batch[i].GetFaultReason() == string(api.ReasonField) && batch[i].GetFaultField() == "subject") {
+			t.Errorf("answer %d: %v", i, batch[i])
+		}
+	}
+	calligraphy := &creditbankv1.QueryAccreditationRequest{
+		Subject: &creditbankv1.QueryAccreditationRequest_Course{Course: &creditbankv1.CourseName{Provider: apitest.Beishan, Code: apitest.Calligraphy}},
+		Mode:    creditbankv1.LearningMode_LEARNING_MODE_ONLINE,
+	}
+	for _, without := range []bool{false, true} {
+		answer := ok[*creditbankv1.BatchQueryAccreditationResponse](t)(anyone.BatchQueryAccreditation(ctx, &creditbankv1.BatchQueryAccreditationRequest{
+			Queries: []*creditbankv1.QueryAccreditationRequest{calligraphy}, WithoutWords: without,
+		})).GetAnswers()[0].GetAnswer()
+		// 720 minutes of 900 on the net make 0.8 credits.
+		if e := answer.GetEarning(); e.GetMilliCredits() != 800 || e.GetMinutes() != 720 || e.GetOutcome() != ledgerv1.Outcome_OUTCOME_AWARDED ||
+			e.GetMilliPoints() != 12_000 || (len(e.GetReasons()) == 0) != without || (answer.GetReasons()[0].GetWords() == nil) != without {
+			t.Errorf("without words %t: %v", without, answer)
+		}
+	}
+	_, err = anyone.BatchQueryAccreditation(ctx, &creditbankv1.BatchQueryAccreditationRequest{})
+	refused(t, err, codes.InvalidArgument, api.ReasonBatchSize, "queries")
+	change := &creditbankv1.ChangeCourseRequest{
+		RequestId: s.RequestID(), Provider: apitest.Beishan, Code: apitest.Calligraphy, Version: apitest.CourseVersion,
+		Change: ledgerv1.CourseChange_COURSE_CHANGE_SUSPENDED, From: "2026-07-01", Until: "2026-07-31", ReasonCode: "QUALITY",
+	}
+	_, err = anyone.ChangeCourse(ctx, change)
+	refused(t, err, codes.Unauthenticated, api.ReasonUnauthenticated, "")
+	changed := ok[*creditbankv1.ChangeCourseResponse](t)(second.ChangeCourse(ctx, change)).GetCourse()
+	if len(changed.GetSuspended()) != 1 || changed.GetSuspended()[0].GetUntil() != "2026-07-31" || changed.GetStatus() != creditbankv1.CourseStatus_COURSE_STATUS_ACCREDITED {
+		t.Errorf("suspended %v", changed)
+	}
+	level := int32(3)
+	for _, found := range []*creditbankv1.ListCoursesResponse{
+		ok[*creditbankv1.ListCoursesResponse](t)(anyone.ListCourses(ctx, &creditbankv1.ListCoursesRequest{Level: &level})),
+		ok[*creditbankv1.ListCoursesResponse](t)(anyone.ListCourses(ctx, &creditbankv1.ListCoursesRequest{Search: "焊工 WELD", Within: apitest.Root, ValidOn: "2026-07-01"})),
+	} {
+		if len(found.GetCourses()) != 1 || found.GetTotalSize() != 1 || found.GetCourses()[0].GetCode() != apitest.Welding {
+			t.Errorf("found %v", found)
+		}
+	}
+
 	for status, count := range map[creditbankv1.CourseStatus]int{
 		creditbankv1.CourseStatus_COURSE_STATUS_UNSPECIFIED: 7, creditbankv1.CourseStatus_COURSE_STATUS_ACCREDITED: 5,
 		creditbankv1.CourseStatus_COURSE_STATUS_PROPOSED: 1, creditbankv1.CourseStatus_COURSE_STATUS_RETIRED: 1, creditbankv1.CourseStatus_COURSE_STATUS_REFUSED: 0,
@@ -355,7 +405,7 @@ func TestAccreditationService(t *testing.T) {
 		"code":     {func(c *creditbankv1.Course) { c.Code = "a b" }, codes.InvalidArgument, api.ReasonField, "course.code"},
 		"version":  {func(c *creditbankv1.Course) { c.Version = "" }, codes.InvalidArgument, api.ReasonField, "course.version"},
 		"minutes":  {func(c *creditbankv1.Course) { c.NominalMinutes = -1 }, codes.InvalidArgument, api.ReasonMinutes, "course.nominal_minutes"},
-		"level":    {func(c *creditbankv1.Course) { c.Level = 11 }, codes.InvalidArgument, api.ReasonField, "course.level"},
+		"level":    {func(c *creditbankv1.Course) { c.Level = 11 }, codes.InvalidArgument, api.ReasonUnknownLevel, "course.level"},
 		"category": {func(c *creditbankv1.Course) { c.Category = "magic" }, codes.InvalidArgument, api.ReasonUnknownCategory, "course.category"},
 		"from":     {func(c *creditbankv1.Course) { c.ValidFrom = "" }, codes.InvalidArgument, api.ReasonField, "course.valid_from"},
 		"known":    {func(*creditbankv1.Course) {}, codes.AlreadyExists, api.ReasonCourseKnown, "course.version"},

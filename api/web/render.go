@@ -76,6 +76,7 @@ const (
 	signInName    pageName = "sign-in"
 	faultName     pageName = "fault"
 	noticesName   pageName = "notices"
+	coursesName   pageName = "courses"
 )
 
 // pages are the templates, parsed once in each language.
@@ -98,7 +99,7 @@ func readPages(words map[string]phrase) (pages, error) {
 				return fmt.Sprintf(l.of(p), args...), nil
 			}
 		}}
-		for _, name := range []pageName{portfolioName, signInName, faultName, noticesName} {
+		for _, name := range []pageName{portfolioName, signInName, faultName, noticesName, coursesName} {
 			t, err := template.New("layout.html").Funcs(functions).Option("missingkey=error").
 				ParseFS(pageFiles, "pages/layout.html", "pages/"+string(name)+".html")
 			if err != nil {
@@ -155,8 +156,10 @@ func (s *site) pageFor(t taste, r *http.Request, title string) *page {
 // choose is the address of the same page, seen in another way. What the cookies keep is not repeated in it.
 func choose(r *http.Request, param, value string) string {
 	query := url.Values{param: {value}}
-	if place := r.URL.Query().Get(pageParam); place != "" {
-		query.Set(pageParam, place)
+	for _, kept := range []string{pageParam, searchParam} {
+		if asked := r.URL.Query().Get(kept); asked != "" {
+			query.Set(kept, asked)
+		}
 	}
 	return r.URL.EscapedPath() + "?" + query.Encode()
 }

@@ -54,6 +54,8 @@ type Bank interface {
 	Log
 	// ListNotices answers what is under public notice, for everybody.
 	ListNotices(ctx context.Context, within string, page api.Page) (notices []api.Notice, next string, err error)
+	// ListCourses answers a page of the catalogue, for everybody.
+	ListCourses(ctx context.Context, filter api.CourseFilter, page api.Page) (api.Catalogue, error)
 	// Authenticate answers whose token it is; an empty token is nobody's.
 	Authenticate(ctx context.Context, token string) (access.Caller, error)
 	// Ready answers nil when the bank can read and write.
@@ -190,6 +192,7 @@ func (s *site) route() {
 	page("GET /portfolio", s.portfolio)
 	page("POST "+exportPath, s.export)
 	page("GET "+noticesPath, s.notices)
+	page("GET "+coursesPath, s.courses)
 	page("GET /sign-in", s.signInPage)
 	page("POST /sign-in", s.signIn)
 	page("POST /sign-out", s.signOut)

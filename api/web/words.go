@@ -98,6 +98,19 @@ func phrases() map[string]phrase {
 		"accesses":       {"最近的查看", "Who looked last"},
 		"accesses-empty": {"还没有人查看过。", "Nobody has looked yet."},
 		"accesses-more":  {"这里只列出最近的查看；更早的可向社区学校的工作人员查询。", "Only the newest are listed; ask at a community school for those before them."},
+		// Catalogue
+		"courses":         {"课程目录", "Courses"},
+		"courses-words":   {"这里的课程都经过认证，按规则学完可以计入学分。", "All courses here are accredited: whoever completes one by the rules earns credits."},
+		"courses-search":  {"课程、机构或编号", "Title, school or code"},
+		"courses-find":    {"查找", "Search"},
+		"courses-all":     {"全部课程", "All courses"},
+		"courses-none":    {"没有找到这样的课程，请换个词再试。", "No such course was found. Try another word."},
+		"courses-more":    {"后面的课程", "More courses"},
+		"course-level":    {"等级", "Level"},
+		"course-code":     {"课程编号", "Code"},
+		"course-days":     {"有效期", "Counts"},
+		"course-paused":   {"暂停", "Suspended"},
+		"course-capacity": {"每班最多 %d 人", "at most %d at once"},
 
 		// Public notices
 		"notices":       {"公示", "Public notices"},

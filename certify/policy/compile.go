@@ -91,6 +91,7 @@ func (c *compiler) policy() *Policy {
 	c.requirements(p)
 	c.workflow(p)
 	c.claims(p)
+	c.accreditation()
 	return p
 }
 

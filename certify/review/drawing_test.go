@@ -62,5 +62,22 @@ do wherever it waits for one, and withdrawing it.
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", word(t.From), t.Act, t.By, t.When, word(t.To), written)
 	}
+	b.WriteString("\n## Applications\n\nProviders and platforms that apply, and courses that are proposed, have a workflow of their own. It concerns no account, and its steps are\n" +
+		"public. An officer is one in whose subtree the organization is, who did not bring the application and has not decided on it, and not one\n" +
+		"of the organization itself, unless it published the policy.\n\n" +
+		"| state | act | who | then |\n|---|---|---|---|\n")
+	stage := func(s review.ApplicationState) string {
+		if s == ledgerv1.ApplicationState_APPLICATION_STATE_UNSPECIFIED {
+			return "SUBMITTED"
+		}
+		return strings.TrimPrefix(s.String(), "APPLICATION_STATE_")
+	}
+	for _, t := range review.ApplicationTable() {
+		who := "officer"
+		if t.Role == review.Source {
+			who = "whoever applied"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", stage(t.From), t.Act, who, stage(t.To))
+	}
 	return b.String()
 }

@@ -146,6 +146,7 @@ func newFakeBankAt(address string, options ...grpc.ServerOption) (*fakeBank, err
 	creditbankv1.RegisterAgreementServiceServer(b.server, transfers)
 	creditbankv1.RegisterConsentServiceServer(b.server, transfers)
 	creditbankv1.RegisterTransferServiceServer(b.server, transfers)
+	creditbankv1.RegisterApplicationServiceServer(b.server, fakeApplications{bank: b})
 	b.policies = &fakePolicies{bank: b}
 	creditbankv1.RegisterMergeServiceServer(b.server, &fakeMerges{bank: b})
 	creditbankv1.RegisterPolicyServiceServer(b.server, b.policies)
@@ -528,30 +529,6 @@ func (f fakePortfolio) ListPortfolioEntries(
 	}
 	f.bank.mu.Unlock()
 	if page < 2 {
-		answer.NextPageToken = r.GetPageToken() + "x"
-	}
-	return answer, nil
-}
-
-type fakeCourses struct {
-	creditbankv1.UnimplementedAccreditationServiceServer
-}
-
-// ListCourses implements creditbankv1.AccreditationServiceServer: one course a page.
-func (fakeCourses) ListCourses(_ context.Context, r *creditbankv1.ListCoursesRequest) (*creditbankv1.ListCoursesResponse, error) {
-	all := []*creditbankv1.Course{
-		{Provider: "school-cuiyuan", Code: "calligraphy-1", Version: "1", Title: "书法入门", Category: "arts", Level: 1, NominalMinutes: 720, ValidFrom: "2020-01-01"},
-		{Provider: "school-sandun", Code: "tai-chi", Version: "1", Title: "太极拳", Category: "wellness", NominalMinutes: 60, ValidFrom: "2020-01-01"},
-	}
-	page := len(r.GetPageToken())
-	course := all[page]
-	course.Status = creditbankv1.CourseStatus_COURSE_STATUS_ACCREDITED
-	answer := &creditbankv1.ListCoursesResponse{}
-	if (r.GetProvider() == "" || r.GetProvider() == course.GetProvider()) &&
-		(r.GetStatus() == 0 || r.GetStatus() == course.GetStatus()) {
-		answer.Courses = []*creditbankv1.Course{course}
-	}
-	if page+1 < len(all) {
 		answer.NextPageToken = r.GetPageToken() + "x"
 	}
 	return answer, nil

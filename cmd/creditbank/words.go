@@ -170,6 +170,12 @@ func (l language) courseStatus(s creditbankv1.CourseStatus) string {
 		return l.say("已停用", "retired")
 	case creditbankv1.CourseStatus_COURSE_STATUS_REFUSED:
 		return l.say("未通过", "refused")
+	case creditbankv1.CourseStatus_COURSE_STATUS_RETURNED:
+		return l.say("待补充材料", "returned")
+	case creditbankv1.CourseStatus_COURSE_STATUS_APPEALED:
+		return l.say("申诉中", "appealed")
+	case creditbankv1.CourseStatus_COURSE_STATUS_WITHDRAWN:
+		return l.say("已撤回", "withdrawn")
 	default:
 		return s.String()
 	}

@@ -102,6 +102,7 @@ func (s *show) run(ctx context.Context, at addresses) (err error) {
 		{"opening the accounts", s.open},
 		{"posting completions", s.post},
 		{"deciding cases", s.decide},
+		{"deciding applications", s.admit},
 		{"agreeing with the institutions that take credits over", s.agree},
 		{"checking the listed residents", s.checkListed},
 	} {

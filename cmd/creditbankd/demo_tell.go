@@ -108,7 +108,7 @@ func (s *show) tell(at addresses) {
 	w, t := s.process.stdout, &s.tally
 	d := s.district
 	fmt.Fprintf(w, "西湖区学分银行 · a made-up district (seed %d, %s): %d organizations, %d courses, %d accounts\n\n",
-		d.Seed, d.Day.Format(dayLayout), len(district.Organizations())+len(s.institutions)+1, len(d.Courses()), len(s.residents))
+		d.Seed, d.Day.Format(dayLayout), len(district.Organizations())+len(district.Applicants())+len(s.institutions)+1, len(d.Courses()), len(s.residents))
 	line := func(n int, what string) { fmt.Fprintf(w, "  %8d  %s\n", n, what) }
 	fmt.Fprintf(w, "%d statements in %d submissions, through gRPC:\n", t.statements, t.submissions)
 	for _, o := range outcomes() {

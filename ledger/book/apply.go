@@ -108,6 +108,14 @@ func (s *State) directoryChanged(e *ledgerv1.Entry) error {
 		return s.agreementPublished(e, fact.AgreementPublished)
 	case *ledgerv1.Entry_AgreementEnded:
 		return s.agreementEnded(e, fact.AgreementEnded)
+	case *ledgerv1.Entry_OrganizationChanged:
+		return s.organizationChanged(e, fact.OrganizationChanged)
+	case *ledgerv1.Entry_CourseChanged:
+		return s.courseChanged(e, fact.CourseChanged)
+	case *ledgerv1.Entry_AccreditationApplied:
+		return s.accreditationApplied(e, fact.AccreditationApplied)
+	case *ledgerv1.Entry_ApplicationStepTaken:
+		return s.applicationStepTaken(e, fact.ApplicationStepTaken)
 	default:
 		return fmt.Errorf("%w: no rule applies to this fact", ErrInconsistent)
 	}
@@ -249,33 +257,6 @@ func (s *State) policyPublished(e *ledgerv1.Entry, fact *ledgerv1.PolicyPublishe
 		return fmt.Errorf("%w: the policy is published already", ErrInconsistent)
 	}
 	row.PublishedPlusOne, row.PublishedTime = e.GetIndex()+1, e.GetTime()
-	return s.requested(e, fact.GetActor(), fact.GetRequest())
-}
-
-func (s *State) courseProposed(e *ledgerv1.Entry, fact *ledgerv1.CourseProposed) error {
-	row, err := create[ledgerv1.CourseRow](s, CourseKey(e.GetIndex()), "the course")
-	if err != nil {
-		return err
-	}
-	row.Index, row.Fact = e.GetIndex(), fact
-	name := CourseNameKey(fact.GetProvider(), fact.GetCode(), fact.GetVersion())
-	if known, err := s.Row(name); err != nil {
-		return err
-	} else if known != nil {
-		return fmt.Errorf("%w: this version of the course is there already", ErrInconsistent)
-	}
-	if err := s.set(name, Uint(e.GetIndex())); err != nil {
-		return err
-	}
-	return s.requested(e, fact.GetActor(), fact.GetRequest())
-}
-
-func (s *State) courseDecided(e *ledgerv1.Entry, fact *ledgerv1.CourseDecided) error {
-	row, err := must[ledgerv1.CourseRow](s, CourseKey(fact.GetCourse()), "such course")
-	if err != nil {
-		return err
-	}
-	row.Decision, row.LastDay = fact.GetDecision(), fact.GetLastDay()
 	return s.requested(e, fact.GetActor(), fact.GetRequest())
 }
 

@@ -30,6 +30,7 @@ const (
 	TableCrowds        byte = 0x14
 	TableImports       byte = 0x15
 	TableMerges        byte = 0x16
+	TableApplications  byte = 0x18
 	TableAgreements    byte = 0x1a
 	TableConsents      byte = 0x1b
 	TableTransfers     byte = 0x1d
@@ -40,7 +41,8 @@ const (
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
 	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableMerges ||
-		table == TableAgreements || table == TableConsents || table >= TableTransfers && table <= TableHoldTimes
+		table == TableApplications || table == TableAgreements || table == TableConsents ||
+		table >= TableTransfers && table <= TableHoldTimes
 }
 
 // MetaKey names a row of the meta table.
@@ -185,6 +187,9 @@ func RejectKey(organization uint64, slot uint32) []byte {
 
 // RejectCountKey is where the number of an organization's rejects so far lies.
 func RejectCountKey(organization uint64) []byte { return uintKey(TableRejects, organization) }
+
+// ApplicationKey is where the application of an organization lies; index is the entry that applied.
+func ApplicationKey(index uint64) []byte { return uintKey(TableApplications, index) }
 
 // ImportKey is where an import of opening balances lies; index is the entry that proposed it.
 func ImportKey(index uint64) []byte { return uintKey(TableImports, index) }

@@ -147,7 +147,7 @@ func newNaive() *naive {
 		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
 		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
 		imports: make(map[uint64]*naiveImport), holds: make(map[uint64]*naiveHold), merges: make(map[uint64]*naiveMerge),
-		imports: make(map[uint64]*naiveImport), consents: make(map[uint64]*naiveConsent), agreements: make(map[string]*naiveAgreement),
+		consents: make(map[uint64]*naiveConsent), agreements: make(map[string]*naiveAgreement),
 	}
 }
 

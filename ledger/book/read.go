@@ -59,6 +59,11 @@ func (s *State) Course(index uint64) (*ledgerv1.CourseRow, error) {
 	return view[ledgerv1.CourseRow](s, CourseKey(index))
 }
 
+// Application answers an application of an organization.
+func (s *State) Application(index uint64) (*ledgerv1.ApplicationRow, error) {
+	return view[ledgerv1.ApplicationRow](s, ApplicationKey(index))
+}
+
 // CourseNamed answers the index of a course.
 func (s *State) CourseNamed(provider, code, version string) (index uint64, ok bool, err error) {
 	return s.number(CourseNameKey(provider, code, version))

@@ -94,6 +94,8 @@ func rowName(table byte, key []byte) string {
 		return fmt.Sprintf("time %s of hold %d", time.UnixMicro(int64(number(0))).UTC().Format(time.RFC3339), number(8))
 	case table == TableMerges && len(key) == 8:
 		return fmt.Sprintf("merge %d", number(0))
+	case table == TableApplications && len(key) == 8:
+		return fmt.Sprintf("application %d", number(0))
 	default:
 		return ""
 	}
@@ -152,6 +154,8 @@ func newRow(table byte) message {
 		return new(ledgerv1.TransferRow)
 	case TableMerges:
 		return new(ledgerv1.MergeRow)
+	case TableApplications:
+		return new(ledgerv1.ApplicationRow)
 	case TableRejects:
 		return new(ledgerv1.RejectRow)
 	default:

@@ -107,6 +107,9 @@ ENUMS = {
     "KeyPurpose": "KEY_PURPOSE UNSPECIFIED SIGN AUTHENTICATE",
     "OfficerRole": "OFFICER_ROLE UNSPECIFIED ADMINISTRATOR CERTIFICATION REGISTRAR",
     "CourseDecision": "COURSE_DECISION UNSPECIFIED ACCREDITED REFUSED RETIRED",
+    "CourseChange": "COURSE_CHANGE UNSPECIFIED SUSPENDED REINSTATED RENEWED",
+    "OrganizationChange": "ORGANIZATION_CHANGE UNSPECIFIED TRUST ROLES SUSPENDED REINSTATED ENDED",
+    "ApplicationState": "APPLICATION_STATE UNSPECIFIED RETURNED ACCREDITED REFUSED APPEALED WITHDRAWN",
     "AccountStatus": "ACCOUNT_STATUS UNSPECIFIED PROVISIONAL VERIFIED FROZEN MERGED CLOSED ERASED",
     "Outcome": "OUTCOME UNSPECIFIED AWARDED IN_REVIEW NO_CREDIT DUPLICATE VOIDED REFUSED WITHDRAWN",
     "Stage": "STAGE UNSPECIFIED ELIGIBILITY HOURS DUPLICATES CONVERSION CAPS ROUNDING REVIEW VALIDITY DECISION "
@@ -138,7 +141,8 @@ MESSAGES = {
     "Entry": "index=1:u time=2:i salt=3:b completion_recorded=4:CompletionRecorded "
              "submission_received=5:SubmissionReceived completion_voided=6:CompletionVoided "
              "credits_awarded=7:CreditsAwarded case_step_taken=8:CaseStepTaken credits_released=9:CreditsReleased "
-             "credits_expired=10:CreditsExpired account_opened=11:AccountOpened "
+             "credits_expired=10:CreditsExpired account_opened=11:AccountOpened organization_changed=12:OrganizationChanged "
+             "course_changed=13:CourseChanged accreditation_applied=14:AccreditationApplied "
              "organization_registered=16:OrganizationRegistered key_added=17:KeyAdded key_revoked=18:KeyRevoked "
              "officer_appointed=19:OfficerAppointed officer_removed=20:OfficerRemoved "
              "policy_proposed=21:PolicyProposed policy_published=22:PolicyPublished course_proposed=23:CourseProposed "
@@ -147,7 +151,8 @@ MESSAGES = {
              "opening_balances_confirmed=39:OpeningBalancesConfirmed opening_balance_recorded=40:OpeningBalanceRecorded "
              "opening_balance_reversed=41:OpeningBalanceReversed account_merge_proposed=42:AccountMergeProposed "
              "account_merge_step_taken=43:AccountMergeStepTaken accounts_merged=44:AccountsMerged item_moved=45:ItemMoved "
-             "accounts_unmerged=46:AccountsUnmerged item_returned=47:ItemReturned agreement_published=58:AgreementPublished "
+             "accounts_unmerged=46:AccountsUnmerged item_returned=47:ItemReturned application_step_taken=52:ApplicationStepTaken "
+             "agreement_published=58:AgreementPublished "
              "agreement_ended=59:AgreementEnded consent_granted=60:ConsentGranted consent_withdrawn=61:ConsentWithdrawn "
              "hold_placed=64:HoldPlaced hold_posted=65:HoldPosted "
              "hold_voided=66:HoldVoided hold_expired=67:HoldExpired",
@@ -167,7 +172,16 @@ MESSAGES = {
     "PolicyPublished": "actor=1:Actor request=2:Request policy_hash=3:b proposed_index=4:u",
     "CourseProposed": "actor=1:Actor request=2:Request provider=3:s code=4:s version=5:s title=6:s category=7:s level=8:w "
                       "nominal_minutes=9:i equivalence_group=10:s valid_from_day=11:d valid_until_day=12:d capacity=13:w",
-    "CourseDecided": "actor=1:Actor request=2:Request course=3:u decision=4:CourseDecision last_day=5:d reason=6:s",
+    "CourseDecided": "actor=1:Actor request=2:Request course=3:u decision=4:CourseDecision last_day=5:d reason=6:s "
+                     "reason_code=7:s appeal_until_day=8:d",
+    "CourseChanged": "actor=1:Actor request=2:Request course=3:u change=4:CourseChange from_day=5:d until_day=6:d reason_code=7:s "
+                     "reason=8:s",
+    "OrganizationChanged": "actor=1:Actor request=2:Request organization=3:s change=4:OrganizationChange trust_tier=5:w "
+                           "roles=6:*Role from_day=7:d until_day=8:d reason_code=9:s reason=10:s",
+    "AccreditationApplied": "actor=1:Actor request=2:Request organization=3:s role=4:Role valid_from_day=5:d valid_until_day=6:d "
+                            "statement=7:s",
+    "ApplicationStepTaken": "actor=1:Actor request=2:Request application=3:u state=4:ApplicationState valid_from_day=5:d "
+                            "valid_until_day=6:d trust_tier=7:w reason_code=8:s note=9:s appeal_until_day=10:d",
     "AccountOpened": "actor=1:Actor request=2:Request account=3:b home=4:s status=5:AccountStatus",
     "SubmissionReceived": "organization=1:s key_id=2:b signature=3:b statement_hashes=4:b",
     "Origin": "organization=1:s statement_id=2:b statement_hash=3:b submission=4:u position=5:w key_id=6:b signature=7:b",
@@ -271,10 +285,17 @@ MESSAGES = {
     "TransferClawback": "entry=1:u item=2:w",
     "DayItem": "day=1:d sessions=2:*DaySession minutes=3:*DayMinutes",
     "DaySession": "completion=1:u organization=2:u start=3:i length=4:d",
-    "OrganizationRow": "index=1:u fact=2:OrganizationRegistered",
+    "OrganizationRow": "index=1:u fact=2:OrganizationRegistered trust_tier=3:w roles_plus_one=4:u roles=5:*Role "
+                       "accredited=6:*RoleWindow suspended=7:*DayRange last_day=8:d",
+    "DayRange": "from_day=1:d until_day=2:d",
+    "RoleWindow": "role=1:Role days=2:DayRange application=3:u",
+    "Progress": "state=1:ApplicationState time=2:i changed_index=3:u deciders=4:*s steps=5:*u returns=6:w appeals=7:w "
+                "appeal_until_day=8:d",
+    "ApplicationRow": "index=1:u time=2:i fact=3:AccreditationApplied progress=4:Progress",
     "KeyRow": "index=1:u time=2:i fact=3:KeyAdded revoked_time=4:i compromised_since=5:i",
     "OfficerRow": "index=1:u fact=2:OfficerAppointed removed_plus_one=3:u",
-    "CourseRow": "index=1:u fact=2:CourseProposed decision=3:CourseDecision last_day=4:d",
+    "CourseRow": "index=1:u fact=2:CourseProposed decision=3:CourseDecision last_day=4:d renewed=5:*DayRange "
+                 "suspended=6:*DayRange progress=7:Progress",
     "PolicyRow": "index=1:u time=2:i fact=3:PolicyProposed published_plus_one=4:u published_time=5:i",
     "CaseRow": "status=1:CaseStatus account=2:b completion=3:CompletionRef causes=4:*s risk=5:w time=6:i "
                "decided_plus_one=7:u decided_time=8:i officer=9:s course=10:u deadline=11:i due=12:i holder=13:s "
@@ -1429,6 +1450,49 @@ def build_log():
     append(t, "agreement_ended", actor=actor(organization=UNIVERSITY, key=UNIVERSITY_KEY), request=request("EndAgreement", t),
            agreement_hash=sha256(NEXT_AGREEMENT), last_day=days("2027-06-30"))
     t = append_transfers(opening + 1, days("1969-12-31"), claim, claim_ref)
+    # The school wants to post what its own classes do: asked for more, refused, and admitted by another officer on its appeal.
+    t += 3_600_000_000
+    applied = append(t, "accreditation_applied", **call("Apply", t, "officer-3"), organization=SCHOOL, role="ROLE_PLATFORM",
+                     valid_from_day=days("2026-08-01"), valid_until_day=days("2027-07-31"), statement="自建点名系统")
+
+    def step(state, officer, application, **more):
+        nonlocal t
+        t += 3_600_000_000
+        append(t, "application_step_taken", **call(f"Application {state}", t, officer), application=application,
+               state=f"APPLICATION_STATE_{state}", **more)
+
+    step("RETURNED", "officer-2", applied, reason_code="DOCUMENTS_MISSING", note="请补充等级保护备案证明")
+    step("UNSPECIFIED", "officer-3", applied, note="已补充")
+    step("REFUSED", "officer-2", applied, reason_code="REQUIREMENTS_NOT_MET", appeal_until_day=days("2026-08-13"))
+    step("APPEALED", "officer-3", applied, note="备案证明在第三页")
+    step("ACCREDITED", "officer-1", applied, reason_code="MEETS_REQUIREMENTS", valid_from_day=days("2026-08-15"),
+         valid_until_day=days("2027-07-31"), trust_tier=3)
+    # A course goes the same way.
+    t += 3_600_000_000
+    game = append(t, "course_proposed", **call("ProposeCourse", t), provider=SCHOOL, code="go-1", version="2026", title="围棋入门",
+                  category="humanities", level=1, nominal_minutes=540, valid_from_day=days("2026-08-01"))
+    step("RETURNED", "officer-2", game, reason_code="DOCUMENTS_UNCLEAR", note="请补充教学大纲")
+    step("UNSPECIFIED", "officer-1", game, note="大纲已附")
+    t += 3_600_000_000
+    append(t, "course_decided", **call("DecideCourse", t, "officer-2"), course=game, decision="COURSE_DECISION_REFUSED",
+           reason_code="DUPLICATE", appeal_until_day=days("2026-08-13"))
+    step("APPEALED", "officer-1", game, note="与棋类课程内容不同")
+    t += 3_600_000_000
+    append(t, "course_decided", **call("DecideCourse", t, "officer-3"), course=game, decision="COURSE_DECISION_ACCREDITED",
+           reason_code="MEETS_REQUIREMENTS")
+    # A suspension is put off for good before it begins, another one is cut short; the course is renewed after a gap.
+    for change, first, last in (("SUSPENDED", "2026-08-01", ""), ("REINSTATED", "2026-08-01", ""), ("SUSPENDED", "2026-09-01", "2026-12-31"),
+                                ("REINSTATED", "2026-10-01", ""), ("RENEWED", "2029-02-01", "2030-12-31")):
+        t += 3_600_000_000
+        more = {"until_day": days(last)} if last else {}
+        append(t, "course_changed", **call("ChangeCourse", t, "officer-2"), course=aid, change=f"COURSE_CHANGE_{change}",
+               from_day=days(first), reason_code="QUALITY", **more)
+    for change, more in (("TRUST", {"trust_tier": 1}), ("ROLES", {"roles": ["ROLE_PLATFORM", "ROLE_ACCEPTOR"]}),
+                         ("SUSPENDED", {"from_day": days("2026-08-01")}), ("REINSTATED", {"from_day": days("2026-08-11")}),
+                         ("ENDED", {"until_day": days("2027-12-31")})):
+        t += 3_600_000_000
+        append(t, "organization_changed", **call("ChangeOrganization", t), organization=PLATFORM,
+               change=f"ORGANIZATION_CHANGE_{change}", reason_code="OTHER", reason="on its own wish", **more)
     story = len(LOG)
     while len(LOG) < 259:
         t += 1_000_000
@@ -1493,8 +1557,8 @@ class State:
         f = copy.deepcopy(entry[name])
         i, t = entry["index"], entry["time"]
         if fact in ("BankFounded", "OrganizationRegistered", "KeyAdded", "KeyRevoked", "OfficerAppointed", "OfficerRemoved",
-                    "PolicyProposed", "PolicyPublished", "CourseProposed", "CourseDecided", "LogContinued",
-                    "AgreementPublished", "AgreementEnded"):
+                    "PolicyProposed", "PolicyPublished", "CourseProposed", "CourseDecided", "LogContinued", "OrganizationChanged",
+                    "CourseChanged", "AccreditationApplied", "ApplicationStepTaken", "AgreementPublished", "AgreementEnded"):
             self.rows[table(1, b"directory")] = u64(i + 1)
         getattr(self, name)(i, t, f)
         if "request" in f:
@@ -1540,12 +1604,88 @@ class State:
         self.rows[table(0x0C, f["policy_hash"])][1].update(published_plus_one=i + 1, published_time=t)
 
     def course_proposed(self, i, t, f):
-        self.new(table(0x0A, u64(i)), "CourseRow", index=i, fact=f)
+        self.new(table(0x0A, u64(i)), "CourseRow", index=i, fact=f, progress={"time": t, "changed_index": i})
         name = b"\0".join(f[k].encode() for k in ("provider", "code", "version"))
         self.rows[table(0x0B, name)] = u64(i)
 
     def course_decided(self, i, t, f):
-        self.rows[table(0x0A, u64(f["course"]))][1].update(decision=f["decision"], last_day=f.get("last_day", 0))
+        row = self.rows[table(0x0A, u64(f["course"]))][1]
+        row.update(decision=f["decision"], last_day=f.get("last_day", 0))
+        state = f["decision"].replace("COURSE_DECISION", "APPLICATION_STATE").replace("RETIRED", "ACCREDITED")
+        self.advance(i, t, row["progress"], {**f, "state": state})
+
+    def course_changed(self, i, t, f):
+        row = self.rows[table(0x0A, u64(f["course"]))][1]
+        assert row["decision"] == "COURSE_DECISION_ACCREDITED"
+        if f["change"] == "COURSE_CHANGE_RENEWED":
+            row.setdefault("renewed", []).append(self.day_range(f["from_day"], f.get("until_day", 0)))
+        else:
+            self.suspended(row, f)
+
+    def organization_changed(self, i, t, f):
+        row = self.rows[table(7, f["organization"].encode())][1]
+        change = f["change"].removeprefix("ORGANIZATION_CHANGE_")
+        if change == "TRUST":
+            row["trust_tier"] = f["trust_tier"]
+        elif change == "ROLES":
+            row.update(roles_plus_one=i + 1, roles=f.get("roles", []))
+        elif change == "ENDED":
+            row["last_day"] = f["until_day"]
+        else:
+            self.suspended(row, f)
+
+    @staticmethod
+    def day_range(first, last):
+        assert first and (not last or first <= last)
+        return {"from_day": first, "until_day": last}
+
+    def suspended(self, row, f):
+        ranges = row.setdefault("suspended", [])
+        if f["change"].endswith("_SUSPENDED"):
+            assert not ranges or 0 < ranges[-1]["until_day"] < f["from_day"]
+            ranges.append(self.day_range(f["from_day"], f.get("until_day", 0)))
+            return
+        newest = ranges[-1]
+        assert not newest["until_day"] or f["from_day"] <= newest["until_day"]
+        if f["from_day"] <= newest["from_day"]:
+            ranges.pop()
+        else:
+            newest["until_day"] = f["from_day"] - 1
+
+    def accreditation_applied(self, i, t, f):
+        self.organization_number(f["organization"])
+        self.new(table(0x18, u64(i)), "ApplicationRow", index=i, time=t, fact=f, progress={"time": t, "changed_index": i})
+
+    def application_step_taken(self, i, t, f):
+        key = table(0x18, u64(f["application"]))
+        if key in self.rows:
+            row = self.rows[key][1]
+            if f["state"] == "APPLICATION_STATE_ACCREDITED":
+                organization = self.rows[table(7, row["fact"]["organization"].encode())][1]
+                organization.setdefault("accredited", []).append({
+                    "role": row["fact"]["role"], "days": self.day_range(f["valid_from_day"], f.get("valid_until_day", 0)),
+                    "application": row["index"]})
+                if f.get("trust_tier"):
+                    organization["trust_tier"] = f["trust_tier"]
+        else:
+            row = self.rows[table(0x0A, u64(f["application"]))][1]
+            assert f["state"] not in ("APPLICATION_STATE_ACCREDITED", "APPLICATION_STATE_REFUSED")
+            row["decision"] = "COURSE_DECISION_UNSPECIFIED"
+        assert row["progress"].get("state") != "APPLICATION_STATE_ACCREDITED"
+        self.advance(i, t, row["progress"], f)
+
+    @staticmethod
+    def advance(i, t, progress, f):
+        state = f["state"].removeprefix("APPLICATION_STATE_")
+        if progress.get("state", "APPLICATION_STATE_UNSPECIFIED") != f["state"]:
+            progress.update(state=f["state"], time=t)
+            if state in ("ACCREDITED", "REFUSED"):
+                progress.setdefault("deciders", []).append(f["actor"].get("officer", ""))
+        if state in ("RETURNED", "APPEALED"):
+            key = {"RETURNED": "returns", "APPEALED": "appeals"}[state]
+            progress[key] = progress.get(key, 0) + 1
+        progress.update(appeal_until_day=f.get("appeal_until_day", 0), changed_index=i)
+        progress.setdefault("steps", []).append(i)
 
     def agreement_published(self, i, t, f):
         self.organization_number(f["institution"])
@@ -2121,6 +2261,14 @@ def entry_vectors():
     (released,) = INDEX["CreditsReleased"]
     (expired,) = INDEX["CreditsExpired"]
     opened, _ = INDEX["CaseOpened"]
+    (applied,), games = INDEX["AccreditationApplied"], INDEX["CourseProposed"][-1]
+    stepped = next(i for i in INDEX["ApplicationStepTaken"]
+                   if LOG[i][1]["application_step_taken"]["state"] == "APPLICATION_STATE_ACCREDITED")
+    suspended = INDEX["CourseChanged"][0]
+
+    def once_more(index, field):
+        """The fact of an entry once more, without the request that would be noticed first."""
+        return at(index + 1, field, **{k: v for k, v in LOG[index][1][field].items() if k != "request"})
     tea_ref = LOG[voided][1]["completion_voided"]["completion"]
     confirmed, recorded = INDEX["OpeningBalancesConfirmed"][0], INDEX["OpeningBalanceRecorded"][0]
     (reversed_,) = INDEX["OpeningBalanceReversed"]
@@ -2148,7 +2296,7 @@ def entry_vectors():
         ("truncated", "entry", tea_1, ENTRY_BYTES[tea_1][:-1], "the bytes are a message"),
         ("no-fact", "entry", 5, encode("Entry", {"index": 5, "time": LOG[5][1]["time"], "salt": bytes(16)}), "exactly one fact"),
         ("unknown-fact", "entry", 5, encode("Entry", {"index": 5, "time": LOG[5][1]["time"], "salt": bytes(16)})
-         + delimited(12, b""), "a known fact"),
+         + delimited(4000, b""), "a known fact"),
         ("too-long", "entry", INDEX["PolicyProposed"][0], fact(INDEX["PolicyProposed"][0], yaml=bytes(65_500)),
          "at most 65,535 bytes"),
         ("salt-short", "entry", tea_1, change(tea_1, salt=bytes(15)), "salt: 16 bytes"),
@@ -2245,6 +2393,23 @@ def entry_vectors():
          "a registered organization"),
         ("claim-of-unknown", "state", 5, at(5, "claim_filed", **call("SubmitClaim", 1), account=ACCOUNT, organization=COLLEGE),
          "an open account"),
+        ("application-of-unknown", "state", 5, at(5, "accreditation_applied", organization="nobody"), "a registered organization"),
+        ("step-of-no-application", "state", applied + 1, at(applied + 1, "application_step_taken", application=applied - 1),
+         "an application or a proposed course"),
+        ("accredited-twice", "state", stepped + 1, once_more(stepped, "application_step_taken"), "not yet accredited"),
+        ("course-accredited-by-a-step", "state", games + 1, at(games + 1, "application_step_taken", application=games,
+                                                               state="APPLICATION_STATE_ACCREDITED"), "a course is decided by CourseDecided"),
+        ("suspended-undecided", "state", games + 1, at(games + 1, "course_changed", course=games, change="COURSE_CHANGE_SUSPENDED",
+                                                       from_day=1), "an accredited course"),
+        ("suspended-twice", "state", suspended + 1, once_more(suspended, "course_changed"), "a suspension that ends before the next one"),
+        ("reinstated-at-once", "state", suspended, at(suspended, "course_changed", course=LOG[suspended][1]["course_changed"]["course"],
+                                                      change="COURSE_CHANGE_REINSTATED", from_day=2), "a suspension that has not ended by then"),
+        ("renewed-backwards", "state", suspended, at(
+            suspended, "course_changed", course=LOG[suspended][1]["course_changed"]["course"], change="COURSE_CHANGE_RENEWED",
+            from_day=2, until_day=1), "days that end after they begin"),
+        ("changed-unknown", "state", 5, at(5, "organization_changed", organization="nobody", change="ORGANIZATION_CHANGE_TRUST",
+                                           trust_tier=1), "a registered organization"),
+        ("changed-nothing", "state", 5, at(5, "organization_changed", organization=PLATFORM), "a known change"),
         ("reversed-twice", "state", reversed_ + 1, at(reversed_ + 1, "opening_balance_reversed", **{
             **back, "origin": {**back["origin"], "source_id": uuid7(0, "again")}}), "not yet taken back"),
         ("reversed-completion", "state", reversed_, fact(reversed_, balance={

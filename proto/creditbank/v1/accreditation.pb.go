@@ -38,6 +38,12 @@ const (
 	CourseStatus_COURSE_STATUS_RETIRED CourseStatus = 3
 	// It was refused.
 	CourseStatus_COURSE_STATUS_REFUSED CourseStatus = 4
+	// Waits for its proposer, of whom more was asked.
+	CourseStatus_COURSE_STATUS_RETURNED CourseStatus = 5
+	// It was refused, and waits for another officer.
+	CourseStatus_COURSE_STATUS_APPEALED CourseStatus = 6
+	// Its proposer gave it up.
+	CourseStatus_COURSE_STATUS_WITHDRAWN CourseStatus = 7
 )
 
 // Enum value maps for CourseStatus.
@@ -48,6 +54,9 @@ var (
 		2: "COURSE_STATUS_ACCREDITED",
 		3: "COURSE_STATUS_RETIRED",
 		4: "COURSE_STATUS_REFUSED",
+		5: "COURSE_STATUS_RETURNED",
+		6: "COURSE_STATUS_APPEALED",
+		7: "COURSE_STATUS_WITHDRAWN",
 	}
 	CourseStatus_value = map[string]int32{
 		"COURSE_STATUS_UNSPECIFIED": 0,
@@ -55,6 +64,9 @@ var (
 		"COURSE_STATUS_ACCREDITED":  2,
 		"COURSE_STATUS_RETIRED":     3,
 		"COURSE_STATUS_REFUSED":     4,
+		"COURSE_STATUS_RETURNED":    5,
+		"COURSE_STATUS_APPEALED":    6,
+		"COURSE_STATUS_WITHDRAWN":   7,
 	}
 )
 
@@ -85,6 +97,144 @@ func (CourseStatus) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{0}
 }
 
+// LearningMode is a form of learning.
+type LearningMode int32
+
+const (
+	// Not said.
+	LearningMode_LEARNING_MODE_UNSPECIFIED LearningMode = 0
+	// A class.
+	LearningMode_LEARNING_MODE_CLASSROOM LearningMode = 1
+	// On the net.
+	LearningMode_LEARNING_MODE_ONLINE LearningMode = 2
+	// Practice.
+	LearningMode_LEARNING_MODE_PRACTICE LearningMode = 3
+	// A lecture.
+	LearningMode_LEARNING_MODE_LECTURE LearningMode = 4
+	// An achievement, such as a certificate.
+	LearningMode_LEARNING_MODE_ACHIEVEMENT LearningMode = 5
+)
+
+// Enum value maps for LearningMode.
+var (
+	LearningMode_name = map[int32]string{
+		0: "LEARNING_MODE_UNSPECIFIED",
+		1: "LEARNING_MODE_CLASSROOM",
+		2: "LEARNING_MODE_ONLINE",
+		3: "LEARNING_MODE_PRACTICE",
+		4: "LEARNING_MODE_LECTURE",
+		5: "LEARNING_MODE_ACHIEVEMENT",
+	}
+	LearningMode_value = map[string]int32{
+		"LEARNING_MODE_UNSPECIFIED": 0,
+		"LEARNING_MODE_CLASSROOM":   1,
+		"LEARNING_MODE_ONLINE":      2,
+		"LEARNING_MODE_PRACTICE":    3,
+		"LEARNING_MODE_LECTURE":     4,
+		"LEARNING_MODE_ACHIEVEMENT": 5,
+	}
+)
+
+func (x LearningMode) Enum() *LearningMode {
+	p := new(LearningMode)
+	*p = x
+	return p
+}
+
+func (x LearningMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LearningMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_v1_accreditation_proto_enumTypes[1].Descriptor()
+}
+
+func (LearningMode) Type() protoreflect.EnumType {
+	return &file_creditbank_v1_accreditation_proto_enumTypes[1]
+}
+
+func (x LearningMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LearningMode.Descriptor instead.
+func (LearningMode) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{1}
+}
+
+// AccreditationStatus is how a subject stands on a date.
+type AccreditationStatus int32
+
+const (
+	// Not said.
+	AccreditationStatus_ACCREDITATION_STATUS_UNSPECIFIED AccreditationStatus = 0
+	// There is none by this name.
+	AccreditationStatus_ACCREDITATION_STATUS_UNKNOWN AccreditationStatus = 1
+	// It counts.
+	AccreditationStatus_ACCREDITATION_STATUS_ACCREDITED AccreditationStatus = 2
+	// It waits for a decision.
+	AccreditationStatus_ACCREDITATION_STATUS_PENDING AccreditationStatus = 3
+	// It was refused or given up, or never applied.
+	AccreditationStatus_ACCREDITATION_STATUS_NOT_ACCREDITED AccreditationStatus = 4
+	// It counts from a later day on.
+	AccreditationStatus_ACCREDITATION_STATUS_NOT_YET AccreditationStatus = 5
+	// It was suspended on this day.
+	AccreditationStatus_ACCREDITATION_STATUS_SUSPENDED AccreditationStatus = 6
+	// Its time was over.
+	AccreditationStatus_ACCREDITATION_STATUS_ENDED AccreditationStatus = 7
+)
+
+// Enum value maps for AccreditationStatus.
+var (
+	AccreditationStatus_name = map[int32]string{
+		0: "ACCREDITATION_STATUS_UNSPECIFIED",
+		1: "ACCREDITATION_STATUS_UNKNOWN",
+		2: "ACCREDITATION_STATUS_ACCREDITED",
+		3: "ACCREDITATION_STATUS_PENDING",
+		4: "ACCREDITATION_STATUS_NOT_ACCREDITED",
+		5: "ACCREDITATION_STATUS_NOT_YET",
+		6: "ACCREDITATION_STATUS_SUSPENDED",
+		7: "ACCREDITATION_STATUS_ENDED",
+	}
+	AccreditationStatus_value = map[string]int32{
+		"ACCREDITATION_STATUS_UNSPECIFIED":    0,
+		"ACCREDITATION_STATUS_UNKNOWN":        1,
+		"ACCREDITATION_STATUS_ACCREDITED":     2,
+		"ACCREDITATION_STATUS_PENDING":        3,
+		"ACCREDITATION_STATUS_NOT_ACCREDITED": 4,
+		"ACCREDITATION_STATUS_NOT_YET":        5,
+		"ACCREDITATION_STATUS_SUSPENDED":      6,
+		"ACCREDITATION_STATUS_ENDED":          7,
+	}
+)
+
+func (x AccreditationStatus) Enum() *AccreditationStatus {
+	p := new(AccreditationStatus)
+	*p = x
+	return p
+}
+
+func (x AccreditationStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AccreditationStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_v1_accreditation_proto_enumTypes[2].Descriptor()
+}
+
+func (AccreditationStatus) Type() protoreflect.EnumType {
+	return &file_creditbank_v1_accreditation_proto_enumTypes[2]
+}
+
+func (x AccreditationStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AccreditationStatus.Descriptor instead.
+func (AccreditationStatus) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{2}
+}
+
 // Course is a course with one provider, in one version.
 type Course struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -113,7 +263,15 @@ type Course struct {
 	// Where it stands. Not read in requests.
 	Status CourseStatus `protobuf:"varint,12,opt,name=status,proto3,enum=creditbank.v1.CourseStatus" json:"status,omitempty"`
 	// Index of the entry that proposed it. Not read in requests.
-	EntryIndex    uint64 `protobuf:"varint,13,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	EntryIndex uint64 `protobuf:"varint,13,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	// What the level is called in the framework of the provider's policy; empty where there is none. Not read in requests.
+	LevelName *Text `protobuf:"bytes,14,opt,name=level_name,json=levelName,proto3" json:"level_name,omitempty"`
+	// Days beside those from valid_from to valid_until on which learning may end to count. Not read in requests.
+	Renewed []*DayRange `protobuf:"bytes,15,rep,name=renewed,proto3" json:"renewed,omitempty"`
+	// Days on which it does not count. Not read in requests.
+	Suspended []*DayRange `protobuf:"bytes,16,rep,name=suspended,proto3" json:"suspended,omitempty"`
+	// Last day on which a refusal can be appealed against; empty: it cannot. Not read in requests.
+	AppealUntil   string `protobuf:"bytes,17,opt,name=appeal_until,json=appealUntil,proto3" json:"appeal_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +397,89 @@ func (x *Course) GetEntryIndex() uint64 {
 	return 0
 }
 
+func (x *Course) GetLevelName() *Text {
+	if x != nil {
+		return x.LevelName
+	}
+	return nil
+}
+
+func (x *Course) GetRenewed() []*DayRange {
+	if x != nil {
+		return x.Renewed
+	}
+	return nil
+}
+
+func (x *Course) GetSuspended() []*DayRange {
+	if x != nil {
+		return x.Suspended
+	}
+	return nil
+}
+
+func (x *Course) GetAppealUntil() string {
+	if x != nil {
+		return x.AppealUntil
+	}
+	return ""
+}
+
+// DayRange is a run of days.
+type DayRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First day: YYYY-MM-DD.
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Last day; empty: no end.
+	Until         string `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DayRange) Reset() {
+	*x = DayRange{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DayRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DayRange) ProtoMessage() {}
+
+func (x *DayRange) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DayRange.ProtoReflect.Descriptor instead.
+func (*DayRange) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DayRange) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *DayRange) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
 // ProposeCourseRequest proposes a course.
 type ProposeCourseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -252,7 +493,7 @@ type ProposeCourseRequest struct {
 
 func (x *ProposeCourseRequest) Reset() {
 	*x = ProposeCourseRequest{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[1]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +505,7 @@ func (x *ProposeCourseRequest) String() string {
 func (*ProposeCourseRequest) ProtoMessage() {}
 
 func (x *ProposeCourseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[1]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,7 +518,7 @@ func (x *ProposeCourseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeCourseRequest.ProtoReflect.Descriptor instead.
 func (*ProposeCourseRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{1}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ProposeCourseRequest) GetRequestId() string {
@@ -305,7 +546,7 @@ type ProposeCourseResponse struct {
 
 func (x *ProposeCourseResponse) Reset() {
 	*x = ProposeCourseResponse{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[2]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +558,7 @@ func (x *ProposeCourseResponse) String() string {
 func (*ProposeCourseResponse) ProtoMessage() {}
 
 func (x *ProposeCourseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[2]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +571,7 @@ func (x *ProposeCourseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeCourseResponse.ProtoReflect.Descriptor instead.
 func (*ProposeCourseResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{2}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ProposeCourseResponse) GetCourse() *Course {
@@ -356,14 +597,17 @@ type DecideCourseRequest struct {
 	// Last day on which learning may end to count, for RETIRED: YYYY-MM-DD.
 	LastDay string `protobuf:"bytes,6,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
 	// Why, for people; at most 500 characters; names nobody.
-	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why, as a code: MEETS_REQUIREMENTS to accredit; REQUIREMENTS_NOT_MET, STAFF_NOT_QUALIFIED, CONTENT_UNSUITABLE or DUPLICATE to
+	// refuse; QUALITY, FRAUD or OWN_WISH to retire; or OTHER. May be empty.
+	ReasonCode    string `protobuf:"bytes,8,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DecideCourseRequest) Reset() {
 	*x = DecideCourseRequest{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[3]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +619,7 @@ func (x *DecideCourseRequest) String() string {
 func (*DecideCourseRequest) ProtoMessage() {}
 
 func (x *DecideCourseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[3]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +632,7 @@ func (x *DecideCourseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideCourseRequest.ProtoReflect.Descriptor instead.
 func (*DecideCourseRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{3}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *DecideCourseRequest) GetRequestId() string {
@@ -440,6 +684,13 @@ func (x *DecideCourseRequest) GetReason() string {
 	return ""
 }
 
+func (x *DecideCourseRequest) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
 // DecideCourseResponse answers it.
 type DecideCourseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -451,7 +702,7 @@ type DecideCourseResponse struct {
 
 func (x *DecideCourseResponse) Reset() {
 	*x = DecideCourseResponse{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[4]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +714,7 @@ func (x *DecideCourseResponse) String() string {
 func (*DecideCourseResponse) ProtoMessage() {}
 
 func (x *DecideCourseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[4]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,10 +727,174 @@ func (x *DecideCourseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideCourseResponse.ProtoReflect.Descriptor instead.
 func (*DecideCourseResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DecideCourseResponse) GetCourse() *Course {
+	if x != nil {
+		return x.Course
+	}
+	return nil
+}
+
+// ChangeCourseRequest changes an accredited course.
+type ChangeCourseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID that makes the call idempotent (AIP-155).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Organization that provides it.
+	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Code of the course.
+	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	// Version of the course.
+	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// What happens.
+	Change v1.CourseChange `protobuf:"varint,5,opt,name=change,proto3,enum=creditbank.ledger.v1.CourseChange" json:"change,omitempty"`
+	// First day: YYYY-MM-DD. A suspension does not begin in the past.
+	From string `protobuf:"bytes,6,opt,name=from,proto3" json:"from,omitempty"`
+	// Last day, for SUSPENDED and RENEWED; empty: no end.
+	Until string `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
+	// Why, as a code: QUALITY, FRAUD, OWN_WISH, CORRECTED, STILL_MEETS_REQUIREMENTS, or OTHER with a reason.
+	ReasonCode string `protobuf:"bytes,8,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Why, for people; at most 500 characters; names nobody.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeCourseRequest) Reset() {
+	*x = ChangeCourseRequest{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeCourseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeCourseRequest) ProtoMessage() {}
+
+func (x *ChangeCourseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeCourseRequest.ProtoReflect.Descriptor instead.
+func (*ChangeCourseRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ChangeCourseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ChangeCourseRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *ChangeCourseRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ChangeCourseRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ChangeCourseRequest) GetChange() v1.CourseChange {
+	if x != nil {
+		return x.Change
+	}
+	return v1.CourseChange(0)
+}
+
+func (x *ChangeCourseRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ChangeCourseRequest) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+func (x *ChangeCourseRequest) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *ChangeCourseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ChangeCourseResponse answers it.
+type ChangeCourseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The course as it stands now.
+	Course        *Course `protobuf:"bytes,1,opt,name=course,proto3" json:"course,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeCourseResponse) Reset() {
+	*x = ChangeCourseResponse{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeCourseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeCourseResponse) ProtoMessage() {}
+
+func (x *ChangeCourseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeCourseResponse.ProtoReflect.Descriptor instead.
+func (*ChangeCourseResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ChangeCourseResponse) GetCourse() *Course {
 	if x != nil {
 		return x.Course
 	}
@@ -498,14 +913,25 @@ type ListCoursesRequest struct {
 	// Answers only courses of this category; empty: all.
 	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
 	// Answers only courses in this status; unspecified: all.
-	Status        CourseStatus `protobuf:"varint,5,opt,name=status,proto3,enum=creditbank.v1.CourseStatus" json:"status,omitempty"`
+	Status CourseStatus `protobuf:"varint,5,opt,name=status,proto3,enum=creditbank.v1.CourseStatus" json:"status,omitempty"`
+	// Words to be found, all of them, in title, code, provider or its name; letters count whether large or small, wide or narrow. At
+	// most 100 characters.
+	Search string `protobuf:"bytes,6,opt,name=search,proto3" json:"search,omitempty"`
+	// Answers only courses of this organization and of those below it; empty: all.
+	Within string `protobuf:"bytes,7,opt,name=within,proto3" json:"within,omitempty"`
+	// Answers only courses of this level; unset: all.
+	Level *int32 `protobuf:"varint,8,opt,name=level,proto3,oneof" json:"level,omitempty"`
+	// Answers only courses that count for learning that ends on this day: YYYY-MM-DD; empty: all.
+	ValidOn string `protobuf:"bytes,9,opt,name=valid_on,json=validOn,proto3" json:"valid_on,omitempty"`
+	// Answers only courses of which the capacity is known.
+	HasCapacity   bool `protobuf:"varint,10,opt,name=has_capacity,json=hasCapacity,proto3" json:"has_capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListCoursesRequest) Reset() {
 	*x = ListCoursesRequest{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[5]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +943,7 @@ func (x *ListCoursesRequest) String() string {
 func (*ListCoursesRequest) ProtoMessage() {}
 
 func (x *ListCoursesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[5]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,7 +956,7 @@ func (x *ListCoursesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCoursesRequest.ProtoReflect.Descriptor instead.
 func (*ListCoursesRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{5}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListCoursesRequest) GetPageSize() int32 {
@@ -568,6 +994,41 @@ func (x *ListCoursesRequest) GetStatus() CourseStatus {
 	return CourseStatus_COURSE_STATUS_UNSPECIFIED
 }
 
+func (x *ListCoursesRequest) GetSearch() string {
+	if x != nil {
+		return x.Search
+	}
+	return ""
+}
+
+func (x *ListCoursesRequest) GetWithin() string {
+	if x != nil {
+		return x.Within
+	}
+	return ""
+}
+
+func (x *ListCoursesRequest) GetLevel() int32 {
+	if x != nil && x.Level != nil {
+		return *x.Level
+	}
+	return 0
+}
+
+func (x *ListCoursesRequest) GetValidOn() string {
+	if x != nil {
+		return x.ValidOn
+	}
+	return ""
+}
+
+func (x *ListCoursesRequest) GetHasCapacity() bool {
+	if x != nil {
+		return x.HasCapacity
+	}
+	return false
+}
+
 // ListCoursesResponse is a page.
 type ListCoursesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -575,13 +1036,15 @@ type ListCoursesResponse struct {
 	Courses []*Course `protobuf:"bytes,1,rep,name=courses,proto3" json:"courses,omitempty"`
 	// Where to go on; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many courses there are on all pages together.
+	TotalSize     int64 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListCoursesResponse) Reset() {
 	*x = ListCoursesResponse{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[6]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +1056,7 @@ func (x *ListCoursesResponse) String() string {
 func (*ListCoursesResponse) ProtoMessage() {}
 
 func (x *ListCoursesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[6]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +1069,7 @@ func (x *ListCoursesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCoursesResponse.ProtoReflect.Descriptor instead.
 func (*ListCoursesResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListCoursesResponse) GetCourses() []*Course {
@@ -623,6 +1086,13 @@ func (x *ListCoursesResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListCoursesResponse) GetTotalSize() int64 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
 // CourseName names a course.
 type CourseName struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -630,7 +1100,7 @@ type CourseName struct {
 	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
 	// Code of the course.
 	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
-	// Version of the course; empty: the version that is accredited on the date.
+	// Version of the course; empty: the version that counts on the date, else the newest that was accredited.
 	Version       string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -638,7 +1108,7 @@ type CourseName struct {
 
 func (x *CourseName) Reset() {
 	*x = CourseName{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[7]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +1120,7 @@ func (x *CourseName) String() string {
 func (*CourseName) ProtoMessage() {}
 
 func (x *CourseName) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[7]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +1133,7 @@ func (x *CourseName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CourseName.ProtoReflect.Descriptor instead.
 func (*CourseName) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CourseName) GetProvider() string {
@@ -696,16 +1166,19 @@ type QueryAccreditationRequest struct {
 	//
 	//	*QueryAccreditationRequest_Course
 	//	*QueryAccreditationRequest_Provider
+	//	*QueryAccreditationRequest_Platform
 	Subject isQueryAccreditationRequest_Subject `protobuf_oneof:"subject"`
 	// Day on which the learning ends: YYYY-MM-DD; empty: today.
-	Date          string `protobuf:"bytes,3,opt,name=date,proto3" json:"date,omitempty"`
+	Date string `protobuf:"bytes,3,opt,name=date,proto3" json:"date,omitempty"`
+	// How a course is learned, for what it would earn; unspecified: as a class.
+	Mode          LearningMode `protobuf:"varint,5,opt,name=mode,proto3,enum=creditbank.v1.LearningMode" json:"mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryAccreditationRequest) Reset() {
 	*x = QueryAccreditationRequest{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[8]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +1190,7 @@ func (x *QueryAccreditationRequest) String() string {
 func (*QueryAccreditationRequest) ProtoMessage() {}
 
 func (x *QueryAccreditationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[8]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +1203,7 @@ func (x *QueryAccreditationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryAccreditationRequest.ProtoReflect.Descriptor instead.
 func (*QueryAccreditationRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *QueryAccreditationRequest) GetSubject() isQueryAccreditationRequest_Subject {
@@ -758,11 +1231,27 @@ func (x *QueryAccreditationRequest) GetProvider() string {
 	return ""
 }
 
+func (x *QueryAccreditationRequest) GetPlatform() string {
+	if x != nil {
+		if x, ok := x.Subject.(*QueryAccreditationRequest_Platform); ok {
+			return x.Platform
+		}
+	}
+	return ""
+}
+
 func (x *QueryAccreditationRequest) GetDate() string {
 	if x != nil {
 		return x.Date
 	}
 	return ""
+}
+
+func (x *QueryAccreditationRequest) GetMode() LearningMode {
+	if x != nil {
+		return x.Mode
+	}
+	return LearningMode_LEARNING_MODE_UNSPECIFIED
 }
 
 type isQueryAccreditationRequest_Subject interface {
@@ -779,15 +1268,107 @@ type QueryAccreditationRequest_Provider struct {
 	Provider string `protobuf:"bytes,2,opt,name=provider,proto3,oneof"`
 }
 
+type QueryAccreditationRequest_Platform struct {
+	// A platform: an organization.
+	Platform string `protobuf:"bytes,4,opt,name=platform,proto3,oneof"`
+}
+
 func (*QueryAccreditationRequest_Course) isQueryAccreditationRequest_Subject() {}
 
 func (*QueryAccreditationRequest_Provider) isQueryAccreditationRequest_Subject() {}
 
+func (*QueryAccreditationRequest_Platform) isQueryAccreditationRequest_Subject() {}
+
+// Earning is what somebody with an empty record gets who completes a course once: in full, with its nominal minutes, passed with full
+// marks, posted on the day by its provider's own platform.
+type Earning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What becomes of it.
+	Outcome v1.Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=creditbank.ledger.v1.Outcome" json:"outcome,omitempty"`
+	// Minutes that count.
+	Minutes int64 `protobuf:"varint,2,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Milli-credits, at once or later.
+	MilliCredits int64 `protobuf:"varint,3,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	// Milli-points.
+	MilliPoints int64 `protobuf:"varint,4,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
+	// Why, step by step, in the words of the policy.
+	Reasons       []*Text `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Earning) Reset() {
+	*x = Earning{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Earning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Earning) ProtoMessage() {}
+
+func (x *Earning) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Earning.ProtoReflect.Descriptor instead.
+func (*Earning) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Earning) GetOutcome() v1.Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return v1.Outcome(0)
+}
+
+func (x *Earning) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *Earning) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+func (x *Earning) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
+}
+
+func (x *Earning) GetReasons() []*Text {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
 // AccreditationReason is why a subject is accredited or not.
 type AccreditationReason struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The reason: COURSE_ACCREDITED, COURSE_NOT_DECIDED, COURSE_REFUSED, COURSE_RETIRED, BEFORE_VALIDITY, AFTER_VALIDITY,
-	// COURSE_UNKNOWN, PROVIDER_ADMITTED, PROVIDER_UNKNOWN, NOT_A_PROVIDER, NO_POLICY.
+	// The reason: COURSE_ACCREDITED, COURSE_NOT_DECIDED, COURSE_RETURNED, COURSE_REFUSED, COURSE_APPEALED, COURSE_WITHDRAWN,
+	// COURSE_SUSPENDED, COURSE_RETIRED, BEFORE_VALIDITY, AFTER_VALIDITY, BETWEEN_VALIDITIES, COURSE_UNKNOWN, PROVIDER_ADMITTED,
+	// PROVIDER_UNKNOWN, NOT_A_PROVIDER, PROVIDER_SUSPENDED, PROVIDER_ENDED, PROVIDER_NOT_YET, PLATFORM_ADMITTED, PLATFORM_UNKNOWN,
+	// NOT_A_PLATFORM, PLATFORM_SUSPENDED, PLATFORM_ENDED, PLATFORM_NOT_YET, APPLICATION_PENDING, NO_POLICY.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// Words for people.
 	Words         *Text `protobuf:"bytes,2,opt,name=words,proto3" json:"words,omitempty"`
@@ -797,7 +1378,7 @@ type AccreditationReason struct {
 
 func (x *AccreditationReason) Reset() {
 	*x = AccreditationReason{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[9]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +1390,7 @@ func (x *AccreditationReason) String() string {
 func (*AccreditationReason) ProtoMessage() {}
 
 func (x *AccreditationReason) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[9]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +1403,7 @@ func (x *AccreditationReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccreditationReason.ProtoReflect.Descriptor instead.
 func (*AccreditationReason) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AccreditationReason) GetCode() string {
@@ -853,14 +1434,18 @@ type QueryAccreditationResponse struct {
 	// Milli-credits that the course's nominal minutes give under the policy of the date, before caps; 0 if none.
 	NominalMilliCredits int64 `protobuf:"varint,5,opt,name=nominal_milli_credits,json=nominalMilliCredits,proto3" json:"nominal_milli_credits,omitempty"`
 	// SHA-256 of that policy, in hex; empty if there is none.
-	PolicyHash    string `protobuf:"bytes,6,opt,name=policy_hash,json=policyHash,proto3" json:"policy_hash,omitempty"`
+	PolicyHash string `protobuf:"bytes,6,opt,name=policy_hash,json=policyHash,proto3" json:"policy_hash,omitempty"`
+	// How it stands on the date.
+	Status AccreditationStatus `protobuf:"varint,7,opt,name=status,proto3,enum=creditbank.v1.AccreditationStatus" json:"status,omitempty"`
+	// What the course would earn; only where it is accredited.
+	Earning       *Earning `protobuf:"bytes,8,opt,name=earning,proto3" json:"earning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryAccreditationResponse) Reset() {
 	*x = QueryAccreditationResponse{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[10]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +1457,7 @@ func (x *QueryAccreditationResponse) String() string {
 func (*QueryAccreditationResponse) ProtoMessage() {}
 
 func (x *QueryAccreditationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[10]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +1470,7 @@ func (x *QueryAccreditationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryAccreditationResponse.ProtoReflect.Descriptor instead.
 func (*QueryAccreditationResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{10}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *QueryAccreditationResponse) GetAccredited() bool {
@@ -930,11 +1515,199 @@ func (x *QueryAccreditationResponse) GetPolicyHash() string {
 	return ""
 }
 
+func (x *QueryAccreditationResponse) GetStatus() AccreditationStatus {
+	if x != nil {
+		return x.Status
+	}
+	return AccreditationStatus_ACCREDITATION_STATUS_UNSPECIFIED
+}
+
+func (x *QueryAccreditationResponse) GetEarning() *Earning {
+	if x != nil {
+		return x.Earning
+	}
+	return nil
+}
+
+// BatchQueryAccreditationRequest asks much at once.
+type BatchQueryAccreditationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The questions: 1 to 1,000.
+	Queries []*QueryAccreditationRequest `protobuf:"bytes,1,rep,name=queries,proto3" json:"queries,omitempty"`
+	// Leaves out the words of reasons, of levels and of what would be earned; codes and numbers stay.
+	WithoutWords  bool `protobuf:"varint,2,opt,name=without_words,json=withoutWords,proto3" json:"without_words,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchQueryAccreditationRequest) Reset() {
+	*x = BatchQueryAccreditationRequest{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchQueryAccreditationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchQueryAccreditationRequest) ProtoMessage() {}
+
+func (x *BatchQueryAccreditationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchQueryAccreditationRequest.ProtoReflect.Descriptor instead.
+func (*BatchQueryAccreditationRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *BatchQueryAccreditationRequest) GetQueries() []*QueryAccreditationRequest {
+	if x != nil {
+		return x.Queries
+	}
+	return nil
+}
+
+func (x *BatchQueryAccreditationRequest) GetWithoutWords() bool {
+	if x != nil {
+		return x.WithoutWords
+	}
+	return false
+}
+
+// QueryAnswer answers one question.
+type QueryAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer; unset where the question was wrong.
+	Answer *QueryAccreditationResponse `protobuf:"bytes,1,opt,name=answer,proto3" json:"answer,omitempty"`
+	// What was wrong with the question, as in ErrorInfo; empty: nothing.
+	FaultReason string `protobuf:"bytes,2,opt,name=fault_reason,json=faultReason,proto3" json:"fault_reason,omitempty"`
+	// Field of the question that was wrong.
+	FaultField string `protobuf:"bytes,3,opt,name=fault_field,json=faultField,proto3" json:"fault_field,omitempty"`
+	// What to mend.
+	FaultMessage  string `protobuf:"bytes,4,opt,name=fault_message,json=faultMessage,proto3" json:"fault_message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryAnswer) Reset() {
+	*x = QueryAnswer{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryAnswer) ProtoMessage() {}
+
+func (x *QueryAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryAnswer.ProtoReflect.Descriptor instead.
+func (*QueryAnswer) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *QueryAnswer) GetAnswer() *QueryAccreditationResponse {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+func (x *QueryAnswer) GetFaultReason() string {
+	if x != nil {
+		return x.FaultReason
+	}
+	return ""
+}
+
+func (x *QueryAnswer) GetFaultField() string {
+	if x != nil {
+		return x.FaultField
+	}
+	return ""
+}
+
+func (x *QueryAnswer) GetFaultMessage() string {
+	if x != nil {
+		return x.FaultMessage
+	}
+	return ""
+}
+
+// BatchQueryAccreditationResponse answers it.
+type BatchQueryAccreditationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answers, in the order of the questions.
+	Answers       []*QueryAnswer `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchQueryAccreditationResponse) Reset() {
+	*x = BatchQueryAccreditationResponse{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchQueryAccreditationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchQueryAccreditationResponse) ProtoMessage() {}
+
+func (x *BatchQueryAccreditationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchQueryAccreditationResponse.ProtoReflect.Descriptor instead.
+func (*BatchQueryAccreditationResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *BatchQueryAccreditationResponse) GetAnswers() []*QueryAnswer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
 var File_creditbank_v1_accreditation_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_accreditation_proto_rawDesc = "" +
 	"\n" +
-	"!creditbank/v1/accreditation.proto\x12\rcreditbank.v1\x1a creditbank/ledger/v1/entry.proto\x1a\x1acreditbank/v1/common.proto\"\xa2\x03\n" +
+	"!creditbank/v1/accreditation.proto\x12\rcreditbank.v1\x1a creditbank/ledger/v1/entry.proto\x1a\x1acreditbank/v1/common.proto\"\xe3\x04\n" +
 	"\x06Course\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
@@ -952,13 +1725,21 @@ const file_creditbank_v1_accreditation_proto_rawDesc = "" +
 	"\bcapacity\x18\v \x01(\x05R\bcapacity\x123\n" +
 	"\x06status\x18\f \x01(\x0e2\x1b.creditbank.v1.CourseStatusR\x06status\x12\x1f\n" +
 	"\ventry_index\x18\r \x01(\x04R\n" +
-	"entryIndex\"d\n" +
+	"entryIndex\x122\n" +
+	"\n" +
+	"level_name\x18\x0e \x01(\v2\x13.creditbank.v1.TextR\tlevelName\x121\n" +
+	"\arenewed\x18\x0f \x03(\v2\x17.creditbank.v1.DayRangeR\arenewed\x125\n" +
+	"\tsuspended\x18\x10 \x03(\v2\x17.creditbank.v1.DayRangeR\tsuspended\x12!\n" +
+	"\fappeal_until\x18\x11 \x01(\tR\vappealUntil\"4\n" +
+	"\bDayRange\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\tR\x05until\"d\n" +
 	"\x14ProposeCourseRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12-\n" +
 	"\x06course\x18\x02 \x01(\v2\x15.creditbank.v1.CourseR\x06course\"F\n" +
 	"\x15ProposeCourseResponse\x12-\n" +
-	"\x06course\x18\x01 \x01(\v2\x15.creditbank.v1.CourseR\x06course\"\xf3\x01\n" +
+	"\x06course\x18\x01 \x01(\v2\x15.creditbank.v1.CourseR\x06course\"\x94\x02\n" +
 	"\x13DecideCourseRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1a\n" +
@@ -967,32 +1748,65 @@ const file_creditbank_v1_accreditation_proto_rawDesc = "" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12@\n" +
 	"\bdecision\x18\x05 \x01(\x0e2$.creditbank.ledger.v1.CourseDecisionR\bdecision\x12\x19\n" +
 	"\blast_day\x18\x06 \x01(\tR\alastDay\x12\x16\n" +
-	"\x06reason\x18\a \x01(\tR\x06reason\"E\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x1f\n" +
+	"\vreason_code\x18\b \x01(\tR\n" +
+	"reasonCode\"E\n" +
 	"\x14DecideCourseResponse\x12-\n" +
-	"\x06course\x18\x01 \x01(\v2\x15.creditbank.v1.CourseR\x06course\"\xbd\x01\n" +
+	"\x06course\x18\x01 \x01(\v2\x15.creditbank.v1.CourseR\x06course\"\x9d\x02\n" +
+	"\x13ChangeCourseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x12:\n" +
+	"\x06change\x18\x05 \x01(\x0e2\".creditbank.ledger.v1.CourseChangeR\x06change\x12\x12\n" +
+	"\x04from\x18\x06 \x01(\tR\x04from\x12\x14\n" +
+	"\x05until\x18\a \x01(\tR\x05until\x12\x1f\n" +
+	"\vreason_code\x18\b \x01(\tR\n" +
+	"reasonCode\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"E\n" +
+	"\x14ChangeCourseResponse\x12-\n" +
+	"\x06course\x18\x01 \x01(\v2\x15.creditbank.v1.CourseR\x06course\"\xd0\x02\n" +
 	"\x12ListCoursesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n" +
 	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x1a\n" +
 	"\bcategory\x18\x04 \x01(\tR\bcategory\x123\n" +
-	"\x06status\x18\x05 \x01(\x0e2\x1b.creditbank.v1.CourseStatusR\x06status\"n\n" +
+	"\x06status\x18\x05 \x01(\x0e2\x1b.creditbank.v1.CourseStatusR\x06status\x12\x16\n" +
+	"\x06search\x18\x06 \x01(\tR\x06search\x12\x16\n" +
+	"\x06within\x18\a \x01(\tR\x06within\x12\x19\n" +
+	"\x05level\x18\b \x01(\x05H\x00R\x05level\x88\x01\x01\x12\x19\n" +
+	"\bvalid_on\x18\t \x01(\tR\avalidOn\x12!\n" +
+	"\fhas_capacity\x18\n" +
+	" \x01(\bR\vhasCapacityB\b\n" +
+	"\x06_level\"\x8d\x01\n" +
 	"\x13ListCoursesResponse\x12/\n" +
 	"\acourses\x18\x01 \x03(\v2\x15.creditbank.v1.CourseR\acourses\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"V\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\x03R\ttotalSize\"V\n" +
 	"\n" +
 	"CourseName\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\"\x8d\x01\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\"\xdc\x01\n" +
 	"\x19QueryAccreditationRequest\x123\n" +
 	"\x06course\x18\x01 \x01(\v2\x19.creditbank.v1.CourseNameH\x00R\x06course\x12\x1c\n" +
-	"\bprovider\x18\x02 \x01(\tH\x00R\bprovider\x12\x12\n" +
-	"\x04date\x18\x03 \x01(\tR\x04dateB\t\n" +
-	"\asubject\"T\n" +
+	"\bprovider\x18\x02 \x01(\tH\x00R\bprovider\x12\x1c\n" +
+	"\bplatform\x18\x04 \x01(\tH\x00R\bplatform\x12\x12\n" +
+	"\x04date\x18\x03 \x01(\tR\x04date\x12/\n" +
+	"\x04mode\x18\x05 \x01(\x0e2\x1b.creditbank.v1.LearningModeR\x04modeB\t\n" +
+	"\asubject\"\xd3\x01\n" +
+	"\aEarning\x127\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x1d.creditbank.ledger.v1.OutcomeR\aoutcome\x12\x18\n" +
+	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12#\n" +
+	"\rmilli_credits\x18\x03 \x01(\x03R\fmilliCredits\x12!\n" +
+	"\fmilli_points\x18\x04 \x01(\x03R\vmilliPoints\x12-\n" +
+	"\areasons\x18\x05 \x03(\v2\x13.creditbank.v1.TextR\areasons\"T\n" +
 	"\x13AccreditationReason\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12)\n" +
-	"\x05words\x18\x02 \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xad\x02\n" +
+	"\x05words\x18\x02 \x01(\v2\x13.creditbank.v1.TextR\x05words\"\x9b\x03\n" +
 	"\x1aQueryAccreditationResponse\x12\x1e\n" +
 	"\n" +
 	"accredited\x18\x01 \x01(\bR\n" +
@@ -1002,18 +1816,52 @@ const file_creditbank_v1_accreditation_proto_rawDesc = "" +
 	"\x12accredited_courses\x18\x04 \x01(\x03R\x11accreditedCourses\x122\n" +
 	"\x15nominal_milli_credits\x18\x05 \x01(\x03R\x13nominalMilliCredits\x12\x1f\n" +
 	"\vpolicy_hash\x18\x06 \x01(\tR\n" +
-	"policyHash*\x9d\x01\n" +
+	"policyHash\x12:\n" +
+	"\x06status\x18\a \x01(\x0e2\".creditbank.v1.AccreditationStatusR\x06status\x120\n" +
+	"\aearning\x18\b \x01(\v2\x16.creditbank.v1.EarningR\aearning\"\x89\x01\n" +
+	"\x1eBatchQueryAccreditationRequest\x12B\n" +
+	"\aqueries\x18\x01 \x03(\v2(.creditbank.v1.QueryAccreditationRequestR\aqueries\x12#\n" +
+	"\rwithout_words\x18\x02 \x01(\bR\fwithoutWords\"\xb9\x01\n" +
+	"\vQueryAnswer\x12A\n" +
+	"\x06answer\x18\x01 \x01(\v2).creditbank.v1.QueryAccreditationResponseR\x06answer\x12!\n" +
+	"\ffault_reason\x18\x02 \x01(\tR\vfaultReason\x12\x1f\n" +
+	"\vfault_field\x18\x03 \x01(\tR\n" +
+	"faultField\x12#\n" +
+	"\rfault_message\x18\x04 \x01(\tR\ffaultMessage\"W\n" +
+	"\x1fBatchQueryAccreditationResponse\x124\n" +
+	"\aanswers\x18\x01 \x03(\v2\x1a.creditbank.v1.QueryAnswerR\aanswers*\xf2\x01\n" +
 	"\fCourseStatus\x12\x1d\n" +
 	"\x19COURSE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16COURSE_STATUS_PROPOSED\x10\x01\x12\x1c\n" +
 	"\x18COURSE_STATUS_ACCREDITED\x10\x02\x12\x19\n" +
 	"\x15COURSE_STATUS_RETIRED\x10\x03\x12\x19\n" +
-	"\x15COURSE_STATUS_REFUSED\x10\x042\x8c\x03\n" +
+	"\x15COURSE_STATUS_REFUSED\x10\x04\x12\x1a\n" +
+	"\x16COURSE_STATUS_RETURNED\x10\x05\x12\x1a\n" +
+	"\x16COURSE_STATUS_APPEALED\x10\x06\x12\x1b\n" +
+	"\x17COURSE_STATUS_WITHDRAWN\x10\a*\xba\x01\n" +
+	"\fLearningMode\x12\x1d\n" +
+	"\x19LEARNING_MODE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17LEARNING_MODE_CLASSROOM\x10\x01\x12\x18\n" +
+	"\x14LEARNING_MODE_ONLINE\x10\x02\x12\x1a\n" +
+	"\x16LEARNING_MODE_PRACTICE\x10\x03\x12\x19\n" +
+	"\x15LEARNING_MODE_LECTURE\x10\x04\x12\x1d\n" +
+	"\x19LEARNING_MODE_ACHIEVEMENT\x10\x05*\xb3\x02\n" +
+	"\x13AccreditationStatus\x12$\n" +
+	" ACCREDITATION_STATUS_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cACCREDITATION_STATUS_UNKNOWN\x10\x01\x12#\n" +
+	"\x1fACCREDITATION_STATUS_ACCREDITED\x10\x02\x12 \n" +
+	"\x1cACCREDITATION_STATUS_PENDING\x10\x03\x12'\n" +
+	"#ACCREDITATION_STATUS_NOT_ACCREDITED\x10\x04\x12 \n" +
+	"\x1cACCREDITATION_STATUS_NOT_YET\x10\x05\x12\"\n" +
+	"\x1eACCREDITATION_STATUS_SUSPENDED\x10\x06\x12\x1e\n" +
+	"\x1aACCREDITATION_STATUS_ENDED\x10\a2\xdf\x04\n" +
 	"\x14AccreditationService\x12Z\n" +
 	"\rProposeCourse\x12#.creditbank.v1.ProposeCourseRequest\x1a$.creditbank.v1.ProposeCourseResponse\x12W\n" +
-	"\fDecideCourse\x12\".creditbank.v1.DecideCourseRequest\x1a#.creditbank.v1.DecideCourseResponse\x12T\n" +
+	"\fDecideCourse\x12\".creditbank.v1.DecideCourseRequest\x1a#.creditbank.v1.DecideCourseResponse\x12W\n" +
+	"\fChangeCourse\x12\".creditbank.v1.ChangeCourseRequest\x1a#.creditbank.v1.ChangeCourseResponse\x12T\n" +
 	"\vListCourses\x12!.creditbank.v1.ListCoursesRequest\x1a\".creditbank.v1.ListCoursesResponse\x12i\n" +
-	"\x12QueryAccreditation\x12(.creditbank.v1.QueryAccreditationRequest\x1a).creditbank.v1.QueryAccreditationResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"\x12QueryAccreditation\x12(.creditbank.v1.QueryAccreditationRequest\x1a).creditbank.v1.QueryAccreditationResponse\x12x\n" +
+	"\x17BatchQueryAccreditation\x12-.creditbank.v1.BatchQueryAccreditationRequest\x1a..creditbank.v1.BatchQueryAccreditationResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_accreditation_proto_rawDescOnce sync.Once
@@ -1027,49 +1875,77 @@ func file_creditbank_v1_accreditation_proto_rawDescGZIP() []byte {
 	return file_creditbank_v1_accreditation_proto_rawDescData
 }
 
-var file_creditbank_v1_accreditation_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_v1_accreditation_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_creditbank_v1_accreditation_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_creditbank_v1_accreditation_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_creditbank_v1_accreditation_proto_goTypes = []any{
-	(CourseStatus)(0),                  // 0: creditbank.v1.CourseStatus
-	(*Course)(nil),                     // 1: creditbank.v1.Course
-	(*ProposeCourseRequest)(nil),       // 2: creditbank.v1.ProposeCourseRequest
-	(*ProposeCourseResponse)(nil),      // 3: creditbank.v1.ProposeCourseResponse
-	(*DecideCourseRequest)(nil),        // 4: creditbank.v1.DecideCourseRequest
-	(*DecideCourseResponse)(nil),       // 5: creditbank.v1.DecideCourseResponse
-	(*ListCoursesRequest)(nil),         // 6: creditbank.v1.ListCoursesRequest
-	(*ListCoursesResponse)(nil),        // 7: creditbank.v1.ListCoursesResponse
-	(*CourseName)(nil),                 // 8: creditbank.v1.CourseName
-	(*QueryAccreditationRequest)(nil),  // 9: creditbank.v1.QueryAccreditationRequest
-	(*AccreditationReason)(nil),        // 10: creditbank.v1.AccreditationReason
-	(*QueryAccreditationResponse)(nil), // 11: creditbank.v1.QueryAccreditationResponse
-	(v1.CourseDecision)(0),             // 12: creditbank.ledger.v1.CourseDecision
-	(*Text)(nil),                       // 13: creditbank.v1.Text
+	(CourseStatus)(0),                       // 0: creditbank.v1.CourseStatus
+	(LearningMode)(0),                       // 1: creditbank.v1.LearningMode
+	(AccreditationStatus)(0),                // 2: creditbank.v1.AccreditationStatus
+	(*Course)(nil),                          // 3: creditbank.v1.Course
+	(*DayRange)(nil),                        // 4: creditbank.v1.DayRange
+	(*ProposeCourseRequest)(nil),            // 5: creditbank.v1.ProposeCourseRequest
+	(*ProposeCourseResponse)(nil),           // 6: creditbank.v1.ProposeCourseResponse
+	(*DecideCourseRequest)(nil),             // 7: creditbank.v1.DecideCourseRequest
+	(*DecideCourseResponse)(nil),            // 8: creditbank.v1.DecideCourseResponse
+	(*ChangeCourseRequest)(nil),             // 9: creditbank.v1.ChangeCourseRequest
+	(*ChangeCourseResponse)(nil),            // 10: creditbank.v1.ChangeCourseResponse
+	(*ListCoursesRequest)(nil),              // 11: creditbank.v1.ListCoursesRequest
+	(*ListCoursesResponse)(nil),             // 12: creditbank.v1.ListCoursesResponse
+	(*CourseName)(nil),                      // 13: creditbank.v1.CourseName
+	(*QueryAccreditationRequest)(nil),       // 14: creditbank.v1.QueryAccreditationRequest
+	(*Earning)(nil),                         // 15: creditbank.v1.Earning
+	(*AccreditationReason)(nil),             // 16: creditbank.v1.AccreditationReason
+	(*QueryAccreditationResponse)(nil),      // 17: creditbank.v1.QueryAccreditationResponse
+	(*BatchQueryAccreditationRequest)(nil),  // 18: creditbank.v1.BatchQueryAccreditationRequest
+	(*QueryAnswer)(nil),                     // 19: creditbank.v1.QueryAnswer
+	(*BatchQueryAccreditationResponse)(nil), // 20: creditbank.v1.BatchQueryAccreditationResponse
+	(*Text)(nil),                            // 21: creditbank.v1.Text
+	(v1.CourseDecision)(0),                  // 22: creditbank.ledger.v1.CourseDecision
+	(v1.CourseChange)(0),                    // 23: creditbank.ledger.v1.CourseChange
+	(v1.Outcome)(0),                         // 24: creditbank.ledger.v1.Outcome
 }
 var file_creditbank_v1_accreditation_proto_depIdxs = []int32{
 	0,  // 0: creditbank.v1.Course.status:type_name -> creditbank.v1.CourseStatus
-	1,  // 1: creditbank.v1.ProposeCourseRequest.course:type_name -> creditbank.v1.Course
-	1,  // 2: creditbank.v1.ProposeCourseResponse.course:type_name -> creditbank.v1.Course
-	12, // 3: creditbank.v1.DecideCourseRequest.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	1,  // 4: creditbank.v1.DecideCourseResponse.course:type_name -> creditbank.v1.Course
-	0,  // 5: creditbank.v1.ListCoursesRequest.status:type_name -> creditbank.v1.CourseStatus
-	1,  // 6: creditbank.v1.ListCoursesResponse.courses:type_name -> creditbank.v1.Course
-	8,  // 7: creditbank.v1.QueryAccreditationRequest.course:type_name -> creditbank.v1.CourseName
-	13, // 8: creditbank.v1.AccreditationReason.words:type_name -> creditbank.v1.Text
-	10, // 9: creditbank.v1.QueryAccreditationResponse.reasons:type_name -> creditbank.v1.AccreditationReason
-	1,  // 10: creditbank.v1.QueryAccreditationResponse.course:type_name -> creditbank.v1.Course
-	2,  // 11: creditbank.v1.AccreditationService.ProposeCourse:input_type -> creditbank.v1.ProposeCourseRequest
-	4,  // 12: creditbank.v1.AccreditationService.DecideCourse:input_type -> creditbank.v1.DecideCourseRequest
-	6,  // 13: creditbank.v1.AccreditationService.ListCourses:input_type -> creditbank.v1.ListCoursesRequest
-	9,  // 14: creditbank.v1.AccreditationService.QueryAccreditation:input_type -> creditbank.v1.QueryAccreditationRequest
-	3,  // 15: creditbank.v1.AccreditationService.ProposeCourse:output_type -> creditbank.v1.ProposeCourseResponse
-	5,  // 16: creditbank.v1.AccreditationService.DecideCourse:output_type -> creditbank.v1.DecideCourseResponse
-	7,  // 17: creditbank.v1.AccreditationService.ListCourses:output_type -> creditbank.v1.ListCoursesResponse
-	11, // 18: creditbank.v1.AccreditationService.QueryAccreditation:output_type -> creditbank.v1.QueryAccreditationResponse
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	21, // 1: creditbank.v1.Course.level_name:type_name -> creditbank.v1.Text
+	4,  // 2: creditbank.v1.Course.renewed:type_name -> creditbank.v1.DayRange
+	4,  // 3: creditbank.v1.Course.suspended:type_name -> creditbank.v1.DayRange
+	3,  // 4: creditbank.v1.ProposeCourseRequest.course:type_name -> creditbank.v1.Course
+	3,  // 5: creditbank.v1.ProposeCourseResponse.course:type_name -> creditbank.v1.Course
+	22, // 6: creditbank.v1.DecideCourseRequest.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	3,  // 7: creditbank.v1.DecideCourseResponse.course:type_name -> creditbank.v1.Course
+	23, // 8: creditbank.v1.ChangeCourseRequest.change:type_name -> creditbank.ledger.v1.CourseChange
+	3,  // 9: creditbank.v1.ChangeCourseResponse.course:type_name -> creditbank.v1.Course
+	0,  // 10: creditbank.v1.ListCoursesRequest.status:type_name -> creditbank.v1.CourseStatus
+	3,  // 11: creditbank.v1.ListCoursesResponse.courses:type_name -> creditbank.v1.Course
+	13, // 12: creditbank.v1.QueryAccreditationRequest.course:type_name -> creditbank.v1.CourseName
+	1,  // 13: creditbank.v1.QueryAccreditationRequest.mode:type_name -> creditbank.v1.LearningMode
+	24, // 14: creditbank.v1.Earning.outcome:type_name -> creditbank.ledger.v1.Outcome
+	21, // 15: creditbank.v1.Earning.reasons:type_name -> creditbank.v1.Text
+	21, // 16: creditbank.v1.AccreditationReason.words:type_name -> creditbank.v1.Text
+	16, // 17: creditbank.v1.QueryAccreditationResponse.reasons:type_name -> creditbank.v1.AccreditationReason
+	3,  // 18: creditbank.v1.QueryAccreditationResponse.course:type_name -> creditbank.v1.Course
+	2,  // 19: creditbank.v1.QueryAccreditationResponse.status:type_name -> creditbank.v1.AccreditationStatus
+	15, // 20: creditbank.v1.QueryAccreditationResponse.earning:type_name -> creditbank.v1.Earning
+	14, // 21: creditbank.v1.BatchQueryAccreditationRequest.queries:type_name -> creditbank.v1.QueryAccreditationRequest
+	17, // 22: creditbank.v1.QueryAnswer.answer:type_name -> creditbank.v1.QueryAccreditationResponse
+	19, // 23: creditbank.v1.BatchQueryAccreditationResponse.answers:type_name -> creditbank.v1.QueryAnswer
+	5,  // 24: creditbank.v1.AccreditationService.ProposeCourse:input_type -> creditbank.v1.ProposeCourseRequest
+	7,  // 25: creditbank.v1.AccreditationService.DecideCourse:input_type -> creditbank.v1.DecideCourseRequest
+	9,  // 26: creditbank.v1.AccreditationService.ChangeCourse:input_type -> creditbank.v1.ChangeCourseRequest
+	11, // 27: creditbank.v1.AccreditationService.ListCourses:input_type -> creditbank.v1.ListCoursesRequest
+	14, // 28: creditbank.v1.AccreditationService.QueryAccreditation:input_type -> creditbank.v1.QueryAccreditationRequest
+	18, // 29: creditbank.v1.AccreditationService.BatchQueryAccreditation:input_type -> creditbank.v1.BatchQueryAccreditationRequest
+	6,  // 30: creditbank.v1.AccreditationService.ProposeCourse:output_type -> creditbank.v1.ProposeCourseResponse
+	8,  // 31: creditbank.v1.AccreditationService.DecideCourse:output_type -> creditbank.v1.DecideCourseResponse
+	10, // 32: creditbank.v1.AccreditationService.ChangeCourse:output_type -> creditbank.v1.ChangeCourseResponse
+	12, // 33: creditbank.v1.AccreditationService.ListCourses:output_type -> creditbank.v1.ListCoursesResponse
+	17, // 34: creditbank.v1.AccreditationService.QueryAccreditation:output_type -> creditbank.v1.QueryAccreditationResponse
+	20, // 35: creditbank.v1.AccreditationService.BatchQueryAccreditation:output_type -> creditbank.v1.BatchQueryAccreditationResponse
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_accreditation_proto_init() }
@@ -1078,17 +1954,19 @@ func file_creditbank_v1_accreditation_proto_init() {
 		return
 	}
 	file_creditbank_v1_common_proto_init()
-	file_creditbank_v1_accreditation_proto_msgTypes[8].OneofWrappers = []any{
+	file_creditbank_v1_accreditation_proto_msgTypes[8].OneofWrappers = []any{}
+	file_creditbank_v1_accreditation_proto_msgTypes[11].OneofWrappers = []any{
 		(*QueryAccreditationRequest_Course)(nil),
 		(*QueryAccreditationRequest_Provider)(nil),
+		(*QueryAccreditationRequest_Platform)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_accreditation_proto_rawDesc), len(file_creditbank_v1_accreditation_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   11,
+			NumEnums:      3,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,10 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccreditationService_ProposeCourse_FullMethodName      = "/creditbank.v1.AccreditationService/ProposeCourse"
-	AccreditationService_DecideCourse_FullMethodName       = "/creditbank.v1.AccreditationService/DecideCourse"
-	AccreditationService_ListCourses_FullMethodName        = "/creditbank.v1.AccreditationService/ListCourses"
-	AccreditationService_QueryAccreditation_FullMethodName = "/creditbank.v1.AccreditationService/QueryAccreditation"
+	AccreditationService_ProposeCourse_FullMethodName           = "/creditbank.v1.AccreditationService/ProposeCourse"
+	AccreditationService_DecideCourse_FullMethodName            = "/creditbank.v1.AccreditationService/DecideCourse"
+	AccreditationService_ChangeCourse_FullMethodName            = "/creditbank.v1.AccreditationService/ChangeCourse"
+	AccreditationService_ListCourses_FullMethodName             = "/creditbank.v1.AccreditationService/ListCourses"
+	AccreditationService_QueryAccreditation_FullMethodName      = "/creditbank.v1.AccreditationService/QueryAccreditation"
+	AccreditationService_BatchQueryAccreditation_FullMethodName = "/creditbank.v1.AccreditationService/BatchQueryAccreditation"
 )
 
 // AccreditationServiceClient is the client API for AccreditationService service.
@@ -38,10 +40,14 @@ type AccreditationServiceClient interface {
 	// Accredits, refuses or retires a course. Callers: certification officers above its provider, but not the one who
 	// proposed it.
 	DecideCourse(ctx context.Context, in *DecideCourseRequest, opts ...grpc.CallOption) (*DecideCourseResponse, error)
-	// Lists the courses. Anyone may ask.
+	// Suspends, reinstates or renews an accredited course. What was learned on other days stays. Callers: as for DecideCourse.
+	ChangeCourse(ctx context.Context, in *ChangeCourseRequest, opts ...grpc.CallOption) (*ChangeCourseResponse, error)
+	// Searches the catalogue. Anyone may ask.
 	ListCourses(ctx context.Context, in *ListCoursesRequest, opts ...grpc.CallOption) (*ListCoursesResponse, error)
-	// Answers whether a course or a provider is accredited on a date, with the reasons. Anyone may ask.
+	// Answers whether a course, a provider or a platform is accredited on a date, with the reasons. Anyone may ask.
 	QueryAccreditation(ctx context.Context, in *QueryAccreditationRequest, opts ...grpc.CallOption) (*QueryAccreditationResponse, error)
+	// Answers as many as 1,000 questions in one call, each for itself. Anyone may ask.
+	BatchQueryAccreditation(ctx context.Context, in *BatchQueryAccreditationRequest, opts ...grpc.CallOption) (*BatchQueryAccreditationResponse, error)
 }
 
 type accreditationServiceClient struct {
@@ -72,6 +78,16 @@ func (c *accreditationServiceClient) DecideCourse(ctx context.Context, in *Decid
 	return out, nil
 }
 
+func (c *accreditationServiceClient) ChangeCourse(ctx context.Context, in *ChangeCourseRequest, opts ...grpc.CallOption) (*ChangeCourseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeCourseResponse)
+	err := c.cc.Invoke(ctx, AccreditationService_ChangeCourse_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accreditationServiceClient) ListCourses(ctx context.Context, in *ListCoursesRequest, opts ...grpc.CallOption) (*ListCoursesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListCoursesResponse)
@@ -92,6 +108,16 @@ func (c *accreditationServiceClient) QueryAccreditation(ctx context.Context, in 
 	return out, nil
 }
 
+func (c *accreditationServiceClient) BatchQueryAccreditation(ctx context.Context, in *BatchQueryAccreditationRequest, opts ...grpc.CallOption) (*BatchQueryAccreditationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchQueryAccreditationResponse)
+	err := c.cc.Invoke(ctx, AccreditationService_BatchQueryAccreditation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AccreditationServiceServer is the server API for AccreditationService service.
 // All implementations must embed UnimplementedAccreditationServiceServer
 // for forward compatibility.
@@ -103,10 +129,14 @@ type AccreditationServiceServer interface {
 	// Accredits, refuses or retires a course. Callers: certification officers above its provider, but not the one who
 	// proposed it.
 	DecideCourse(context.Context, *DecideCourseRequest) (*DecideCourseResponse, error)
-	// Lists the courses. Anyone may ask.
+	// Suspends, reinstates or renews an accredited course. What was learned on other days stays. Callers: as for DecideCourse.
+	ChangeCourse(context.Context, *ChangeCourseRequest) (*ChangeCourseResponse, error)
+	// Searches the catalogue. Anyone may ask.
 	ListCourses(context.Context, *ListCoursesRequest) (*ListCoursesResponse, error)
-	// Answers whether a course or a provider is accredited on a date, with the reasons. Anyone may ask.
+	// Answers whether a course, a provider or a platform is accredited on a date, with the reasons. Anyone may ask.
 	QueryAccreditation(context.Context, *QueryAccreditationRequest) (*QueryAccreditationResponse, error)
+	// Answers as many as 1,000 questions in one call, each for itself. Anyone may ask.
+	BatchQueryAccreditation(context.Context, *BatchQueryAccreditationRequest) (*BatchQueryAccreditationResponse, error)
 	mustEmbedUnimplementedAccreditationServiceServer()
 }
 
@@ -123,11 +153,17 @@ func (UnimplementedAccreditationServiceServer) ProposeCourse(context.Context, *P
 func (UnimplementedAccreditationServiceServer) DecideCourse(context.Context, *DecideCourseRequest) (*DecideCourseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DecideCourse not implemented")
 }
+func (UnimplementedAccreditationServiceServer) ChangeCourse(context.Context, *ChangeCourseRequest) (*ChangeCourseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeCourse not implemented")
+}
 func (UnimplementedAccreditationServiceServer) ListCourses(context.Context, *ListCoursesRequest) (*ListCoursesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCourses not implemented")
 }
 func (UnimplementedAccreditationServiceServer) QueryAccreditation(context.Context, *QueryAccreditationRequest) (*QueryAccreditationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method QueryAccreditation not implemented")
+}
+func (UnimplementedAccreditationServiceServer) BatchQueryAccreditation(context.Context, *BatchQueryAccreditationRequest) (*BatchQueryAccreditationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchQueryAccreditation not implemented")
 }
 func (UnimplementedAccreditationServiceServer) mustEmbedUnimplementedAccreditationServiceServer() {}
 func (UnimplementedAccreditationServiceServer) testEmbeddedByValue()                              {}
@@ -186,6 +222,24 @@ func _AccreditationService_DecideCourse_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccreditationService_ChangeCourse_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeCourseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccreditationServiceServer).ChangeCourse(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccreditationService_ChangeCourse_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccreditationServiceServer).ChangeCourse(ctx, req.(*ChangeCourseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccreditationService_ListCourses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListCoursesRequest)
 	if err := dec(in); err != nil {
@@ -222,6 +276,24 @@ func _AccreditationService_QueryAccreditation_Handler(srv interface{}, ctx conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccreditationService_BatchQueryAccreditation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchQueryAccreditationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccreditationServiceServer).BatchQueryAccreditation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccreditationService_BatchQueryAccreditation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccreditationServiceServer).BatchQueryAccreditation(ctx, req.(*BatchQueryAccreditationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AccreditationService_ServiceDesc is the grpc.ServiceDesc for AccreditationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -238,12 +310,20 @@ var AccreditationService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AccreditationService_DecideCourse_Handler,
 		},
 		{
+			MethodName: "ChangeCourse",
+			Handler:    _AccreditationService_ChangeCourse_Handler,
+		},
+		{
 			MethodName: "ListCourses",
 			Handler:    _AccreditationService_ListCourses_Handler,
 		},
 		{
 			MethodName: "QueryAccreditation",
 			Handler:    _AccreditationService_QueryAccreditation_Handler,
+		},
+		{
+			MethodName: "BatchQueryAccreditation",
+			Handler:    _AccreditationService_BatchQueryAccreditation_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,7 +50,19 @@ func TestNetwork(t *testing.T) {
 	known := map[string]bool{district.Root: true}
 	codes := map[string]bool{}
 	towns, villages := 0, 0
-	for _, o := range append([]district.Organization{district.RootOrganization()}, district.Organizations()...) {
+	all := append([]district.Organization{district.RootOrganization()}, district.Organizations()...)
+	states := map[district.Verdict]int{}
+	for _, a := range district.Applicants() {
+		all = append(all, a.Organization)
+		states[a.Decision]++
+		if len(a.Roles) > 0 || (a.Decision != district.Refused && a.Appeal != "") || (a.Decision == "" && a.ReasonCode != "") {
+			t.Errorf("%+v", a)
+		}
+	}
+	if len(states) != 4 {
+		t.Errorf("applicants %v", states)
+	}
+	for _, o := range all {
 		if _, err := unit.ParseOrganizationID(o.ID); err != nil {
 			t.Errorf("%s: %v", o.ID, err)
 		}
@@ -73,6 +86,11 @@ func TestNetwork(t *testing.T) {
 	for _, c := range xihu(1).Courses() {
 		if !known[c.Provider] {
 			t.Errorf("course %s is provided by %q", c.Code, c.Provider)
+		}
+	}
+	for _, change := range district.Changes() {
+		if !slices.ContainsFunc(xihu(1).Courses(), func(c district.Course) bool { return c.Provider == change.Provider && c.Title == change.Title }) {
+			t.Errorf("nothing is %+v", change)
 		}
 	}
 	algorithms := map[keyring.Algorithm]int{}

@@ -375,6 +375,193 @@ func (CourseDecision) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{5}
 }
 
+// CourseChange is what happened to an accredited course.
+type CourseChange int32
+
+const (
+	// Not said.
+	CourseChange_COURSE_CHANGE_UNSPECIFIED CourseChange = 0
+	// Learning that ends on these days does not count.
+	CourseChange_COURSE_CHANGE_SUSPENDED CourseChange = 1
+	// Its newest suspension ends before this day.
+	CourseChange_COURSE_CHANGE_REINSTATED CourseChange = 2
+	// It counts on these days too.
+	CourseChange_COURSE_CHANGE_RENEWED CourseChange = 3
+)
+
+// Enum value maps for CourseChange.
+var (
+	CourseChange_name = map[int32]string{
+		0: "COURSE_CHANGE_UNSPECIFIED",
+		1: "COURSE_CHANGE_SUSPENDED",
+		2: "COURSE_CHANGE_REINSTATED",
+		3: "COURSE_CHANGE_RENEWED",
+	}
+	CourseChange_value = map[string]int32{
+		"COURSE_CHANGE_UNSPECIFIED": 0,
+		"COURSE_CHANGE_SUSPENDED":   1,
+		"COURSE_CHANGE_REINSTATED":  2,
+		"COURSE_CHANGE_RENEWED":     3,
+	}
+)
+
+func (x CourseChange) Enum() *CourseChange {
+	p := new(CourseChange)
+	*p = x
+	return p
+}
+
+func (x CourseChange) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CourseChange) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[6].Descriptor()
+}
+
+func (CourseChange) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[6]
+}
+
+func (x CourseChange) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CourseChange.Descriptor instead.
+func (CourseChange) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{6}
+}
+
+// OrganizationChange is what happened to an organization.
+type OrganizationChange int32
+
+const (
+	// Not said.
+	OrganizationChange_ORGANIZATION_CHANGE_UNSPECIFIED OrganizationChange = 0
+	// It is trusted otherwise than before.
+	OrganizationChange_ORGANIZATION_CHANGE_TRUST OrganizationChange = 1
+	// It has these roles, instead of those with which it was registered; what it was accredited for on its application stays.
+	OrganizationChange_ORGANIZATION_CHANGE_ROLES OrganizationChange = 2
+	// Learning that ends on these days does not count, whether it provides or posts it.
+	OrganizationChange_ORGANIZATION_CHANGE_SUSPENDED OrganizationChange = 3
+	// Its newest suspension ends before this day.
+	OrganizationChange_ORGANIZATION_CHANGE_REINSTATED OrganizationChange = 4
+	// Learning that ends after this day does not count.
+	OrganizationChange_ORGANIZATION_CHANGE_ENDED OrganizationChange = 5
+)
+
+// Enum value maps for OrganizationChange.
+var (
+	OrganizationChange_name = map[int32]string{
+		0: "ORGANIZATION_CHANGE_UNSPECIFIED",
+		1: "ORGANIZATION_CHANGE_TRUST",
+		2: "ORGANIZATION_CHANGE_ROLES",
+		3: "ORGANIZATION_CHANGE_SUSPENDED",
+		4: "ORGANIZATION_CHANGE_REINSTATED",
+		5: "ORGANIZATION_CHANGE_ENDED",
+	}
+	OrganizationChange_value = map[string]int32{
+		"ORGANIZATION_CHANGE_UNSPECIFIED": 0,
+		"ORGANIZATION_CHANGE_TRUST":       1,
+		"ORGANIZATION_CHANGE_ROLES":       2,
+		"ORGANIZATION_CHANGE_SUSPENDED":   3,
+		"ORGANIZATION_CHANGE_REINSTATED":  4,
+		"ORGANIZATION_CHANGE_ENDED":       5,
+	}
+)
+
+func (x OrganizationChange) Enum() *OrganizationChange {
+	p := new(OrganizationChange)
+	*p = x
+	return p
+}
+
+func (x OrganizationChange) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OrganizationChange) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[7].Descriptor()
+}
+
+func (OrganizationChange) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[7]
+}
+
+func (x OrganizationChange) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OrganizationChange.Descriptor instead.
+func (OrganizationChange) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{7}
+}
+
+// ApplicationState is where an application stands, or a course that was proposed.
+type ApplicationState int32
+
+const (
+	// Waits for an officer.
+	ApplicationState_APPLICATION_STATE_UNSPECIFIED ApplicationState = 0
+	// More is asked of who applied.
+	ApplicationState_APPLICATION_STATE_RETURNED ApplicationState = 1
+	// Accredited.
+	ApplicationState_APPLICATION_STATE_ACCREDITED ApplicationState = 2
+	// Refused.
+	ApplicationState_APPLICATION_STATE_REFUSED ApplicationState = 3
+	// Refused, and waits for another officer.
+	ApplicationState_APPLICATION_STATE_APPEALED ApplicationState = 4
+	// Given up by who applied.
+	ApplicationState_APPLICATION_STATE_WITHDRAWN ApplicationState = 5
+)
+
+// Enum value maps for ApplicationState.
+var (
+	ApplicationState_name = map[int32]string{
+		0: "APPLICATION_STATE_UNSPECIFIED",
+		1: "APPLICATION_STATE_RETURNED",
+		2: "APPLICATION_STATE_ACCREDITED",
+		3: "APPLICATION_STATE_REFUSED",
+		4: "APPLICATION_STATE_APPEALED",
+		5: "APPLICATION_STATE_WITHDRAWN",
+	}
+	ApplicationState_value = map[string]int32{
+		"APPLICATION_STATE_UNSPECIFIED": 0,
+		"APPLICATION_STATE_RETURNED":    1,
+		"APPLICATION_STATE_ACCREDITED":  2,
+		"APPLICATION_STATE_REFUSED":     3,
+		"APPLICATION_STATE_APPEALED":    4,
+		"APPLICATION_STATE_WITHDRAWN":   5,
+	}
+)
+
+func (x ApplicationState) Enum() *ApplicationState {
+	p := new(ApplicationState)
+	*p = x
+	return p
+}
+
+func (x ApplicationState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ApplicationState) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[8].Descriptor()
+}
+
+func (ApplicationState) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[8]
+}
+
+func (x ApplicationState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ApplicationState.Descriptor instead.
+func (ApplicationState) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{8}
+}
+
 // AccountStatus is the standing of an account.
 type AccountStatus int32
 
@@ -428,11 +615,11 @@ func (x AccountStatus) String() string {
 }
 
 func (AccountStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[6].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[9].Descriptor()
 }
 
 func (AccountStatus) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[6]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[9]
 }
 
 func (x AccountStatus) Number() protoreflect.EnumNumber {
@@ -441,7 +628,7 @@ func (x AccountStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AccountStatus.Descriptor instead.
 func (AccountStatus) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{9}
 }
 
 // Outcome is what became of a completion.
@@ -501,11 +688,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[7].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[10].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[7]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[10]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -514,7 +701,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{10}
 }
 
 // Stage is a step of judging a completion. The stages run in this order.
@@ -586,11 +773,11 @@ func (x Stage) String() string {
 }
 
 func (Stage) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[8].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[11].Descriptor()
 }
 
 func (Stage) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[8]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[11]
 }
 
 func (x Stage) Number() protoreflect.EnumNumber {
@@ -599,7 +786,7 @@ func (x Stage) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Stage.Descriptor instead.
 func (Stage) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{11}
 }
 
 // CaseStatus is where a case stands. Its workflow is certify/review's: which step leads where, and who may take it.
@@ -675,11 +862,11 @@ func (x CaseStatus) String() string {
 }
 
 func (CaseStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[9].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[12].Descriptor()
 }
 
 func (CaseStatus) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[9]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[12]
 }
 
 func (x CaseStatus) Number() protoreflect.EnumNumber {
@@ -688,7 +875,7 @@ func (x CaseStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CaseStatus.Descriptor instead.
 func (CaseStatus) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
 }
 
 // CaseStep is a step of a case that awards nothing.
@@ -784,11 +971,11 @@ func (x CaseStep) String() string {
 }
 
 func (CaseStep) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[10].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[13].Descriptor()
 }
 
 func (CaseStep) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[10]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[13]
 }
 
 func (x CaseStep) Number() protoreflect.EnumNumber {
@@ -797,7 +984,7 @@ func (x CaseStep) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CaseStep.Descriptor instead.
 func (CaseStep) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{10}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{13}
 }
 
 // ClaimKind is what a claim is about.
@@ -845,11 +1032,11 @@ func (x ClaimKind) String() string {
 }
 
 func (ClaimKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[11].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[14].Descriptor()
 }
 
 func (ClaimKind) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[11]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[14]
 }
 
 func (x ClaimKind) Number() protoreflect.EnumNumber {
@@ -858,7 +1045,7 @@ func (x ClaimKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ClaimKind.Descriptor instead.
 func (ClaimKind) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
 }
 
 // RowAction is what a row of an import does.
@@ -898,11 +1085,11 @@ func (x RowAction) String() string {
 }
 
 func (RowAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[12].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[15].Descriptor()
 }
 
 func (RowAction) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[12]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[15]
 }
 
 func (x RowAction) Number() protoreflect.EnumNumber {
@@ -911,7 +1098,7 @@ func (x RowAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RowAction.Descriptor instead.
 func (RowAction) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
 }
 
 // HoldVoid is why a hold ended without a transfer.
@@ -955,11 +1142,11 @@ func (x HoldVoid) String() string {
 }
 
 func (HoldVoid) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[13].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[16].Descriptor()
 }
 
 func (HoldVoid) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[13]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[16]
 }
 
 func (x HoldVoid) Number() protoreflect.EnumNumber {
@@ -968,7 +1155,7 @@ func (x HoldVoid) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use HoldVoid.Descriptor instead.
 func (HoldVoid) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{13}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{16}
 }
 
 // MergeStatus is where a merge stands.
@@ -1032,11 +1219,11 @@ func (x MergeStatus) String() string {
 }
 
 func (MergeStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[14].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[17].Descriptor()
 }
 
 func (MergeStatus) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[14]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[17]
 }
 
 func (x MergeStatus) Number() protoreflect.EnumNumber {
@@ -1045,7 +1232,7 @@ func (x MergeStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MergeStatus.Descriptor instead.
 func (MergeStatus) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{17}
 }
 
 // MergeStep is a step of a merge that moves nothing.
@@ -1093,11 +1280,11 @@ func (x MergeStep) String() string {
 }
 
 func (MergeStep) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditbank_ledger_v1_entry_proto_enumTypes[15].Descriptor()
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[18].Descriptor()
 }
 
 func (MergeStep) Type() protoreflect.EnumType {
-	return &file_creditbank_ledger_v1_entry_proto_enumTypes[15]
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[18]
 }
 
 func (x MergeStep) Number() protoreflect.EnumNumber {
@@ -1106,7 +1293,7 @@ func (x MergeStep) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MergeStep.Descriptor instead.
 func (MergeStep) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{18}
 }
 
 // Entry is one leaf of the log: at most 65,535 bytes.
@@ -1130,6 +1317,9 @@ type Entry struct {
 	//	*Entry_CreditsReleased
 	//	*Entry_CreditsExpired
 	//	*Entry_AccountOpened
+	//	*Entry_OrganizationChanged
+	//	*Entry_CourseChanged
+	//	*Entry_AccreditationApplied
 	//	*Entry_OrganizationRegistered
 	//	*Entry_KeyAdded
 	//	*Entry_KeyRevoked
@@ -1153,6 +1343,7 @@ type Entry struct {
 	//	*Entry_ItemMoved
 	//	*Entry_AccountsUnmerged
 	//	*Entry_ItemReturned
+	//	*Entry_ApplicationStepTaken
 	//	*Entry_AgreementPublished
 	//	*Entry_AgreementEnded
 	//	*Entry_ConsentGranted
@@ -1291,6 +1482,33 @@ func (x *Entry) GetAccountOpened() *AccountOpened {
 	if x != nil {
 		if x, ok := x.Fact.(*Entry_AccountOpened); ok {
 			return x.AccountOpened
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetOrganizationChanged() *OrganizationChanged {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_OrganizationChanged); ok {
+			return x.OrganizationChanged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetCourseChanged() *CourseChanged {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_CourseChanged); ok {
+			return x.CourseChanged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccreditationApplied() *AccreditationApplied {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_AccreditationApplied); ok {
+			return x.AccreditationApplied
 		}
 	}
 	return nil
@@ -1503,6 +1721,15 @@ func (x *Entry) GetItemReturned() *ItemReturned {
 	return nil
 }
 
+func (x *Entry) GetApplicationStepTaken() *ApplicationStepTaken {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ApplicationStepTaken); ok {
+			return x.ApplicationStepTaken
+		}
+	}
+	return nil
+}
+
 func (x *Entry) GetAgreementPublished() *AgreementPublished {
 	if x != nil {
 		if x, ok := x.Fact.(*Entry_AgreementPublished); ok {
@@ -1617,6 +1844,21 @@ type Entry_CreditsExpired struct {
 type Entry_AccountOpened struct {
 	// An account was opened.
 	AccountOpened *AccountOpened `protobuf:"bytes,11,opt,name=account_opened,json=accountOpened,proto3,oneof"`
+}
+
+type Entry_OrganizationChanged struct {
+	// What an organization may do, or how far it is trusted, changed.
+	OrganizationChanged *OrganizationChanged `protobuf:"bytes,12,opt,name=organization_changed,json=organizationChanged,proto3,oneof"`
+}
+
+type Entry_CourseChanged struct {
+	// A course was suspended, reinstated or renewed.
+	CourseChanged *CourseChanged `protobuf:"bytes,13,opt,name=course_changed,json=courseChanged,proto3,oneof"`
+}
+
+type Entry_AccreditationApplied struct {
+	// An organization applied for its accreditation.
+	AccreditationApplied *AccreditationApplied `protobuf:"bytes,14,opt,name=accreditation_applied,json=accreditationApplied,proto3,oneof"`
 }
 
 type Entry_OrganizationRegistered struct {
@@ -1734,6 +1976,11 @@ type Entry_ItemReturned struct {
 	ItemReturned *ItemReturned `protobuf:"bytes,47,opt,name=item_returned,json=itemReturned,proto3,oneof"`
 }
 
+type Entry_ApplicationStepTaken struct {
+	// A step of an application was taken, or of a proposed course, that is no decision on the course.
+	ApplicationStepTaken *ApplicationStepTaken `protobuf:"bytes,52,opt,name=application_step_taken,json=applicationStepTaken,proto3,oneof"`
+}
+
 type Entry_AgreementPublished struct {
 	// An institution published what it takes over.
 	AgreementPublished *AgreementPublished `protobuf:"bytes,58,opt,name=agreement_published,json=agreementPublished,proto3,oneof"`
@@ -1790,6 +2037,12 @@ func (*Entry_CreditsExpired) isEntry_Fact() {}
 
 func (*Entry_AccountOpened) isEntry_Fact() {}
 
+func (*Entry_OrganizationChanged) isEntry_Fact() {}
+
+func (*Entry_CourseChanged) isEntry_Fact() {}
+
+func (*Entry_AccreditationApplied) isEntry_Fact() {}
+
 func (*Entry_OrganizationRegistered) isEntry_Fact() {}
 
 func (*Entry_KeyAdded) isEntry_Fact() {}
@@ -1835,6 +2088,8 @@ func (*Entry_ItemMoved) isEntry_Fact() {}
 func (*Entry_AccountsUnmerged) isEntry_Fact() {}
 
 func (*Entry_ItemReturned) isEntry_Fact() {}
+
+func (*Entry_ApplicationStepTaken) isEntry_Fact() {}
 
 func (*Entry_AgreementPublished) isEntry_Fact() {}
 
@@ -2959,9 +3214,13 @@ type CourseDecided struct {
 	// Last day on which learning may end to count, for RETIRED; days since 1970-01-01.
 	LastDay int32 `protobuf:"varint,5,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
 	// Why, for people; names nobody.
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why, as a code; may be empty.
+	ReasonCode string `protobuf:"bytes,7,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Last day on which a refusal can be appealed against, for REFUSED; days since 1970-01-01, 0: it cannot.
+	AppealUntilDay int32 `protobuf:"varint,8,opt,name=appeal_until_day,json=appealUntilDay,proto3" json:"appeal_until_day,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CourseDecided) Reset() {
@@ -3036,6 +3295,483 @@ func (x *CourseDecided) GetReason() string {
 	return ""
 }
 
+func (x *CourseDecided) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *CourseDecided) GetAppealUntilDay() int32 {
+	if x != nil {
+		return x.AppealUntilDay
+	}
+	return 0
+}
+
+// CourseChanged suspends, reinstates or renews a course. What was learned on other days counts as it did.
+type CourseChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Index of the entry that proposed the course.
+	Course uint64 `protobuf:"varint,3,opt,name=course,proto3" json:"course,omitempty"`
+	// What happened.
+	Change CourseChange `protobuf:"varint,4,opt,name=change,proto3,enum=creditbank.ledger.v1.CourseChange" json:"change,omitempty"`
+	// First day, as days since 1970-01-01.
+	FromDay int32 `protobuf:"varint,5,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
+	// Last day, for SUSPENDED and RENEWED; 0: no end.
+	UntilDay int32 `protobuf:"varint,6,opt,name=until_day,json=untilDay,proto3" json:"until_day,omitempty"`
+	// Why, as a code.
+	ReasonCode string `protobuf:"bytes,7,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Why, for people; names nobody.
+	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CourseChanged) Reset() {
+	*x = CourseChanged{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CourseChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CourseChanged) ProtoMessage() {}
+
+func (x *CourseChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CourseChanged.ProtoReflect.Descriptor instead.
+func (*CourseChanged) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CourseChanged) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *CourseChanged) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *CourseChanged) GetCourse() uint64 {
+	if x != nil {
+		return x.Course
+	}
+	return 0
+}
+
+func (x *CourseChanged) GetChange() CourseChange {
+	if x != nil {
+		return x.Change
+	}
+	return CourseChange_COURSE_CHANGE_UNSPECIFIED
+}
+
+func (x *CourseChanged) GetFromDay() int32 {
+	if x != nil {
+		return x.FromDay
+	}
+	return 0
+}
+
+func (x *CourseChanged) GetUntilDay() int32 {
+	if x != nil {
+		return x.UntilDay
+	}
+	return 0
+}
+
+func (x *CourseChanged) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *CourseChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// OrganizationChanged changes what an organization may do.
+type OrganizationChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The organization.
+	Organization string `protobuf:"bytes,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// What happened.
+	Change OrganizationChange `protobuf:"varint,4,opt,name=change,proto3,enum=creditbank.ledger.v1.OrganizationChange" json:"change,omitempty"`
+	// Trust in what it posts, for TRUST: 1 (new) to 5 (proven).
+	TrustTier uint32 `protobuf:"varint,5,opt,name=trust_tier,json=trustTier,proto3" json:"trust_tier,omitempty"`
+	// What it does from now on, for ROLES.
+	Roles []Role `protobuf:"varint,6,rep,packed,name=roles,proto3,enum=creditbank.ledger.v1.Role" json:"roles,omitempty"`
+	// First day, for SUSPENDED and REINSTATED; days since 1970-01-01.
+	FromDay int32 `protobuf:"varint,7,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
+	// Last day, for SUSPENDED and ENDED; 0: no end.
+	UntilDay int32 `protobuf:"varint,8,opt,name=until_day,json=untilDay,proto3" json:"until_day,omitempty"`
+	// Why, as a code.
+	ReasonCode string `protobuf:"bytes,9,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Why, for people; names nobody.
+	Reason        string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationChanged) Reset() {
+	*x = OrganizationChanged{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationChanged) ProtoMessage() {}
+
+func (x *OrganizationChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationChanged.ProtoReflect.Descriptor instead.
+func (*OrganizationChanged) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *OrganizationChanged) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *OrganizationChanged) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *OrganizationChanged) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *OrganizationChanged) GetChange() OrganizationChange {
+	if x != nil {
+		return x.Change
+	}
+	return OrganizationChange_ORGANIZATION_CHANGE_UNSPECIFIED
+}
+
+func (x *OrganizationChanged) GetTrustTier() uint32 {
+	if x != nil {
+		return x.TrustTier
+	}
+	return 0
+}
+
+func (x *OrganizationChanged) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *OrganizationChanged) GetFromDay() int32 {
+	if x != nil {
+		return x.FromDay
+	}
+	return 0
+}
+
+func (x *OrganizationChanged) GetUntilDay() int32 {
+	if x != nil {
+		return x.UntilDay
+	}
+	return 0
+}
+
+func (x *OrganizationChanged) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *OrganizationChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// AccreditationApplied is the application of an organization that is registered. Its index is the application's number.
+type AccreditationApplied struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it: the organization, or an officer for it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Organization that applies.
+	Organization string `protobuf:"bytes,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// What it wants to do: PLATFORM or PROVIDER.
+	Role Role `protobuf:"varint,4,opt,name=role,proto3,enum=creditbank.ledger.v1.Role" json:"role,omitempty"`
+	// First day for which it is asked; days since 1970-01-01.
+	ValidFromDay int32 `protobuf:"varint,5,opt,name=valid_from_day,json=validFromDay,proto3" json:"valid_from_day,omitempty"`
+	// Last such day; 0: no end.
+	ValidUntilDay int32 `protobuf:"varint,6,opt,name=valid_until_day,json=validUntilDay,proto3" json:"valid_until_day,omitempty"`
+	// What speaks for it, for officers; names nobody.
+	Statement     string `protobuf:"bytes,7,opt,name=statement,proto3" json:"statement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccreditationApplied) Reset() {
+	*x = AccreditationApplied{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccreditationApplied) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccreditationApplied) ProtoMessage() {}
+
+func (x *AccreditationApplied) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccreditationApplied.ProtoReflect.Descriptor instead.
+func (*AccreditationApplied) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AccreditationApplied) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AccreditationApplied) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AccreditationApplied) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *AccreditationApplied) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *AccreditationApplied) GetValidFromDay() int32 {
+	if x != nil {
+		return x.ValidFromDay
+	}
+	return 0
+}
+
+func (x *AccreditationApplied) GetValidUntilDay() int32 {
+	if x != nil {
+		return x.ValidUntilDay
+	}
+	return 0
+}
+
+func (x *AccreditationApplied) GetStatement() string {
+	if x != nil {
+		return x.Statement
+	}
+	return ""
+}
+
+// ApplicationStepTaken is a step of an application, or of a course that was proposed; courses are decided by CourseDecided.
+type ApplicationStepTaken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Index of the entry that applied, or proposed the course.
+	Application uint64 `protobuf:"varint,3,opt,name=application,proto3" json:"application,omitempty"`
+	// Where it stands now. UNSPECIFIED: what was asked of the applicant has been answered.
+	State ApplicationState `protobuf:"varint,4,opt,name=state,proto3,enum=creditbank.ledger.v1.ApplicationState" json:"state,omitempty"`
+	// First day for which it is accredited, for ACCREDITED.
+	ValidFromDay int32 `protobuf:"varint,5,opt,name=valid_from_day,json=validFromDay,proto3" json:"valid_from_day,omitempty"`
+	// Last such day; 0: no end.
+	ValidUntilDay int32 `protobuf:"varint,6,opt,name=valid_until_day,json=validUntilDay,proto3" json:"valid_until_day,omitempty"`
+	// Trust in what the organization posts from now on, for ACCREDITED; 0: as it was.
+	TrustTier uint32 `protobuf:"varint,7,opt,name=trust_tier,json=trustTier,proto3" json:"trust_tier,omitempty"`
+	// Why, as a code.
+	ReasonCode string `protobuf:"bytes,8,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Why, for people; names nobody.
+	Note string `protobuf:"bytes,9,opt,name=note,proto3" json:"note,omitempty"`
+	// Last day on which a refusal can be appealed against, for REFUSED; days since 1970-01-01, 0: it cannot.
+	AppealUntilDay int32 `protobuf:"varint,10,opt,name=appeal_until_day,json=appealUntilDay,proto3" json:"appeal_until_day,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ApplicationStepTaken) Reset() {
+	*x = ApplicationStepTaken{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplicationStepTaken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplicationStepTaken) ProtoMessage() {}
+
+func (x *ApplicationStepTaken) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplicationStepTaken.ProtoReflect.Descriptor instead.
+func (*ApplicationStepTaken) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ApplicationStepTaken) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ApplicationStepTaken) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ApplicationStepTaken) GetApplication() uint64 {
+	if x != nil {
+		return x.Application
+	}
+	return 0
+}
+
+func (x *ApplicationStepTaken) GetState() ApplicationState {
+	if x != nil {
+		return x.State
+	}
+	return ApplicationState_APPLICATION_STATE_UNSPECIFIED
+}
+
+func (x *ApplicationStepTaken) GetValidFromDay() int32 {
+	if x != nil {
+		return x.ValidFromDay
+	}
+	return 0
+}
+
+func (x *ApplicationStepTaken) GetValidUntilDay() int32 {
+	if x != nil {
+		return x.ValidUntilDay
+	}
+	return 0
+}
+
+func (x *ApplicationStepTaken) GetTrustTier() uint32 {
+	if x != nil {
+		return x.TrustTier
+	}
+	return 0
+}
+
+func (x *ApplicationStepTaken) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *ApplicationStepTaken) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *ApplicationStepTaken) GetAppealUntilDay() int32 {
+	if x != nil {
+		return x.AppealUntilDay
+	}
+	return 0
+}
+
 // AccountOpened opens an account. Who its holder is lies in the vault.
 type AccountOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3055,7 +3791,7 @@ type AccountOpened struct {
 
 func (x *AccountOpened) Reset() {
 	*x = AccountOpened{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3067,7 +3803,7 @@ func (x *AccountOpened) String() string {
 func (*AccountOpened) ProtoMessage() {}
 
 func (x *AccountOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3080,7 +3816,7 @@ func (x *AccountOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountOpened.ProtoReflect.Descriptor instead.
 func (*AccountOpened) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AccountOpened) GetActor() *Actor {
@@ -3136,7 +3872,7 @@ type SubmissionReceived struct {
 
 func (x *SubmissionReceived) Reset() {
 	*x = SubmissionReceived{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3148,7 +3884,7 @@ func (x *SubmissionReceived) String() string {
 func (*SubmissionReceived) ProtoMessage() {}
 
 func (x *SubmissionReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3161,7 +3897,7 @@ func (x *SubmissionReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmissionReceived.ProtoReflect.Descriptor instead.
 func (*SubmissionReceived) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SubmissionReceived) GetOrganization() string {
@@ -3215,7 +3951,7 @@ type Origin struct {
 
 func (x *Origin) Reset() {
 	*x = Origin{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3227,7 +3963,7 @@ func (x *Origin) String() string {
 func (*Origin) ProtoMessage() {}
 
 func (x *Origin) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3240,7 +3976,7 @@ func (x *Origin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Origin.ProtoReflect.Descriptor instead.
 func (*Origin) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Origin) GetOrganization() string {
@@ -3329,7 +4065,7 @@ type CompletionRecorded struct {
 
 func (x *CompletionRecorded) Reset() {
 	*x = CompletionRecorded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3341,7 +4077,7 @@ func (x *CompletionRecorded) String() string {
 func (*CompletionRecorded) ProtoMessage() {}
 
 func (x *CompletionRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3354,7 +4090,7 @@ func (x *CompletionRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionRecorded.ProtoReflect.Descriptor instead.
 func (*CompletionRecorded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CompletionRecorded) GetOrigin() *Origin {
@@ -3470,7 +4206,7 @@ type SessionTime struct {
 
 func (x *SessionTime) Reset() {
 	*x = SessionTime{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3482,7 +4218,7 @@ func (x *SessionTime) String() string {
 func (*SessionTime) ProtoMessage() {}
 
 func (x *SessionTime) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3495,7 +4231,7 @@ func (x *SessionTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionTime.ProtoReflect.Descriptor instead.
 func (*SessionTime) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{18}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SessionTime) GetDay() int32 {
@@ -3550,7 +4286,7 @@ type Effects struct {
 
 func (x *Effects) Reset() {
 	*x = Effects{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3562,7 +4298,7 @@ func (x *Effects) String() string {
 func (*Effects) ProtoMessage() {}
 
 func (x *Effects) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3575,7 +4311,7 @@ func (x *Effects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effects.ProtoReflect.Descriptor instead.
 func (*Effects) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{19}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Effects) GetHours() []*YearMinutes {
@@ -3677,7 +4413,7 @@ type Reversal struct {
 
 func (x *Reversal) Reset() {
 	*x = Reversal{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3689,7 +4425,7 @@ func (x *Reversal) String() string {
 func (*Reversal) ProtoMessage() {}
 
 func (x *Reversal) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3702,7 +4438,7 @@ func (x *Reversal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reversal.ProtoReflect.Descriptor instead.
 func (*Reversal) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{20}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Reversal) GetCompletion() *CompletionRef {
@@ -3761,7 +4497,7 @@ type Points struct {
 
 func (x *Points) Reset() {
 	*x = Points{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3773,7 +4509,7 @@ func (x *Points) String() string {
 func (*Points) ProtoMessage() {}
 
 func (x *Points) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3786,7 +4522,7 @@ func (x *Points) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Points.ProtoReflect.Descriptor instead.
 func (*Points) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Points) GetLapsesDay() int32 {
@@ -3816,7 +4552,7 @@ type GroupChange struct {
 
 func (x *GroupChange) Reset() {
 	*x = GroupChange{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3828,7 +4564,7 @@ func (x *GroupChange) String() string {
 func (*GroupChange) ProtoMessage() {}
 
 func (x *GroupChange) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3841,7 +4577,7 @@ func (x *GroupChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupChange.ProtoReflect.Descriptor instead.
 func (*GroupChange) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{22}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GroupChange) GetGroup() string {
@@ -3871,7 +4607,7 @@ type CompletionRef struct {
 
 func (x *CompletionRef) Reset() {
 	*x = CompletionRef{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3883,7 +4619,7 @@ func (x *CompletionRef) String() string {
 func (*CompletionRef) ProtoMessage() {}
 
 func (x *CompletionRef) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3896,7 +4632,7 @@ func (x *CompletionRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionRef.ProtoReflect.Descriptor instead.
 func (*CompletionRef) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{23}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CompletionRef) GetIndex() uint64 {
@@ -3928,7 +4664,7 @@ type YearMinutes struct {
 
 func (x *YearMinutes) Reset() {
 	*x = YearMinutes{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3940,7 +4676,7 @@ func (x *YearMinutes) String() string {
 func (*YearMinutes) ProtoMessage() {}
 
 func (x *YearMinutes) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3953,7 +4689,7 @@ func (x *YearMinutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use YearMinutes.ProtoReflect.Descriptor instead.
 func (*YearMinutes) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{24}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *YearMinutes) GetYear() int32 {
@@ -3999,7 +4735,7 @@ type Lot struct {
 
 func (x *Lot) Reset() {
 	*x = Lot{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4011,7 +4747,7 @@ func (x *Lot) String() string {
 func (*Lot) ProtoMessage() {}
 
 func (x *Lot) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4024,7 +4760,7 @@ func (x *Lot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lot.ProtoReflect.Descriptor instead.
 func (*Lot) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{25}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Lot) GetCategory() string {
@@ -4097,7 +4833,7 @@ type LotChange struct {
 
 func (x *LotChange) Reset() {
 	*x = LotChange{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4109,7 +4845,7 @@ func (x *LotChange) String() string {
 func (*LotChange) ProtoMessage() {}
 
 func (x *LotChange) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4122,7 +4858,7 @@ func (x *LotChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LotChange.ProtoReflect.Descriptor instead.
 func (*LotChange) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{26}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LotChange) GetEntry() uint64 {
@@ -4201,7 +4937,7 @@ type CapUsage struct {
 
 func (x *CapUsage) Reset() {
 	*x = CapUsage{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4213,7 +4949,7 @@ func (x *CapUsage) String() string {
 func (*CapUsage) ProtoMessage() {}
 
 func (x *CapUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4226,7 +4962,7 @@ func (x *CapUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapUsage.ProtoReflect.Descriptor instead.
 func (*CapUsage) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{27}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CapUsage) GetKey() string {
@@ -4258,7 +4994,7 @@ type DayMinutes struct {
 
 func (x *DayMinutes) Reset() {
 	*x = DayMinutes{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4270,7 +5006,7 @@ func (x *DayMinutes) String() string {
 func (*DayMinutes) ProtoMessage() {}
 
 func (x *DayMinutes) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4283,7 +5019,7 @@ func (x *DayMinutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayMinutes.ProtoReflect.Descriptor instead.
 func (*DayMinutes) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{28}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DayMinutes) GetDay() int32 {
@@ -4322,7 +5058,7 @@ type SealedCompletion struct {
 
 func (x *SealedCompletion) Reset() {
 	*x = SealedCompletion{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4334,7 +5070,7 @@ func (x *SealedCompletion) String() string {
 func (*SealedCompletion) ProtoMessage() {}
 
 func (x *SealedCompletion) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4347,7 +5083,7 @@ func (x *SealedCompletion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedCompletion.ProtoReflect.Descriptor instead.
 func (*SealedCompletion) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{29}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SealedCompletion) GetStatement() []byte {
@@ -4394,7 +5130,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4406,7 +5142,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4419,7 +5155,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{30}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Reason) GetStage() Stage {
@@ -4485,7 +5221,7 @@ type CompletionVoided struct {
 
 func (x *CompletionVoided) Reset() {
 	*x = CompletionVoided{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4497,7 +5233,7 @@ func (x *CompletionVoided) String() string {
 func (*CompletionVoided) ProtoMessage() {}
 
 func (x *CompletionVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4510,7 +5246,7 @@ func (x *CompletionVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompletionVoided.ProtoReflect.Descriptor instead.
 func (*CompletionVoided) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{31}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CompletionVoided) GetOrigin() *Origin {
@@ -4566,7 +5302,7 @@ type SealedVoid struct {
 
 func (x *SealedVoid) Reset() {
 	*x = SealedVoid{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4578,7 +5314,7 @@ func (x *SealedVoid) String() string {
 func (*SealedVoid) ProtoMessage() {}
 
 func (x *SealedVoid) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4591,7 +5327,7 @@ func (x *SealedVoid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedVoid.ProtoReflect.Descriptor instead.
 func (*SealedVoid) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{32}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SealedVoid) GetStatement() []byte {
@@ -4626,7 +5362,7 @@ type CreditsAwarded struct {
 
 func (x *CreditsAwarded) Reset() {
 	*x = CreditsAwarded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4638,7 +5374,7 @@ func (x *CreditsAwarded) String() string {
 func (*CreditsAwarded) ProtoMessage() {}
 
 func (x *CreditsAwarded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[33]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4651,7 +5387,7 @@ func (x *CreditsAwarded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsAwarded.ProtoReflect.Descriptor instead.
 func (*CreditsAwarded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{33}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreditsAwarded) GetActor() *Actor {
@@ -4747,7 +5483,7 @@ type CaseStepTaken struct {
 
 func (x *CaseStepTaken) Reset() {
 	*x = CaseStepTaken{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4759,7 +5495,7 @@ func (x *CaseStepTaken) String() string {
 func (*CaseStepTaken) ProtoMessage() {}
 
 func (x *CaseStepTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[34]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4772,7 +5508,7 @@ func (x *CaseStepTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseStepTaken.ProtoReflect.Descriptor instead.
 func (*CaseStepTaken) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{34}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CaseStepTaken) GetActor() *Actor {
@@ -4894,7 +5630,7 @@ type SealedDecision struct {
 
 func (x *SealedDecision) Reset() {
 	*x = SealedDecision{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4906,7 +5642,7 @@ func (x *SealedDecision) String() string {
 func (*SealedDecision) ProtoMessage() {}
 
 func (x *SealedDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[35]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4919,7 +5655,7 @@ func (x *SealedDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedDecision.ProtoReflect.Descriptor instead.
 func (*SealedDecision) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{35}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SealedDecision) GetReasonCode() string {
@@ -4996,7 +5732,7 @@ type ClaimFiled struct {
 
 func (x *ClaimFiled) Reset() {
 	*x = ClaimFiled{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5008,7 +5744,7 @@ func (x *ClaimFiled) String() string {
 func (*ClaimFiled) ProtoMessage() {}
 
 func (x *ClaimFiled) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[36]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5021,7 +5757,7 @@ func (x *ClaimFiled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimFiled.ProtoReflect.Descriptor instead.
 func (*ClaimFiled) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ClaimFiled) GetActor() *Actor {
@@ -5124,7 +5860,7 @@ type SealedClaim struct {
 
 func (x *SealedClaim) Reset() {
 	*x = SealedClaim{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5136,7 +5872,7 @@ func (x *SealedClaim) String() string {
 func (*SealedClaim) ProtoMessage() {}
 
 func (x *SealedClaim) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[37]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5149,7 +5885,7 @@ func (x *SealedClaim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedClaim.ProtoReflect.Descriptor instead.
 func (*SealedClaim) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{37}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SealedClaim) GetKind() ClaimKind {
@@ -5214,7 +5950,7 @@ type ClaimGrant struct {
 
 func (x *ClaimGrant) Reset() {
 	*x = ClaimGrant{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5226,7 +5962,7 @@ func (x *ClaimGrant) String() string {
 func (*ClaimGrant) ProtoMessage() {}
 
 func (x *ClaimGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[38]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5239,7 +5975,7 @@ func (x *ClaimGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimGrant.ProtoReflect.Descriptor instead.
 func (*ClaimGrant) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{38}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ClaimGrant) GetMinutes() int64 {
@@ -5273,7 +6009,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5285,7 +6021,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[39]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5298,7 +6034,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{39}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Evidence) GetId() []byte {
@@ -5348,7 +6084,7 @@ type CaseOpened struct {
 
 func (x *CaseOpened) Reset() {
 	*x = CaseOpened{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5360,7 +6096,7 @@ func (x *CaseOpened) String() string {
 func (*CaseOpened) ProtoMessage() {}
 
 func (x *CaseOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[40]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5373,7 +6109,7 @@ func (x *CaseOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseOpened.ProtoReflect.Descriptor instead.
 func (*CaseOpened) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{40}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CaseOpened) GetAccount() []byte {
@@ -5424,7 +6160,7 @@ type CreditsReleased struct {
 
 func (x *CreditsReleased) Reset() {
 	*x = CreditsReleased{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5436,7 +6172,7 @@ func (x *CreditsReleased) String() string {
 func (*CreditsReleased) ProtoMessage() {}
 
 func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[41]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5449,7 +6185,7 @@ func (x *CreditsReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsReleased.ProtoReflect.Descriptor instead.
 func (*CreditsReleased) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{41}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CreditsReleased) GetAccount() []byte {
@@ -5479,7 +6215,7 @@ type CreditsExpired struct {
 
 func (x *CreditsExpired) Reset() {
 	*x = CreditsExpired{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5491,7 +6227,7 @@ func (x *CreditsExpired) String() string {
 func (*CreditsExpired) ProtoMessage() {}
 
 func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[42]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5504,7 +6240,7 @@ func (x *CreditsExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditsExpired.ProtoReflect.Descriptor instead.
 func (*CreditsExpired) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{42}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CreditsExpired) GetAccount() []byte {
@@ -5549,7 +6285,7 @@ type OpeningBalancesProposed struct {
 
 func (x *OpeningBalancesProposed) Reset() {
 	*x = OpeningBalancesProposed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5561,7 +6297,7 @@ func (x *OpeningBalancesProposed) String() string {
 func (*OpeningBalancesProposed) ProtoMessage() {}
 
 func (x *OpeningBalancesProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[43]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5574,7 +6310,7 @@ func (x *OpeningBalancesProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalancesProposed.ProtoReflect.Descriptor instead.
 func (*OpeningBalancesProposed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{43}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OpeningBalancesProposed) GetActor() *Actor {
@@ -5655,7 +6391,7 @@ type CategoryAmount struct {
 
 func (x *CategoryAmount) Reset() {
 	*x = CategoryAmount{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5667,7 +6403,7 @@ func (x *CategoryAmount) String() string {
 func (*CategoryAmount) ProtoMessage() {}
 
 func (x *CategoryAmount) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[44]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5680,7 +6416,7 @@ func (x *CategoryAmount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CategoryAmount.ProtoReflect.Descriptor instead.
 func (*CategoryAmount) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{44}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CategoryAmount) GetCategory() string {
@@ -5721,7 +6457,7 @@ type OpeningBalancesConfirmed struct {
 
 func (x *OpeningBalancesConfirmed) Reset() {
 	*x = OpeningBalancesConfirmed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5733,7 +6469,7 @@ func (x *OpeningBalancesConfirmed) String() string {
 func (*OpeningBalancesConfirmed) ProtoMessage() {}
 
 func (x *OpeningBalancesConfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[45]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5746,7 +6482,7 @@ func (x *OpeningBalancesConfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalancesConfirmed.ProtoReflect.Descriptor instead.
 func (*OpeningBalancesConfirmed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{45}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *OpeningBalancesConfirmed) GetActor() *Actor {
@@ -5797,7 +6533,7 @@ type ImportOrigin struct {
 
 func (x *ImportOrigin) Reset() {
 	*x = ImportOrigin{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5809,7 +6545,7 @@ func (x *ImportOrigin) String() string {
 func (*ImportOrigin) ProtoMessage() {}
 
 func (x *ImportOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[46]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5822,7 +6558,7 @@ func (x *ImportOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportOrigin.ProtoReflect.Descriptor instead.
 func (*ImportOrigin) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{46}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ImportOrigin) GetImport() uint64 {
@@ -5886,7 +6622,7 @@ type OpeningBalanceRecorded struct {
 
 func (x *OpeningBalanceRecorded) Reset() {
 	*x = OpeningBalanceRecorded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5898,7 +6634,7 @@ func (x *OpeningBalanceRecorded) String() string {
 func (*OpeningBalanceRecorded) ProtoMessage() {}
 
 func (x *OpeningBalanceRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[47]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5911,7 +6647,7 @@ func (x *OpeningBalanceRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalanceRecorded.ProtoReflect.Descriptor instead.
 func (*OpeningBalanceRecorded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{47}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *OpeningBalanceRecorded) GetActor() *Actor {
@@ -5994,7 +6730,7 @@ type OpeningBalanceReversed struct {
 
 func (x *OpeningBalanceReversed) Reset() {
 	*x = OpeningBalanceReversed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6006,7 +6742,7 @@ func (x *OpeningBalanceReversed) String() string {
 func (*OpeningBalanceReversed) ProtoMessage() {}
 
 func (x *OpeningBalanceReversed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[48]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6019,7 +6755,7 @@ func (x *OpeningBalanceReversed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalanceReversed.ProtoReflect.Descriptor instead.
 func (*OpeningBalanceReversed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{48}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *OpeningBalanceReversed) GetActor() *Actor {
@@ -6082,7 +6818,7 @@ type SealedOpeningBalance struct {
 
 func (x *SealedOpeningBalance) Reset() {
 	*x = SealedOpeningBalance{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6094,7 +6830,7 @@ func (x *SealedOpeningBalance) String() string {
 func (*SealedOpeningBalance) ProtoMessage() {}
 
 func (x *SealedOpeningBalance) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[49]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6107,7 +6843,7 @@ func (x *SealedOpeningBalance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedOpeningBalance.ProtoReflect.Descriptor instead.
 func (*SealedOpeningBalance) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{49}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SealedOpeningBalance) GetRow() []byte {
@@ -6148,7 +6884,7 @@ type OpeningBalanceRow struct {
 
 func (x *OpeningBalanceRow) Reset() {
 	*x = OpeningBalanceRow{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6160,7 +6896,7 @@ func (x *OpeningBalanceRow) String() string {
 func (*OpeningBalanceRow) ProtoMessage() {}
 
 func (x *OpeningBalanceRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[50]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6173,7 +6909,7 @@ func (x *OpeningBalanceRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpeningBalanceRow.ProtoReflect.Descriptor instead.
 func (*OpeningBalanceRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{50}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *OpeningBalanceRow) GetAction() RowAction {
@@ -6284,7 +7020,7 @@ type AgreementPublished struct {
 
 func (x *AgreementPublished) Reset() {
 	*x = AgreementPublished{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6296,7 +7032,7 @@ func (x *AgreementPublished) String() string {
 func (*AgreementPublished) ProtoMessage() {}
 
 func (x *AgreementPublished) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6309,7 +7045,7 @@ func (x *AgreementPublished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementPublished.ProtoReflect.Descriptor instead.
 func (*AgreementPublished) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{51}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AgreementPublished) GetActor() *Actor {
@@ -6406,7 +7142,7 @@ type AgreementEnded struct {
 
 func (x *AgreementEnded) Reset() {
 	*x = AgreementEnded{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6418,7 +7154,7 @@ func (x *AgreementEnded) String() string {
 func (*AgreementEnded) ProtoMessage() {}
 
 func (x *AgreementEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6431,7 +7167,7 @@ func (x *AgreementEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementEnded.ProtoReflect.Descriptor instead.
 func (*AgreementEnded) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AgreementEnded) GetActor() *Actor {
@@ -6487,7 +7223,7 @@ type ConsentGranted struct {
 
 func (x *ConsentGranted) Reset() {
 	*x = ConsentGranted{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6499,7 +7235,7 @@ func (x *ConsentGranted) String() string {
 func (*ConsentGranted) ProtoMessage() {}
 
 func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6512,7 +7248,7 @@ func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentGranted.ProtoReflect.Descriptor instead.
 func (*ConsentGranted) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ConsentGranted) GetActor() *Actor {
@@ -6588,7 +7324,7 @@ type ConsentWithdrawn struct {
 
 func (x *ConsentWithdrawn) Reset() {
 	*x = ConsentWithdrawn{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6600,7 +7336,7 @@ func (x *ConsentWithdrawn) String() string {
 func (*ConsentWithdrawn) ProtoMessage() {}
 
 func (x *ConsentWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6613,7 +7349,7 @@ func (x *ConsentWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentWithdrawn.ProtoReflect.Descriptor instead.
 func (*ConsentWithdrawn) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ConsentWithdrawn) GetActor() *Actor {
@@ -6676,7 +7412,7 @@ type HoldPlaced struct {
 
 func (x *HoldPlaced) Reset() {
 	*x = HoldPlaced{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6688,7 +7424,7 @@ func (x *HoldPlaced) String() string {
 func (*HoldPlaced) ProtoMessage() {}
 
 func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6701,7 +7437,7 @@ func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPlaced.ProtoReflect.Descriptor instead.
 func (*HoldPlaced) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{55}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *HoldPlaced) GetActor() *Actor {
@@ -6792,7 +7528,7 @@ type SealedTransfer struct {
 
 func (x *SealedTransfer) Reset() {
 	*x = SealedTransfer{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6804,7 +7540,7 @@ func (x *SealedTransfer) String() string {
 func (*SealedTransfer) ProtoMessage() {}
 
 func (x *SealedTransfer) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6817,7 +7553,7 @@ func (x *SealedTransfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedTransfer.ProtoReflect.Descriptor instead.
 func (*SealedTransfer) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{56}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *SealedTransfer) GetItems() []*SealedTransferItem {
@@ -6838,7 +7574,7 @@ type SealedTransferItem struct {
 
 func (x *SealedTransferItem) Reset() {
 	*x = SealedTransferItem{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6850,7 +7586,7 @@ func (x *SealedTransferItem) String() string {
 func (*SealedTransferItem) ProtoMessage() {}
 
 func (x *SealedTransferItem) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[57]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6863,7 +7599,7 @@ func (x *SealedTransferItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedTransferItem.ProtoReflect.Descriptor instead.
 func (*SealedTransferItem) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{57}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SealedTransferItem) GetReasons() []*TransferReason {
@@ -6901,7 +7637,7 @@ type HoldItem struct {
 
 func (x *HoldItem) Reset() {
 	*x = HoldItem{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6913,7 +7649,7 @@ func (x *HoldItem) String() string {
 func (*HoldItem) ProtoMessage() {}
 
 func (x *HoldItem) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[58]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6926,7 +7662,7 @@ func (x *HoldItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldItem.ProtoReflect.Descriptor instead.
 func (*HoldItem) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{58}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *HoldItem) GetEntry() uint64 {
@@ -7016,7 +7752,7 @@ type HoldPosted struct {
 
 func (x *HoldPosted) Reset() {
 	*x = HoldPosted{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[59]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7028,7 +7764,7 @@ func (x *HoldPosted) String() string {
 func (*HoldPosted) ProtoMessage() {}
 
 func (x *HoldPosted) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[59]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7041,7 +7777,7 @@ func (x *HoldPosted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPosted.ProtoReflect.Descriptor instead.
 func (*HoldPosted) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{59}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *HoldPosted) GetActor() *Actor {
@@ -7106,7 +7842,7 @@ type HoldTaken struct {
 
 func (x *HoldTaken) Reset() {
 	*x = HoldTaken{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[60]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7118,7 +7854,7 @@ func (x *HoldTaken) String() string {
 func (*HoldTaken) ProtoMessage() {}
 
 func (x *HoldTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[60]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7131,7 +7867,7 @@ func (x *HoldTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldTaken.ProtoReflect.Descriptor instead.
 func (*HoldTaken) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{60}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *HoldTaken) GetMilliCredits() int64 {
@@ -7174,7 +7910,7 @@ type HoldVoided struct {
 
 func (x *HoldVoided) Reset() {
 	*x = HoldVoided{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[61]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7186,7 +7922,7 @@ func (x *HoldVoided) String() string {
 func (*HoldVoided) ProtoMessage() {}
 
 func (x *HoldVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[61]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7199,7 +7935,7 @@ func (x *HoldVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldVoided.ProtoReflect.Descriptor instead.
 func (*HoldVoided) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{61}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *HoldVoided) GetActor() *Actor {
@@ -7273,7 +8009,7 @@ type HoldExpired struct {
 
 func (x *HoldExpired) Reset() {
 	*x = HoldExpired{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[62]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7285,7 +8021,7 @@ func (x *HoldExpired) String() string {
 func (*HoldExpired) ProtoMessage() {}
 
 func (x *HoldExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[62]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7298,7 +8034,7 @@ func (x *HoldExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldExpired.ProtoReflect.Descriptor instead.
 func (*HoldExpired) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{62}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *HoldExpired) GetHold() uint64 {
@@ -7341,7 +8077,7 @@ type AccountMergeProposed struct {
 
 func (x *AccountMergeProposed) Reset() {
 	*x = AccountMergeProposed{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[63]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7353,7 +8089,7 @@ func (x *AccountMergeProposed) String() string {
 func (*AccountMergeProposed) ProtoMessage() {}
 
 func (x *AccountMergeProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[63]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7366,7 +8102,7 @@ func (x *AccountMergeProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMergeProposed.ProtoReflect.Descriptor instead.
 func (*AccountMergeProposed) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{63}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *AccountMergeProposed) GetActor() *Actor {
@@ -7423,7 +8159,7 @@ type AccountMergeStepTaken struct {
 
 func (x *AccountMergeStepTaken) Reset() {
 	*x = AccountMergeStepTaken{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[64]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7435,7 +8171,7 @@ func (x *AccountMergeStepTaken) String() string {
 func (*AccountMergeStepTaken) ProtoMessage() {}
 
 func (x *AccountMergeStepTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[64]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7448,7 +8184,7 @@ func (x *AccountMergeStepTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMergeStepTaken.ProtoReflect.Descriptor instead.
 func (*AccountMergeStepTaken) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{64}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *AccountMergeStepTaken) GetActor() *Actor {
@@ -7508,7 +8244,7 @@ type AccountsMerged struct {
 
 func (x *AccountsMerged) Reset() {
 	*x = AccountsMerged{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[65]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7520,7 +8256,7 @@ func (x *AccountsMerged) String() string {
 func (*AccountsMerged) ProtoMessage() {}
 
 func (x *AccountsMerged) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[65]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7533,7 +8269,7 @@ func (x *AccountsMerged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsMerged.ProtoReflect.Descriptor instead.
 func (*AccountsMerged) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{65}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *AccountsMerged) GetActor() *Actor {
@@ -7607,7 +8343,7 @@ type ItemMoved struct {
 
 func (x *ItemMoved) Reset() {
 	*x = ItemMoved{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[66]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7619,7 +8355,7 @@ func (x *ItemMoved) String() string {
 func (*ItemMoved) ProtoMessage() {}
 
 func (x *ItemMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[66]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7632,7 +8368,7 @@ func (x *ItemMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemMoved.ProtoReflect.Descriptor instead.
 func (*ItemMoved) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{66}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ItemMoved) GetMerge() uint64 {
@@ -7725,7 +8461,7 @@ type AccountsUnmerged struct {
 
 func (x *AccountsUnmerged) Reset() {
 	*x = AccountsUnmerged{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[67]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7737,7 +8473,7 @@ func (x *AccountsUnmerged) String() string {
 func (*AccountsUnmerged) ProtoMessage() {}
 
 func (x *AccountsUnmerged) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[67]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7750,7 +8486,7 @@ func (x *AccountsUnmerged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsUnmerged.ProtoReflect.Descriptor instead.
 func (*AccountsUnmerged) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{67}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *AccountsUnmerged) GetActor() *Actor {
@@ -7811,7 +8547,7 @@ type ItemReturned struct {
 
 func (x *ItemReturned) Reset() {
 	*x = ItemReturned{}
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[68]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7823,7 +8559,7 @@ func (x *ItemReturned) String() string {
 func (*ItemReturned) ProtoMessage() {}
 
 func (x *ItemReturned) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[68]
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7836,7 +8572,7 @@ func (x *ItemReturned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemReturned.ProtoReflect.Descriptor instead.
 func (*ItemReturned) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{68}
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ItemReturned) GetMerge() uint64 {
@@ -7892,7 +8628,7 @@ var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\x86\x1a\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\xfb\x1c\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -7905,7 +8641,10 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x10credits_released\x18\t \x01(\v2%.creditbank.ledger.v1.CreditsReleasedH\x00R\x0fcreditsReleased\x12O\n" +
 	"\x0fcredits_expired\x18\n" +
 	" \x01(\v2$.creditbank.ledger.v1.CreditsExpiredH\x00R\x0ecreditsExpired\x12L\n" +
-	"\x0eaccount_opened\x18\v \x01(\v2#.creditbank.ledger.v1.AccountOpenedH\x00R\raccountOpened\x12g\n" +
+	"\x0eaccount_opened\x18\v \x01(\v2#.creditbank.ledger.v1.AccountOpenedH\x00R\raccountOpened\x12^\n" +
+	"\x14organization_changed\x18\f \x01(\v2).creditbank.ledger.v1.OrganizationChangedH\x00R\x13organizationChanged\x12L\n" +
+	"\x0ecourse_changed\x18\r \x01(\v2#.creditbank.ledger.v1.CourseChangedH\x00R\rcourseChanged\x12a\n" +
+	"\x15accreditation_applied\x18\x0e \x01(\v2*.creditbank.ledger.v1.AccreditationAppliedH\x00R\x14accreditationApplied\x12g\n" +
 	"\x17organization_registered\x18\x10 \x01(\v2,.creditbank.ledger.v1.OrganizationRegisteredH\x00R\x16organizationRegistered\x12=\n" +
 	"\tkey_added\x18\x11 \x01(\v2\x1e.creditbank.ledger.v1.KeyAddedH\x00R\bkeyAdded\x12C\n" +
 	"\vkey_revoked\x18\x12 \x01(\v2 .creditbank.ledger.v1.KeyRevokedH\x00R\n" +
@@ -7932,7 +8671,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"item_moved\x18- \x01(\v2\x1f.creditbank.ledger.v1.ItemMovedH\x00R\titemMoved\x12U\n" +
 	"\x11accounts_unmerged\x18. \x01(\v2&.creditbank.ledger.v1.AccountsUnmergedH\x00R\x10accountsUnmerged\x12I\n" +
-	"\ritem_returned\x18/ \x01(\v2\".creditbank.ledger.v1.ItemReturnedH\x00R\fitemReturned\x12[\n" +
+	"\ritem_returned\x18/ \x01(\v2\".creditbank.ledger.v1.ItemReturnedH\x00R\fitemReturned\x12b\n" +
+	"\x16application_step_taken\x184 \x01(\v2*.creditbank.ledger.v1.ApplicationStepTakenH\x00R\x14applicationStepTaken\x12[\n" +
 	"\x13agreement_published\x18: \x01(\v2(.creditbank.ledger.v1.AgreementPublishedH\x00R\x12agreementPublished\x12O\n" +
 	"\x0fagreement_ended\x18; \x01(\v2$.creditbank.ledger.v1.AgreementEndedH\x00R\x0eagreementEnded\x12O\n" +
 	"\x0fconsent_granted\x18< \x01(\v2$.creditbank.ledger.v1.ConsentGrantedH\x00R\x0econsentGranted\x12U\n" +
@@ -8038,14 +8778,63 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	" \x01(\tR\x10equivalenceGroup\x12$\n" +
 	"\x0evalid_from_day\x18\v \x01(\x05R\fvalidFromDay\x12&\n" +
 	"\x0fvalid_until_day\x18\f \x01(\x05R\rvalidUntilDay\x12\x1a\n" +
-	"\bcapacity\x18\r \x01(\rR\bcapacity\"\x88\x02\n" +
+	"\bcapacity\x18\r \x01(\rR\bcapacity\"\xd3\x02\n" +
 	"\rCourseDecided\x121\n" +
 	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x16\n" +
 	"\x06course\x18\x03 \x01(\x04R\x06course\x12@\n" +
 	"\bdecision\x18\x04 \x01(\x0e2$.creditbank.ledger.v1.CourseDecisionR\bdecision\x12\x19\n" +
 	"\blast_day\x18\x05 \x01(\x05R\alastDay\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xe6\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vreason_code\x18\a \x01(\tR\n" +
+	"reasonCode\x12(\n" +
+	"\x10appeal_until_day\x18\b \x01(\x05R\x0eappealUntilDay\"\xc0\x02\n" +
+	"\rCourseChanged\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x16\n" +
+	"\x06course\x18\x03 \x01(\x04R\x06course\x12:\n" +
+	"\x06change\x18\x04 \x01(\x0e2\".creditbank.ledger.v1.CourseChangeR\x06change\x12\x19\n" +
+	"\bfrom_day\x18\x05 \x01(\x05R\afromDay\x12\x1b\n" +
+	"\tuntil_day\x18\x06 \x01(\x05R\buntilDay\x12\x1f\n" +
+	"\vreason_code\x18\a \x01(\tR\n" +
+	"reasonCode\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\"\xa9\x03\n" +
+	"\x13OrganizationChanged\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\"\n" +
+	"\forganization\x18\x03 \x01(\tR\forganization\x12@\n" +
+	"\x06change\x18\x04 \x01(\x0e2(.creditbank.ledger.v1.OrganizationChangeR\x06change\x12\x1d\n" +
+	"\n" +
+	"trust_tier\x18\x05 \x01(\rR\ttrustTier\x120\n" +
+	"\x05roles\x18\x06 \x03(\x0e2\x1a.creditbank.ledger.v1.RoleR\x05roles\x12\x19\n" +
+	"\bfrom_day\x18\a \x01(\x05R\afromDay\x12\x1b\n" +
+	"\tuntil_day\x18\b \x01(\x05R\buntilDay\x12\x1f\n" +
+	"\vreason_code\x18\t \x01(\tR\n" +
+	"reasonCode\x12\x16\n" +
+	"\x06reason\x18\n" +
+	" \x01(\tR\x06reason\"\xc2\x02\n" +
+	"\x14AccreditationApplied\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\"\n" +
+	"\forganization\x18\x03 \x01(\tR\forganization\x12.\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x1a.creditbank.ledger.v1.RoleR\x04role\x12$\n" +
+	"\x0evalid_from_day\x18\x05 \x01(\x05R\fvalidFromDay\x12&\n" +
+	"\x0fvalid_until_day\x18\x06 \x01(\x05R\rvalidUntilDay\x12\x1c\n" +
+	"\tstatement\x18\a \x01(\tR\tstatement\"\xae\x03\n" +
+	"\x14ApplicationStepTaken\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12 \n" +
+	"\vapplication\x18\x03 \x01(\x04R\vapplication\x12<\n" +
+	"\x05state\x18\x04 \x01(\x0e2&.creditbank.ledger.v1.ApplicationStateR\x05state\x12$\n" +
+	"\x0evalid_from_day\x18\x05 \x01(\x05R\fvalidFromDay\x12&\n" +
+	"\x0fvalid_until_day\x18\x06 \x01(\x05R\rvalidUntilDay\x12\x1d\n" +
+	"\n" +
+	"trust_tier\x18\a \x01(\rR\ttrustTier\x12\x1f\n" +
+	"\vreason_code\x18\b \x01(\tR\n" +
+	"reasonCode\x12\x12\n" +
+	"\x04note\x18\t \x01(\tR\x04note\x12(\n" +
+	"\x10appeal_until_day\x18\n" +
+	" \x01(\x05R\x0eappealUntilDay\"\xe6\x01\n" +
 	"\rAccountOpened\x121\n" +
 	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x18\n" +
@@ -8498,7 +9287,26 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x1bCOURSE_DECISION_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aCOURSE_DECISION_ACCREDITED\x10\x01\x12\x1b\n" +
 	"\x17COURSE_DECISION_REFUSED\x10\x02\x12\x1b\n" +
-	"\x17COURSE_DECISION_RETIRED\x10\x03*\xd8\x01\n" +
+	"\x17COURSE_DECISION_RETIRED\x10\x03*\x83\x01\n" +
+	"\fCourseChange\x12\x1d\n" +
+	"\x19COURSE_CHANGE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17COURSE_CHANGE_SUSPENDED\x10\x01\x12\x1c\n" +
+	"\x18COURSE_CHANGE_REINSTATED\x10\x02\x12\x19\n" +
+	"\x15COURSE_CHANGE_RENEWED\x10\x03*\xdd\x01\n" +
+	"\x12OrganizationChange\x12#\n" +
+	"\x1fORGANIZATION_CHANGE_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19ORGANIZATION_CHANGE_TRUST\x10\x01\x12\x1d\n" +
+	"\x19ORGANIZATION_CHANGE_ROLES\x10\x02\x12!\n" +
+	"\x1dORGANIZATION_CHANGE_SUSPENDED\x10\x03\x12\"\n" +
+	"\x1eORGANIZATION_CHANGE_REINSTATED\x10\x04\x12\x1d\n" +
+	"\x19ORGANIZATION_CHANGE_ENDED\x10\x05*\xd7\x01\n" +
+	"\x10ApplicationState\x12!\n" +
+	"\x1dAPPLICATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aAPPLICATION_STATE_RETURNED\x10\x01\x12 \n" +
+	"\x1cAPPLICATION_STATE_ACCREDITED\x10\x02\x12\x1d\n" +
+	"\x19APPLICATION_STATE_REFUSED\x10\x03\x12\x1e\n" +
+	"\x1aAPPLICATION_STATE_APPEALED\x10\x04\x12\x1f\n" +
+	"\x1bAPPLICATION_STATE_WITHDRAWN\x10\x05*\xd8\x01\n" +
 	"\rAccountStatus\x12\x1e\n" +
 	"\x1aACCOUNT_STATUS_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aACCOUNT_STATUS_PROVISIONAL\x10\x01\x12\x1b\n" +
@@ -8608,8 +9416,8 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 16)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 19)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -8617,262 +9425,286 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(KeyPurpose)(0),                  // 3: creditbank.ledger.v1.KeyPurpose
 	(OfficerRole)(0),                 // 4: creditbank.ledger.v1.OfficerRole
 	(CourseDecision)(0),              // 5: creditbank.ledger.v1.CourseDecision
-	(AccountStatus)(0),               // 6: creditbank.ledger.v1.AccountStatus
-	(Outcome)(0),                     // 7: creditbank.ledger.v1.Outcome
-	(Stage)(0),                       // 8: creditbank.ledger.v1.Stage
-	(CaseStatus)(0),                  // 9: creditbank.ledger.v1.CaseStatus
-	(CaseStep)(0),                    // 10: creditbank.ledger.v1.CaseStep
-	(ClaimKind)(0),                   // 11: creditbank.ledger.v1.ClaimKind
-	(RowAction)(0),                   // 12: creditbank.ledger.v1.RowAction
-	(HoldVoid)(0),                    // 13: creditbank.ledger.v1.HoldVoid
-	(MergeStatus)(0),                 // 14: creditbank.ledger.v1.MergeStatus
-	(MergeStep)(0),                   // 15: creditbank.ledger.v1.MergeStep
-	(*Entry)(nil),                    // 16: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),              // 17: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),             // 18: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                    // 19: creditbank.ledger.v1.Actor
-	(*Request)(nil),                  // 20: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil),   // 21: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                 // 22: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),               // 23: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),         // 24: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),           // 25: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),           // 26: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),          // 27: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),           // 28: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),            // 29: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),            // 30: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),       // 31: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                   // 32: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),       // 33: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),              // 34: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                  // 35: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),                 // 36: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                   // 37: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),              // 38: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),            // 39: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),              // 40: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                      // 41: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),                // 42: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),                 // 43: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),               // 44: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),         // 45: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                   // 46: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),         // 47: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),               // 48: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),           // 49: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),            // 50: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),           // 51: creditbank.ledger.v1.SealedDecision
-	(*ClaimFiled)(nil),               // 52: creditbank.ledger.v1.ClaimFiled
-	(*SealedClaim)(nil),              // 53: creditbank.ledger.v1.SealedClaim
-	(*ClaimGrant)(nil),               // 54: creditbank.ledger.v1.ClaimGrant
-	(*Evidence)(nil),                 // 55: creditbank.ledger.v1.Evidence
-	(*CaseOpened)(nil),               // 56: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),          // 57: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),           // 58: creditbank.ledger.v1.CreditsExpired
-	(*OpeningBalancesProposed)(nil),  // 59: creditbank.ledger.v1.OpeningBalancesProposed
-	(*CategoryAmount)(nil),           // 60: creditbank.ledger.v1.CategoryAmount
-	(*OpeningBalancesConfirmed)(nil), // 61: creditbank.ledger.v1.OpeningBalancesConfirmed
-	(*ImportOrigin)(nil),             // 62: creditbank.ledger.v1.ImportOrigin
-	(*OpeningBalanceRecorded)(nil),   // 63: creditbank.ledger.v1.OpeningBalanceRecorded
-	(*OpeningBalanceReversed)(nil),   // 64: creditbank.ledger.v1.OpeningBalanceReversed
-	(*SealedOpeningBalance)(nil),     // 65: creditbank.ledger.v1.SealedOpeningBalance
-	(*OpeningBalanceRow)(nil),        // 66: creditbank.ledger.v1.OpeningBalanceRow
-	(*AgreementPublished)(nil),       // 67: creditbank.ledger.v1.AgreementPublished
-	(*AgreementEnded)(nil),           // 68: creditbank.ledger.v1.AgreementEnded
-	(*ConsentGranted)(nil),           // 69: creditbank.ledger.v1.ConsentGranted
-	(*ConsentWithdrawn)(nil),         // 70: creditbank.ledger.v1.ConsentWithdrawn
-	(*HoldPlaced)(nil),               // 71: creditbank.ledger.v1.HoldPlaced
-	(*SealedTransfer)(nil),           // 72: creditbank.ledger.v1.SealedTransfer
-	(*SealedTransferItem)(nil),       // 73: creditbank.ledger.v1.SealedTransferItem
-	(*HoldItem)(nil),                 // 74: creditbank.ledger.v1.HoldItem
-	(*HoldPosted)(nil),               // 75: creditbank.ledger.v1.HoldPosted
-	(*HoldTaken)(nil),                // 76: creditbank.ledger.v1.HoldTaken
-	(*HoldVoided)(nil),               // 77: creditbank.ledger.v1.HoldVoided
-	(*HoldExpired)(nil),              // 78: creditbank.ledger.v1.HoldExpired
-	(*AccountMergeProposed)(nil),     // 79: creditbank.ledger.v1.AccountMergeProposed
-	(*AccountMergeStepTaken)(nil),    // 80: creditbank.ledger.v1.AccountMergeStepTaken
-	(*AccountsMerged)(nil),           // 81: creditbank.ledger.v1.AccountsMerged
-	(*ItemMoved)(nil),                // 82: creditbank.ledger.v1.ItemMoved
-	(*AccountsUnmerged)(nil),         // 83: creditbank.ledger.v1.AccountsUnmerged
-	(*ItemReturned)(nil),             // 84: creditbank.ledger.v1.ItemReturned
-	(*TransferReason)(nil),           // 85: creditbank.ledger.v1.TransferReason
+	(CourseChange)(0),                // 6: creditbank.ledger.v1.CourseChange
+	(OrganizationChange)(0),          // 7: creditbank.ledger.v1.OrganizationChange
+	(ApplicationState)(0),            // 8: creditbank.ledger.v1.ApplicationState
+	(AccountStatus)(0),               // 9: creditbank.ledger.v1.AccountStatus
+	(Outcome)(0),                     // 10: creditbank.ledger.v1.Outcome
+	(Stage)(0),                       // 11: creditbank.ledger.v1.Stage
+	(CaseStatus)(0),                  // 12: creditbank.ledger.v1.CaseStatus
+	(CaseStep)(0),                    // 13: creditbank.ledger.v1.CaseStep
+	(ClaimKind)(0),                   // 14: creditbank.ledger.v1.ClaimKind
+	(RowAction)(0),                   // 15: creditbank.ledger.v1.RowAction
+	(HoldVoid)(0),                    // 16: creditbank.ledger.v1.HoldVoid
+	(MergeStatus)(0),                 // 17: creditbank.ledger.v1.MergeStatus
+	(MergeStep)(0),                   // 18: creditbank.ledger.v1.MergeStep
+	(*Entry)(nil),                    // 19: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),              // 20: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),             // 21: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                    // 22: creditbank.ledger.v1.Actor
+	(*Request)(nil),                  // 23: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil),   // 24: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                 // 25: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),               // 26: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),         // 27: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),           // 28: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),           // 29: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),          // 30: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),           // 31: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),            // 32: creditbank.ledger.v1.CourseDecided
+	(*CourseChanged)(nil),            // 33: creditbank.ledger.v1.CourseChanged
+	(*OrganizationChanged)(nil),      // 34: creditbank.ledger.v1.OrganizationChanged
+	(*AccreditationApplied)(nil),     // 35: creditbank.ledger.v1.AccreditationApplied
+	(*ApplicationStepTaken)(nil),     // 36: creditbank.ledger.v1.ApplicationStepTaken
+	(*AccountOpened)(nil),            // 37: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),       // 38: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                   // 39: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),       // 40: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),              // 41: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                  // 42: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),                 // 43: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                   // 44: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),              // 45: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),            // 46: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),              // 47: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                      // 48: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),                // 49: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),                 // 50: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),               // 51: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),         // 52: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                   // 53: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),         // 54: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),               // 55: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),           // 56: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),            // 57: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),           // 58: creditbank.ledger.v1.SealedDecision
+	(*ClaimFiled)(nil),               // 59: creditbank.ledger.v1.ClaimFiled
+	(*SealedClaim)(nil),              // 60: creditbank.ledger.v1.SealedClaim
+	(*ClaimGrant)(nil),               // 61: creditbank.ledger.v1.ClaimGrant
+	(*Evidence)(nil),                 // 62: creditbank.ledger.v1.Evidence
+	(*CaseOpened)(nil),               // 63: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),          // 64: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),           // 65: creditbank.ledger.v1.CreditsExpired
+	(*OpeningBalancesProposed)(nil),  // 66: creditbank.ledger.v1.OpeningBalancesProposed
+	(*CategoryAmount)(nil),           // 67: creditbank.ledger.v1.CategoryAmount
+	(*OpeningBalancesConfirmed)(nil), // 68: creditbank.ledger.v1.OpeningBalancesConfirmed
+	(*ImportOrigin)(nil),             // 69: creditbank.ledger.v1.ImportOrigin
+	(*OpeningBalanceRecorded)(nil),   // 70: creditbank.ledger.v1.OpeningBalanceRecorded
+	(*OpeningBalanceReversed)(nil),   // 71: creditbank.ledger.v1.OpeningBalanceReversed
+	(*SealedOpeningBalance)(nil),     // 72: creditbank.ledger.v1.SealedOpeningBalance
+	(*OpeningBalanceRow)(nil),        // 73: creditbank.ledger.v1.OpeningBalanceRow
+	(*AgreementPublished)(nil),       // 74: creditbank.ledger.v1.AgreementPublished
+	(*AgreementEnded)(nil),           // 75: creditbank.ledger.v1.AgreementEnded
+	(*ConsentGranted)(nil),           // 76: creditbank.ledger.v1.ConsentGranted
+	(*ConsentWithdrawn)(nil),         // 77: creditbank.ledger.v1.ConsentWithdrawn
+	(*HoldPlaced)(nil),               // 78: creditbank.ledger.v1.HoldPlaced
+	(*SealedTransfer)(nil),           // 79: creditbank.ledger.v1.SealedTransfer
+	(*SealedTransferItem)(nil),       // 80: creditbank.ledger.v1.SealedTransferItem
+	(*HoldItem)(nil),                 // 81: creditbank.ledger.v1.HoldItem
+	(*HoldPosted)(nil),               // 82: creditbank.ledger.v1.HoldPosted
+	(*HoldTaken)(nil),                // 83: creditbank.ledger.v1.HoldTaken
+	(*HoldVoided)(nil),               // 84: creditbank.ledger.v1.HoldVoided
+	(*HoldExpired)(nil),              // 85: creditbank.ledger.v1.HoldExpired
+	(*AccountMergeProposed)(nil),     // 86: creditbank.ledger.v1.AccountMergeProposed
+	(*AccountMergeStepTaken)(nil),    // 87: creditbank.ledger.v1.AccountMergeStepTaken
+	(*AccountsMerged)(nil),           // 88: creditbank.ledger.v1.AccountsMerged
+	(*ItemMoved)(nil),                // 89: creditbank.ledger.v1.ItemMoved
+	(*AccountsUnmerged)(nil),         // 90: creditbank.ledger.v1.AccountsUnmerged
+	(*ItemReturned)(nil),             // 91: creditbank.ledger.v1.ItemReturned
+	(*TransferReason)(nil),           // 92: creditbank.ledger.v1.TransferReason
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	33,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	31,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	47,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	49,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	50,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	57,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	58,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	30,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	21,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	22,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	23,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	24,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	25,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	26,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	27,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	28,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	29,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	17,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	56,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	18,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	52,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
-	59,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	61,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
-	63,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
-	64,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	79,  // 25: creditbank.ledger.v1.Entry.account_merge_proposed:type_name -> creditbank.ledger.v1.AccountMergeProposed
-	80,  // 26: creditbank.ledger.v1.Entry.account_merge_step_taken:type_name -> creditbank.ledger.v1.AccountMergeStepTaken
-	81,  // 27: creditbank.ledger.v1.Entry.accounts_merged:type_name -> creditbank.ledger.v1.AccountsMerged
-	82,  // 28: creditbank.ledger.v1.Entry.item_moved:type_name -> creditbank.ledger.v1.ItemMoved
-	83,  // 29: creditbank.ledger.v1.Entry.accounts_unmerged:type_name -> creditbank.ledger.v1.AccountsUnmerged
-	84,  // 30: creditbank.ledger.v1.Entry.item_returned:type_name -> creditbank.ledger.v1.ItemReturned
-	67,  // 31: creditbank.ledger.v1.Entry.agreement_published:type_name -> creditbank.ledger.v1.AgreementPublished
-	68,  // 32: creditbank.ledger.v1.Entry.agreement_ended:type_name -> creditbank.ledger.v1.AgreementEnded
-	69,  // 33: creditbank.ledger.v1.Entry.consent_granted:type_name -> creditbank.ledger.v1.ConsentGranted
-	70,  // 34: creditbank.ledger.v1.Entry.consent_withdrawn:type_name -> creditbank.ledger.v1.ConsentWithdrawn
-	71,  // 35: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
-	75,  // 36: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
-	77,  // 37: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
-	78,  // 38: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
-	19,  // 39: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 40: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 41: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 42: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	19,  // 43: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 44: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 45: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 46: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	19,  // 47: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 48: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 49: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 50: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 51: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	19,  // 52: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 53: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 54: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 55: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 56: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 57: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 58: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 59: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 60: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 61: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 62: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	19,  // 63: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 64: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 65: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	32,  // 66: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,   // 67: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	35,  // 68: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	40,  // 69: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	41,  // 70: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	42,  // 71: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	43,  // 72: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	44,  // 73: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	38,  // 74: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	34,  // 75: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	34,  // 76: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	36,  // 77: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	37,  // 78: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	39,  // 79: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	40,  // 80: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	43,  // 81: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	44,  // 82: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	37,  // 83: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	39,  // 84: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	39,  // 85: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	46,  // 86: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,   // 87: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	32,  // 88: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	39,  // 89: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	35,  // 90: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	19,  // 91: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 92: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	39,  // 93: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 94: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	35,  // 95: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	19,  // 96: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 97: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	39,  // 98: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 99: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,   // 100: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	35,  // 101: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,   // 102: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	46,  // 103: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	54,  // 104: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
-	55,  // 105: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
-	19,  // 106: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 107: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
-	11,  // 108: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	54,  // 109: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
-	55,  // 110: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
-	39,  // 111: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	35,  // 112: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	35,  // 113: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	19,  // 114: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 115: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	60,  // 116: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	19,  // 117: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 118: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 119: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	62,  // 120: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	35,  // 121: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	19,  // 122: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	62,  // 123: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	39,  // 124: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	35,  // 125: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	12,  // 126: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	19,  // 127: creditbank.ledger.v1.AgreementPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 128: creditbank.ledger.v1.AgreementPublished.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 129: creditbank.ledger.v1.AgreementEnded.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 130: creditbank.ledger.v1.AgreementEnded.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 131: creditbank.ledger.v1.ConsentGranted.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 132: creditbank.ledger.v1.ConsentGranted.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 133: creditbank.ledger.v1.ConsentWithdrawn.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 134: creditbank.ledger.v1.ConsentWithdrawn.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 135: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 136: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
-	74,  // 137: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
-	35,  // 138: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
-	73,  // 139: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
-	85,  // 140: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
-	39,  // 141: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	43,  // 142: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
-	19,  // 143: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 144: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
-	76,  // 145: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
-	35,  // 146: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
-	19,  // 147: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 148: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
-	13,  // 149: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
-	39,  // 150: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	35,  // 151: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	35,  // 152: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	19,  // 153: creditbank.ledger.v1.AccountMergeProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 154: creditbank.ledger.v1.AccountMergeProposed.request:type_name -> creditbank.ledger.v1.Request
-	19,  // 155: creditbank.ledger.v1.AccountMergeStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 156: creditbank.ledger.v1.AccountMergeStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	15,  // 157: creditbank.ledger.v1.AccountMergeStepTaken.step:type_name -> creditbank.ledger.v1.MergeStep
-	19,  // 158: creditbank.ledger.v1.AccountsMerged.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 159: creditbank.ledger.v1.AccountsMerged.request:type_name -> creditbank.ledger.v1.Request
-	39,  // 160: creditbank.ledger.v1.ItemMoved.item:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 161: creditbank.ledger.v1.ItemMoved.outcome:type_name -> creditbank.ledger.v1.Outcome
-	35,  // 162: creditbank.ledger.v1.ItemMoved.effects:type_name -> creditbank.ledger.v1.Effects
-	19,  // 163: creditbank.ledger.v1.AccountsUnmerged.actor:type_name -> creditbank.ledger.v1.Actor
-	20,  // 164: creditbank.ledger.v1.AccountsUnmerged.request:type_name -> creditbank.ledger.v1.Request
-	39,  // 165: creditbank.ledger.v1.ItemReturned.item:type_name -> creditbank.ledger.v1.CompletionRef
-	35,  // 166: creditbank.ledger.v1.ItemReturned.effects:type_name -> creditbank.ledger.v1.Effects
-	42,  // 167: creditbank.ledger.v1.ItemReturned.lots:type_name -> creditbank.ledger.v1.LotChange
-	36,  // 168: creditbank.ledger.v1.ItemReturned.restores:type_name -> creditbank.ledger.v1.Reversal
-	169, // [169:169] is the sub-list for method output_type
-	169, // [169:169] is the sub-list for method input_type
-	169, // [169:169] is the sub-list for extension type_name
-	169, // [169:169] is the sub-list for extension extendee
-	0,   // [0:169] is the sub-list for field type_name
+	40,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	38,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	54,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	56,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	57,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	64,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	65,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	37,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	34,  // 8: creditbank.ledger.v1.Entry.organization_changed:type_name -> creditbank.ledger.v1.OrganizationChanged
+	33,  // 9: creditbank.ledger.v1.Entry.course_changed:type_name -> creditbank.ledger.v1.CourseChanged
+	35,  // 10: creditbank.ledger.v1.Entry.accreditation_applied:type_name -> creditbank.ledger.v1.AccreditationApplied
+	24,  // 11: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	25,  // 12: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	26,  // 13: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	27,  // 14: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	28,  // 15: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	29,  // 16: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	30,  // 17: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	31,  // 18: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	32,  // 19: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	20,  // 20: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	63,  // 21: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	21,  // 22: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	59,  // 23: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
+	66,  // 24: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	68,  // 25: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
+	70,  // 26: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
+	71,  // 27: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
+	86,  // 28: creditbank.ledger.v1.Entry.account_merge_proposed:type_name -> creditbank.ledger.v1.AccountMergeProposed
+	87,  // 29: creditbank.ledger.v1.Entry.account_merge_step_taken:type_name -> creditbank.ledger.v1.AccountMergeStepTaken
+	88,  // 30: creditbank.ledger.v1.Entry.accounts_merged:type_name -> creditbank.ledger.v1.AccountsMerged
+	89,  // 31: creditbank.ledger.v1.Entry.item_moved:type_name -> creditbank.ledger.v1.ItemMoved
+	90,  // 32: creditbank.ledger.v1.Entry.accounts_unmerged:type_name -> creditbank.ledger.v1.AccountsUnmerged
+	91,  // 33: creditbank.ledger.v1.Entry.item_returned:type_name -> creditbank.ledger.v1.ItemReturned
+	36,  // 34: creditbank.ledger.v1.Entry.application_step_taken:type_name -> creditbank.ledger.v1.ApplicationStepTaken
+	74,  // 35: creditbank.ledger.v1.Entry.agreement_published:type_name -> creditbank.ledger.v1.AgreementPublished
+	75,  // 36: creditbank.ledger.v1.Entry.agreement_ended:type_name -> creditbank.ledger.v1.AgreementEnded
+	76,  // 37: creditbank.ledger.v1.Entry.consent_granted:type_name -> creditbank.ledger.v1.ConsentGranted
+	77,  // 38: creditbank.ledger.v1.Entry.consent_withdrawn:type_name -> creditbank.ledger.v1.ConsentWithdrawn
+	78,  // 39: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
+	82,  // 40: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
+	84,  // 41: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
+	85,  // 42: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
+	22,  // 43: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 44: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 45: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 46: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	22,  // 47: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 48: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 49: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 50: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	22,  // 51: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 52: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 53: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 54: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 55: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	22,  // 56: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 57: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 58: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 59: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 60: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 61: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 62: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 63: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 64: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 65: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 66: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	22,  // 67: creditbank.ledger.v1.CourseChanged.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 68: creditbank.ledger.v1.CourseChanged.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 69: creditbank.ledger.v1.CourseChanged.change:type_name -> creditbank.ledger.v1.CourseChange
+	22,  // 70: creditbank.ledger.v1.OrganizationChanged.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 71: creditbank.ledger.v1.OrganizationChanged.request:type_name -> creditbank.ledger.v1.Request
+	7,   // 72: creditbank.ledger.v1.OrganizationChanged.change:type_name -> creditbank.ledger.v1.OrganizationChange
+	0,   // 73: creditbank.ledger.v1.OrganizationChanged.roles:type_name -> creditbank.ledger.v1.Role
+	22,  // 74: creditbank.ledger.v1.AccreditationApplied.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 75: creditbank.ledger.v1.AccreditationApplied.request:type_name -> creditbank.ledger.v1.Request
+	0,   // 76: creditbank.ledger.v1.AccreditationApplied.role:type_name -> creditbank.ledger.v1.Role
+	22,  // 77: creditbank.ledger.v1.ApplicationStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 78: creditbank.ledger.v1.ApplicationStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	8,   // 79: creditbank.ledger.v1.ApplicationStepTaken.state:type_name -> creditbank.ledger.v1.ApplicationState
+	22,  // 80: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 81: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	9,   // 82: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	39,  // 83: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	10,  // 84: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	42,  // 85: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	47,  // 86: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	48,  // 87: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	49,  // 88: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	50,  // 89: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	51,  // 90: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	45,  // 91: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	41,  // 92: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	41,  // 93: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	43,  // 94: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	44,  // 95: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	46,  // 96: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	47,  // 97: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	50,  // 98: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	51,  // 99: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	44,  // 100: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	46,  // 101: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	46,  // 102: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	53,  // 103: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	11,  // 104: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	39,  // 105: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	46,  // 106: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	42,  // 107: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	22,  // 108: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 109: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	46,  // 110: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 111: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	42,  // 112: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	22,  // 113: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 114: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	46,  // 115: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	13,  // 116: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	10,  // 117: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	42,  // 118: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 119: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	53,  // 120: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	61,  // 121: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	62,  // 122: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	22,  // 123: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 124: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	14,  // 125: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	61,  // 126: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	62,  // 127: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	46,  // 128: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	42,  // 129: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	42,  // 130: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	22,  // 131: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 132: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	67,  // 133: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	22,  // 134: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 135: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 136: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	69,  // 137: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	42,  // 138: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	22,  // 139: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	69,  // 140: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	46,  // 141: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	42,  // 142: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	15,  // 143: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	22,  // 144: creditbank.ledger.v1.AgreementPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 145: creditbank.ledger.v1.AgreementPublished.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 146: creditbank.ledger.v1.AgreementEnded.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 147: creditbank.ledger.v1.AgreementEnded.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 148: creditbank.ledger.v1.ConsentGranted.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 149: creditbank.ledger.v1.ConsentGranted.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 150: creditbank.ledger.v1.ConsentWithdrawn.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 151: creditbank.ledger.v1.ConsentWithdrawn.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 152: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 153: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
+	81,  // 154: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
+	42,  // 155: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
+	80,  // 156: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
+	92,  // 157: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
+	46,  // 158: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	50,  // 159: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
+	22,  // 160: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 161: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
+	83,  // 162: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	42,  // 163: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
+	22,  // 164: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 165: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 166: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
+	46,  // 167: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	42,  // 168: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	42,  // 169: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	22,  // 170: creditbank.ledger.v1.AccountMergeProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 171: creditbank.ledger.v1.AccountMergeProposed.request:type_name -> creditbank.ledger.v1.Request
+	22,  // 172: creditbank.ledger.v1.AccountMergeStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 173: creditbank.ledger.v1.AccountMergeStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	18,  // 174: creditbank.ledger.v1.AccountMergeStepTaken.step:type_name -> creditbank.ledger.v1.MergeStep
+	22,  // 175: creditbank.ledger.v1.AccountsMerged.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 176: creditbank.ledger.v1.AccountsMerged.request:type_name -> creditbank.ledger.v1.Request
+	46,  // 177: creditbank.ledger.v1.ItemMoved.item:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 178: creditbank.ledger.v1.ItemMoved.outcome:type_name -> creditbank.ledger.v1.Outcome
+	42,  // 179: creditbank.ledger.v1.ItemMoved.effects:type_name -> creditbank.ledger.v1.Effects
+	22,  // 180: creditbank.ledger.v1.AccountsUnmerged.actor:type_name -> creditbank.ledger.v1.Actor
+	23,  // 181: creditbank.ledger.v1.AccountsUnmerged.request:type_name -> creditbank.ledger.v1.Request
+	46,  // 182: creditbank.ledger.v1.ItemReturned.item:type_name -> creditbank.ledger.v1.CompletionRef
+	42,  // 183: creditbank.ledger.v1.ItemReturned.effects:type_name -> creditbank.ledger.v1.Effects
+	49,  // 184: creditbank.ledger.v1.ItemReturned.lots:type_name -> creditbank.ledger.v1.LotChange
+	43,  // 185: creditbank.ledger.v1.ItemReturned.restores:type_name -> creditbank.ledger.v1.Reversal
+	186, // [186:186] is the sub-list for method output_type
+	186, // [186:186] is the sub-list for method input_type
+	186, // [186:186] is the sub-list for extension type_name
+	186, // [186:186] is the sub-list for extension extendee
+	0,   // [0:186] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -8890,6 +9722,9 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_CreditsReleased)(nil),
 		(*Entry_CreditsExpired)(nil),
 		(*Entry_AccountOpened)(nil),
+		(*Entry_OrganizationChanged)(nil),
+		(*Entry_CourseChanged)(nil),
+		(*Entry_AccreditationApplied)(nil),
 		(*Entry_OrganizationRegistered)(nil),
 		(*Entry_KeyAdded)(nil),
 		(*Entry_KeyRevoked)(nil),
@@ -8913,6 +9748,7 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_ItemMoved)(nil),
 		(*Entry_AccountsUnmerged)(nil),
 		(*Entry_ItemReturned)(nil),
+		(*Entry_ApplicationStepTaken)(nil),
 		(*Entry_AgreementPublished)(nil),
 		(*Entry_AgreementEnded)(nil),
 		(*Entry_ConsentGranted)(nil),
@@ -8927,8 +9763,8 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      16,
-			NumMessages:   69,
+			NumEnums:      19,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

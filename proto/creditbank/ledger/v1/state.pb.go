@@ -1356,7 +1356,19 @@ type OrganizationRow struct {
 	// Index of the entry that registered it.
 	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	// What was registered.
-	Fact          *OrganizationRegistered `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	Fact *OrganizationRegistered `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Trust as it was said last; 0: when it was registered.
+	TrustTier uint32 `protobuf:"varint,3,opt,name=trust_tier,json=trustTier,proto3" json:"trust_tier,omitempty"`
+	// Index of the entry that gave it other roles, plus one; 0: those with which it was registered.
+	RolesPlusOne uint64 `protobuf:"varint,4,opt,name=roles_plus_one,json=rolesPlusOne,proto3" json:"roles_plus_one,omitempty"`
+	// Those other roles.
+	Roles []Role `protobuf:"varint,5,rep,packed,name=roles,proto3,enum=creditbank.ledger.v1.Role" json:"roles,omitempty"`
+	// What it was accredited for on its application.
+	Accredited []*RoleWindow `protobuf:"bytes,6,rep,name=accredited,proto3" json:"accredited,omitempty"`
+	// When learning with it does not count.
+	Suspended []*DayRange `protobuf:"bytes,7,rep,name=suspended,proto3" json:"suspended,omitempty"`
+	// Last day on which learning with it may end to count; 0: no end.
+	LastDay       int32 `protobuf:"varint,8,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1405,6 +1417,349 @@ func (x *OrganizationRow) GetFact() *OrganizationRegistered {
 	return nil
 }
 
+func (x *OrganizationRow) GetTrustTier() uint32 {
+	if x != nil {
+		return x.TrustTier
+	}
+	return 0
+}
+
+func (x *OrganizationRow) GetRolesPlusOne() uint64 {
+	if x != nil {
+		return x.RolesPlusOne
+	}
+	return 0
+}
+
+func (x *OrganizationRow) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *OrganizationRow) GetAccredited() []*RoleWindow {
+	if x != nil {
+		return x.Accredited
+	}
+	return nil
+}
+
+func (x *OrganizationRow) GetSuspended() []*DayRange {
+	if x != nil {
+		return x.Suspended
+	}
+	return nil
+}
+
+func (x *OrganizationRow) GetLastDay() int32 {
+	if x != nil {
+		return x.LastDay
+	}
+	return 0
+}
+
+// DayRange is a run of days.
+type DayRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First day, as days since 1970-01-01.
+	FromDay int32 `protobuf:"varint,1,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
+	// Last day; 0: no end.
+	UntilDay      int32 `protobuf:"varint,2,opt,name=until_day,json=untilDay,proto3" json:"until_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DayRange) Reset() {
+	*x = DayRange{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DayRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DayRange) ProtoMessage() {}
+
+func (x *DayRange) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DayRange.ProtoReflect.Descriptor instead.
+func (*DayRange) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DayRange) GetFromDay() int32 {
+	if x != nil {
+		return x.FromDay
+	}
+	return 0
+}
+
+func (x *DayRange) GetUntilDay() int32 {
+	if x != nil {
+		return x.UntilDay
+	}
+	return 0
+}
+
+// RoleWindow is when an organization is accredited for a role.
+type RoleWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The role.
+	Role Role `protobuf:"varint,1,opt,name=role,proto3,enum=creditbank.ledger.v1.Role" json:"role,omitempty"`
+	// When.
+	Days *DayRange `protobuf:"bytes,2,opt,name=days,proto3" json:"days,omitempty"`
+	// Index of its application.
+	Application   uint64 `protobuf:"varint,3,opt,name=application,proto3" json:"application,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoleWindow) Reset() {
+	*x = RoleWindow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoleWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoleWindow) ProtoMessage() {}
+
+func (x *RoleWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoleWindow.ProtoReflect.Descriptor instead.
+func (*RoleWindow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RoleWindow) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *RoleWindow) GetDays() *DayRange {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *RoleWindow) GetApplication() uint64 {
+	if x != nil {
+		return x.Application
+	}
+	return 0
+}
+
+// Progress is how far an application has come, or a course that was proposed.
+type Progress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it stands.
+	State ApplicationState `protobuf:"varint,1,opt,name=state,proto3,enum=creditbank.ledger.v1.ApplicationState" json:"state,omitempty"`
+	// When it came there, in microseconds since 1970.
+	Time int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
+	// Newest entry that took a step, or applied.
+	ChangedIndex uint64 `protobuf:"varint,3,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
+	// Officers who accredited or refused it, in their order.
+	Deciders []string `protobuf:"bytes,4,rep,name=deciders,proto3" json:"deciders,omitempty"`
+	// Entries of its steps.
+	Steps []uint64 `protobuf:"varint,5,rep,packed,name=steps,proto3" json:"steps,omitempty"`
+	// How often more was asked.
+	Returns uint32 `protobuf:"varint,6,opt,name=returns,proto3" json:"returns,omitempty"`
+	// How often it was appealed against a refusal.
+	Appeals uint32 `protobuf:"varint,7,opt,name=appeals,proto3" json:"appeals,omitempty"`
+	// Last day for an appeal, as days since 1970-01-01; 0: none is possible.
+	AppealUntilDay int32 `protobuf:"varint,8,opt,name=appeal_until_day,json=appealUntilDay,proto3" json:"appeal_until_day,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Progress) GetState() ApplicationState {
+	if x != nil {
+		return x.State
+	}
+	return ApplicationState_APPLICATION_STATE_UNSPECIFIED
+}
+
+func (x *Progress) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Progress) GetChangedIndex() uint64 {
+	if x != nil {
+		return x.ChangedIndex
+	}
+	return 0
+}
+
+func (x *Progress) GetDeciders() []string {
+	if x != nil {
+		return x.Deciders
+	}
+	return nil
+}
+
+func (x *Progress) GetSteps() []uint64 {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *Progress) GetReturns() uint32 {
+	if x != nil {
+		return x.Returns
+	}
+	return 0
+}
+
+func (x *Progress) GetAppeals() uint32 {
+	if x != nil {
+		return x.Appeals
+	}
+	return 0
+}
+
+func (x *Progress) GetAppealUntilDay() int32 {
+	if x != nil {
+		return x.AppealUntilDay
+	}
+	return 0
+}
+
+// ApplicationRow is an application of an organization as it stands now.
+type ApplicationRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the entry that applied.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// When, in microseconds since 1970.
+	Time int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What was asked.
+	Fact *AccreditationApplied `protobuf:"bytes,3,opt,name=fact,proto3" json:"fact,omitempty"`
+	// How far it has come.
+	Progress      *Progress `protobuf:"bytes,4,opt,name=progress,proto3" json:"progress,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplicationRow) Reset() {
+	*x = ApplicationRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplicationRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplicationRow) ProtoMessage() {}
+
+func (x *ApplicationRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplicationRow.ProtoReflect.Descriptor instead.
+func (*ApplicationRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ApplicationRow) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ApplicationRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ApplicationRow) GetFact() *AccreditationApplied {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *ApplicationRow) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
 // KeyRow is a key as it stands now.
 type KeyRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1424,7 +1779,7 @@ type KeyRow struct {
 
 func (x *KeyRow) Reset() {
 	*x = KeyRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1791,7 @@ func (x *KeyRow) String() string {
 func (*KeyRow) ProtoMessage() {}
 
 func (x *KeyRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[13]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1804,7 @@ func (x *KeyRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRow.ProtoReflect.Descriptor instead.
 func (*KeyRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{13}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *KeyRow) GetIndex() uint64 {
@@ -1502,7 +1857,7 @@ type OfficerRow struct {
 
 func (x *OfficerRow) Reset() {
 	*x = OfficerRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1869,7 @@ func (x *OfficerRow) String() string {
 func (*OfficerRow) ProtoMessage() {}
 
 func (x *OfficerRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[14]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1882,7 @@ func (x *OfficerRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficerRow.ProtoReflect.Descriptor instead.
 func (*OfficerRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{14}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OfficerRow) GetIndex() uint64 {
@@ -1561,14 +1916,20 @@ type CourseRow struct {
 	// The decision on it; unspecified: none yet.
 	Decision CourseDecision `protobuf:"varint,3,opt,name=decision,proto3,enum=creditbank.ledger.v1.CourseDecision" json:"decision,omitempty"`
 	// Last day on which learning may end to count, where it was retired.
-	LastDay       int32 `protobuf:"varint,4,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	LastDay int32 `protobuf:"varint,4,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	// When it counts beside the days for which it was proposed.
+	Renewed []*DayRange `protobuf:"bytes,5,rep,name=renewed,proto3" json:"renewed,omitempty"`
+	// When it does not count.
+	Suspended []*DayRange `protobuf:"bytes,6,rep,name=suspended,proto3" json:"suspended,omitempty"`
+	// How far the proposal has come.
+	Progress      *Progress `protobuf:"bytes,7,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CourseRow) Reset() {
 	*x = CourseRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1941,7 @@ func (x *CourseRow) String() string {
 func (*CourseRow) ProtoMessage() {}
 
 func (x *CourseRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[15]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1954,7 @@ func (x *CourseRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CourseRow.ProtoReflect.Descriptor instead.
 func (*CourseRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{15}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CourseRow) GetIndex() uint64 {
@@ -1624,6 +1985,27 @@ func (x *CourseRow) GetLastDay() int32 {
 	return 0
 }
 
+func (x *CourseRow) GetRenewed() []*DayRange {
+	if x != nil {
+		return x.Renewed
+	}
+	return nil
+}
+
+func (x *CourseRow) GetSuspended() []*DayRange {
+	if x != nil {
+		return x.Suspended
+	}
+	return nil
+}
+
+func (x *CourseRow) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
 // PolicyRow is a policy as it stands now.
 type PolicyRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1643,7 +2025,7 @@ type PolicyRow struct {
 
 func (x *PolicyRow) Reset() {
 	*x = PolicyRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +2037,7 @@ func (x *PolicyRow) String() string {
 func (*PolicyRow) ProtoMessage() {}
 
 func (x *PolicyRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[16]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +2050,7 @@ func (x *PolicyRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyRow.ProtoReflect.Descriptor instead.
 func (*PolicyRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PolicyRow) GetIndex() uint64 {
@@ -1764,7 +2146,7 @@ type CaseRow struct {
 
 func (x *CaseRow) Reset() {
 	*x = CaseRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +2158,7 @@ func (x *CaseRow) String() string {
 func (*CaseRow) ProtoMessage() {}
 
 func (x *CaseRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[17]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +2171,7 @@ func (x *CaseRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseRow.ProtoReflect.Descriptor instead.
 func (*CaseRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CaseRow) GetStatus() CaseStatus {
@@ -1973,7 +2355,7 @@ type CaseReviewer struct {
 
 func (x *CaseReviewer) Reset() {
 	*x = CaseReviewer{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2367,7 @@ func (x *CaseReviewer) String() string {
 func (*CaseReviewer) ProtoMessage() {}
 
 func (x *CaseReviewer) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[18]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2380,7 @@ func (x *CaseReviewer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseReviewer.ProtoReflect.Descriptor instead.
 func (*CaseReviewer) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{18}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CaseReviewer) GetStage() CaseStatus {
@@ -2028,7 +2410,7 @@ type CaseDeadline struct {
 
 func (x *CaseDeadline) Reset() {
 	*x = CaseDeadline{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2422,7 @@ func (x *CaseDeadline) String() string {
 func (*CaseDeadline) ProtoMessage() {}
 
 func (x *CaseDeadline) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2435,7 @@ func (x *CaseDeadline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseDeadline.ProtoReflect.Descriptor instead.
 func (*CaseDeadline) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CaseDeadline) GetCase() uint64 {
@@ -2089,7 +2471,7 @@ type ImportRow struct {
 
 func (x *ImportRow) Reset() {
 	*x = ImportRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2483,7 @@ func (x *ImportRow) String() string {
 func (*ImportRow) ProtoMessage() {}
 
 func (x *ImportRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2496,7 @@ func (x *ImportRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRow.ProtoReflect.Descriptor instead.
 func (*ImportRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ImportRow) GetTime() int64 {
@@ -2191,7 +2573,7 @@ type MergeRow struct {
 
 func (x *MergeRow) Reset() {
 	*x = MergeRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2203,7 +2585,7 @@ func (x *MergeRow) String() string {
 func (*MergeRow) ProtoMessage() {}
 
 func (x *MergeRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2216,7 +2598,7 @@ func (x *MergeRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeRow.ProtoReflect.Descriptor instead.
 func (*MergeRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MergeRow) GetTime() int64 {
@@ -2337,7 +2719,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2349,7 +2731,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2362,7 +2744,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{22}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -2390,7 +2772,7 @@ type CrowdRow struct {
 
 func (x *CrowdRow) Reset() {
 	*x = CrowdRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2784,7 @@ func (x *CrowdRow) String() string {
 func (*CrowdRow) ProtoMessage() {}
 
 func (x *CrowdRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[23]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2797,7 @@ func (x *CrowdRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
 func (*CrowdRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{23}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CrowdRow) GetCompletions() []uint64 {
@@ -2446,7 +2828,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2458,7 +2840,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[24]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2471,7 +2853,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{24}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -2535,7 +2917,7 @@ type AgreementRow struct {
 
 func (x *AgreementRow) Reset() {
 	*x = AgreementRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2547,7 +2929,7 @@ func (x *AgreementRow) String() string {
 func (*AgreementRow) ProtoMessage() {}
 
 func (x *AgreementRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[25]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2560,7 +2942,7 @@ func (x *AgreementRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementRow.ProtoReflect.Descriptor instead.
 func (*AgreementRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{25}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AgreementRow) GetIndex() uint64 {
@@ -2617,7 +2999,7 @@ type ConsentRow struct {
 
 func (x *ConsentRow) Reset() {
 	*x = ConsentRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +3011,7 @@ func (x *ConsentRow) String() string {
 func (*ConsentRow) ProtoMessage() {}
 
 func (x *ConsentRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +3024,7 @@ func (x *ConsentRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentRow.ProtoReflect.Descriptor instead.
 func (*ConsentRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{26}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ConsentRow) GetTime() int64 {
@@ -2715,7 +3097,7 @@ type TransferRow struct {
 
 func (x *TransferRow) Reset() {
 	*x = TransferRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2727,7 +3109,7 @@ func (x *TransferRow) String() string {
 func (*TransferRow) ProtoMessage() {}
 
 func (x *TransferRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2740,7 +3122,7 @@ func (x *TransferRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferRow.ProtoReflect.Descriptor instead.
 func (*TransferRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{27}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TransferRow) GetStatus() HoldStatus {
@@ -2848,7 +3230,7 @@ type TransferClawback struct {
 
 func (x *TransferClawback) Reset() {
 	*x = TransferClawback{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2860,7 +3242,7 @@ func (x *TransferClawback) String() string {
 func (*TransferClawback) ProtoMessage() {}
 
 func (x *TransferClawback) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2873,7 +3255,7 @@ func (x *TransferClawback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferClawback.ProtoReflect.Descriptor instead.
 func (*TransferClawback) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{28}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TransferClawback) GetEntry() uint64 {
@@ -3008,10 +3390,41 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"completion\x12\"\n" +
 	"\forganization\x18\x02 \x01(\x04R\forganization\x12\x14\n" +
 	"\x05start\x18\x03 \x01(\x03R\x05start\x12\x16\n" +
-	"\x06length\x18\x04 \x01(\x05R\x06length\"i\n" +
+	"\x06length\x18\x04 \x01(\x05R\x06length\"\xfb\x02\n" +
 	"\x0fOrganizationRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12@\n" +
-	"\x04fact\x18\x02 \x01(\v2,.creditbank.ledger.v1.OrganizationRegisteredR\x04fact\"\xb6\x01\n" +
+	"\x04fact\x18\x02 \x01(\v2,.creditbank.ledger.v1.OrganizationRegisteredR\x04fact\x12\x1d\n" +
+	"\n" +
+	"trust_tier\x18\x03 \x01(\rR\ttrustTier\x12$\n" +
+	"\x0eroles_plus_one\x18\x04 \x01(\x04R\frolesPlusOne\x120\n" +
+	"\x05roles\x18\x05 \x03(\x0e2\x1a.creditbank.ledger.v1.RoleR\x05roles\x12@\n" +
+	"\n" +
+	"accredited\x18\x06 \x03(\v2 .creditbank.ledger.v1.RoleWindowR\n" +
+	"accredited\x12<\n" +
+	"\tsuspended\x18\a \x03(\v2\x1e.creditbank.ledger.v1.DayRangeR\tsuspended\x12\x19\n" +
+	"\blast_day\x18\b \x01(\x05R\alastDay\"B\n" +
+	"\bDayRange\x12\x19\n" +
+	"\bfrom_day\x18\x01 \x01(\x05R\afromDay\x12\x1b\n" +
+	"\tuntil_day\x18\x02 \x01(\x05R\buntilDay\"\x92\x01\n" +
+	"\n" +
+	"RoleWindow\x12.\n" +
+	"\x04role\x18\x01 \x01(\x0e2\x1a.creditbank.ledger.v1.RoleR\x04role\x122\n" +
+	"\x04days\x18\x02 \x01(\v2\x1e.creditbank.ledger.v1.DayRangeR\x04days\x12 \n" +
+	"\vapplication\x18\x03 \x01(\x04R\vapplication\"\x91\x02\n" +
+	"\bProgress\x12<\n" +
+	"\x05state\x18\x01 \x01(\x0e2&.creditbank.ledger.v1.ApplicationStateR\x05state\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\x12#\n" +
+	"\rchanged_index\x18\x03 \x01(\x04R\fchangedIndex\x12\x1a\n" +
+	"\bdeciders\x18\x04 \x03(\tR\bdeciders\x12\x14\n" +
+	"\x05steps\x18\x05 \x03(\x04R\x05steps\x12\x18\n" +
+	"\areturns\x18\x06 \x01(\rR\areturns\x12\x18\n" +
+	"\aappeals\x18\a \x01(\rR\aappeals\x12(\n" +
+	"\x10appeal_until_day\x18\b \x01(\x05R\x0eappealUntilDay\"\xb6\x01\n" +
+	"\x0eApplicationRow\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\x12>\n" +
+	"\x04fact\x18\x03 \x01(\v2*.creditbank.ledger.v1.AccreditationAppliedR\x04fact\x12:\n" +
+	"\bprogress\x18\x04 \x01(\v2\x1e.creditbank.ledger.v1.ProgressR\bprogress\"\xb6\x01\n" +
 	"\x06KeyRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x122\n" +
@@ -3022,12 +3435,15 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"OfficerRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12:\n" +
 	"\x04fact\x18\x02 \x01(\v2&.creditbank.ledger.v1.OfficerAppointedR\x04fact\x12(\n" +
-	"\x10removed_plus_one\x18\x03 \x01(\x04R\x0eremovedPlusOne\"\xb8\x01\n" +
+	"\x10removed_plus_one\x18\x03 \x01(\x04R\x0eremovedPlusOne\"\xec\x02\n" +
 	"\tCourseRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x128\n" +
 	"\x04fact\x18\x02 \x01(\v2$.creditbank.ledger.v1.CourseProposedR\x04fact\x12@\n" +
 	"\bdecision\x18\x03 \x01(\x0e2$.creditbank.ledger.v1.CourseDecisionR\bdecision\x12\x19\n" +
-	"\blast_day\x18\x04 \x01(\x05R\alastDay\"\xc4\x01\n" +
+	"\blast_day\x18\x04 \x01(\x05R\alastDay\x128\n" +
+	"\arenewed\x18\x05 \x03(\v2\x1e.creditbank.ledger.v1.DayRangeR\arenewed\x12<\n" +
+	"\tsuspended\x18\x06 \x03(\v2\x1e.creditbank.ledger.v1.DayRangeR\tsuspended\x12:\n" +
+	"\bprogress\x18\a \x01(\v2\x1e.creditbank.ledger.v1.ProgressR\bprogress\"\xc4\x01\n" +
 	"\tPolicyRow\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x128\n" +
@@ -3170,7 +3586,7 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
 	(HoldStatus)(0),                 // 1: creditbank.ledger.v1.HoldStatus
@@ -3187,91 +3603,109 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*DayItem)(nil),                 // 12: creditbank.ledger.v1.DayItem
 	(*DaySession)(nil),              // 13: creditbank.ledger.v1.DaySession
 	(*OrganizationRow)(nil),         // 14: creditbank.ledger.v1.OrganizationRow
-	(*KeyRow)(nil),                  // 15: creditbank.ledger.v1.KeyRow
-	(*OfficerRow)(nil),              // 16: creditbank.ledger.v1.OfficerRow
-	(*CourseRow)(nil),               // 17: creditbank.ledger.v1.CourseRow
-	(*PolicyRow)(nil),               // 18: creditbank.ledger.v1.PolicyRow
-	(*CaseRow)(nil),                 // 19: creditbank.ledger.v1.CaseRow
-	(*CaseReviewer)(nil),            // 20: creditbank.ledger.v1.CaseReviewer
-	(*CaseDeadline)(nil),            // 21: creditbank.ledger.v1.CaseDeadline
-	(*ImportRow)(nil),               // 22: creditbank.ledger.v1.ImportRow
-	(*MergeRow)(nil),                // 23: creditbank.ledger.v1.MergeRow
-	(*RequestRow)(nil),              // 24: creditbank.ledger.v1.RequestRow
-	(*CrowdRow)(nil),                // 25: creditbank.ledger.v1.CrowdRow
-	(*RejectRow)(nil),               // 26: creditbank.ledger.v1.RejectRow
-	(*AgreementRow)(nil),            // 27: creditbank.ledger.v1.AgreementRow
-	(*ConsentRow)(nil),              // 28: creditbank.ledger.v1.ConsentRow
-	(*TransferRow)(nil),             // 29: creditbank.ledger.v1.TransferRow
-	(*TransferClawback)(nil),        // 30: creditbank.ledger.v1.TransferClawback
-	(AccountStatus)(0),              // 31: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),             // 32: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),                // 33: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),             // 34: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                  // 35: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),           // 36: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                    // 37: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),              // 38: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil),  // 39: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                // 40: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),        // 41: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),          // 42: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),             // 43: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),          // 44: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                 // 45: creditbank.ledger.v1.CaseStatus
-	(*OpeningBalancesProposed)(nil), // 46: creditbank.ledger.v1.OpeningBalancesProposed
-	(*AccountMergeProposed)(nil),    // 47: creditbank.ledger.v1.AccountMergeProposed
-	(MergeStatus)(0),                // 48: creditbank.ledger.v1.MergeStatus
-	(*AgreementPublished)(nil),      // 49: creditbank.ledger.v1.AgreementPublished
-	(*ConsentGranted)(nil),          // 50: creditbank.ledger.v1.ConsentGranted
-	(*HoldItem)(nil),                // 51: creditbank.ledger.v1.HoldItem
-	(*HoldTaken)(nil),               // 52: creditbank.ledger.v1.HoldTaken
+	(*DayRange)(nil),                // 15: creditbank.ledger.v1.DayRange
+	(*RoleWindow)(nil),              // 16: creditbank.ledger.v1.RoleWindow
+	(*Progress)(nil),                // 17: creditbank.ledger.v1.Progress
+	(*ApplicationRow)(nil),          // 18: creditbank.ledger.v1.ApplicationRow
+	(*KeyRow)(nil),                  // 19: creditbank.ledger.v1.KeyRow
+	(*OfficerRow)(nil),              // 20: creditbank.ledger.v1.OfficerRow
+	(*CourseRow)(nil),               // 21: creditbank.ledger.v1.CourseRow
+	(*PolicyRow)(nil),               // 22: creditbank.ledger.v1.PolicyRow
+	(*CaseRow)(nil),                 // 23: creditbank.ledger.v1.CaseRow
+	(*CaseReviewer)(nil),            // 24: creditbank.ledger.v1.CaseReviewer
+	(*CaseDeadline)(nil),            // 25: creditbank.ledger.v1.CaseDeadline
+	(*ImportRow)(nil),               // 26: creditbank.ledger.v1.ImportRow
+	(*MergeRow)(nil),                // 27: creditbank.ledger.v1.MergeRow
+	(*RequestRow)(nil),              // 28: creditbank.ledger.v1.RequestRow
+	(*CrowdRow)(nil),                // 29: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),               // 30: creditbank.ledger.v1.RejectRow
+	(*AgreementRow)(nil),            // 31: creditbank.ledger.v1.AgreementRow
+	(*ConsentRow)(nil),              // 32: creditbank.ledger.v1.ConsentRow
+	(*TransferRow)(nil),             // 33: creditbank.ledger.v1.TransferRow
+	(*TransferClawback)(nil),        // 34: creditbank.ledger.v1.TransferClawback
+	(AccountStatus)(0),              // 35: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 36: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 37: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 38: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 39: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 40: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 41: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 42: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 43: creditbank.ledger.v1.OrganizationRegistered
+	(Role)(0),                       // 44: creditbank.ledger.v1.Role
+	(ApplicationState)(0),           // 45: creditbank.ledger.v1.ApplicationState
+	(*AccreditationApplied)(nil),    // 46: creditbank.ledger.v1.AccreditationApplied
+	(*KeyAdded)(nil),                // 47: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 48: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 49: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 50: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 51: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 52: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 53: creditbank.ledger.v1.OpeningBalancesProposed
+	(*AccountMergeProposed)(nil),    // 54: creditbank.ledger.v1.AccountMergeProposed
+	(MergeStatus)(0),                // 55: creditbank.ledger.v1.MergeStatus
+	(*AgreementPublished)(nil),      // 56: creditbank.ledger.v1.AgreementPublished
+	(*ConsentGranted)(nil),          // 57: creditbank.ledger.v1.ConsentGranted
+	(*HoldItem)(nil),                // 58: creditbank.ledger.v1.HoldItem
+	(*HoldTaken)(nil),               // 59: creditbank.ledger.v1.HoldTaken
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	31, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	35, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
 	5,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	32, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	33, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	36, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	37, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
 	6,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	34, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	38, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	7,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	7,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	35, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
-	21, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
+	39, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	25, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
 	4,  // 10: creditbank.ledger.v1.AccountRow.holds:type_name -> creditbank.ledger.v1.AccountHold
-	36, // 11: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	40, // 11: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	9,  // 12: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
 	12, // 13: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	37, // 14: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	41, // 14: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	10, // 15: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	0,  // 16: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
 	11, // 17: creditbank.ledger.v1.LotState.uses:type_name -> creditbank.ledger.v1.LotUse
 	13, // 18: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	38, // 19: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	39, // 20: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	40, // 21: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	41, // 22: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	42, // 23: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	43, // 24: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	44, // 25: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	45, // 26: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	36, // 27: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	20, // 28: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	45, // 29: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	46, // 30: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	47, // 31: creditbank.ledger.v1.MergeRow.fact:type_name -> creditbank.ledger.v1.AccountMergeProposed
-	48, // 32: creditbank.ledger.v1.MergeRow.status:type_name -> creditbank.ledger.v1.MergeStatus
-	31, // 33: creditbank.ledger.v1.MergeRow.status_before:type_name -> creditbank.ledger.v1.AccountStatus
-	49, // 34: creditbank.ledger.v1.AgreementRow.fact:type_name -> creditbank.ledger.v1.AgreementPublished
-	50, // 35: creditbank.ledger.v1.ConsentRow.fact:type_name -> creditbank.ledger.v1.ConsentGranted
-	1,  // 36: creditbank.ledger.v1.TransferRow.status:type_name -> creditbank.ledger.v1.HoldStatus
-	51, // 37: creditbank.ledger.v1.TransferRow.items:type_name -> creditbank.ledger.v1.HoldItem
-	52, // 38: creditbank.ledger.v1.TransferRow.taken:type_name -> creditbank.ledger.v1.HoldTaken
-	30, // 39: creditbank.ledger.v1.TransferRow.clawbacks:type_name -> creditbank.ledger.v1.TransferClawback
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	42, // 19: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	43, // 20: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	44, // 21: creditbank.ledger.v1.OrganizationRow.roles:type_name -> creditbank.ledger.v1.Role
+	16, // 22: creditbank.ledger.v1.OrganizationRow.accredited:type_name -> creditbank.ledger.v1.RoleWindow
+	15, // 23: creditbank.ledger.v1.OrganizationRow.suspended:type_name -> creditbank.ledger.v1.DayRange
+	44, // 24: creditbank.ledger.v1.RoleWindow.role:type_name -> creditbank.ledger.v1.Role
+	15, // 25: creditbank.ledger.v1.RoleWindow.days:type_name -> creditbank.ledger.v1.DayRange
+	45, // 26: creditbank.ledger.v1.Progress.state:type_name -> creditbank.ledger.v1.ApplicationState
+	46, // 27: creditbank.ledger.v1.ApplicationRow.fact:type_name -> creditbank.ledger.v1.AccreditationApplied
+	17, // 28: creditbank.ledger.v1.ApplicationRow.progress:type_name -> creditbank.ledger.v1.Progress
+	47, // 29: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	48, // 30: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	49, // 31: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	50, // 32: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	15, // 33: creditbank.ledger.v1.CourseRow.renewed:type_name -> creditbank.ledger.v1.DayRange
+	15, // 34: creditbank.ledger.v1.CourseRow.suspended:type_name -> creditbank.ledger.v1.DayRange
+	17, // 35: creditbank.ledger.v1.CourseRow.progress:type_name -> creditbank.ledger.v1.Progress
+	51, // 36: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	52, // 37: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	40, // 38: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	24, // 39: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
+	52, // 40: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	53, // 41: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	54, // 42: creditbank.ledger.v1.MergeRow.fact:type_name -> creditbank.ledger.v1.AccountMergeProposed
+	55, // 43: creditbank.ledger.v1.MergeRow.status:type_name -> creditbank.ledger.v1.MergeStatus
+	35, // 44: creditbank.ledger.v1.MergeRow.status_before:type_name -> creditbank.ledger.v1.AccountStatus
+	56, // 45: creditbank.ledger.v1.AgreementRow.fact:type_name -> creditbank.ledger.v1.AgreementPublished
+	57, // 46: creditbank.ledger.v1.ConsentRow.fact:type_name -> creditbank.ledger.v1.ConsentGranted
+	1,  // 47: creditbank.ledger.v1.TransferRow.status:type_name -> creditbank.ledger.v1.HoldStatus
+	58, // 48: creditbank.ledger.v1.TransferRow.items:type_name -> creditbank.ledger.v1.HoldItem
+	59, // 49: creditbank.ledger.v1.TransferRow.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	34, // 50: creditbank.ledger.v1.TransferRow.clawbacks:type_name -> creditbank.ledger.v1.TransferClawback
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -3286,7 +3720,7 @@ func file_creditbank_ledger_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

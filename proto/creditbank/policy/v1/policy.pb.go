@@ -74,7 +74,7 @@ func (x DuplicateRule_Keep) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DuplicateRule_Keep.Descriptor instead.
 func (DuplicateRule_Keep) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{5, 0}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // Time over which credits are added up, by the day on which the learning ended.
@@ -131,7 +131,7 @@ func (x CapRule_Period) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CapRule_Period.Descriptor instead.
 func (CapRule_Period) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{8, 0}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // What is counted apart.
@@ -188,7 +188,7 @@ func (x CapRule_Scope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CapRule_Scope.Descriptor instead.
 func (CapRule_Scope) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{8, 1}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{10, 1}
 }
 
 // Where the minutes go that do not fill a step.
@@ -242,7 +242,7 @@ func (x RoundingRule_Remainder) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RoundingRule_Remainder.Descriptor instead.
 func (RoundingRule_Remainder) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{9, 0}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{11, 0}
 }
 
 // Direction of the rounding.
@@ -295,7 +295,7 @@ func (x RoundingRule_Direction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RoundingRule_Direction.Descriptor instead.
 func (RoundingRule_Direction) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{9, 1}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{11, 1}
 }
 
 // What is counted together.
@@ -344,7 +344,7 @@ func (x RateRule_Scope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RateRule_Scope.Descriptor instead.
 func (RateRule_Scope) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{11, 0}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // When points lapse that have not been spent.
@@ -397,7 +397,7 @@ func (x PointsRule_Lapse) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PointsRule_Lapse.Descriptor instead.
 func (PointsRule_Lapse) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{13, 0}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // What was done.
@@ -458,7 +458,7 @@ func (x ClaimRule_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ClaimRule_Kind.Descriptor instead.
 func (ClaimRule_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{17, 0}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{19, 0}
 }
 
 // Policy converts hours of learning to credits for the courses of one organization and of those below it.
@@ -554,7 +554,11 @@ type Policy struct {
 	// What residents may claim of what they learned before or elsewhere: the first rule for the kind and the category counts. What no
 	// rule is for cannot be claimed. Claims are under the policy in force at the learner's home on the day on which they are filed,
 	// however long ago the learning was.
-	Claims        []*ClaimRule `protobuf:"bytes,24,rep,name=claims,proto3" json:"claims,omitempty"`
+	Claims []*ClaimRule `protobuf:"bytes,24,rep,name=claims,proto3" json:"claims,omitempty"`
+	// The framework of levels that courses refer to. Without one, a course has a level of 0 to 10, which means nothing more.
+	Levels *LevelFramework `protobuf:"bytes,25,opt,name=levels,proto3" json:"levels,omitempty"`
+	// How providers, platforms and courses are accredited.
+	Accreditation *AccreditationRule `protobuf:"bytes,26,opt,name=accreditation,proto3" json:"accreditation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -757,6 +761,121 @@ func (x *Policy) GetClaims() []*ClaimRule {
 	return nil
 }
 
+func (x *Policy) GetLevels() *LevelFramework {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *Policy) GetAccreditation() *AccreditationRule {
+	if x != nil {
+		return x.Accreditation
+	}
+	return nil
+}
+
+// LevelFramework names levels of learning, such as the ten of a qualifications framework.
+type LevelFramework struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name that people read.
+	Name *Text `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The levels, upwards, 1 to 20 of them: the first is level 1. A course has one of them, or 0 for none.
+	Levels        []*Text `protobuf:"bytes,2,rep,name=levels,proto3" json:"levels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LevelFramework) Reset() {
+	*x = LevelFramework{}
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LevelFramework) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LevelFramework) ProtoMessage() {}
+
+func (x *LevelFramework) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LevelFramework.ProtoReflect.Descriptor instead.
+func (*LevelFramework) Descriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LevelFramework) GetName() *Text {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *LevelFramework) GetLevels() []*Text {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+// AccreditationRule says how applications are decided.
+type AccreditationRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Days in which a refusal can be appealed against, 1 to 365; 0: 30.
+	AppealDays    int32 `protobuf:"varint,1,opt,name=appeal_days,json=appealDays,proto3" json:"appeal_days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccreditationRule) Reset() {
+	*x = AccreditationRule{}
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccreditationRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccreditationRule) ProtoMessage() {}
+
+func (x *AccreditationRule) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccreditationRule.ProtoReflect.Descriptor instead.
+func (*AccreditationRule) Descriptor() ([]byte, []int) {
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AccreditationRule) GetAppealDays() int32 {
+	if x != nil {
+		return x.AppealDays
+	}
+	return 0
+}
+
 // Text is said in the languages of the pages.
 type Text struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -770,7 +889,7 @@ type Text struct {
 
 func (x *Text) Reset() {
 	*x = Text{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[1]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +901,7 @@ func (x *Text) String() string {
 func (*Text) ProtoMessage() {}
 
 func (x *Text) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[1]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +914,7 @@ func (x *Text) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Text.ProtoReflect.Descriptor instead.
 func (*Text) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{1}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Text) GetZh() string {
@@ -829,7 +948,7 @@ type Category struct {
 
 func (x *Category) Reset() {
 	*x = Category{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[2]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +960,7 @@ func (x *Category) String() string {
 func (*Category) ProtoMessage() {}
 
 func (x *Category) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[2]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +973,7 @@ func (x *Category) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Category.ProtoReflect.Descriptor instead.
 func (*Category) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{2}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Category) GetId() string {
@@ -902,7 +1021,7 @@ type EligibilityRule struct {
 
 func (x *EligibilityRule) Reset() {
 	*x = EligibilityRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[3]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +1033,7 @@ func (x *EligibilityRule) String() string {
 func (*EligibilityRule) ProtoMessage() {}
 
 func (x *EligibilityRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[3]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,7 +1046,7 @@ func (x *EligibilityRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EligibilityRule.ProtoReflect.Descriptor instead.
 func (*EligibilityRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{3}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *EligibilityRule) GetId() string {
@@ -982,7 +1101,7 @@ type HoursRule struct {
 
 func (x *HoursRule) Reset() {
 	*x = HoursRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[4]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1113,7 @@ func (x *HoursRule) String() string {
 func (*HoursRule) ProtoMessage() {}
 
 func (x *HoursRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[4]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1126,7 @@ func (x *HoursRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoursRule.ProtoReflect.Descriptor instead.
 func (*HoursRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{4}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HoursRule) GetId() string {
@@ -1074,7 +1193,7 @@ type DuplicateRule struct {
 
 func (x *DuplicateRule) Reset() {
 	*x = DuplicateRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[5]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1205,7 @@ func (x *DuplicateRule) String() string {
 func (*DuplicateRule) ProtoMessage() {}
 
 func (x *DuplicateRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[5]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1218,7 @@ func (x *DuplicateRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DuplicateRule.ProtoReflect.Descriptor instead.
 func (*DuplicateRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{5}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DuplicateRule) GetId() string {
@@ -1140,7 +1259,7 @@ type OverlapRule struct {
 
 func (x *OverlapRule) Reset() {
 	*x = OverlapRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[6]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +1271,7 @@ func (x *OverlapRule) String() string {
 func (*OverlapRule) ProtoMessage() {}
 
 func (x *OverlapRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[6]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1165,7 +1284,7 @@ func (x *OverlapRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverlapRule.ProtoReflect.Descriptor instead.
 func (*OverlapRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{6}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OverlapRule) GetId() string {
@@ -1217,7 +1336,7 @@ type ConversionRule struct {
 
 func (x *ConversionRule) Reset() {
 	*x = ConversionRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[7]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1348,7 @@ func (x *ConversionRule) String() string {
 func (*ConversionRule) ProtoMessage() {}
 
 func (x *ConversionRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[7]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1361,7 @@ func (x *ConversionRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConversionRule.ProtoReflect.Descriptor instead.
 func (*ConversionRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ConversionRule) GetId() string {
@@ -1308,7 +1427,7 @@ type CapRule struct {
 
 func (x *CapRule) Reset() {
 	*x = CapRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[8]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1439,7 @@ func (x *CapRule) String() string {
 func (*CapRule) ProtoMessage() {}
 
 func (x *CapRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[8]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1452,7 @@ func (x *CapRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapRule.ProtoReflect.Descriptor instead.
 func (*CapRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CapRule) GetId() string {
@@ -1400,7 +1519,7 @@ type RoundingRule struct {
 
 func (x *RoundingRule) Reset() {
 	*x = RoundingRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[9]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1531,7 @@ func (x *RoundingRule) String() string {
 func (*RoundingRule) ProtoMessage() {}
 
 func (x *RoundingRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[9]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1544,7 @@ func (x *RoundingRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoundingRule.ProtoReflect.Descriptor instead.
 func (*RoundingRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RoundingRule) GetId() string {
@@ -1487,7 +1606,7 @@ type ReviewRule struct {
 
 func (x *ReviewRule) Reset() {
 	*x = ReviewRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1618,7 @@ func (x *ReviewRule) String() string {
 func (*ReviewRule) ProtoMessage() {}
 
 func (x *ReviewRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1631,7 @@ func (x *ReviewRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewRule.ProtoReflect.Descriptor instead.
 func (*ReviewRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{10}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReviewRule) GetId() string {
@@ -1570,7 +1689,7 @@ type RateRule struct {
 
 func (x *RateRule) Reset() {
 	*x = RateRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +1701,7 @@ func (x *RateRule) String() string {
 func (*RateRule) ProtoMessage() {}
 
 func (x *RateRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +1714,7 @@ func (x *RateRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateRule.ProtoReflect.Descriptor instead.
 func (*RateRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RateRule) GetId() string {
@@ -1664,7 +1783,7 @@ type ValidityRule struct {
 
 func (x *ValidityRule) Reset() {
 	*x = ValidityRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1795,7 @@ func (x *ValidityRule) String() string {
 func (*ValidityRule) ProtoMessage() {}
 
 func (x *ValidityRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1808,7 @@ func (x *ValidityRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidityRule.ProtoReflect.Descriptor instead.
 func (*ValidityRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ValidityRule) GetId() string {
@@ -1751,7 +1870,7 @@ type PointsRule struct {
 
 func (x *PointsRule) Reset() {
 	*x = PointsRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1882,7 @@ func (x *PointsRule) String() string {
 func (*PointsRule) ProtoMessage() {}
 
 func (x *PointsRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1895,7 @@ func (x *PointsRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PointsRule.ProtoReflect.Descriptor instead.
 func (*PointsRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PointsRule) GetId() string {
@@ -1853,7 +1972,7 @@ type AgeFactor struct {
 
 func (x *AgeFactor) Reset() {
 	*x = AgeFactor{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1865,7 +1984,7 @@ func (x *AgeFactor) String() string {
 func (*AgeFactor) ProtoMessage() {}
 
 func (x *AgeFactor) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1878,7 +1997,7 @@ func (x *AgeFactor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgeFactor.ProtoReflect.Descriptor instead.
 func (*AgeFactor) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AgeFactor) GetFromAge() int32 {
@@ -1928,7 +2047,7 @@ type Requirement struct {
 
 func (x *Requirement) Reset() {
 	*x = Requirement{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2059,7 @@ func (x *Requirement) String() string {
 func (*Requirement) ProtoMessage() {}
 
 func (x *Requirement) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2072,7 @@ func (x *Requirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Requirement.ProtoReflect.Descriptor instead.
 func (*Requirement) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Requirement) GetId() string {
@@ -2025,7 +2144,7 @@ type WorkflowRule struct {
 
 func (x *WorkflowRule) Reset() {
 	*x = WorkflowRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2156,7 @@ func (x *WorkflowRule) String() string {
 func (*WorkflowRule) ProtoMessage() {}
 
 func (x *WorkflowRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2169,7 @@ func (x *WorkflowRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkflowRule.ProtoReflect.Descriptor instead.
 func (*WorkflowRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WorkflowRule) GetId() string {
@@ -2173,7 +2292,7 @@ type ClaimRule struct {
 
 func (x *ClaimRule) Reset() {
 	*x = ClaimRule{}
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2185,7 +2304,7 @@ func (x *ClaimRule) String() string {
 func (*ClaimRule) ProtoMessage() {}
 
 func (x *ClaimRule) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_creditbank_policy_v1_policy_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2198,7 +2317,7 @@ func (x *ClaimRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimRule.ProtoReflect.Descriptor instead.
 func (*ClaimRule) Descriptor() ([]byte, []int) {
-	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_policy_v1_policy_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ClaimRule) GetId() string {
@@ -2289,7 +2408,7 @@ var File_creditbank_policy_v1_policy_proto protoreflect.FileDescriptor
 
 const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\xf5\t\n" +
+	"!creditbank/policy/v1/policy.proto\x12\x14creditbank.policy.v1\"\x82\v\n" +
 	"\x06Policy\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\"\n" +
@@ -2321,7 +2440,15 @@ const file_creditbank_policy_v1_policy_proto_rawDesc = "" +
 	"\x06points\x18\x15 \x03(\v2 .creditbank.policy.v1.PointsRuleR\x06points\x12>\n" +
 	"\bworkflow\x18\x16 \x03(\v2\".creditbank.policy.v1.WorkflowRuleR\bworkflow\x124\n" +
 	"\x05rates\x18\x17 \x03(\v2\x1e.creditbank.policy.v1.RateRuleR\x05rates\x127\n" +
-	"\x06claims\x18\x18 \x03(\v2\x1f.creditbank.policy.v1.ClaimRuleR\x06claims\"&\n" +
+	"\x06claims\x18\x18 \x03(\v2\x1f.creditbank.policy.v1.ClaimRuleR\x06claims\x12<\n" +
+	"\x06levels\x18\x19 \x01(\v2$.creditbank.policy.v1.LevelFrameworkR\x06levels\x12M\n" +
+	"\raccreditation\x18\x1a \x01(\v2'.creditbank.policy.v1.AccreditationRuleR\raccreditation\"t\n" +
+	"\x0eLevelFramework\x12.\n" +
+	"\x04name\x18\x01 \x01(\v2\x1a.creditbank.policy.v1.TextR\x04name\x122\n" +
+	"\x06levels\x18\x02 \x03(\v2\x1a.creditbank.policy.v1.TextR\x06levels\"4\n" +
+	"\x11AccreditationRule\x12\x1f\n" +
+	"\vappeal_days\x18\x01 \x01(\x05R\n" +
+	"appealDays\"&\n" +
 	"\x04Text\x12\x0e\n" +
 	"\x02zh\x18\x01 \x01(\tR\x02zh\x12\x0e\n" +
 	"\x02en\x18\x02 \x01(\tR\x02en\"\x92\x01\n" +
@@ -2501,7 +2628,7 @@ func file_creditbank_policy_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_policy_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_creditbank_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_creditbank_policy_v1_policy_proto_goTypes = []any{
 	(DuplicateRule_Keep)(0),     // 0: creditbank.policy.v1.DuplicateRule.Keep
 	(CapRule_Period)(0),         // 1: creditbank.policy.v1.CapRule.Period
@@ -2512,72 +2639,78 @@ var file_creditbank_policy_v1_policy_proto_goTypes = []any{
 	(PointsRule_Lapse)(0),       // 6: creditbank.policy.v1.PointsRule.Lapse
 	(ClaimRule_Kind)(0),         // 7: creditbank.policy.v1.ClaimRule.Kind
 	(*Policy)(nil),              // 8: creditbank.policy.v1.Policy
-	(*Text)(nil),                // 9: creditbank.policy.v1.Text
-	(*Category)(nil),            // 10: creditbank.policy.v1.Category
-	(*EligibilityRule)(nil),     // 11: creditbank.policy.v1.EligibilityRule
-	(*HoursRule)(nil),           // 12: creditbank.policy.v1.HoursRule
-	(*DuplicateRule)(nil),       // 13: creditbank.policy.v1.DuplicateRule
-	(*OverlapRule)(nil),         // 14: creditbank.policy.v1.OverlapRule
-	(*ConversionRule)(nil),      // 15: creditbank.policy.v1.ConversionRule
-	(*CapRule)(nil),             // 16: creditbank.policy.v1.CapRule
-	(*RoundingRule)(nil),        // 17: creditbank.policy.v1.RoundingRule
-	(*ReviewRule)(nil),          // 18: creditbank.policy.v1.ReviewRule
-	(*RateRule)(nil),            // 19: creditbank.policy.v1.RateRule
-	(*ValidityRule)(nil),        // 20: creditbank.policy.v1.ValidityRule
-	(*PointsRule)(nil),          // 21: creditbank.policy.v1.PointsRule
-	(*AgeFactor)(nil),           // 22: creditbank.policy.v1.AgeFactor
-	(*Requirement)(nil),         // 23: creditbank.policy.v1.Requirement
-	(*WorkflowRule)(nil),        // 24: creditbank.policy.v1.WorkflowRule
-	(*ClaimRule)(nil),           // 25: creditbank.policy.v1.ClaimRule
+	(*LevelFramework)(nil),      // 9: creditbank.policy.v1.LevelFramework
+	(*AccreditationRule)(nil),   // 10: creditbank.policy.v1.AccreditationRule
+	(*Text)(nil),                // 11: creditbank.policy.v1.Text
+	(*Category)(nil),            // 12: creditbank.policy.v1.Category
+	(*EligibilityRule)(nil),     // 13: creditbank.policy.v1.EligibilityRule
+	(*HoursRule)(nil),           // 14: creditbank.policy.v1.HoursRule
+	(*DuplicateRule)(nil),       // 15: creditbank.policy.v1.DuplicateRule
+	(*OverlapRule)(nil),         // 16: creditbank.policy.v1.OverlapRule
+	(*ConversionRule)(nil),      // 17: creditbank.policy.v1.ConversionRule
+	(*CapRule)(nil),             // 18: creditbank.policy.v1.CapRule
+	(*RoundingRule)(nil),        // 19: creditbank.policy.v1.RoundingRule
+	(*ReviewRule)(nil),          // 20: creditbank.policy.v1.ReviewRule
+	(*RateRule)(nil),            // 21: creditbank.policy.v1.RateRule
+	(*ValidityRule)(nil),        // 22: creditbank.policy.v1.ValidityRule
+	(*PointsRule)(nil),          // 23: creditbank.policy.v1.PointsRule
+	(*AgeFactor)(nil),           // 24: creditbank.policy.v1.AgeFactor
+	(*Requirement)(nil),         // 25: creditbank.policy.v1.Requirement
+	(*WorkflowRule)(nil),        // 26: creditbank.policy.v1.WorkflowRule
+	(*ClaimRule)(nil),           // 27: creditbank.policy.v1.ClaimRule
 }
 var file_creditbank_policy_v1_policy_proto_depIdxs = []int32{
-	9,  // 0: creditbank.policy.v1.Policy.title:type_name -> creditbank.policy.v1.Text
-	10, // 1: creditbank.policy.v1.Policy.categories:type_name -> creditbank.policy.v1.Category
-	11, // 2: creditbank.policy.v1.Policy.eligibility:type_name -> creditbank.policy.v1.EligibilityRule
-	12, // 3: creditbank.policy.v1.Policy.hours:type_name -> creditbank.policy.v1.HoursRule
-	13, // 4: creditbank.policy.v1.Policy.duplicates:type_name -> creditbank.policy.v1.DuplicateRule
-	14, // 5: creditbank.policy.v1.Policy.overlap:type_name -> creditbank.policy.v1.OverlapRule
-	15, // 6: creditbank.policy.v1.Policy.conversion:type_name -> creditbank.policy.v1.ConversionRule
-	16, // 7: creditbank.policy.v1.Policy.caps:type_name -> creditbank.policy.v1.CapRule
-	17, // 8: creditbank.policy.v1.Policy.rounding:type_name -> creditbank.policy.v1.RoundingRule
-	18, // 9: creditbank.policy.v1.Policy.review:type_name -> creditbank.policy.v1.ReviewRule
-	20, // 10: creditbank.policy.v1.Policy.validity:type_name -> creditbank.policy.v1.ValidityRule
-	23, // 11: creditbank.policy.v1.Policy.requirements:type_name -> creditbank.policy.v1.Requirement
-	21, // 12: creditbank.policy.v1.Policy.points:type_name -> creditbank.policy.v1.PointsRule
-	24, // 13: creditbank.policy.v1.Policy.workflow:type_name -> creditbank.policy.v1.WorkflowRule
-	19, // 14: creditbank.policy.v1.Policy.rates:type_name -> creditbank.policy.v1.RateRule
-	25, // 15: creditbank.policy.v1.Policy.claims:type_name -> creditbank.policy.v1.ClaimRule
-	9,  // 16: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
-	9,  // 17: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
-	9,  // 18: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
-	0,  // 19: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
-	9,  // 20: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
-	9,  // 21: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
-	9,  // 22: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
-	1,  // 23: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
-	2,  // 24: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
-	9,  // 25: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
-	4,  // 26: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
-	3,  // 27: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
-	9,  // 28: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
-	9,  // 29: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
-	5,  // 30: creditbank.policy.v1.RateRule.scope:type_name -> creditbank.policy.v1.RateRule.Scope
-	9,  // 31: creditbank.policy.v1.RateRule.words:type_name -> creditbank.policy.v1.Text
-	9,  // 32: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
-	22, // 33: creditbank.policy.v1.PointsRule.age_factor:type_name -> creditbank.policy.v1.AgeFactor
-	6,  // 34: creditbank.policy.v1.PointsRule.lapse:type_name -> creditbank.policy.v1.PointsRule.Lapse
-	9,  // 35: creditbank.policy.v1.PointsRule.words:type_name -> creditbank.policy.v1.Text
-	9,  // 36: creditbank.policy.v1.AgeFactor.words:type_name -> creditbank.policy.v1.Text
-	9,  // 37: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
-	9,  // 38: creditbank.policy.v1.WorkflowRule.words:type_name -> creditbank.policy.v1.Text
-	9,  // 39: creditbank.policy.v1.ClaimRule.title:type_name -> creditbank.policy.v1.Text
-	7,  // 40: creditbank.policy.v1.ClaimRule.kinds:type_name -> creditbank.policy.v1.ClaimRule.Kind
-	9,  // 41: creditbank.policy.v1.ClaimRule.words:type_name -> creditbank.policy.v1.Text
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	11, // 0: creditbank.policy.v1.Policy.title:type_name -> creditbank.policy.v1.Text
+	12, // 1: creditbank.policy.v1.Policy.categories:type_name -> creditbank.policy.v1.Category
+	13, // 2: creditbank.policy.v1.Policy.eligibility:type_name -> creditbank.policy.v1.EligibilityRule
+	14, // 3: creditbank.policy.v1.Policy.hours:type_name -> creditbank.policy.v1.HoursRule
+	15, // 4: creditbank.policy.v1.Policy.duplicates:type_name -> creditbank.policy.v1.DuplicateRule
+	16, // 5: creditbank.policy.v1.Policy.overlap:type_name -> creditbank.policy.v1.OverlapRule
+	17, // 6: creditbank.policy.v1.Policy.conversion:type_name -> creditbank.policy.v1.ConversionRule
+	18, // 7: creditbank.policy.v1.Policy.caps:type_name -> creditbank.policy.v1.CapRule
+	19, // 8: creditbank.policy.v1.Policy.rounding:type_name -> creditbank.policy.v1.RoundingRule
+	20, // 9: creditbank.policy.v1.Policy.review:type_name -> creditbank.policy.v1.ReviewRule
+	22, // 10: creditbank.policy.v1.Policy.validity:type_name -> creditbank.policy.v1.ValidityRule
+	25, // 11: creditbank.policy.v1.Policy.requirements:type_name -> creditbank.policy.v1.Requirement
+	23, // 12: creditbank.policy.v1.Policy.points:type_name -> creditbank.policy.v1.PointsRule
+	26, // 13: creditbank.policy.v1.Policy.workflow:type_name -> creditbank.policy.v1.WorkflowRule
+	21, // 14: creditbank.policy.v1.Policy.rates:type_name -> creditbank.policy.v1.RateRule
+	27, // 15: creditbank.policy.v1.Policy.claims:type_name -> creditbank.policy.v1.ClaimRule
+	9,  // 16: creditbank.policy.v1.Policy.levels:type_name -> creditbank.policy.v1.LevelFramework
+	10, // 17: creditbank.policy.v1.Policy.accreditation:type_name -> creditbank.policy.v1.AccreditationRule
+	11, // 18: creditbank.policy.v1.LevelFramework.name:type_name -> creditbank.policy.v1.Text
+	11, // 19: creditbank.policy.v1.LevelFramework.levels:type_name -> creditbank.policy.v1.Text
+	11, // 20: creditbank.policy.v1.Category.name:type_name -> creditbank.policy.v1.Text
+	11, // 21: creditbank.policy.v1.EligibilityRule.words:type_name -> creditbank.policy.v1.Text
+	11, // 22: creditbank.policy.v1.HoursRule.words:type_name -> creditbank.policy.v1.Text
+	0,  // 23: creditbank.policy.v1.DuplicateRule.keep:type_name -> creditbank.policy.v1.DuplicateRule.Keep
+	11, // 24: creditbank.policy.v1.DuplicateRule.words:type_name -> creditbank.policy.v1.Text
+	11, // 25: creditbank.policy.v1.OverlapRule.words:type_name -> creditbank.policy.v1.Text
+	11, // 26: creditbank.policy.v1.ConversionRule.words:type_name -> creditbank.policy.v1.Text
+	1,  // 27: creditbank.policy.v1.CapRule.period:type_name -> creditbank.policy.v1.CapRule.Period
+	2,  // 28: creditbank.policy.v1.CapRule.scope:type_name -> creditbank.policy.v1.CapRule.Scope
+	11, // 29: creditbank.policy.v1.CapRule.words:type_name -> creditbank.policy.v1.Text
+	4,  // 30: creditbank.policy.v1.RoundingRule.direction:type_name -> creditbank.policy.v1.RoundingRule.Direction
+	3,  // 31: creditbank.policy.v1.RoundingRule.remainder:type_name -> creditbank.policy.v1.RoundingRule.Remainder
+	11, // 32: creditbank.policy.v1.RoundingRule.words:type_name -> creditbank.policy.v1.Text
+	11, // 33: creditbank.policy.v1.ReviewRule.words:type_name -> creditbank.policy.v1.Text
+	5,  // 34: creditbank.policy.v1.RateRule.scope:type_name -> creditbank.policy.v1.RateRule.Scope
+	11, // 35: creditbank.policy.v1.RateRule.words:type_name -> creditbank.policy.v1.Text
+	11, // 36: creditbank.policy.v1.ValidityRule.words:type_name -> creditbank.policy.v1.Text
+	24, // 37: creditbank.policy.v1.PointsRule.age_factor:type_name -> creditbank.policy.v1.AgeFactor
+	6,  // 38: creditbank.policy.v1.PointsRule.lapse:type_name -> creditbank.policy.v1.PointsRule.Lapse
+	11, // 39: creditbank.policy.v1.PointsRule.words:type_name -> creditbank.policy.v1.Text
+	11, // 40: creditbank.policy.v1.AgeFactor.words:type_name -> creditbank.policy.v1.Text
+	11, // 41: creditbank.policy.v1.Requirement.words:type_name -> creditbank.policy.v1.Text
+	11, // 42: creditbank.policy.v1.WorkflowRule.words:type_name -> creditbank.policy.v1.Text
+	11, // 43: creditbank.policy.v1.ClaimRule.title:type_name -> creditbank.policy.v1.Text
+	7,  // 44: creditbank.policy.v1.ClaimRule.kinds:type_name -> creditbank.policy.v1.ClaimRule.Kind
+	11, // 45: creditbank.policy.v1.ClaimRule.words:type_name -> creditbank.policy.v1.Text
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_policy_v1_policy_proto_init() }
@@ -2591,7 +2724,7 @@ func file_creditbank_policy_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_policy_v1_policy_proto_rawDesc), len(file_creditbank_policy_v1_policy_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
