@@ -211,6 +211,10 @@ func completionsOf(e *ledgerv1.Entry) []uint64 {
 		all = append(all, fact.CaseStepTaken.GetCompletion().GetIndex())
 	case *ledgerv1.Entry_CaseOpened:
 		all = append(all, fact.CaseOpened.GetCompletion().GetIndex())
+	case *ledgerv1.Entry_CreditsReversed:
+		all = append(all, fact.CreditsReversed.GetCompletion().GetIndex())
+	case *ledgerv1.Entry_CompletionHeld:
+		all = append(all, fact.CompletionHeld.GetCompletion().GetIndex())
 	}
 	for _, change := range effectsOf(e).GetLotChanges() {
 		if index := change.GetCompletion().GetIndex(); len(all) == 0 || all[len(all)-1] != index {

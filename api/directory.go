@@ -34,6 +34,8 @@ type directory struct {
 	byIndex       map[uint64]*course
 	policies      map[policyHash]*published
 	scopes        map[string][]*published // by organization, in force first: see find
+	// holds are the clawbacks that hold what is recorded now.
+	holds []*ledgerv1.ClawbackSelection
 }
 
 type (
@@ -159,6 +161,7 @@ func readDirectory(ctx context.Context, view ledger.View, version uint64, last *
 		{book.TableKeys, d.readKey},
 		{book.TableOfficers, d.readOfficer},
 		{book.TableCourses, d.readCourse},
+		{book.TableClawbacks, d.readHold},
 		{book.TablePolicies, func(value []byte) error { return d.readPolicy(ctx, view, value, last) }},
 	}
 	for _, t := range tables {
@@ -244,6 +247,17 @@ func (d *directory) readCourse(value []byte) error {
 	d.courses = append(d.courses, c)
 	d.byIndex[row.GetIndex()] = c
 	d.byName[c.name()] = c
+	return nil
+}
+
+func (d *directory) readHold(value []byte) error {
+	row := new(ledgerv1.ClawbackRow)
+	if err := row.UnmarshalVT(value); err != nil {
+		return err
+	}
+	if row.GetFact().GetHoldFuture() && book.Undecided(row.GetState()) {
+		d.holds = append(d.holds, row.GetFact().GetSelection())
+	}
 	return nil
 }
 

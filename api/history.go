@@ -73,6 +73,14 @@ func (r entryReader) history(ctx context.Context, id uint64) ([]CaseEvent, error
 		}
 		var sealed []byte
 		events[i], sealed = eventOf(e)
+		if reversed := e.GetCreditsReversed(); reversed != nil {
+			clawback, err := r.view.State(ctx).Clawback(reversed.GetClawback())
+			if err != nil {
+				return nil, err
+			}
+			events[i].Officer = clawback.GetDecidedBy()
+			events[i].ReasonCode, events[i].Note = clawback.GetFact().GetReasonCode(), clawback.GetFact().GetReason()
+		}
 		if sealer == nil || len(sealed) == 0 {
 			continue
 		}
@@ -106,6 +114,9 @@ func eventOf(e *ledgerv1.Entry) (CaseEvent, []byte) {
 		f := fact.CaseStepTaken
 		actor, sealed = f.GetActor(), f.GetSealed()
 		event.Step, event.State, event.Deadline = f.GetStep(), f.GetState(), optionalTime(f.GetDeadline())
+	case *ledgerv1.Entry_CreditsReversed:
+		event.Step, event.State = ledgerv1.CaseStep_CASE_STEP_CLAWED_BACK, ledgerv1.CaseStatus_CASE_STATUS_REVOKED
+		event.Deadline = optionalTime(fact.CreditsReversed.GetDeadline())
 	default: // a void
 		event.Step, event.State = ledgerv1.CaseStep_CASE_STEP_WITHDRAWN, ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN
 	}

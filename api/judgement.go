@@ -27,6 +27,8 @@ type judgement struct {
 	reasons     []policy.Reason
 	shaken      []doubt
 	unrecovered int64
+	// going says of other completions that they are taken back as well, as in withdraw; nil: none is.
+	going func(item *ledgerv1.CompletionItem) bool
 	// recorded is the entry of the completion, claim that of the claim: one of them is nil.
 	recorded *ledgerv1.CompletionRecorded
 	claim    *ledgerv1.ClaimFiled
@@ -115,7 +117,7 @@ func (j *judgement) takeBack(outcome ledgerv1.Outcome) error {
 		return err
 	}
 	j.outcome = outcome
-	j.shaken, err = shakenBy(j.tx, j.id, j.item, j.effects)
+	j.shaken, err = shakenBy(j.tx, j.id, j.item, j.effects, j.going)
 	return err
 }
 

@@ -48,7 +48,7 @@ func (b *Bank) born(ctx context.Context, p *published, id unit.AccountID) (time.
 func (p *preparedStatement) ask(d *directory, organization string, posted, born time.Time) {
 	tier := int(d.organizations[organization].GetFact().GetTrustTier())
 	fact := p.fact(p.course, unit.OrganizationID(organization), tier, posted)
-	fact.Born = born
+	fact.Born, fact.Held = born, p.held
 	p.judged = p.policy.Prepare(fact)
 }
 

@@ -461,6 +461,10 @@ func effectsOf(e *ledgerv1.Entry) *ledgerv1.Effects {
 		return fact.OpeningBalanceRecorded.GetEffects()
 	case *ledgerv1.Entry_OpeningBalanceReversed:
 		return fact.OpeningBalanceReversed.GetEffects()
+	case *ledgerv1.Entry_CompletionHeld:
+		return fact.CompletionHeld.GetEffects()
+	case *ledgerv1.Entry_CreditsReversed:
+		return fact.CreditsReversed.GetEffects()
 	default:
 		return nil
 	}

@@ -74,7 +74,7 @@ func (f *fsck) apply(ctx context.Context, c *chunk) error {
 			f.order.stop(c.first + uint64(i))
 			continue
 		}
-		if err := errors.Join(f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled())); err != nil {
+		if err := errors.Join(f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClawback(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled())); err != nil {
 			return err
 		}
 		err := f.order.state.Apply(e)
@@ -157,6 +157,10 @@ func readBy(e *ledgerv1.Entry) [][]byte {
 		account, day = fact.OpeningBalanceRecorded.GetAccount(), fact.OpeningBalanceRecorded.GetEarnedDay()
 	case *ledgerv1.Entry_OpeningBalanceReversed:
 		account, day = fact.OpeningBalanceReversed.GetAccount(), fact.OpeningBalanceReversed.GetBalance().GetEndDay()
+	case *ledgerv1.Entry_CompletionHeld:
+		account, day = fact.CompletionHeld.GetAccount(), fact.CompletionHeld.GetCompletion().GetEndDay()
+	case *ledgerv1.Entry_CreditsReversed:
+		account, day = fact.CreditsReversed.GetAccount(), fact.CreditsReversed.GetCompletion().GetEndDay()
 	}
 	id, err := unit.AccountIDFromBytes(account)
 	switch {

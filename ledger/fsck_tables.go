@@ -180,7 +180,10 @@ func (f *fsck) compare(ctx context.Context, p part, seen func(), differ func(key
 // checkOthers looks at what is not derived: the journal of rejects, as far as its rows can say what is wrong with them, and
 // tables that nobody knows.
 func (f *fsck) checkOthers(ctx context.Context) error {
-	for _, others := range []store.Range{store.Prefix([]byte{book.TableRejects}), {Start: []byte{book.TableImports + 1}}} {
+	for _, others := range []store.Range{
+		store.Prefix([]byte{book.TableRejects}),
+		{Start: []byte{book.TableImports + 1}, End: []byte{book.TableClawbacks}}, {Start: []byte{book.TableClawbacks + 1}},
+	} {
 		if err := f.checkUnderived(ctx, others); err != nil {
 			return err
 		}

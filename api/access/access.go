@@ -113,6 +113,12 @@ const (
 	ConfirmOpeningBalances Action = "ConfirmOpeningBalances"
 	RecordOpeningBalances  Action = "RecordOpeningBalances"
 	ReadImports            Action = "ReadImports"
+
+	PreviewClawback Action = "PreviewClawback"
+	ProposeClawback Action = "ProposeClawback"
+	ConfirmClawback Action = "ConfirmClawback"
+	DeclineClawback Action = "DeclineClawback"
+	ReadClawbacks   Action = "ReadClawbacks"
 )
 
 // rule says who may do something. What is not said is not permitted.
@@ -164,6 +170,8 @@ func ruleFor(action Action) rule {
 	case ReadCases, DecideCase, TakeCase, ReleaseCase, ReturnCase, RevokeCase, DecideCourse, ProposePolicy, PublishPolicy, SimulatePolicy:
 		return rule{offices: offices(certification)}
 	case ProposeOpeningBalances, ConfirmOpeningBalances, RecordOpeningBalances, ReadImports:
+		return rule{offices: offices(certification)}
+	case PreviewClawback, ProposeClawback, ConfirmClawback, DeclineClawback, ReadClawbacks:
 		return rule{offices: offices(certification)}
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}

@@ -192,6 +192,7 @@ func (s *Server) register() {
 	creditbankv1.RegisterLedgerServiceServer(guarded, &entries{bank: bank})
 	creditbankv1.RegisterAdminServiceServer(guarded, &administration{bank: bank})
 	creditbankv1.RegisterOpeningBalanceServiceServer(guarded, &openings{bank: bank, log: s.config.Log})
+	creditbankv1.RegisterClawbackServiceServer(guarded, &clawbacks{bank: bank})
 	healthpb.RegisterHealthServer(guarded, s.health)
 	reflection.Register(s.grpc)
 	s.services = slices.Sorted(maps.Keys(s.grpc.GetServiceInfo()))

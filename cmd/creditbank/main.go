@@ -78,6 +78,8 @@ type commands struct {
 	Portfolio portfolioCommand `cmd:"" help:"Show a learning record with its reasons."`
 	Claim     claimCommand     `cmd:"" help:"Claim what was learned before or elsewhere."`
 	Review    reviewCommand    `cmd:"" help:"See and decide the cases that wait for an officer."`
+	Clawback  clawbackCommand  `cmd:"" help:"Take back what should not have counted, with two officers."`
+	Hold      holdCommand      `cmd:"" help:"Hold completions until two officers know more."`
 	Balances  balancesCommand  `cmd:"" help:"Take over what residents earned under another system, with two officers."`
 	Course    courseCommand    `cmd:"" help:"Look courses up."`
 	Policy    policyCommand    `cmd:"" help:"Check, try, propose and publish the rules of credit."`

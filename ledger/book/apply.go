@@ -50,6 +50,14 @@ func (s *State) apply(e *ledgerv1.Entry) error {
 		return s.openingBalanceRecorded(e, fact.OpeningBalanceRecorded)
 	case *ledgerv1.Entry_OpeningBalanceReversed:
 		return s.openingBalanceReversed(e, fact.OpeningBalanceReversed)
+	case *ledgerv1.Entry_ClawbackProposed:
+		return s.clawbackProposed(e, fact.ClawbackProposed)
+	case *ledgerv1.Entry_ClawbackDecided:
+		return s.clawbackDecided(e, fact.ClawbackDecided)
+	case *ledgerv1.Entry_CreditsReversed:
+		return s.creditsReversed(e, fact.CreditsReversed)
+	case *ledgerv1.Entry_CompletionHeld:
+		return s.completionHeld(e, fact.CompletionHeld)
 	case nil:
 		return fmt.Errorf("%w: the entry holds no fact that is known here", ErrInconsistent)
 	default:

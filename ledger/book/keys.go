@@ -29,11 +29,12 @@ const (
 	TableHeld          byte = 0x13
 	TableCrowds        byte = 0x14
 	TableImports       byte = 0x15
+	TableClawbacks     byte = 0x17
 )
 
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
-	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports
+	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableImports || table == TableClawbacks
 }
 
 // MetaKey names a row of the meta table.
@@ -181,6 +182,9 @@ func RejectCountKey(organization uint64) []byte { return uintKey(TableRejects, o
 
 // ImportKey is where an import of opening balances lies; index is the entry that proposed it.
 func ImportKey(index uint64) []byte { return uintKey(TableImports, index) }
+
+// ClawbackKey is where a clawback lies; index is the entry that proposed it.
+func ClawbackKey(index uint64) []byte { return uintKey(TableClawbacks, index) }
 
 func uintKey(table byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 32), table), n)

@@ -80,6 +80,8 @@ func rowName(table byte, key []byte) string {
 		return fmt.Sprintf("crowd %x", key)
 	case table == TableImports && len(key) == 8:
 		return fmt.Sprintf("import %d", number(0))
+	case table == TableClawbacks && len(key) == 8:
+		return fmt.Sprintf("clawback %d", number(0))
 	default:
 		return ""
 	}
@@ -130,6 +132,8 @@ func newRow(table byte) message {
 		return new(ledgerv1.CrowdRow)
 	case TableImports:
 		return new(ledgerv1.ImportRow)
+	case TableClawbacks:
+		return new(ledgerv1.ClawbackRow)
 	case TableRejects:
 		return new(ledgerv1.RejectRow)
 	default:

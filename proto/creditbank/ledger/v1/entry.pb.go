@@ -729,6 +729,8 @@ const (
 	CaseStep_CASE_STEP_WITHDRAWN CaseStep = 15
 	// What had been approved was taken back.
 	CaseStep_CASE_STEP_REVOKED CaseStep = 16
+	// A clawback took the completion back. CreditsReversed says so, and no CaseStepTaken does.
+	CaseStep_CASE_STEP_CLAWED_BACK CaseStep = 17
 )
 
 // Enum value maps for CaseStep.
@@ -751,6 +753,7 @@ var (
 		14: "CASE_STEP_APPEALED",
 		15: "CASE_STEP_WITHDRAWN",
 		16: "CASE_STEP_REVOKED",
+		17: "CASE_STEP_CLAWED_BACK",
 	}
 	CaseStep_value = map[string]int32{
 		"CASE_STEP_UNSPECIFIED":            0,
@@ -770,6 +773,7 @@ var (
 		"CASE_STEP_APPEALED":               14,
 		"CASE_STEP_WITHDRAWN":              15,
 		"CASE_STEP_REVOKED":                16,
+		"CASE_STEP_CLAWED_BACK":            17,
 	}
 )
 
@@ -914,6 +918,75 @@ func (RowAction) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{12}
 }
 
+// ClawbackState is where a clawback stands.
+type ClawbackState int32
+
+const (
+	// Not said.
+	ClawbackState_CLAWBACK_STATE_UNSPECIFIED ClawbackState = 0
+	// It waits for a second officer.
+	ClawbackState_CLAWBACK_STATE_PROPOSED ClawbackState = 1
+	// A second officer confirmed it: completions are being taken back.
+	ClawbackState_CLAWBACK_STATE_CONFIRMED ClawbackState = 2
+	// An officer turned it down.
+	ClawbackState_CLAWBACK_STATE_DECLINED ClawbackState = 3
+	// All completions are taken back that could be.
+	ClawbackState_CLAWBACK_STATE_FINISHED ClawbackState = 4
+	// It waits for a second officer, and all its completions are held.
+	ClawbackState_CLAWBACK_STATE_HELD ClawbackState = 5
+	// It was turned down, and all that it held is free.
+	ClawbackState_CLAWBACK_STATE_RELEASED ClawbackState = 6
+)
+
+// Enum value maps for ClawbackState.
+var (
+	ClawbackState_name = map[int32]string{
+		0: "CLAWBACK_STATE_UNSPECIFIED",
+		1: "CLAWBACK_STATE_PROPOSED",
+		2: "CLAWBACK_STATE_CONFIRMED",
+		3: "CLAWBACK_STATE_DECLINED",
+		4: "CLAWBACK_STATE_FINISHED",
+		5: "CLAWBACK_STATE_HELD",
+		6: "CLAWBACK_STATE_RELEASED",
+	}
+	ClawbackState_value = map[string]int32{
+		"CLAWBACK_STATE_UNSPECIFIED": 0,
+		"CLAWBACK_STATE_PROPOSED":    1,
+		"CLAWBACK_STATE_CONFIRMED":   2,
+		"CLAWBACK_STATE_DECLINED":    3,
+		"CLAWBACK_STATE_FINISHED":    4,
+		"CLAWBACK_STATE_HELD":        5,
+		"CLAWBACK_STATE_RELEASED":    6,
+	}
+)
+
+func (x ClawbackState) Enum() *ClawbackState {
+	p := new(ClawbackState)
+	*p = x
+	return p
+}
+
+func (x ClawbackState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClawbackState) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[13].Descriptor()
+}
+
+func (ClawbackState) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[13]
+}
+
+func (x ClawbackState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClawbackState.Descriptor instead.
+func (ClawbackState) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{13}
+}
+
 // Entry is one leaf of the log: at most 65,535 bytes.
 type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -952,6 +1025,10 @@ type Entry struct {
 	//	*Entry_OpeningBalancesConfirmed
 	//	*Entry_OpeningBalanceRecorded
 	//	*Entry_OpeningBalanceReversed
+	//	*Entry_ClawbackProposed
+	//	*Entry_ClawbackDecided
+	//	*Entry_CreditsReversed
+	//	*Entry_CompletionHeld
 	Fact          isEntry_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1240,6 +1317,42 @@ func (x *Entry) GetOpeningBalanceReversed() *OpeningBalanceReversed {
 	return nil
 }
 
+func (x *Entry) GetClawbackProposed() *ClawbackProposed {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ClawbackProposed); ok {
+			return x.ClawbackProposed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetClawbackDecided() *ClawbackDecided {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ClawbackDecided); ok {
+			return x.ClawbackDecided
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetCreditsReversed() *CreditsReversed {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_CreditsReversed); ok {
+			return x.CreditsReversed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetCompletionHeld() *CompletionHeld {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_CompletionHeld); ok {
+			return x.CompletionHeld
+		}
+	}
+	return nil
+}
+
 type isEntry_Fact interface {
 	isEntry_Fact()
 }
@@ -1369,6 +1482,26 @@ type Entry_OpeningBalanceReversed struct {
 	OpeningBalanceReversed *OpeningBalanceReversed `protobuf:"bytes,41,opt,name=opening_balance_reversed,json=openingBalanceReversed,proto3,oneof"`
 }
 
+type Entry_ClawbackProposed struct {
+	// An officer proposed to take completions back.
+	ClawbackProposed *ClawbackProposed `protobuf:"bytes,48,opt,name=clawback_proposed,json=clawbackProposed,proto3,oneof"`
+}
+
+type Entry_ClawbackDecided struct {
+	// Another officer confirmed it or turned it down, or it was finished.
+	ClawbackDecided *ClawbackDecided `protobuf:"bytes,49,opt,name=clawback_decided,json=clawbackDecided,proto3,oneof"`
+}
+
+type Entry_CreditsReversed struct {
+	// A completion was taken back by a clawback.
+	CreditsReversed *CreditsReversed `protobuf:"bytes,50,opt,name=credits_reversed,json=creditsReversed,proto3,oneof"`
+}
+
+type Entry_CompletionHeld struct {
+	// A completion was held, or came free.
+	CompletionHeld *CompletionHeld `protobuf:"bytes,51,opt,name=completion_held,json=completionHeld,proto3,oneof"`
+}
+
 func (*Entry_CompletionRecorded) isEntry_Fact() {}
 
 func (*Entry_SubmissionReceived) isEntry_Fact() {}
@@ -1418,6 +1551,14 @@ func (*Entry_OpeningBalancesConfirmed) isEntry_Fact() {}
 func (*Entry_OpeningBalanceRecorded) isEntry_Fact() {}
 
 func (*Entry_OpeningBalanceReversed) isEntry_Fact() {}
+
+func (*Entry_ClawbackProposed) isEntry_Fact() {}
+
+func (*Entry_ClawbackDecided) isEntry_Fact() {}
+
+func (*Entry_CreditsReversed) isEntry_Fact() {}
+
+func (*Entry_CompletionHeld) isEntry_Fact() {}
 
 // BankFounded is entry 0 of every log.
 type BankFounded struct {
@@ -5820,11 +5961,676 @@ func (x *OpeningBalanceRow) GetTitle() string {
 	return ""
 }
 
+// ClawbackSelection says which completions a clawback takes back: those that were recorded before an entry, and that everything
+// fits which is said here. What it asks for never changes in a completion, so that it selects the same ones for ever.
+type ClawbackSelection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One completion: the entry that recorded it; 0: not only one.
+	Completion uint64 `protobuf:"varint,1,opt,name=completion,proto3" json:"completion,omitempty"`
+	// Course: index of the entry that proposed it; 0: any.
+	Course uint64 `protobuf:"varint,2,opt,name=course,proto3" json:"course,omitempty"`
+	// Platform that posted them: index of the entry that registered it; 0: any.
+	Organization uint64 `protobuf:"varint,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// First day on which the learning ended, as days since 1970-01-01; 0: any.
+	FromDay int32 `protobuf:"varint,4,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
+	// Last such day; 0: any.
+	ToDay int32 `protobuf:"varint,5,opt,name=to_day,json=toDay,proto3" json:"to_day,omitempty"`
+	// When they were recorded, from: microseconds since 1970; 0: any time.
+	RecordedFrom int64 `protobuf:"varint,6,opt,name=recorded_from,json=recordedFrom,proto3" json:"recorded_from,omitempty"`
+	// When they were recorded, until and without: microseconds since 1970; 0: any time.
+	RecordedUntil int64 `protobuf:"varint,7,opt,name=recorded_until,json=recordedUntil,proto3" json:"recorded_until,omitempty"`
+	// Entry before which they were recorded.
+	Before        uint64 `protobuf:"varint,8,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackSelection) Reset() {
+	*x = ClawbackSelection{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackSelection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackSelection) ProtoMessage() {}
+
+func (x *ClawbackSelection) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackSelection.ProtoReflect.Descriptor instead.
+func (*ClawbackSelection) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ClawbackSelection) GetCompletion() uint64 {
+	if x != nil {
+		return x.Completion
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetCourse() uint64 {
+	if x != nil {
+		return x.Course
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetOrganization() uint64 {
+	if x != nil {
+		return x.Organization
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetFromDay() int32 {
+	if x != nil {
+		return x.FromDay
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetToDay() int32 {
+	if x != nil {
+		return x.ToDay
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetRecordedFrom() int64 {
+	if x != nil {
+		return x.RecordedFrom
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetRecordedUntil() int64 {
+	if x != nil {
+		return x.RecordedUntil
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetBefore() uint64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+// ClawbackTotals are what the completions of a selection come to that a clawback would take back.
+type ClawbackTotals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of completions.
+	Completions int64 `protobuf:"varint,1,opt,name=completions,proto3" json:"completions,omitempty"`
+	// Number of accounts.
+	Accounts int64 `protobuf:"varint,2,opt,name=accounts,proto3" json:"accounts,omitempty"`
+	// Minutes that count.
+	Minutes int64 `protobuf:"varint,3,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Reward points, in milli-points.
+	MilliPoints int64 `protobuf:"varint,4,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
+	// Milli-credits that wait.
+	Pending int64 `protobuf:"varint,5,opt,name=pending,proto3" json:"pending,omitempty"`
+	// Milli-credits that can be used.
+	Available int64 `protobuf:"varint,6,opt,name=available,proto3" json:"available,omitempty"`
+	// Milli-credits held for a transfer: they cannot be taken back as long as they are.
+	Reserved int64 `protobuf:"varint,7,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// Milli-credits transferred: they cannot be taken back.
+	Transferred int64 `protobuf:"varint,8,opt,name=transferred,proto3" json:"transferred,omitempty"`
+	// Milli-credits expired.
+	Expired int64 `protobuf:"varint,9,opt,name=expired,proto3" json:"expired,omitempty"`
+	// Cases that are open on them.
+	Cases         int64 `protobuf:"varint,10,opt,name=cases,proto3" json:"cases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackTotals) Reset() {
+	*x = ClawbackTotals{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackTotals) ProtoMessage() {}
+
+func (x *ClawbackTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackTotals.ProtoReflect.Descriptor instead.
+func (*ClawbackTotals) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ClawbackTotals) GetCompletions() int64 {
+	if x != nil {
+		return x.Completions
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetAccounts() int64 {
+	if x != nil {
+		return x.Accounts
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetPending() int64 {
+	if x != nil {
+		return x.Pending
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetAvailable() int64 {
+	if x != nil {
+		return x.Available
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetReserved() int64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetTransferred() int64 {
+	if x != nil {
+		return x.Transferred
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetExpired() int64 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetCases() int64 {
+	if x != nil {
+		return x.Cases
+	}
+	return 0
+}
+
+// ClawbackProposed proposes to take completions back.
+type ClawbackProposed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Organization whose officers, and those above it, decide: the platform, or the provider of the course.
+	Organization string `protobuf:"bytes,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Which completions.
+	Selection *ClawbackSelection `protobuf:"bytes,4,opt,name=selection,proto3" json:"selection,omitempty"`
+	// What they came to when it was proposed.
+	Totals *ClawbackTotals `protobuf:"bytes,5,opt,name=totals,proto3" json:"totals,omitempty"`
+	// SHA-256 over selection and totals, as the officer was shown them, 32 bytes.
+	Digest []byte `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Code of the reason, from the list of the API.
+	ReasonCode string `protobuf:"bytes,7,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Words for those whose completions are taken back; they name nobody.
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Its completions are held until it is decided: nothing of them can be used.
+	Hold bool `protobuf:"varint,9,opt,name=hold,proto3" json:"hold,omitempty"`
+	// What is recorded from now on, and would be selected but for that, is held too: it goes to officers.
+	HoldFuture    bool `protobuf:"varint,10,opt,name=hold_future,json=holdFuture,proto3" json:"hold_future,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackProposed) Reset() {
+	*x = ClawbackProposed{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackProposed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackProposed) ProtoMessage() {}
+
+func (x *ClawbackProposed) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackProposed.ProtoReflect.Descriptor instead.
+func (*ClawbackProposed) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ClawbackProposed) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *ClawbackProposed) GetSelection() *ClawbackSelection {
+	if x != nil {
+		return x.Selection
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetTotals() *ClawbackTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *ClawbackProposed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ClawbackProposed) GetHold() bool {
+	if x != nil {
+		return x.Hold
+	}
+	return false
+}
+
+func (x *ClawbackProposed) GetHoldFuture() bool {
+	if x != nil {
+		return x.HoldFuture
+	}
+	return false
+}
+
+// ClawbackDecided takes a clawback further.
+type ClawbackDecided struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it; absent where all was held, free or taken back.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Clawback: index of the entry that proposed it.
+	Clawback uint64 `protobuf:"varint,3,opt,name=clawback,proto3" json:"clawback,omitempty"`
+	// Where it stands now.
+	State ClawbackState `protobuf:"varint,4,opt,name=state,proto3,enum=creditbank.ledger.v1.ClawbackState" json:"state,omitempty"`
+	// What its completions came to when it was confirmed.
+	Totals *ClawbackTotals `protobuf:"bytes,5,opt,name=totals,proto3" json:"totals,omitempty"`
+	// As in ClawbackProposed, where it was confirmed.
+	Digest []byte `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Completions that could not be taken back, where it was finished: their learners were forgotten.
+	Unreached     int64 `protobuf:"varint,7,opt,name=unreached,proto3" json:"unreached,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackDecided) Reset() {
+	*x = ClawbackDecided{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackDecided) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackDecided) ProtoMessage() {}
+
+func (x *ClawbackDecided) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackDecided.ProtoReflect.Descriptor instead.
+func (*ClawbackDecided) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ClawbackDecided) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ClawbackDecided) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ClawbackDecided) GetClawback() uint64 {
+	if x != nil {
+		return x.Clawback
+	}
+	return 0
+}
+
+func (x *ClawbackDecided) GetState() ClawbackState {
+	if x != nil {
+		return x.State
+	}
+	return ClawbackState_CLAWBACK_STATE_UNSPECIFIED
+}
+
+func (x *ClawbackDecided) GetTotals() *ClawbackTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *ClawbackDecided) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *ClawbackDecided) GetUnreached() int64 {
+	if x != nil {
+		return x.Unreached
+	}
+	return 0
+}
+
+// CreditsReversed takes a completion back by a clawback. It opens a case on it, which stands at REVOKED from the beginning, so that
+// its learner can appeal.
+type CreditsReversed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The completion.
+	Completion *CompletionRef `protobuf:"bytes,2,opt,name=completion,proto3" json:"completion,omitempty"`
+	// Clawback: index of the entry that proposed it.
+	Clawback uint64 `protobuf:"varint,3,opt,name=clawback,proto3" json:"clawback,omitempty"`
+	// Everything that it changed.
+	Effects *Effects `protobuf:"bytes,4,opt,name=effects,proto3" json:"effects,omitempty"`
+	// Milli-credits that could not be taken back since they had been used.
+	Unrecovered int64 `protobuf:"varint,5,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`
+	// Milli-credits that could not be taken back since they are held for a transfer.
+	Reserved int64 `protobuf:"varint,6,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// Causes of the case.
+	Causes []string `protobuf:"bytes,7,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Risk of the case, 1 to 5.
+	Risk uint32 `protobuf:"varint,8,opt,name=risk,proto3" json:"risk,omitempty"`
+	// Until when the learner may appeal: microseconds since 1970.
+	Deadline      int64 `protobuf:"varint,9,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreditsReversed) Reset() {
+	*x = CreditsReversed{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreditsReversed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreditsReversed) ProtoMessage() {}
+
+func (x *CreditsReversed) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreditsReversed.ProtoReflect.Descriptor instead.
+func (*CreditsReversed) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *CreditsReversed) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *CreditsReversed) GetCompletion() *CompletionRef {
+	if x != nil {
+		return x.Completion
+	}
+	return nil
+}
+
+func (x *CreditsReversed) GetClawback() uint64 {
+	if x != nil {
+		return x.Clawback
+	}
+	return 0
+}
+
+func (x *CreditsReversed) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *CreditsReversed) GetUnrecovered() int64 {
+	if x != nil {
+		return x.Unrecovered
+	}
+	return 0
+}
+
+func (x *CreditsReversed) GetReserved() int64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
+}
+
+func (x *CreditsReversed) GetCauses() []string {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *CreditsReversed) GetRisk() uint32 {
+	if x != nil {
+		return x.Risk
+	}
+	return 0
+}
+
+func (x *CreditsReversed) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
+// CompletionHeld holds a completion, so that nothing of it can be used until a clawback is decided, or sets it free.
+type CompletionHeld struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The completion.
+	Completion *CompletionRef `protobuf:"bytes,2,opt,name=completion,proto3" json:"completion,omitempty"`
+	// Clawback that holds it from now on: index of the entry that proposed it; of one that comes free, the one that held it.
+	Clawback uint64 `protobuf:"varint,3,opt,name=clawback,proto3" json:"clawback,omitempty"`
+	// It comes free.
+	Free bool `protobuf:"varint,4,opt,name=free,proto3" json:"free,omitempty"`
+	// Everything that it changed: available credits wait as long as the completion is held.
+	Effects       *Effects `protobuf:"bytes,5,opt,name=effects,proto3" json:"effects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompletionHeld) Reset() {
+	*x = CompletionHeld{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompletionHeld) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompletionHeld) ProtoMessage() {}
+
+func (x *CompletionHeld) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompletionHeld.ProtoReflect.Descriptor instead.
+func (*CompletionHeld) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *CompletionHeld) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *CompletionHeld) GetCompletion() *CompletionRef {
+	if x != nil {
+		return x.Completion
+	}
+	return nil
+}
+
+func (x *CompletionHeld) GetClawback() uint64 {
+	if x != nil {
+		return x.Clawback
+	}
+	return 0
+}
+
+func (x *CompletionHeld) GetFree() bool {
+	if x != nil {
+		return x.Free
+	}
+	return false
+}
+
+func (x *CompletionHeld) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
 var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\x98\x11\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\"\xe8\x13\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -5857,7 +6663,11 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x19opening_balances_proposed\x18& \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedH\x00R\x17openingBalancesProposed\x12n\n" +
 	"\x1aopening_balances_confirmed\x18' \x01(\v2..creditbank.ledger.v1.OpeningBalancesConfirmedH\x00R\x18openingBalancesConfirmed\x12h\n" +
 	"\x18opening_balance_recorded\x18( \x01(\v2,.creditbank.ledger.v1.OpeningBalanceRecordedH\x00R\x16openingBalanceRecorded\x12h\n" +
-	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversedB\x06\n" +
+	"\x18opening_balance_reversed\x18) \x01(\v2,.creditbank.ledger.v1.OpeningBalanceReversedH\x00R\x16openingBalanceReversed\x12U\n" +
+	"\x11clawback_proposed\x180 \x01(\v2&.creditbank.ledger.v1.ClawbackProposedH\x00R\x10clawbackProposed\x12R\n" +
+	"\x10clawback_decided\x181 \x01(\v2%.creditbank.ledger.v1.ClawbackDecidedH\x00R\x0fclawbackDecided\x12R\n" +
+	"\x10credits_reversed\x182 \x01(\v2%.creditbank.ledger.v1.CreditsReversedH\x00R\x0fcreditsReversed\x12O\n" +
+	"\x0fcompletion_held\x183 \x01(\v2$.creditbank.ledger.v1.CompletionHeldH\x00R\x0ecompletionHeldB\x06\n" +
 	"\x04fact\"V\n" +
 	"\vBankFounded\x12\x17\n" +
 	"\abank_id\x18\x01 \x01(\tR\x06bankId\x12\x16\n" +
@@ -6238,7 +7048,72 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"expires_on\x18\n" +
 	" \x01(\tR\texpiresOn\x12\x14\n" +
-	"\x05title\x18\v \x01(\tR\x05title*{\n" +
+	"\x05title\x18\v \x01(\tR\x05title\"\x85\x02\n" +
+	"\x11ClawbackSelection\x12\x1e\n" +
+	"\n" +
+	"completion\x18\x01 \x01(\x04R\n" +
+	"completion\x12\x16\n" +
+	"\x06course\x18\x02 \x01(\x04R\x06course\x12\"\n" +
+	"\forganization\x18\x03 \x01(\x04R\forganization\x12\x19\n" +
+	"\bfrom_day\x18\x04 \x01(\x05R\afromDay\x12\x15\n" +
+	"\x06to_day\x18\x05 \x01(\x05R\x05toDay\x12#\n" +
+	"\rrecorded_from\x18\x06 \x01(\x03R\frecordedFrom\x12%\n" +
+	"\x0erecorded_until\x18\a \x01(\x03R\rrecordedUntil\x12\x16\n" +
+	"\x06before\x18\b \x01(\x04R\x06before\"\xb1\x02\n" +
+	"\x0eClawbackTotals\x12 \n" +
+	"\vcompletions\x18\x01 \x01(\x03R\vcompletions\x12\x1a\n" +
+	"\baccounts\x18\x02 \x01(\x03R\baccounts\x12\x18\n" +
+	"\aminutes\x18\x03 \x01(\x03R\aminutes\x12!\n" +
+	"\fmilli_points\x18\x04 \x01(\x03R\vmilliPoints\x12\x18\n" +
+	"\apending\x18\x05 \x01(\x03R\apending\x12\x1c\n" +
+	"\tavailable\x18\x06 \x01(\x03R\tavailable\x12\x1a\n" +
+	"\breserved\x18\a \x01(\x03R\breserved\x12 \n" +
+	"\vtransferred\x18\b \x01(\x03R\vtransferred\x12\x18\n" +
+	"\aexpired\x18\t \x01(\x03R\aexpired\x12\x14\n" +
+	"\x05cases\x18\n" +
+	" \x01(\x03R\x05cases\"\xad\x03\n" +
+	"\x10ClawbackProposed\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\"\n" +
+	"\forganization\x18\x03 \x01(\tR\forganization\x12E\n" +
+	"\tselection\x18\x04 \x01(\v2'.creditbank.ledger.v1.ClawbackSelectionR\tselection\x12<\n" +
+	"\x06totals\x18\x05 \x01(\v2$.creditbank.ledger.v1.ClawbackTotalsR\x06totals\x12\x16\n" +
+	"\x06digest\x18\x06 \x01(\fR\x06digest\x12\x1f\n" +
+	"\vreason_code\x18\a \x01(\tR\n" +
+	"reasonCode\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12\x12\n" +
+	"\x04hold\x18\t \x01(\bR\x04hold\x12\x1f\n" +
+	"\vhold_future\x18\n" +
+	" \x01(\bR\n" +
+	"holdFuture\"\xc8\x02\n" +
+	"\x0fClawbackDecided\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x1a\n" +
+	"\bclawback\x18\x03 \x01(\x04R\bclawback\x129\n" +
+	"\x05state\x18\x04 \x01(\x0e2#.creditbank.ledger.v1.ClawbackStateR\x05state\x12<\n" +
+	"\x06totals\x18\x05 \x01(\v2$.creditbank.ledger.v1.ClawbackTotalsR\x06totals\x12\x16\n" +
+	"\x06digest\x18\x06 \x01(\fR\x06digest\x12\x1c\n" +
+	"\tunreached\x18\a \x01(\x03R\tunreached\"\xcb\x02\n" +
+	"\x0fCreditsReversed\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\fR\aaccount\x12C\n" +
+	"\n" +
+	"completion\x18\x02 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\n" +
+	"completion\x12\x1a\n" +
+	"\bclawback\x18\x03 \x01(\x04R\bclawback\x127\n" +
+	"\aeffects\x18\x04 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12 \n" +
+	"\vunrecovered\x18\x05 \x01(\x03R\vunrecovered\x12\x1a\n" +
+	"\breserved\x18\x06 \x01(\x03R\breserved\x12\x16\n" +
+	"\x06causes\x18\a \x03(\tR\x06causes\x12\x12\n" +
+	"\x04risk\x18\b \x01(\rR\x04risk\x12\x1a\n" +
+	"\bdeadline\x18\t \x01(\x03R\bdeadline\"\xd8\x01\n" +
+	"\x0eCompletionHeld\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\fR\aaccount\x12C\n" +
+	"\n" +
+	"completion\x18\x02 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\n" +
+	"completion\x12\x1a\n" +
+	"\bclawback\x18\x03 \x01(\x04R\bclawback\x12\x12\n" +
+	"\x04free\x18\x04 \x01(\bR\x04free\x127\n" +
+	"\aeffects\x18\x05 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects*{\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_PLATFORM\x10\x01\x12\x11\n" +
@@ -6317,7 +7192,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x14CASE_STATUS_OBJECTED\x10\t\x12\x18\n" +
 	"\x14CASE_STATUS_APPEALED\x10\n" +
 	"\x12\x17\n" +
-	"\x13CASE_STATUS_REVOKED\x10\v*\xd8\x03\n" +
+	"\x13CASE_STATUS_REVOKED\x10\v*\xf3\x03\n" +
 	"\bCaseStep\x12\x19\n" +
 	"\x15CASE_STEP_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CASE_STEP_REJECTED\x10\x01\x12\x18\n" +
@@ -6336,7 +7211,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x1dCASE_STEP_OBJECTION_DISMISSED\x10\r\x12\x16\n" +
 	"\x12CASE_STEP_APPEALED\x10\x0e\x12\x17\n" +
 	"\x13CASE_STEP_WITHDRAWN\x10\x0f\x12\x15\n" +
-	"\x11CASE_STEP_REVOKED\x10\x10*\x8e\x01\n" +
+	"\x11CASE_STEP_REVOKED\x10\x10\x12\x19\n" +
+	"\x15CASE_STEP_CLAWED_BACK\x10\x11*\x8e\x01\n" +
 	"\tClaimKind\x12\x1a\n" +
 	"\x16CLAIM_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CLAIM_KIND_CERTIFICATE\x10\x01\x12\x13\n" +
@@ -6346,7 +7222,15 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\tRowAction\x12\x1a\n" +
 	"\x16ROW_ACTION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ROW_ACTION_RECORD\x10\x01\x12\x16\n" +
-	"\x12ROW_ACTION_REVERSE\x10\x02BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\x12ROW_ACTION_REVERSE\x10\x02*\xda\x01\n" +
+	"\rClawbackState\x12\x1e\n" +
+	"\x1aCLAWBACK_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17CLAWBACK_STATE_PROPOSED\x10\x01\x12\x1c\n" +
+	"\x18CLAWBACK_STATE_CONFIRMED\x10\x02\x12\x1b\n" +
+	"\x17CLAWBACK_STATE_DECLINED\x10\x03\x12\x1b\n" +
+	"\x17CLAWBACK_STATE_FINISHED\x10\x04\x12\x17\n" +
+	"\x13CLAWBACK_STATE_HELD\x10\x05\x12\x1b\n" +
+	"\x17CLAWBACK_STATE_RELEASED\x10\x06BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_entry_proto_rawDescOnce sync.Once
@@ -6360,8 +7244,8 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -6376,177 +7260,200 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(CaseStep)(0),                    // 10: creditbank.ledger.v1.CaseStep
 	(ClaimKind)(0),                   // 11: creditbank.ledger.v1.ClaimKind
 	(RowAction)(0),                   // 12: creditbank.ledger.v1.RowAction
-	(*Entry)(nil),                    // 13: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),              // 14: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),             // 15: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                    // 16: creditbank.ledger.v1.Actor
-	(*Request)(nil),                  // 17: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil),   // 18: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                 // 19: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),               // 20: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),         // 21: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),           // 22: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),           // 23: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),          // 24: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),           // 25: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),            // 26: creditbank.ledger.v1.CourseDecided
-	(*AccountOpened)(nil),            // 27: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),       // 28: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                   // 29: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),       // 30: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),              // 31: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                  // 32: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),                 // 33: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                   // 34: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),              // 35: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),            // 36: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),              // 37: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                      // 38: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),                // 39: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),                 // 40: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),               // 41: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),         // 42: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                   // 43: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),         // 44: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),               // 45: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),           // 46: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),            // 47: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),           // 48: creditbank.ledger.v1.SealedDecision
-	(*ClaimFiled)(nil),               // 49: creditbank.ledger.v1.ClaimFiled
-	(*SealedClaim)(nil),              // 50: creditbank.ledger.v1.SealedClaim
-	(*ClaimGrant)(nil),               // 51: creditbank.ledger.v1.ClaimGrant
-	(*Evidence)(nil),                 // 52: creditbank.ledger.v1.Evidence
-	(*CaseOpened)(nil),               // 53: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),          // 54: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),           // 55: creditbank.ledger.v1.CreditsExpired
-	(*OpeningBalancesProposed)(nil),  // 56: creditbank.ledger.v1.OpeningBalancesProposed
-	(*CategoryAmount)(nil),           // 57: creditbank.ledger.v1.CategoryAmount
-	(*OpeningBalancesConfirmed)(nil), // 58: creditbank.ledger.v1.OpeningBalancesConfirmed
-	(*ImportOrigin)(nil),             // 59: creditbank.ledger.v1.ImportOrigin
-	(*OpeningBalanceRecorded)(nil),   // 60: creditbank.ledger.v1.OpeningBalanceRecorded
-	(*OpeningBalanceReversed)(nil),   // 61: creditbank.ledger.v1.OpeningBalanceReversed
-	(*SealedOpeningBalance)(nil),     // 62: creditbank.ledger.v1.SealedOpeningBalance
-	(*OpeningBalanceRow)(nil),        // 63: creditbank.ledger.v1.OpeningBalanceRow
+	(ClawbackState)(0),               // 13: creditbank.ledger.v1.ClawbackState
+	(*Entry)(nil),                    // 14: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),              // 15: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),             // 16: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                    // 17: creditbank.ledger.v1.Actor
+	(*Request)(nil),                  // 18: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil),   // 19: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                 // 20: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),               // 21: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),         // 22: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),           // 23: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),           // 24: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),          // 25: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),           // 26: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),            // 27: creditbank.ledger.v1.CourseDecided
+	(*AccountOpened)(nil),            // 28: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),       // 29: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                   // 30: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),       // 31: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),              // 32: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                  // 33: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),                 // 34: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                   // 35: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),              // 36: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),            // 37: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),              // 38: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                      // 39: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),                // 40: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),                 // 41: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),               // 42: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),         // 43: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                   // 44: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),         // 45: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),               // 46: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),           // 47: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),            // 48: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),           // 49: creditbank.ledger.v1.SealedDecision
+	(*ClaimFiled)(nil),               // 50: creditbank.ledger.v1.ClaimFiled
+	(*SealedClaim)(nil),              // 51: creditbank.ledger.v1.SealedClaim
+	(*ClaimGrant)(nil),               // 52: creditbank.ledger.v1.ClaimGrant
+	(*Evidence)(nil),                 // 53: creditbank.ledger.v1.Evidence
+	(*CaseOpened)(nil),               // 54: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),          // 55: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),           // 56: creditbank.ledger.v1.CreditsExpired
+	(*OpeningBalancesProposed)(nil),  // 57: creditbank.ledger.v1.OpeningBalancesProposed
+	(*CategoryAmount)(nil),           // 58: creditbank.ledger.v1.CategoryAmount
+	(*OpeningBalancesConfirmed)(nil), // 59: creditbank.ledger.v1.OpeningBalancesConfirmed
+	(*ImportOrigin)(nil),             // 60: creditbank.ledger.v1.ImportOrigin
+	(*OpeningBalanceRecorded)(nil),   // 61: creditbank.ledger.v1.OpeningBalanceRecorded
+	(*OpeningBalanceReversed)(nil),   // 62: creditbank.ledger.v1.OpeningBalanceReversed
+	(*SealedOpeningBalance)(nil),     // 63: creditbank.ledger.v1.SealedOpeningBalance
+	(*OpeningBalanceRow)(nil),        // 64: creditbank.ledger.v1.OpeningBalanceRow
+	(*ClawbackSelection)(nil),        // 65: creditbank.ledger.v1.ClawbackSelection
+	(*ClawbackTotals)(nil),           // 66: creditbank.ledger.v1.ClawbackTotals
+	(*ClawbackProposed)(nil),         // 67: creditbank.ledger.v1.ClawbackProposed
+	(*ClawbackDecided)(nil),          // 68: creditbank.ledger.v1.ClawbackDecided
+	(*CreditsReversed)(nil),          // 69: creditbank.ledger.v1.CreditsReversed
+	(*CompletionHeld)(nil),           // 70: creditbank.ledger.v1.CompletionHeld
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	30,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	28,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	44,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	46,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	47,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	54,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	55,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	27,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	18,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	19,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	20,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	21,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	22,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	23,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	24,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	25,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	26,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	14,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	53,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	15,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	49,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
-	56,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	58,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
-	60,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
-	61,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	16,  // 25: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 26: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 27: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 28: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	16,  // 29: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 30: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 31: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 32: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	16,  // 33: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 34: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 35: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 36: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 37: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	16,  // 38: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 39: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 40: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 41: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 42: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 43: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 44: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 45: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 46: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 47: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 48: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	16,  // 49: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 50: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 51: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	29,  // 52: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	7,   // 53: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 54: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	37,  // 55: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	38,  // 56: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	39,  // 57: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	40,  // 58: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 59: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	35,  // 60: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	31,  // 61: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	31,  // 62: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	33,  // 63: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	34,  // 64: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 65: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	37,  // 66: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	40,  // 67: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	41,  // 68: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	34,  // 69: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	36,  // 70: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	36,  // 71: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	43,  // 72: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	8,   // 73: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	29,  // 74: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	36,  // 75: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 76: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 77: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 78: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 79: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	7,   // 80: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 81: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 82: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 83: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	36,  // 84: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 85: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	7,   // 86: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	32,  // 87: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	9,   // 88: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	43,  // 89: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	51,  // 90: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 91: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
-	16,  // 92: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 93: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
-	11,  // 94: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	51,  // 95: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
-	52,  // 96: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
-	36,  // 97: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 98: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	32,  // 99: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 100: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 101: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	57,  // 102: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	16,  // 103: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	17,  // 104: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 105: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 106: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	32,  // 107: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	16,  // 108: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	59,  // 109: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	36,  // 110: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	32,  // 111: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	12,  // 112: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	113, // [113:113] is the sub-list for method output_type
-	113, // [113:113] is the sub-list for method input_type
-	113, // [113:113] is the sub-list for extension type_name
-	113, // [113:113] is the sub-list for extension extendee
-	0,   // [0:113] is the sub-list for field type_name
+	31,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	29,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	45,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	47,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	48,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	55,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	56,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	28,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	19,  // 8: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	20,  // 9: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	21,  // 10: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	22,  // 11: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	23,  // 12: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	24,  // 13: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	25,  // 14: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	26,  // 15: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	27,  // 16: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	15,  // 17: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	54,  // 18: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	16,  // 19: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	50,  // 20: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
+	57,  // 21: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	59,  // 22: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
+	61,  // 23: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
+	62,  // 24: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
+	67,  // 25: creditbank.ledger.v1.Entry.clawback_proposed:type_name -> creditbank.ledger.v1.ClawbackProposed
+	68,  // 26: creditbank.ledger.v1.Entry.clawback_decided:type_name -> creditbank.ledger.v1.ClawbackDecided
+	69,  // 27: creditbank.ledger.v1.Entry.credits_reversed:type_name -> creditbank.ledger.v1.CreditsReversed
+	70,  // 28: creditbank.ledger.v1.Entry.completion_held:type_name -> creditbank.ledger.v1.CompletionHeld
+	17,  // 29: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 30: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 31: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 32: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	17,  // 33: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 34: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 35: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 36: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	17,  // 37: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 38: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 39: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 40: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 41: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	17,  // 42: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 43: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 44: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 45: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 46: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 47: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 48: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 49: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 50: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 51: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 52: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	17,  // 53: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 54: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 55: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	30,  // 56: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	7,   // 57: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33,  // 58: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	38,  // 59: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	39,  // 60: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	40,  // 61: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	41,  // 62: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	42,  // 63: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	36,  // 64: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	32,  // 65: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	32,  // 66: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	34,  // 67: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	35,  // 68: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	37,  // 69: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	38,  // 70: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	41,  // 71: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	42,  // 72: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	35,  // 73: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	37,  // 74: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	37,  // 75: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	44,  // 76: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	8,   // 77: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	30,  // 78: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	37,  // 79: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 80: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 81: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 82: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	37,  // 83: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	7,   // 84: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33,  // 85: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 86: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 87: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	37,  // 88: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 89: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	7,   // 90: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	33,  // 91: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	9,   // 92: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	44,  // 93: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	52,  // 94: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	53,  // 95: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	17,  // 96: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 97: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	11,  // 98: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	52,  // 99: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	53,  // 100: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	37,  // 101: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 102: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	33,  // 103: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 104: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 105: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	58,  // 106: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	17,  // 107: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 108: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	17,  // 109: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	60,  // 110: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	33,  // 111: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	17,  // 112: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	60,  // 113: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	37,  // 114: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 115: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 116: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	17,  // 117: creditbank.ledger.v1.ClawbackProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 118: creditbank.ledger.v1.ClawbackProposed.request:type_name -> creditbank.ledger.v1.Request
+	65,  // 119: creditbank.ledger.v1.ClawbackProposed.selection:type_name -> creditbank.ledger.v1.ClawbackSelection
+	66,  // 120: creditbank.ledger.v1.ClawbackProposed.totals:type_name -> creditbank.ledger.v1.ClawbackTotals
+	17,  // 121: creditbank.ledger.v1.ClawbackDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	18,  // 122: creditbank.ledger.v1.ClawbackDecided.request:type_name -> creditbank.ledger.v1.Request
+	13,  // 123: creditbank.ledger.v1.ClawbackDecided.state:type_name -> creditbank.ledger.v1.ClawbackState
+	66,  // 124: creditbank.ledger.v1.ClawbackDecided.totals:type_name -> creditbank.ledger.v1.ClawbackTotals
+	37,  // 125: creditbank.ledger.v1.CreditsReversed.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 126: creditbank.ledger.v1.CreditsReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	37,  // 127: creditbank.ledger.v1.CompletionHeld.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	33,  // 128: creditbank.ledger.v1.CompletionHeld.effects:type_name -> creditbank.ledger.v1.Effects
+	129, // [129:129] is the sub-list for method output_type
+	129, // [129:129] is the sub-list for method input_type
+	129, // [129:129] is the sub-list for extension type_name
+	129, // [129:129] is the sub-list for extension extendee
+	0,   // [0:129] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -6580,14 +7487,18 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_OpeningBalancesConfirmed)(nil),
 		(*Entry_OpeningBalanceRecorded)(nil),
 		(*Entry_OpeningBalanceReversed)(nil),
+		(*Entry_ClawbackProposed)(nil),
+		(*Entry_ClawbackDecided)(nil),
+		(*Entry_CreditsReversed)(nil),
+		(*Entry_CompletionHeld)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      13,
-			NumMessages:   51,
+			NumEnums:      14,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -672,7 +672,11 @@ type CompletionItem struct {
 	// What it is.
 	Kind ItemKind `protobuf:"varint,17,opt,name=kind,proto3,enum=creditbank.ledger.v1.ItemKind" json:"kind,omitempty"`
 	// System that an opening balance comes from.
-	Source        string `protobuf:"bytes,18,opt,name=source,proto3" json:"source,omitempty"`
+	Source string `protobuf:"bytes,18,opt,name=source,proto3" json:"source,omitempty"`
+	// Newest clawback that took it back: index of the entry that proposed it, plus one; 0: none did.
+	ClawbackPlusOne uint64 `protobuf:"varint,23,opt,name=clawback_plus_one,json=clawbackPlusOne,proto3" json:"clawback_plus_one,omitempty"`
+	// Clawback that holds it: index of the entry that proposed it, plus one; 0: none does.
+	HeldPlusOne   uint64 `protobuf:"varint,24,opt,name=held_plus_one,json=heldPlusOne,proto3" json:"held_plus_one,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -824,6 +828,20 @@ func (x *CompletionItem) GetSource() string {
 		return x.Source
 	}
 	return ""
+}
+
+func (x *CompletionItem) GetClawbackPlusOne() uint64 {
+	if x != nil {
+		return x.ClawbackPlusOne
+	}
+	return 0
+}
+
+func (x *CompletionItem) GetHeldPlusOne() uint64 {
+	if x != nil {
+		return x.HeldPlusOne
+	}
+	return 0
 }
 
 // LotState is a lot as it stands now: what was issued is the sum of the amounts, in milli-credits.
@@ -1488,9 +1506,11 @@ type CaseRow struct {
 	// course's provider do.
 	Organization uint64 `protobuf:"varint,23,opt,name=organization,proto3" json:"organization,omitempty"`
 	// Officer who filed the claim for its learner, and does not review it; empty: nobody did.
-	FiledBy       string `protobuf:"bytes,24,opt,name=filed_by,json=filedBy,proto3" json:"filed_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	FiledBy string `protobuf:"bytes,24,opt,name=filed_by,json=filedBy,proto3" json:"filed_by,omitempty"`
+	// Clawback that opened it: index of the entry that proposed it, plus one; 0: none did.
+	ClawbackPlusOne uint64 `protobuf:"varint,25,opt,name=clawback_plus_one,json=clawbackPlusOne,proto3" json:"clawback_plus_one,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CaseRow) Reset() {
@@ -1691,6 +1711,13 @@ func (x *CaseRow) GetFiledBy() string {
 	return ""
 }
 
+func (x *CaseRow) GetClawbackPlusOne() uint64 {
+	if x != nil {
+		return x.ClawbackPlusOne
+	}
+	return 0
+}
+
 // CaseReviewer is an officer who judged a case.
 type CaseReviewer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1883,6 +1910,169 @@ func (x *ImportRow) GetConfirmedBy() string {
 	return ""
 }
 
+// ClawbackRow is a clawback as it stands now.
+type ClawbackRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was proposed, in microseconds since 1970.
+	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was proposed, without the request.
+	Fact *ClawbackProposed `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Where it stands.
+	State ClawbackState `protobuf:"varint,3,opt,name=state,proto3,enum=creditbank.ledger.v1.ClawbackState" json:"state,omitempty"`
+	// When it came there.
+	StateTime int64 `protobuf:"varint,4,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
+	// Officer who confirmed it, or turned it down.
+	DecidedBy string `protobuf:"bytes,5,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
+	// What its completions came to when it was confirmed.
+	Confirmed *ClawbackTotals `protobuf:"bytes,6,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
+	// Completions that were taken back.
+	Completions int64 `protobuf:"varint,7,opt,name=completions,proto3" json:"completions,omitempty"`
+	// Their minutes.
+	Minutes int64 `protobuf:"varint,8,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Their reward points, in milli-points.
+	MilliPoints int64 `protobuf:"varint,9,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
+	// Milli-credits that were taken back.
+	Reversed int64 `protobuf:"varint,10,opt,name=reversed,proto3" json:"reversed,omitempty"`
+	// Milli-credits that could not be, since they had been used.
+	Unrecovered int64 `protobuf:"varint,11,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`
+	// Milli-credits that could not be, since they were held for a transfer.
+	Reserved int64 `protobuf:"varint,12,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// Completions that could not be taken back, where it is finished.
+	Unreached int64 `protobuf:"varint,13,opt,name=unreached,proto3" json:"unreached,omitempty"`
+	// Completions that it holds now.
+	Held          int64 `protobuf:"varint,14,opt,name=held,proto3" json:"held,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackRow) Reset() {
+	*x = ClawbackRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackRow) ProtoMessage() {}
+
+func (x *ClawbackRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackRow.ProtoReflect.Descriptor instead.
+func (*ClawbackRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ClawbackRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetFact() *ClawbackProposed {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *ClawbackRow) GetState() ClawbackState {
+	if x != nil {
+		return x.State
+	}
+	return ClawbackState_CLAWBACK_STATE_UNSPECIFIED
+}
+
+func (x *ClawbackRow) GetStateTime() int64 {
+	if x != nil {
+		return x.StateTime
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetDecidedBy() string {
+	if x != nil {
+		return x.DecidedBy
+	}
+	return ""
+}
+
+func (x *ClawbackRow) GetConfirmed() *ClawbackTotals {
+	if x != nil {
+		return x.Confirmed
+	}
+	return nil
+}
+
+func (x *ClawbackRow) GetCompletions() int64 {
+	if x != nil {
+		return x.Completions
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetReversed() int64 {
+	if x != nil {
+		return x.Reversed
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetUnrecovered() int64 {
+	if x != nil {
+		return x.Unrecovered
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetReserved() int64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetUnreached() int64 {
+	if x != nil {
+		return x.Unreached
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetHeld() int64 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
 // RequestRow is the answer to a call that must not be done twice.
 type RequestRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1896,7 +2086,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +2098,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[19]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +2111,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{19}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -1949,7 +2139,7 @@ type CrowdRow struct {
 
 func (x *CrowdRow) Reset() {
 	*x = CrowdRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2151,7 @@ func (x *CrowdRow) String() string {
 func (*CrowdRow) ProtoMessage() {}
 
 func (x *CrowdRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[20]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2164,7 @@ func (x *CrowdRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
 func (*CrowdRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{20}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CrowdRow) GetCompletions() []uint64 {
@@ -2005,7 +2195,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2207,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[21]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2220,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{21}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -2130,7 +2320,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"expiresDay\"x\n" +
 	"\aWeekRow\x12:\n" +
 	"\x05items\x18\x01 \x03(\v2$.creditbank.ledger.v1.CompletionItemR\x05items\x121\n" +
-	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xe0\x04\n" +
+	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xb0\x05\n" +
 	"\x0eCompletionItem\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12#\n" +
 	"\rchanged_index\x18\x02 \x01(\x04R\fchangedIndex\x12\x12\n" +
@@ -2150,7 +2340,9 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\fmilli_points\x18\x0e \x01(\x03R\vmilliPoints\x12+\n" +
 	"\x12last_case_plus_one\x18\x10 \x01(\x04R\x0flastCasePlusOne\x122\n" +
 	"\x04kind\x18\x11 \x01(\x0e2\x1e.creditbank.ledger.v1.ItemKindR\x04kind\x12\x16\n" +
-	"\x06source\x18\x12 \x01(\tR\x06source\"\x89\x02\n" +
+	"\x06source\x18\x12 \x01(\tR\x06source\x12*\n" +
+	"\x11clawback_plus_one\x18\x17 \x01(\x04R\x0fclawbackPlusOne\x12\"\n" +
+	"\rheld_plus_one\x18\x18 \x01(\x04R\vheldPlusOne\"\x89\x02\n" +
 	"\bLotState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x18\n" +
@@ -2198,7 +2390,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x128\n" +
 	"\x04fact\x18\x03 \x01(\v2$.creditbank.ledger.v1.PolicyProposedR\x04fact\x12,\n" +
 	"\x12published_plus_one\x18\x04 \x01(\x04R\x10publishedPlusOne\x12%\n" +
-	"\x0epublished_time\x18\x05 \x01(\x03R\rpublishedTime\"\x9c\x06\n" +
+	"\x0epublished_time\x18\x05 \x01(\x03R\rpublishedTime\"\xc8\x06\n" +
 	"\aCaseRow\x128\n" +
 	"\x06status\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.CaseStatusR\x06status\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\fR\aaccount\x12C\n" +
@@ -2230,7 +2422,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"objections\x12\x18\n" +
 	"\aappeals\x18\x16 \x01(\rR\aappeals\x12\"\n" +
 	"\forganization\x18\x17 \x01(\x04R\forganization\x12\x19\n" +
-	"\bfiled_by\x18\x18 \x01(\tR\afiledBy\"`\n" +
+	"\bfiled_by\x18\x18 \x01(\tR\afiledBy\x12*\n" +
+	"\x11clawback_plus_one\x18\x19 \x01(\x04R\x0fclawbackPlusOne\"`\n" +
 	"\fCaseReviewer\x126\n" +
 	"\x05stage\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.CaseStatusR\x05stage\x12\x18\n" +
 	"\aofficer\x18\x02 \x01(\tR\aofficer\"6\n" +
@@ -2242,7 +2435,25 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04fact\x18\x02 \x01(\v2-.creditbank.ledger.v1.OpeningBalancesProposedR\x04fact\x12,\n" +
 	"\x12confirmed_plus_one\x18\x03 \x01(\x04R\x10confirmedPlusOne\x12%\n" +
 	"\x0econfirmed_time\x18\x04 \x01(\x03R\rconfirmedTime\x12!\n" +
-	"\fconfirmed_by\x18\x05 \x01(\tR\vconfirmedBy\"6\n" +
+	"\fconfirmed_by\x18\x05 \x01(\tR\vconfirmedBy\"\x85\x04\n" +
+	"\vClawbackRow\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12:\n" +
+	"\x04fact\x18\x02 \x01(\v2&.creditbank.ledger.v1.ClawbackProposedR\x04fact\x129\n" +
+	"\x05state\x18\x03 \x01(\x0e2#.creditbank.ledger.v1.ClawbackStateR\x05state\x12\x1d\n" +
+	"\n" +
+	"state_time\x18\x04 \x01(\x03R\tstateTime\x12\x1d\n" +
+	"\n" +
+	"decided_by\x18\x05 \x01(\tR\tdecidedBy\x12B\n" +
+	"\tconfirmed\x18\x06 \x01(\v2$.creditbank.ledger.v1.ClawbackTotalsR\tconfirmed\x12 \n" +
+	"\vcompletions\x18\a \x01(\x03R\vcompletions\x12\x18\n" +
+	"\aminutes\x18\b \x01(\x03R\aminutes\x12!\n" +
+	"\fmilli_points\x18\t \x01(\x03R\vmilliPoints\x12\x1a\n" +
+	"\breversed\x18\n" +
+	" \x01(\x03R\breversed\x12 \n" +
+	"\vunrecovered\x18\v \x01(\x03R\vunrecovered\x12\x1a\n" +
+	"\breserved\x18\f \x01(\x03R\breserved\x12\x1c\n" +
+	"\tunreached\x18\r \x01(\x03R\tunreached\x12\x12\n" +
+	"\x04held\x18\x0e \x01(\x03R\x04held\"6\n" +
 	"\n" +
 	"RequestRow\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +
@@ -2274,7 +2485,7 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
 	(*TreeRow)(nil),                 // 1: creditbank.ledger.v1.TreeRow
@@ -2296,61 +2507,68 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*CaseReviewer)(nil),            // 17: creditbank.ledger.v1.CaseReviewer
 	(*CaseDeadline)(nil),            // 18: creditbank.ledger.v1.CaseDeadline
 	(*ImportRow)(nil),               // 19: creditbank.ledger.v1.ImportRow
-	(*RequestRow)(nil),              // 20: creditbank.ledger.v1.RequestRow
-	(*CrowdRow)(nil),                // 21: creditbank.ledger.v1.CrowdRow
-	(*RejectRow)(nil),               // 22: creditbank.ledger.v1.RejectRow
-	(AccountStatus)(0),              // 23: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),             // 24: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),                // 25: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),             // 26: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                  // 27: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),           // 28: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                    // 29: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),              // 30: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil),  // 31: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                // 32: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),        // 33: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),          // 34: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),             // 35: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),          // 36: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                 // 37: creditbank.ledger.v1.CaseStatus
-	(*OpeningBalancesProposed)(nil), // 38: creditbank.ledger.v1.OpeningBalancesProposed
+	(*ClawbackRow)(nil),             // 20: creditbank.ledger.v1.ClawbackRow
+	(*RequestRow)(nil),              // 21: creditbank.ledger.v1.RequestRow
+	(*CrowdRow)(nil),                // 22: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),               // 23: creditbank.ledger.v1.RejectRow
+	(AccountStatus)(0),              // 24: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 25: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 26: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 27: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 28: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 29: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 30: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 31: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 32: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                // 33: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 34: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 35: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 36: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 37: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 38: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 39: creditbank.ledger.v1.OpeningBalancesProposed
+	(*ClawbackProposed)(nil),        // 40: creditbank.ledger.v1.ClawbackProposed
+	(ClawbackState)(0),              // 41: creditbank.ledger.v1.ClawbackState
+	(*ClawbackTotals)(nil),          // 42: creditbank.ledger.v1.ClawbackTotals
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	23, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	24, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
 	3,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	24, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	25, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	25, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	26, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
 	4,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	26, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	27, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	5,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	5,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	27, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	28, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
 	18, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
-	28, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	29, // 10: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	7,  // 11: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
 	9,  // 12: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	29, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	30, // 13: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	8,  // 14: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	0,  // 15: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
 	10, // 16: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	30, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	31, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	32, // 19: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	33, // 20: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	34, // 21: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	35, // 22: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	36, // 23: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	37, // 24: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	28, // 25: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	31, // 17: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	32, // 18: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	33, // 19: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	34, // 20: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	35, // 21: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	36, // 22: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	37, // 23: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	38, // 24: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	29, // 25: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	17, // 26: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	37, // 27: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	38, // 28: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	38, // 27: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	39, // 28: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	40, // 29: creditbank.ledger.v1.ClawbackRow.fact:type_name -> creditbank.ledger.v1.ClawbackProposed
+	41, // 30: creditbank.ledger.v1.ClawbackRow.state:type_name -> creditbank.ledger.v1.ClawbackState
+	42, // 31: creditbank.ledger.v1.ClawbackRow.confirmed:type_name -> creditbank.ledger.v1.ClawbackTotals
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -2365,7 +2583,7 @@ func file_creditbank_ledger_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
