@@ -281,7 +281,7 @@ func TestFsckOfInventedRows(t *testing.T) {
 			set(t, w, key, nil)
 		}
 	}
-	for _, key := range [][]byte{book.MetaKey("other"), {book.TableImports + 1, 1}, {0xff}} {
+	for _, key := range [][]byte{book.MetaKey("other"), {book.TableImports + 1, 1}, {book.TableClawbacks + 1, 1}, {0xff}} {
 		set(t, w, key, []byte("?"))
 		if report := w.fsck(t); len(report.Faults) != 1 || report.Faults[0].Rebuilt() {
 			t.Errorf("row %x: %v", key, report.Faults)

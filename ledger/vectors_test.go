@@ -113,7 +113,10 @@ func TestFormatPage(t *testing.T) {
 	for i := range facts.Len() {
 		says(fmt.Sprintf("\n| %s | %d |", facts.Get(i).Message().Name(), facts.Get(i).Number()))
 	}
-	for table := book.TableMeta; table <= book.TableImports; table++ {
+	for table := book.TableMeta; table <= book.TableClawbacks; table++ {
+		if table > book.TableImports && !book.Derived(table) {
+			continue
+		}
 		says(fmt.Sprintf("\n| `%02x` ", table))
 	}
 	submissions := readGolden[struct {
@@ -465,7 +468,7 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"TreeRow": new(ledgerv1.TreeRow), "AccountRow": new(ledgerv1.AccountRow), "WeekRow": new(ledgerv1.WeekRow),
 		"OrganizationRow": new(ledgerv1.OrganizationRow), "KeyRow": new(ledgerv1.KeyRow),
 		"OfficerRow": new(ledgerv1.OfficerRow), "CourseRow": new(ledgerv1.CourseRow), "PolicyRow": new(ledgerv1.PolicyRow),
-		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow),
+		"CaseRow": new(ledgerv1.CaseRow), "RequestRow": new(ledgerv1.RequestRow), "ImportRow": new(ledgerv1.ImportRow), "ClawbackRow": new(ledgerv1.ClawbackRow),
 	}[r.Type]
 	if m == nil {
 		t.Fatalf("row %x is of type %q", r.Key, r.Type)
@@ -876,16 +879,18 @@ func TestGoldenKeyLayouts(t *testing.T) {
 			break
 		}
 	}
-	var proposed uint64
+	var proposed, suspected uint64
 	var sourceID unit.StatementID
 	for _, golden := range log.Entries {
 		e := decodeGolden(t, golden.Bytes)
 		if e.GetOpeningBalancesProposed() != nil && proposed == 0 {
 			proposed = e.GetIndex()
 		}
-		if balance := e.GetOpeningBalanceRecorded(); balance != nil {
+		if e.GetClawbackProposed() != nil && suspected == 0 {
+			suspected = e.GetIndex()
+		}
+		if balance := e.GetOpeningBalanceRecorded(); balance != nil && sourceID == (unit.StatementID{}) {
 			sourceID = unit.StatementID(balance.GetOrigin().GetSourceId())
-			break
 		}
 	}
 	account := unit.AccountID(recorded.GetAccount())
@@ -918,6 +923,7 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"case 21, which an officer has":      book.HeldKey("officer-1", 21),
 		"record of another system":           book.StatementKey(book.SourceRecords, sourceID),
 		"import":                             book.ImportKey(proposed),
+		"clawback":                           book.ClawbackKey(suspected),
 	}
 	for _, k := range v.Keys {
 		if got, ok := want[k.Name]; !ok || !bytes.Equal(got, k.Key) {

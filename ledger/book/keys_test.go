@@ -61,6 +61,7 @@ func TestKeyOrder(t *testing.T) {
 			{"feed", book.FeedKey(7, a), book.FeedKey(7, b), compare(a, b), book.FeedKey(7, 0)[:9]},
 			{"tile", book.TileKey(2, a), book.TileKey(2, b), compare(a, b), []byte{book.TableTiles, 2}},
 			{"case time", book.CaseTimeKey(book.CaseDue, int64(a>>1), 3), book.CaseTimeKey(book.CaseDue, int64(b>>1), 3), compare(a>>1, b>>1), book.CaseTimesPrefix(book.CaseDue)},
+			{"clawback", book.ClawbackKey(a), book.ClawbackKey(b), compare(a, b), []byte{book.TableClawbacks}},
 			{"held", book.HeldKey("chen", a), book.HeldKey("chen", b), compare(a, b), book.HeldPrefix("chen")},
 			{"week", book.WeekKey(id, weeks[0]), book.WeekKey(id, weeks[1]), int(weeks[0]) - int(weeks[1]), book.WeeksPrefix(id)},
 		} {
@@ -144,7 +145,7 @@ func TestTables(t *testing.T) {
 			derived++
 		}
 	}
-	if derived != 17 || !book.Derived(book.TableImports) || book.Derived(book.TableRejects) || book.Derived(book.TableEntries) || book.Derived(book.TableMeta) {
+	if derived != 18 || !book.Derived(book.TableImports) || !book.Derived(book.TableClawbacks) || book.Derived(book.TableRejects) || book.Derived(book.TableEntries) || book.Derived(book.TableMeta) {
 		t.Errorf("%d tables are derived", derived)
 	}
 	if !strings.HasSuffix(string(book.DirectoryKey()), "directory") {

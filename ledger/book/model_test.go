@@ -400,6 +400,7 @@ func TestModel(t *testing.T) {
 			"open account": m.openAccount, "record": m.record, "record again": m.record, "and again": m.record, "void": m.void,
 			"open case": m.openCase, "award": m.award, "refuse": m.refuse, "step": m.step, "another step": m.step, "reopen": m.reopen, "move": m.move,
 			"import": m.proposeImport, "confirm": m.confirmImport, "take over": m.takeOver, "take back": m.takeBack, "claim": m.claim,
+			"propose clawback": m.proposeClawback, "decide clawback": m.decideClawback, "reverse": m.reverse, "hold": m.hold,
 			"misfit": m.misfit, "keep": m.keep, "undo": m.undo, "undo whole": m.undoWhole, "commit": m.commit,
 			"": func(t *rapid.T) { m.check(t) },
 		})
@@ -453,6 +454,7 @@ func (m *machine) check(t *rapid.T) {
 			t.Fatalf("import %d: %v, %v, not %+v", id, row, err, want)
 		}
 	}
+	m.checkClawbacks(t)
 	for id, want := range m.model.cases {
 		m.checkCase(t, id, want)
 	}
@@ -495,7 +497,7 @@ func (m *machine) checkCase(t *rapid.T, id uint64, want *naiveCase) {
 		c.GetLeaseUntil() != want.lease || c.GetNoticeUntil() != want.notice || !slices.Equal(reviewers, want.reviewers) ||
 		!slices.Equal(c.GetSteps(), want.steps) || c.GetChangedIndex() != want.changed || c.GetReturns() != want.returns ||
 		c.GetObjections() != want.objections || c.GetAppeals() != want.appeals || c.GetOrganization() != want.organization ||
-		c.GetFiledBy() != want.filedBy {
+		c.GetFiledBy() != want.filedBy || c.GetClawbackPlusOne() != want.clawback {
 		t.Fatalf("case %d: %v, %v, not %+v", id, c, err, want)
 	}
 	for _, key := range want.rows(id) {
@@ -606,7 +608,7 @@ func (m *machine) checkItems(t *rapid.T, id unit.AccountID, a *ledgerv1.AccountR
 		item, err := m.state.Completion(id, w.ref())
 		if err != nil || item.GetChangedIndex() != w.changed || item.GetOrganization() != w.organization || item.GetCourse() != w.course ||
 			item.GetCategory() != w.category || item.GetOutcome() != w.outcome || item.GetSource() != w.source || item.GetKind() != w.kind || item.GetMinutes() != w.minutes || item.GetMilliPoints() != w.points || item.GetEndDay() != w.endDay ||
-			item.GetCasePlusOne() != w.open || item.GetLastCasePlusOne() != w.last || item.GetDecidedPlusOne() != w.decided || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
+			item.GetCasePlusOne() != w.open || item.GetLastCasePlusOne() != w.last || item.GetDecidedPlusOne() != w.decided || item.GetClawbackPlusOne() != w.clawback || item.GetHeldPlusOne() != w.held || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
 			len(item.GetLots()) != len(w.lots) {
 			t.Fatalf("completion %v, %v, not %+v", item, err, w)
 		}

@@ -22,6 +22,7 @@ type naive struct {
 	requests      map[string]uint64          // caller, method and id → entry
 	crowds        map[uint64][]uint64        // key → entries
 	imports       map[uint64]*naiveImport
+	clawbacks     map[uint64]*naiveClawback
 	directory     uint64
 }
 
@@ -62,6 +63,15 @@ type naiveImport struct {
 	by                   string
 }
 
+type naiveClawback struct {
+	proposed                       *ledgerv1.ClawbackProposed
+	state                          string
+	proposer, decider              string
+	completions, minutes, points   int64
+	reversed, unrecovered, reserve int64
+	unreached, held                int64
+}
+
 type naiveAccount struct {
 	opened      uint64
 	status      ledgerv1.AccountStatus
@@ -94,6 +104,7 @@ type naiveItem struct {
 	minutes, points      int64
 	lots                 []*naiveLot
 	open, decided, last  uint64 // plus one
+	clawback, held       uint64 // plus one
 	effectsIn            []uint64
 	contributed          *ledgerv1.Effects // everything it contributes, but for the lots; merged
 	sessionsPut          []*ledgerv1.SessionTime
@@ -131,6 +142,7 @@ type naiveCase struct {
 	changed             uint64
 	returns, objections uint32
 	appeals             uint32
+	clawback            uint64 // plus one
 }
 
 func newNaive() *naive {
@@ -138,7 +150,7 @@ func newNaive() *naive {
 		organizations: make(map[string]uint64), accounts: make(map[string]*naiveAccount),
 		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
 		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
-		imports: make(map[uint64]*naiveImport),
+		imports: make(map[uint64]*naiveImport), clawbacks: make(map[uint64]*naiveClawback),
 	}
 }
 
@@ -228,6 +240,8 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		n.cases[e.GetIndex()].organization, n.cases[e.GetIndex()].filedBy = item.organization, f.GetActor().GetOfficer()
 		n.change(e, item, ledgerv1.Outcome_OUTCOME_IN_REVIEW, nil)
 		n.requested(e, f.GetActor(), f.GetRequest())
+	case *ledgerv1.Entry_ClawbackProposed, *ledgerv1.Entry_ClawbackDecided, *ledgerv1.Entry_CreditsReversed, *ledgerv1.Entry_CompletionHeld:
+		n.clawback(e)
 	case *ledgerv1.Entry_CreditsReleased:
 		n.effects(e, n.accounts[string(fact.CreditsReleased.GetAccount())], nil, fact.CreditsReleased.GetEffects())
 	case *ledgerv1.Entry_CreditsExpired:
@@ -368,6 +382,10 @@ func (n *naive) open(e *ledgerv1.Entry, item *naiveItem, causes []string, risk u
 
 func (n *naive) change(e *ledgerv1.Entry, item *naiveItem, outcome ledgerv1.Outcome, effects *ledgerv1.Effects) {
 	item.outcome, item.changed = outcome, e.GetIndex()
+	if item.held != 0 && slices.Contains([]string{"OUTCOME_VOIDED", "OUTCOME_REFUSED", "OUTCOME_WITHDRAWN"}, outcome.String()) {
+		n.clawbacks[item.held-1].held--
+		item.held = 0
+	}
 	if item.index != e.GetIndex() {
 		item.effectsIn = append(item.effectsIn, e.GetIndex())
 	}

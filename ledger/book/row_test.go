@@ -37,6 +37,7 @@ func TestRowName(t *testing.T) {
 		"feed of organization 3 from entry 512 on":   book.FeedKey(3, 2),
 		"request 01000000-0000-0000-0000-000000000002 of officer:anna for DecideCase": book.RequestKey("officer:anna", "DecideCase", statement[:]),
 		"number of rejects of organization 3":                                         book.RejectCountKey(3),
+		"clawback 7":                                                                  book.ClawbackKey(7),
 		"reject 7 of organization 3":                                                  book.RejectKey(3, 7),
 	} {
 		if got, ok := book.RowName(key); got != want || !ok {
