@@ -74,8 +74,13 @@ type ending struct {
 // RecvMsg implements grpc.ServerStream. The requests of the bank's own methods are read as those of methods without
 // streams are.
 func (e ending) RecvMsg(message any) error {
-	asked, ok := message.(*creditbankv1.SimulatePolicyRequest)
-	if !ok {
+	var asked proto.Message
+	switch m := message.(type) {
+	case *creditbankv1.SimulatePolicyRequest:
+		asked = m
+	case *creditbankv1.PreviewClawbackRequest:
+		asked = m
+	default:
 		return e.ServerStream.RecvMsg(message)
 	}
 	r := request{server: e.server, read: e.ServerStream.RecvMsg}

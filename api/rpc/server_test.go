@@ -32,7 +32,7 @@ import (
 func services() []string {
 	return []string{
 		"creditbank.v1.AccountService", "creditbank.v1.AccreditationService", "creditbank.v1.AdminService",
-		"creditbank.v1.CompletionService", "creditbank.v1.LedgerService", "creditbank.v1.OpeningBalanceService", "creditbank.v1.PolicyService",
+		"creditbank.v1.ClawbackService", "creditbank.v1.CompletionService", "creditbank.v1.LedgerService", "creditbank.v1.OpeningBalanceService", "creditbank.v1.PolicyService",
 		"creditbank.v1.PortfolioService", "creditbank.v1.ReviewService",
 		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
 	}

@@ -384,7 +384,11 @@ func (c clawing) print(v *creditbankv1.Clawback) error {
 	if v.GetHold() {
 		name = l.say("冻结", "hold")
 	}
-	t.row(name, fmt.Sprintf("%d: %s", v.GetClawback(), l.clawbackState(v.GetState())))
+	state := l.clawbackState(v.GetState())
+	if v.GetHold() && v.GetState() == creditbankv1.ClawbackState_CLAWBACK_STATE_DECLINED {
+		state = l.say("解冻中", "comes free")
+	}
+	t.row(name, fmt.Sprintf("%d: %s", v.GetClawback(), state))
 	t.row(l.say("范围", "selection"), l.which(v.GetSelection()))
 	t.row(l.say("原因", "reason"), clean(v.GetReasonCode()+" "+v.GetReason()))
 	t.row(l.say("提出", "proposed"), clean(v.GetProposedBy())+" "+when(v.GetProposeTime()))

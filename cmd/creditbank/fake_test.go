@@ -142,6 +142,7 @@ func newFakeBankAt(address string, options ...grpc.ServerOption) (*fakeBank, err
 	creditbankv1.RegisterPortfolioServiceServer(b.server, fakePortfolio{bank: b})
 	creditbankv1.RegisterReviewServiceServer(b.server, &fakeReview{bank: b})
 	creditbankv1.RegisterAccreditationServiceServer(b.server, fakeCourses{})
+	creditbankv1.RegisterClawbackServiceServer(b.server, &fakeClawbacks{bank: b})
 	b.policies = &fakePolicies{bank: b}
 	creditbankv1.RegisterPolicyServiceServer(b.server, b.policies)
 	healthpb.RegisterHealthServer(b.server, health.NewServer())
