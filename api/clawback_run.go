@@ -76,6 +76,9 @@ func (r *clawbackRun) prepare(row *ledgerv1.ClawbackRow) bool {
 	return true
 }
 
+// clawedAtOnce is how many completions one proposal is about: those who post wait for no more than that.
+const clawedAtOnce = 64
+
 // run does the step for every completion, and then says that it is done.
 func (r *clawbackRun) run(ctx context.Context) error {
 	var failed error
@@ -83,9 +86,11 @@ func (r *clawbackRun) run(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(failed, err)
 		}
-		over, err := r.propose(ctx, some, func(tx *ledger.Tx, d *directory, i int) error { return r.step(ctx, tx, d, some[i]) })
-		if failed = errors.Join(failed, err); over || ctx.Err() != nil {
-			return failed
+		for part := range slices.Chunk(some, clawedAtOnce) {
+			over, err := r.propose(ctx, part, func(tx *ledger.Tx, d *directory, i int) error { return r.step(ctx, tx, d, part[i]) })
+			if failed = errors.Join(failed, err); over || ctx.Err() != nil {
+				return failed
+			}
 		}
 	}
 	if failed != nil {
