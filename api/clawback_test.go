@@ -86,7 +86,7 @@ func (b *bank) claws(s api.ClawbackSelection) api.Clawback {
 	return b.runs(c.Index, clawFinished)
 }
 
-// moves moves milli-credits of the only lot of a completion, as a transfer does.
+// moves takes milli-credits of the only lot of a completion, as a transfer does.
 func (b *bank) moves(account api.Account, index uint64, reserved, transferred int64) {
 	b.t.Helper()
 	_, e := b.entry(index)

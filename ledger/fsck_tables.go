@@ -182,7 +182,8 @@ func (f *fsck) compare(ctx context.Context, p part, seen func(), differ func(key
 func (f *fsck) checkOthers(ctx context.Context) error {
 	for _, others := range []store.Range{
 		store.Prefix([]byte{book.TableRejects}),
-		{Start: []byte{book.TableImports + 1}, End: []byte{book.TableClawbacks}}, {Start: []byte{book.TableClawbacks + 1}},
+		{Start: []byte{book.TableImports + 1}, End: []byte{book.TableClawbacks}},
+		{Start: []byte{book.TableClawbacks + 1}},
 	} {
 		if err := f.checkUnderived(ctx, others); err != nil {
 			return err

@@ -21,7 +21,7 @@ func (i *naiveItem) counts() bool {
 }
 
 // selects says whether an item is one of those that a clawback is about.
-func (c *naiveClawback) selects(n *naive, i *naiveItem, recorded int64) bool {
+func (c *naiveClawback) selects(i *naiveItem, recorded int64) bool {
 	s := c.proposed.GetSelection()
 	return i.kind == 0 && i.index < s.GetBefore() && (s.GetCompletion() == 0 || s.GetCompletion() == i.index) &&
 		(s.GetCourse() == 0 || s.GetCourse() == i.course) && (s.GetOrganization() == 0 || s.GetOrganization() == i.organization) &&
@@ -152,7 +152,7 @@ func (m *machine) decideClawback(t *rapid.T) {
 // chosen draws a completion that a clawback is about.
 func (m *machine) chosen(t *rapid.T, c *naiveClawback, fits func(i *naiveItem) bool) (*naiveAccount, *naiveItem) {
 	return m.item(t, func(i *naiveItem) bool {
-		return i.counts() && c.selects(m.model, i, m.entries[i.index].GetTime()) && fits(i)
+		return i.counts() && c.selects(i, m.entries[i.index].GetTime()) && fits(i)
 	})
 }
 
@@ -242,7 +242,7 @@ func (m *machine) clawbackMisfits(id []byte, a *naiveAccount, all map[string]*le
 			all["hold released undecided"] = decided(index, ledgerv1.ClawbackState_CLAWBACK_STATE_RELEASED)
 		}
 		for _, i := range a.items {
-			selected := i.counts() && c.selects(m.model, i, m.entries[i.index].GetTime())
+			selected := i.counts() && c.selects(i, m.entries[i.index].GetTime())
 			undecided := c.state == "PROPOSED" || c.state == "HELD"
 			if c.state != "CONFIRMED" || !selected || i.clawback == index+1 {
 				all["reversed out of turn"] = reversed(index, i)
