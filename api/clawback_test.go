@@ -158,6 +158,11 @@ func TestClawbackOfCourse(t *testing.T) {
 	if got := b.cases(); len(got) != 0 {
 		t.Errorf("cases %+v are open", got)
 	}
+	was, _, _, steps, err := b.ReadCase(ctx(), b.Officer(apitest.Officer), late.Index)
+	if must(t, err); was.Status != givenUp || len(steps) != 1 || steps[0].Step != ledgerv1.CaseStep_CASE_STEP_CLAWED_BACK || steps[0].State != givenUp ||
+		steps[0].Officer != apitest.SecondOfficer || !steps[0].Deadline.IsZero() {
+		t.Errorf("the case that was open: %+v, %+v", was, steps)
+	}
 	entries := b.has(account, 90, 100, 0, 100)
 	if usage := b.usage(account); usage["year/2026"] != 100 || len(before) == 0 || b.remainder(account) != 18 {
 		t.Errorf("usage %v, remainder %d", usage, b.remainder(account))

@@ -78,6 +78,9 @@ func (r entryReader) history(ctx context.Context, id uint64) ([]CaseEvent, error
 			if err != nil {
 				return nil, err
 			}
+			if index != id { // the case that was open when the completion was taken back ended with it
+				events[i].State, events[i].Deadline = ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN, time.Time{}
+			}
 			events[i].Officer = clawback.GetDecidedBy()
 			events[i].ReasonCode, events[i].Note = clawback.GetFact().GetReasonCode(), clawback.GetFact().GetReason()
 		}
