@@ -13,7 +13,7 @@ import (
 
 // clawback has an officer hold completions, the bank do what was decided, and another officer decide what becomes of them. Wherever
 // the bank stops in the middle of that, it goes on.
-func (g *generator) clawback(w *world, m *model) (command, error) {
+func (g *generator) clawback(w *world) (command, error) {
 	officer, err := w.officer(apitest.SecondOfficer)
 	if err != nil {
 		return nil, err

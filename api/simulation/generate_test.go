@@ -56,7 +56,7 @@ func (g *generator) next(w *world, m *model) (command, error) {
 	case p < 85:
 		return g.directoryChange(), nil
 	case p < 91:
-		return g.clawback(w, m)
+		return g.clawback(w)
 	case p < 93:
 		return g.sweep(), nil
 	case p < 95:
