@@ -70,6 +70,9 @@ type Bank struct {
 	simulations chan struct{}
 	// exporting are the accounts of which exports are being written.
 	exporting exporting
+	// previews are those of previews of clawbacks; clawbacks tells that there is something for RunClawbacks to do.
+	previews  chan struct{}
+	clawbacks chan struct{}
 }
 
 // resolversKept is how many callers of ResolveAccount are remembered; one that was forgotten starts with a full allowance.
@@ -97,6 +100,7 @@ func New(cfg Config) (*Bank, error) {
 	b := &Bank{
 		config: cfg, ledger: cfg.Ledger, vault: cfg.Vault, authenticator: authenticator, resolvers: resolvers,
 		simulations: make(chan struct{}, cfg.Simulations),
+		previews:    make(chan struct{}, previewsAtOnce), clawbacks: make(chan struct{}, 1),
 	}
 	b.metrics = newMetrics(cfg.Metrics, b)
 	return b, nil

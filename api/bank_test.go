@@ -243,7 +243,7 @@ func checkChain(t testing.TB, d *api.Decision) {
 		switch {
 		case r.Stage == ledgerv1.Stage_STAGE_CAPS:
 			waits += r.Carried
-		case r.Stage == ledgerv1.Stage_STAGE_REVIEW, r.Stage == ledgerv1.Stage_STAGE_DECISION && r.Rule != policy.Approved:
+		case r.Stage == ledgerv1.Stage_STAGE_REVIEW, r.Stage == ledgerv1.Stage_STAGE_DECISION && r.Rule != policy.Approved && r.Rule != policy.Held:
 			waits = 0
 		}
 		if zh, en := d.Words(r, "zh"), d.Words(r, "en"); zh == "" || en == "" {

@@ -219,6 +219,10 @@ func completionsOf(e *ledgerv1.Entry) []uint64 {
 		all = append(all, fact.ItemMoved.GetItem().GetIndex())
 	case *ledgerv1.Entry_ItemReturned:
 		all = append(all, fact.ItemReturned.GetItem().GetIndex())
+	case *ledgerv1.Entry_CreditsReversed:
+		all = append(all, fact.CreditsReversed.GetCompletion().GetIndex())
+	case *ledgerv1.Entry_CompletionHeld:
+		all = append(all, fact.CompletionHeld.GetCompletion().GetIndex())
 	}
 	for _, change := range effectsOf(e).GetLotChanges() {
 		if index := change.GetCompletion().GetIndex(); len(all) == 0 || all[len(all)-1] != index {

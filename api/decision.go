@@ -24,10 +24,18 @@ type Decision struct {
 	PolicyHash []byte
 
 	policy *published
+	// clawedBack: a clawback took the completion back; held: one holds it.
+	clawedBack, held bool
 }
 
 // Words says a reason in a language, "zh" or "en".
 func (d *Decision) Words(reason policy.Reason, language string) string {
+	if reason.Rule == ruleHeld && reason.Stage == ledgerv1.Stage_STAGE_DECISION {
+		return Text{
+			ZH: "认证机构正在核查该课程或平台，本条记录的学分暂时冻结，核查结束前不能使用。",
+			EN: "The bank is looking into this course or platform: the credits are held, and cannot be used until that has ended.",
+		}.In(language)
+	}
 	if words := endWords(reason.Rule); words != (Text{}) {
 		return words.In(language)
 	}
@@ -44,6 +52,9 @@ const (
 	ruleRefused  = "REFUSED"
 	ruleGivenUp  = "GIVEN_UP"
 	ruleAppealed = "APPEALED"
+
+	ruleClawedBack = "CLAWED_BACK"
+	ruleHeld       = policy.Held
 )
 
 func endWords(rule string) Text {
@@ -56,6 +67,11 @@ func endWords(rule string) Text {
 		return Text{ZH: "学习者已放弃认定，不再计入。", EN: "The learner has given this up; it does not count."}
 	case ruleAppealed:
 		return Text{ZH: "学习者已申诉，由另一位认证员重新审核，此前不计入。", EN: "The learner has appealed: another officer looks at it again, and until then it does not count."}
+	case ruleClawedBack:
+		return Text{
+			ZH: "经两位认证员决定，本条记录已被追回，不再计入；如有异议，可在期限内申诉。",
+			EN: "Two officers decided to take this back; it no longer counts. You can appeal in time.",
+		}
 	case ruleRefused:
 		return Text{ZH: "认证员决定：不予认定。", EN: "An officer decided: this does not count."}
 	default:
@@ -82,6 +98,9 @@ func (d *Decision) end(claim bool) {
 		rule = ruleVoided
 	case ledgerv1.Outcome_OUTCOME_REFUSED:
 		rule = ruleRefused
+		if d.clawedBack {
+			rule = ruleClawedBack
+		}
 	case ledgerv1.Outcome_OUTCOME_WITHDRAWN:
 		rule = ruleGivenUp
 	case ledgerv1.Outcome_OUTCOME_IN_REVIEW:
@@ -99,6 +118,10 @@ func (d *Decision) end(claim bool) {
 	}
 	if rule != "" && (claim || len(d.Reasons) > 0) {
 		d.Reasons = append(d.Reasons, policy.Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: rule, Before: last})
+	}
+	if d.held && d.Outcome == ledgerv1.Outcome_OUTCOME_AWARDED && last > 0 {
+		// All that could be used waits: it comes free, or is taken back, when officers have decided.
+		d.Reasons = append(d.Reasons, policy.Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: ruleHeld, Before: last, After: last})
 	}
 }
 
@@ -131,7 +154,7 @@ func recordedDecision(recorded *ledgerv1.CompletionRecorded) *Decision {
 func standingDecision(item *ledgerv1.CompletionItem, recorded *ledgerv1.CompletionRecorded) *Decision {
 	d := &Decision{
 		Outcome: item.GetOutcome(), Category: item.GetCategory(), Minutes: unit.Minutes(item.GetMinutes()),
-		Points: unit.Points(item.GetMilliPoints()), Causes: recorded.GetCauses(), PolicyHash: recorded.GetPolicyHash(),
+		Points: unit.Points(item.GetMilliPoints()), clawedBack: item.GetClawbackPlusOne() != 0, held: item.GetHeldPlusOne() != 0, Causes: recorded.GetCauses(), PolicyHash: recorded.GetPolicyHash(),
 	}
 	for _, lot := range item.GetLots() {
 		d.Available += unit.Credits(lot.GetAvailable())

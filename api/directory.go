@@ -41,6 +41,8 @@ type directory struct {
 	agreements    map[string][]*agreed    // by institution
 	agreedHashes  map[policyHash]*agreed
 	earnings      *earnings
+	// holds are the clawbacks that hold what is recorded now.
+	holds []*ledgerv1.ClawbackSelection
 }
 
 type (
@@ -178,6 +180,7 @@ func readDirectory(ctx context.Context, view ledger.View, version uint64, last *
 		{book.TableOfficers, d.readOfficer},
 		{book.TableCourses, func(value []byte) error { return d.readCourse(value, last) }},
 		{book.TableApplications, d.readApplication},
+		{book.TableClawbacks, d.readHold},
 		{book.TablePolicies, func(value []byte) error { return d.readPolicy(ctx, view, value, last) }},
 		{book.TableAgreements, func(value []byte) error { return d.readAgreement(ctx, view, value, last) }},
 	}
@@ -287,6 +290,17 @@ func (d *directory) readApplication(value []byte) error {
 	d.applications = append(d.applications, row)
 	if a := d.admissions[row.GetFact().GetOrganization()]; a != nil {
 		a.applications = append(a.applications, row)
+	}
+	return nil
+}
+
+func (d *directory) readHold(value []byte) error {
+	row := new(ledgerv1.ClawbackRow)
+	if err := row.UnmarshalVT(value); err != nil {
+		return err
+	}
+	if row.GetFact().GetHoldFuture() && book.Undecided(row.GetState()) {
+		d.holds = append(d.holds, row.GetFact().GetSelection())
 	}
 	return nil
 }

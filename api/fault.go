@@ -201,6 +201,13 @@ const (
 	ReasonBatchSize            Reason = "BATCH_SIZE"
 
 	ReasonPlatformNotAccredited Reason = "PLATFORM_NOT_ACCREDITED"
+	ReasonCompletionHeld        Reason = "COMPLETION_HELD"
+	ReasonClawbackSelection     Reason = "CLAWBACK_SELECTION_INVALID"
+	ReasonClawbackEmpty         Reason = "CLAWBACK_EMPTY"
+	ReasonClawbackSize          Reason = "CLAWBACK_TOO_LARGE"
+	ReasonClawbackChanged       Reason = "CLAWBACK_CHANGED"
+	ReasonClawbackDecided       Reason = "CLAWBACK_DECIDED"
+	ReasonClawbackLimit         Reason = "CLAWBACK_LIMIT"
 )
 
 // Error is a fault with everything that its caller needs to mend it. Its words name nobody.

@@ -74,11 +74,25 @@ func (r entryReader) history(ctx context.Context, id uint64) ([]CaseEvent, error
 		}
 		var sealed []byte
 		events[i], sealed = eventOf(e)
+		if reversed := e.GetCreditsReversed(); reversed != nil {
+			clawback, err := r.view.State(ctx).Clawback(reversed.GetClawback())
+			if err != nil {
+				return nil, err
+			}
+			if index != id { // the case that was open when the completion was taken back ended with it
+				events[i].State, events[i].Deadline = ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN, time.Time{}
+			}
+			events[i].Officer = clawback.GetDecidedBy()
+			events[i].ReasonCode, events[i].Note = clawback.GetFact().GetReasonCode(), clawback.GetFact().GetReason()
+		}
+		if len(sealed) == 0 {
+			continue
+		}
 		sealer, err := r.bank.unsealerOf(ctx, accountOf(e), account, own)
 		if err != nil {
 			return nil, err
 		}
-		if sealer == nil || len(sealed) == 0 {
+		if sealer == nil {
 			continue
 		}
 		opened := new(ledgerv1.SealedDecision)
@@ -125,6 +139,9 @@ func eventOf(e *ledgerv1.Entry) (CaseEvent, []byte) {
 		f := fact.CaseStepTaken
 		actor, sealed = f.GetActor(), f.GetSealed()
 		event.Step, event.State, event.Deadline = f.GetStep(), f.GetState(), optionalTime(f.GetDeadline())
+	case *ledgerv1.Entry_CreditsReversed:
+		event.Step, event.State = ledgerv1.CaseStep_CASE_STEP_CLAWED_BACK, ledgerv1.CaseStatus_CASE_STATUS_REVOKED
+		event.Deadline = optionalTime(fact.CreditsReversed.GetDeadline())
 	default: // a void, or a merge that was undone
 		event.Step, event.State = ledgerv1.CaseStep_CASE_STEP_WITHDRAWN, ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN
 	}

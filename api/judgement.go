@@ -27,6 +27,8 @@ type judgement struct {
 	reasons     []policy.Reason
 	shaken      []doubt
 	unrecovered int64
+	// going says of other completions that they are taken back as well, as in withdraw; nil: none is.
+	going func(item *ledgerv1.CompletionItem) bool
 	// recorded is the entry of the completion, claim that of the claim: one of them is nil.
 	recorded *ledgerv1.CompletionRecorded
 	claim    *ledgerv1.ClaimFiled
@@ -115,7 +117,7 @@ func (j *judgement) takeBack(ctx context.Context, outcome ledgerv1.Outcome) erro
 		return err
 	}
 	j.outcome = outcome
-	j.shaken, err = j.bank.shakenBy(ctx, j.tx, j.directory, j.sealer, j.id, j.item, j.effects)
+	j.shaken, err = j.bank.shakenBy(ctx, j.tx, j.directory, j.sealer, j.id, j.item, j.effects, j.going)
 	return err
 }
 

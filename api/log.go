@@ -228,12 +228,24 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 		if account, err = mergeSubject(ctx, view, e); err != nil {
 			return s, true, err
 		}
+	case *ledgerv1.Entry_CompletionHeld:
+		account = fact.CompletionHeld.GetAccount()
+	case *ledgerv1.Entry_CreditsReversed:
+		account = fact.CreditsReversed.GetAccount()
 	case *ledgerv1.Entry_OpeningBalancesProposed:
 		// They hold hashes of what concerns many people: for the officers of the organization.
 		s.home = fact.OpeningBalancesProposed.GetOrganization()
 		return s, true, nil
 	case *ledgerv1.Entry_OpeningBalancesConfirmed:
 		row, err := view.State(ctx).Import(fact.OpeningBalancesConfirmed.GetImport())
+		s.home = row.GetFact().GetOrganization()
+		return s, true, err
+	case *ledgerv1.Entry_ClawbackProposed:
+		// They say what officers think of a platform or of a school: for those of the organization.
+		s.home = fact.ClawbackProposed.GetOrganization()
+		return s, true, nil
+	case *ledgerv1.Entry_ClawbackDecided:
+		row, err := view.State(ctx).Clawback(fact.ClawbackDecided.GetClawback())
 		s.home = row.GetFact().GetOrganization()
 		return s, true, err
 	default:

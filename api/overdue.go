@@ -44,6 +44,9 @@ func (b *Bank) endCases(
 		if err != nil {
 			return err
 		}
+		if following.Awards() && j.item.GetHeldPlusOne() != 0 {
+			continue // it goes on when it comes free
+		}
 		if err := j.grantOf(ctx, row, nil); err != nil {
 			return err
 		}

@@ -510,6 +510,11 @@ func (r entryReader) openDecision(
 	if err != nil {
 		return nil, err
 	}
+	if reversed := e.GetCreditsReversed(); reversed != nil {
+		clawback, err := r.view.State(ctx).Clawback(reversed.GetClawback())
+		opened.ReasonCode, opened.Note = clawback.GetFact().GetReasonCode(), clawback.GetFact().GetReason()
+		return opened, err
+	}
 	sealed, about, account := e.GetCreditsAwarded().GetSealed(), e.GetCreditsAwarded().GetCompletion(), e.GetCreditsAwarded().GetAccount()
 	if step := e.GetCaseStepTaken(); step != nil {
 		sealed, about, account = step.GetSealed(), step.GetCompletion(), step.GetAccount()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -111,6 +112,8 @@ type preparedStatement struct {
 	course  *course
 	policy  *published
 	judged  *policy.Prepared
+	// held: officers hold what its course or platform brings.
+	held bool
 }
 
 // prepare verifies a submission and does for each statement what needs no newest state, spread over the cores.
@@ -214,8 +217,20 @@ func (r *recording) ask(ctx context.Context, p *preparedStatement) error {
 		p.fault, err = accountFault(err)
 		return err
 	}
+	p.held = r.holds(p)
 	p.ask(r.directory, r.submission.Organization, r.posted, born)
 	return nil
+}
+
+// holds says whether officers hold what this course or platform brings.
+func (r *recording) holds(p *preparedStatement) bool {
+	if len(r.directory.holds) == 0 {
+		return false
+	}
+	item := &ledgerv1.CompletionItem{
+		Time: r.posted.UnixMicro(), Organization: r.number, Course: p.course.GetIndex(), EndDay: int32(p.policy.Day(p.ended())),
+	}
+	return slices.ContainsFunc(r.directory.holds, func(s *ledgerv1.ClawbackSelection) bool { return book.Fits(s, item) })
 }
 
 func (r *recording) findAccount(ctx context.Context, p *preparedStatement) error {

@@ -49,7 +49,7 @@ func (b *Bank) born(ctx context.Context, p *published, id unit.AccountID) (time.
 // where the policy asks for that.
 func (p *preparedStatement) ask(d *directory, organization string, posted, born time.Time) {
 	fact := p.fact(p.course, p.policy.Day(p.ended()), unit.OrganizationID(organization), d.tier(organization), posted)
-	fact.Born = born
+	fact.Born, fact.Held = born, p.held
 	p.judged = p.policy.Prepare(fact)
 }
 

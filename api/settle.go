@@ -101,7 +101,11 @@ func release(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.Accou
 		if err != nil {
 			return err
 		}
-		if p == nil {
+		item, err := completionItem(tx, id, ref.GetCompletion())
+		if err != nil {
+			return err
+		}
+		if p == nil || item.GetHeldPlusOne() != 0 {
 			continue
 		}
 		if lots[p] == nil {

@@ -496,6 +496,10 @@ func effectsOf(e *ledgerv1.Entry) *ledgerv1.Effects {
 		return fact.ItemMoved.GetEffects()
 	case *ledgerv1.Entry_ItemReturned:
 		return fact.ItemReturned.GetEffects()
+	case *ledgerv1.Entry_CompletionHeld:
+		return fact.CompletionHeld.GetEffects()
+	case *ledgerv1.Entry_CreditsReversed:
+		return fact.CreditsReversed.GetEffects()
 	default:
 		return nil
 	}

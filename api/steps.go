@@ -354,6 +354,10 @@ func (b *Bank) workOut(
 	if following, err = j.decide(row, caller, s); err != nil {
 		return nil, following, err
 	}
+	if following.Awards() && j.item.GetHeldPlusOne() != 0 {
+		return nil, following, stepFault(faultf(Precondition, ReasonCompletionHeld, "case_id",
+			"clawback %d holds the completion; release it first", j.item.GetHeldPlusOne()-1), row)
+	}
 	if err := j.grantOf(ctx, row, s.Grant); err != nil {
 		return nil, following, err
 	}

@@ -181,6 +181,9 @@ func (t *trial) prepare(ctx context.Context) error {
 			t.rows[string(row.Key)] = slices.Clone(row.Value)
 		}
 	}
+	if err := t.prepareHolds(ctx); err != nil {
+		return err
+	}
 	for row, err := range t.view.Scan(ctx, store.Prefix([]byte{book.TableCases})) {
 		if err != nil {
 			return err
@@ -218,6 +221,26 @@ func (t *trial) readMerges(ctx context.Context) error {
 			t.merged[unit.AccountID(merge.GetFact().GetFrom())] = unit.AccountID(merge.GetFact().GetInto())
 		default:
 		}
+	}
+	return nil
+}
+
+// prepareHolds reads the holds as they were placed: what they held, and when it came free, the history of each account says.
+func (t *trial) prepareHolds(ctx context.Context) error {
+	for scanned, err := range t.view.Scan(ctx, store.Prefix([]byte{book.TableClawbacks})) {
+		if err != nil {
+			return err
+		}
+		row := new(ledgerv1.ClawbackRow)
+		if err := row.UnmarshalVT(scanned.Value); err != nil {
+			return damagedRow(scanned.Key, err)
+		}
+		row.State = ledgerv1.ClawbackState_CLAWBACK_STATE_PROPOSED
+		value, err := row.MarshalVT()
+		if err != nil {
+			return fmt.Errorf("api: a hold: %v", err)
+		}
+		t.rows[string(scanned.Key)] = value
 	}
 	return nil
 }

@@ -306,7 +306,7 @@ func (a *tried) Row(key []byte) ([]byte, error) {
 	switch key[0] {
 	case book.TableAccounts:
 		return []byte{}, nil
-	case book.TableOrganizations, book.TableCourses:
+	case book.TableOrganizations, book.TableCourses, book.TableClawbacks:
 		return a.rows[string(key)], nil
 	default:
 		return nil, nil
@@ -370,6 +370,10 @@ func (a *tried) step(ctx context.Context, e *ledgerv1.Entry) error {
 			a.sum.opened(1, fact.ItemMoved.GetCauses())
 		}
 		return nil
+	case *ledgerv1.Entry_CreditsReversed:
+		return a.keepReversed(ctx, e.GetIndex(), fact.CreditsReversed)
+	case *ledgerv1.Entry_CompletionHeld:
+		return a.keepHeld(ctx, e.GetIndex(), fact.CompletionHeld)
 	case *ledgerv1.Entry_CreditsReleased, *ledgerv1.Entry_CreditsExpired:
 		// These follow from what the account has: there may be others now.
 		return a.bank.settle(ctx, a.book, a.directory, a.id)
@@ -401,6 +405,7 @@ func (a *tried) judge(ctx context.Context, index uint64, recorded *ledgerv1.Comp
 	if err != nil {
 		return err
 	}
+	p.held = slices.Contains(recorded.GetCauses(), policy.Held) // as officers had it then
 	p.ask(a.directory, recorded.GetOrigin().GetOrganization(), posted, born)
 	a.book.crowd = func(key uint64) (*ledgerv1.CrowdRow, error) { return a.crowd(ctx, key, index) }
 	s, assessment, err := a.bank.judge(ctx, a.book, a.directory, p, a.account)
@@ -447,14 +452,14 @@ func (a *tried) void(ctx context.Context, voided *ledgerv1.CompletionVoided) err
 	if err != nil {
 		return err
 	}
-	w, err := a.bank.withdraw(ctx, a.book, a.directory, a.sealer, a.id, a.account, item)
+	w, err := a.bank.withdraw(ctx, a.book, a.directory, a.sealer, a.id, a.account, item, nil)
 	if err != nil {
 		return err
 	}
-	return w.write(ctx, a.book, &ledgerv1.CompletionVoided{
+	return w.write(ctx, a.book, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionVoided{CompletionVoided: &ledgerv1.CompletionVoided{
 		Origin: voided.GetOrigin(), Account: a.id[:], Completion: refOf(item), Effects: w.effects, Unrecovered: w.unrecovered,
 		Sealed: voided.GetSealed(),
-	})
+	}}})
 }
 
 // doubt opens a case that was opened since a key was compromised, or since a crowd was reported in which a completion was that

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/learning-credit-bank/creditbank/ledger/book"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -159,6 +160,56 @@ func (a *tried) decide(ctx context.Context, index uint64, j *judgement, e *ledge
 		return err
 	}
 	if err := openCases(a.book, a.directory, a.id, j.shaken); err != nil {
+		return err
+	}
+	return a.bank.settle(ctx, a.book, a.directory, a.id)
+}
+
+// keepReversed takes back what a clawback took back: as an officer's refusal, since the rehearsal has no clawbacks.
+func (a *tried) keepReversed(ctx context.Context, index uint64, r *ledgerv1.CreditsReversed) error {
+	const step = ledgerv1.CaseStep_CASE_STEP_REJECTED
+	opened := a.book.opened
+	a.book.opened = nil // the case is not one that officers were asked to decide
+	j, err := a.judgement(ctx, index, r.GetCompletion(), step)
+	a.book.opened = opened
+	if err != nil {
+		return err
+	}
+	j.going = func(item *ledgerv1.CompletionItem) bool {
+		return item.GetIndex() > j.item.GetIndex() && a.items[item.GetIndex()].GetClawbackPlusOne() == r.GetClawback()+1
+	}
+	if err := j.takeBack(ctx, ledgerv1.Outcome_OUTCOME_REFUSED); err != nil {
+		return err
+	}
+	return a.decide(ctx, index, j, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CaseStepTaken{CaseStepTaken: &ledgerv1.CaseStepTaken{
+		Case: caseOf(j.item), Completion: refOf(j.item), Account: a.id[:], Step: step,
+		State: ledgerv1.CaseStatus_CASE_STATUS_REJECTED, Outcome: j.outcome, Effects: j.effects,
+	}}})
+}
+
+// keepHeld holds what was held, as far as it gives something here, or sets it free.
+func (a *tried) keepHeld(ctx context.Context, index uint64, held *ledgerv1.CompletionHeld) error {
+	if err := a.bank.settle(ctx, a.book, a.directory, a.id); err != nil {
+		return err
+	}
+	item, err := a.item(held.GetCompletion())
+	if err != nil {
+		return err
+	}
+	fact := &ledgerv1.CompletionHeld{Account: a.id[:], Completion: refOf(item), Clawback: held.GetClawback(), Free: held.GetFree()}
+	switch {
+	case !held.GetFree() && (!book.Reversible(item) || item.GetHeldPlusOne() == held.GetClawback()+1):
+		return nil
+	case held.GetFree() && item.GetHeldPlusOne() != held.GetClawback()+1:
+		return nil
+	case held.GetFree():
+		if fact.Effects, err = setFree(a.book, item); err != nil {
+			return err
+		}
+	default:
+		fact.Effects = heldBack(item)
+	}
+	if err := a.book.put(index, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionHeld{CompletionHeld: fact}}); err != nil {
 		return err
 	}
 	return a.bank.settle(ctx, a.book, a.directory, a.id)

@@ -71,7 +71,7 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 	if sealer == nil {
 		return r.reject(tx, i, faultf(Precondition, ReasonAccountErased, field, "the account was erased"))
 	}
-	gone, err := r.bank.withdraw(context.Background(), tx, r.directory, sealer, id, account, item)
+	gone, err := r.bank.withdraw(context.Background(), tx, r.directory, sealer, id, account, item, nil)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (r *recording) recordVoid(tx *ledger.Tx, i int) error {
 		return err
 	}
 	result := StatementResult{Status: Recorded, Index: tx.Next()}
-	if err := gone.write(context.Background(), tx, voided); err != nil {
+	if err := gone.write(context.Background(), tx, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionVoided{CompletionVoided: voided}}); err != nil {
 		return err
 	}
 	r.results[i] = result
@@ -104,10 +104,11 @@ type withdrawal struct {
 	shaken      []doubt
 }
 
-// withdraw works out what it changes that a completion is taken back.
+// withdraw works out what it changes that a completion is taken back. Going says of other completions that they are going to be
+// taken back as well, so that nobody has to look at them again; nil: none is.
 func (b *Bank) withdraw(
 	ctx context.Context, tx scribe, d *directory, sealer *vault.Sealer, id unit.AccountID, account *ledgerv1.AccountRow,
-	item *ledgerv1.CompletionItem,
+	item *ledgerv1.CompletionItem, going func(item *ledgerv1.CompletionItem) bool,
 ) (w withdrawal, err error) {
 	// What is overdue on the account comes first: credits that have expired are not there to be taken back.
 	if err := b.settle(ctx, tx, d, id); err != nil {
@@ -117,13 +118,13 @@ func (b *Bank) withdraw(
 	if w.effects, w.unrecovered, err = reversal(tx, d, id, account, item); err != nil {
 		return w, err
 	}
-	w.shaken, err = b.shakenBy(ctx, tx, d, sealer, id, item, w.effects)
+	w.shaken, err = b.shakenBy(ctx, tx, d, sealer, id, item, w.effects, going)
 	return w, err
 }
 
 // write writes the withdrawal down, and what follows from it.
-func (w *withdrawal) write(ctx context.Context, tx scribe, voided *ledgerv1.CompletionVoided) error {
-	if _, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionVoided{CompletionVoided: voided}}); err != nil {
+func (w *withdrawal) write(ctx context.Context, tx scribe, e *ledgerv1.Entry) error {
+	if _, err := tx.Append(e); err != nil {
 		return err
 	}
 	if err := openCases(tx, w.directory, w.id, w.shaken); err != nil {
@@ -140,10 +141,11 @@ type doubt struct {
 }
 
 // shakenBy answers the completions whose decision a reversal takes the ground from. Nobody decides them anew in silence:
-// they become cases. Of the duplicates of what stood for an equivalence group it is the one that would have stood.
+// they become cases. Of the duplicates of what stood for an equivalence group it is the one that would have stood. Those that are
+// going too are passed over.
 func (b *Bank) shakenBy(
 	ctx context.Context, tx scribe, d *directory, sealer *vault.Sealer, id unit.AccountID, gone *ledgerv1.CompletionItem,
-	effects *ledgerv1.Effects,
+	effects *ledgerv1.Effects, going func(item *ledgerv1.CompletionItem) bool,
 ) ([]doubt, error) {
 	part, err := contribution(tx, gone)
 	if err != nil {
@@ -166,7 +168,7 @@ func (b *Bank) shakenBy(
 			return nil, err
 		}
 		for _, item := range week.GetItems() {
-			if item.GetIndex() == gone.GetIndex() || item.GetCasePlusOne() != 0 {
+			if item.GetIndex() == gone.GetIndex() || item.GetCasePlusOne() != 0 || going != nil && going(item) {
 				continue
 			}
 			if stood && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_DUPLICATE {

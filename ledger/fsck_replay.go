@@ -78,7 +78,7 @@ func (f *fsck) apply(ctx context.Context, c *chunk) error {
 		}
 		if err := errors.Join(
 			f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled()),
-			f.checkAgreement(c, e), f.checkHold(ctx, c, e), f.checkMerge(c, e), f.checkAccreditation(c, e),
+			f.checkAgreement(c, e), f.checkHold(ctx, c, e), f.checkMerge(c, e), f.checkAccreditation(c, e), f.checkClawback(c, e),
 		); err != nil {
 			return err
 		}
@@ -177,6 +177,10 @@ func readBy(e *ledgerv1.Entry) [][]byte {
 		account, day = fact.ItemMoved.GetInto(), fact.ItemMoved.GetItem().GetEndDay()
 	case *ledgerv1.Entry_ItemReturned:
 		account, day = fact.ItemReturned.GetInto(), fact.ItemReturned.GetItem().GetEndDay()
+	case *ledgerv1.Entry_CompletionHeld:
+		account, day = fact.CompletionHeld.GetAccount(), fact.CompletionHeld.GetCompletion().GetEndDay()
+	case *ledgerv1.Entry_CreditsReversed:
+		account, day = fact.CreditsReversed.GetAccount(), fact.CreditsReversed.GetCompletion().GetEndDay()
 	}
 	id, err := unit.AccountIDFromBytes(account)
 	switch {

@@ -486,6 +486,7 @@ func (r goldenRow) check(t *testing.T, value []byte) {
 		"TransferRow":    new(ledgerv1.TransferRow),
 		"MergeRow":       new(ledgerv1.MergeRow),
 		"ApplicationRow": new(ledgerv1.ApplicationRow),
+		"ClawbackRow":    new(ledgerv1.ClawbackRow),
 	}[r.Type]
 	if m == nil {
 		t.Fatalf("row %x is of type %q", r.Key, r.Type)
@@ -896,7 +897,7 @@ func TestGoldenKeyLayouts(t *testing.T) {
 			break
 		}
 	}
-	var proposed, granted uint64
+	var proposed, granted, suspected uint64
 	var agreement []byte
 	for _, golden := range log.Entries {
 		e := decodeGolden(t, golden.Bytes)
@@ -916,6 +917,9 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		}
 		if e.GetOpeningBalancesProposed() != nil && proposed == 0 {
 			proposed = e.GetIndex()
+		}
+		if e.GetClawbackProposed() != nil && suspected == 0 {
+			suspected = e.GetIndex()
 		}
 		if balance := e.GetOpeningBalanceRecorded(); balance != nil && sourceID == (unit.StatementID{}) {
 			sourceID = unit.StatementID(balance.GetOrigin().GetSourceId())
@@ -962,6 +966,7 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"hold for an organization":           book.OrganizationTransferKey(number, held.GetIndex()),
 		"time of a hold":                     book.HoldTimeKey(held.GetHoldPlaced().GetDeadline(), held.GetIndex()),
 		"merge":                              book.MergeKey(uint64(merge)),
+		"clawback":                           book.ClawbackKey(suspected),
 	}
 	for _, k := range v.Keys {
 		if got, ok := want[k.Name]; !ok || !bytes.Equal(got, k.Key) {

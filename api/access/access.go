@@ -140,6 +140,11 @@ const (
 	DecideMerge       Action = "DecideMerge"
 	UndoMerge         Action = "UndoMerge"
 	ReadMerges        Action = "ReadMerges"
+	PreviewClawback Action = "PreviewClawback"
+	ProposeClawback Action = "ProposeClawback"
+	ConfirmClawback Action = "ConfirmClawback"
+	DeclineClawback Action = "DeclineClawback"
+	ReadClawbacks   Action = "ReadClawbacks"
 )
 
 // rule says who may do something. What is not said is not permitted.
@@ -200,6 +205,8 @@ func ruleFor(action Action) rule {
 		return rule{offices: offices(certification)}
 	case ProposeMerge, DecideMerge, UndoMerge, ReadMerges:
 		return rule{offices: offices(registrar, certification)}
+	case PreviewClawback, ProposeClawback, ConfirmClawback, DeclineClawback, ReadClawbacks:
+		return rule{offices: offices(certification)}
 	case ProposeCourse:
 		return rule{self: roles(provider), offices: offices(certification)}
 	case Apply, PursueApplication:

@@ -8,4 +8,6 @@ var (
 	DocumentKind = documentKind
 	CaseStatus   = caseStatus
 	CaseState    = caseState
+
+	ClawbackState = clawbackState
 )

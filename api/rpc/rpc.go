@@ -197,6 +197,7 @@ func (s *Server) register() {
 	creditbankv1.RegisterConsentServiceServer(guarded, &consents{bank: bank})
 	creditbankv1.RegisterTransferServiceServer(guarded, &transfers{bank: bank})
 	creditbankv1.RegisterMergeServiceServer(guarded, &merges{bank: bank})
+	creditbankv1.RegisterClawbackServiceServer(guarded, &clawbacks{bank: bank})
 	healthpb.RegisterHealthServer(guarded, s.health)
 	reflection.Register(s.grpc)
 	s.services = slices.Sorted(maps.Keys(s.grpc.GetServiceInfo()))

@@ -32,9 +32,9 @@ import (
 func services() []string {
 	return []string{
 		"creditbank.v1.AccountService", "creditbank.v1.AccreditationService", "creditbank.v1.AdminService", "creditbank.v1.AgreementService",
-		"creditbank.v1.ApplicationService", "creditbank.v1.CompletionService", "creditbank.v1.ConsentService", "creditbank.v1.LedgerService",
-		"creditbank.v1.MergeService", "creditbank.v1.OpeningBalanceService", "creditbank.v1.PolicyService", "creditbank.v1.PortfolioService",
-		"creditbank.v1.ReviewService", "creditbank.v1.TransferService",
+		"creditbank.v1.ApplicationService", "creditbank.v1.ClawbackService", "creditbank.v1.CompletionService", "creditbank.v1.ConsentService",
+		"creditbank.v1.LedgerService", "creditbank.v1.MergeService", "creditbank.v1.OpeningBalanceService", "creditbank.v1.PolicyService",
+		"creditbank.v1.PortfolioService", "creditbank.v1.ReviewService", "creditbank.v1.TransferService",
 		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
 	}
 }

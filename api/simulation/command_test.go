@@ -255,7 +255,8 @@ func (u *unanswered) Error() string { return errors.Join(u.causes...).Error() }
 type change struct {
 	name string
 	ask  func(w *world) (answer string, err error)
-	// overtaken is what it may be answered when it was not done before another change that was in doubt with it.
+	// overtaken is what it may be answered when it was not done before another change that was in doubt with it; so is that the
+	// completion has come to be held.
 	overtaken api.Reason
 }
 
@@ -265,7 +266,7 @@ func (c change) String() string { return c.name }
 
 func (c change) run(w *world, m *model, again bool) error {
 	err := ask(c, w, m, again)
-	if fault, ok := errors.AsType[*api.Error](err); ok && again && fault.Reason == c.overtaken {
+	if fault, ok := errors.AsType[*api.Error](err); ok && again && (fault.Reason == c.overtaken || fault.Reason == api.ReasonCompletionHeld) {
 		return nil
 	}
 	return err

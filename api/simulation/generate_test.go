@@ -53,11 +53,13 @@ func (g *generator) next(w *world, m *model) (command, error) {
 		return g.crowd(m), nil
 	case p < 83:
 		return g.decision(w, m)
-	case p < 88:
+	case p < 85:
 		return g.directoryChange(), nil
 	case p < 91:
+		return g.clawback(w)
+	case p < 93:
 		return g.sweep(), nil
-	case p < 94:
+	case p < 95:
 		return g.takeOver(m), nil
 	case p < 96:
 		return g.claim(m), nil
@@ -277,6 +279,11 @@ func (g *generator) decision(w *world, m *model) (command, error) {
 	}
 	d := api.CaseDecision{
 		RequestID: requestID(1<<20 + n), Case: c.ID, Seen: c.Changed, Verdict: api.Verdict(1 + g.random.IntN(3)), ReasonCode: "EVIDENCE_SUFFICIENT",
+	}
+	if held, err := anythingHeld(w, officer); err != nil {
+		return nil, err
+	} else if held && d.Verdict == api.VerdictApprove { // nobody approves what is held
+		d.Verdict = api.VerdictReject
 	}
 	decide := by(decider, fmt.Sprintf("decision %d: case %d, verdict %d", n, d.Case, d.Verdict), d.RequestID,
 		func(w *world, by access.Caller, _ string) (string, error) {

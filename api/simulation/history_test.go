@@ -204,6 +204,10 @@ func (h *history) add(e *ledgerv1.Entry) error {
 		return h.take(e, fact.CaseStepTaken.GetAccount(), fact.CaseStepTaken.GetEffects(), fact.CaseStepTaken.GetCompletion())
 	case *ledgerv1.Entry_CreditsReleased:
 		return h.take(e, fact.CreditsReleased.GetAccount(), fact.CreditsReleased.GetEffects(), nil)
+	case *ledgerv1.Entry_CreditsReversed:
+		return h.take(e, fact.CreditsReversed.GetAccount(), fact.CreditsReversed.GetEffects(), fact.CreditsReversed.GetCompletion())
+	case *ledgerv1.Entry_CompletionHeld:
+		return h.take(e, fact.CompletionHeld.GetAccount(), fact.CompletionHeld.GetEffects(), fact.CompletionHeld.GetCompletion())
 	case *ledgerv1.Entry_CreditsExpired:
 		return h.take(e, fact.CreditsExpired.GetAccount(), fact.CreditsExpired.GetEffects(), nil)
 	case *ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_ItemReturned:

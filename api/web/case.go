@@ -117,6 +117,8 @@ func (l language) caseStep(s ledgerv1.CaseStep) string {
 		return l.say("撤回", "Withdrawn")
 	case ledgerv1.CaseStep_CASE_STEP_REVOKED:
 		return l.say("撤销认定", "Revoked")
+	case ledgerv1.CaseStep_CASE_STEP_CLAWED_BACK:
+		return l.say("追回（两位认证员决定）", "Taken back, as two officers decided")
 	default:
 		return l.say("未知", "Unknown")
 	}

@@ -12,6 +12,8 @@ const (
 	PolicyError = "POLICY_ERROR"
 	// KeySuspect: others may have had the key that signed.
 	KeySuspect = "KEY_SUSPECT"
+	// Held: an officer has everything held that comes from this course or platform.
+	Held = "HELD"
 	// ClosedPeriod: the learning ended in a reporting period that is closed.
 	ClosedPeriod = "CLOSED_PERIOD"
 	// UnknownCategory: the course's category is none of the policy's.
@@ -35,6 +37,7 @@ const (
 	riskOverlap         = 3
 	riskPolicyError     = 3
 	riskKeySuspect      = 5
+	riskHeld            = 4
 	riskClosedPeriod    = 2
 	riskUnknownCategory = 2
 )

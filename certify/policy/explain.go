@@ -79,6 +79,11 @@ func builtIn(r Reason) Text {
 			ZH: "规则无法自动计算本次学习，未自动授予学分，由认证员人工处理。",
 			EN: "The rules could not be worked out on this learning, so nothing was awarded automatically; an officer looks at it.",
 		}
+	case Held:
+		return Text{
+			ZH: "认证机构正在核查该课程或平台，新记录暂缓计入，由认证员决定。",
+			EN: "The bank is looking into this course or platform: new completions wait, and an officer decides.",
+		}
 	case KeySuspect:
 		return Text{
 			ZH: "提交平台的签名密钥在此期间可能泄露，由认证员核实。",

@@ -90,7 +90,7 @@ func TestExplainLeavesNothingOut(t *testing.T) {
 	}
 	for stage := eligibility; stage <= decision; stage++ {
 		for _, own := range []string{
-			"", policy.PolicyError, policy.KeySuspect, policy.ClosedPeriod, policy.UnknownCategory, policy.AsPosted, policy.NoRule,
+			"", policy.PolicyError, policy.KeySuspect, policy.Held, policy.ClosedPeriod, policy.UnknownCategory, policy.AsPosted, policy.NoRule,
 			policy.Approved, policy.HoursOnly,
 		} {
 			add(stage, own)

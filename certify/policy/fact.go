@@ -47,6 +47,8 @@ type Fact struct {
 
 	// Suspect: signed in a window in which others may have had the key. An officer decides, at the highest risk.
 	Suspect bool
+	// Held: an officer holds what comes from this course or platform. Another one decides.
+	Held bool
 
 	// Born is midnight UTC of the learner's birth date; the zero time where it is unknown. It is all that a fact has of the
 	// account, and only rules on points see it: it is looked at where [Policy.AsksAge] says so.

@@ -92,6 +92,9 @@ func (pr *Prepared) ownCauses() []cause {
 	if pr.fact.Suspect {
 		causes = append(causes, cause{KeySuspect, riskKeySuspect})
 	}
+	if pr.fact.Held {
+		causes = append(causes, cause{Held, riskHeld})
+	}
 	if pr.endDay <= pr.policy.closedThrough && pr.policy.closedThrough != 0 {
 		causes = append(causes, cause{ClosedPeriod, riskClosedPeriod})
 	}

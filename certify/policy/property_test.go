@@ -32,6 +32,7 @@ func anyFact(t *rapid.T) policy.Fact {
 		Level: rapid.IntRange(0, 8).Draw(t, "level"), NominalMinutes: unit.Minutes(rapid.Int64Range(0, 3000).Draw(t, "nominal")),
 		EquivalenceGroup: rapid.SampledFrom([]string{"", "", "g"}).Draw(t, "group"),
 		Suspect:          rapid.IntRange(0, 9).Draw(t, "suspect") == 0,
+		Held:             rapid.IntRange(0, 9).Draw(t, "held") == 0,
 	}
 	start := base.Add(time.Duration(rapid.IntRange(0, 400*24*60).Draw(t, "start")) * time.Minute)
 	for range rapid.IntRange(1, 4).Draw(t, "sessions") {

@@ -38,9 +38,10 @@ func drawing() string {
 	b.WriteString(`# The officers' workflow
 
 Made of the table in table.go by its test; do not edit. The picture leaves out taking and giving back a case, which an officer can
-do wherever it waits for one, and withdrawing it.
+do wherever it waits for one, and withdrawing it. A clawback takes completions back without a step of a case: it ends the case that is
+open, and opens one that stands at REVOKED, so that the learner can appeal; its two officers count as having judged that case.
 
-` + "```mermaid\nstateDiagram-v2\n    [*] --> SUBMITTED\n")
+` + "```mermaid\nstateDiagram-v2\n    [*] --> SUBMITTED\n    [*] --> REVOKED: clawback\n")
 	for _, t := range review.Table() {
 		if t.Act == review.Take || t.Act == review.Release || t.Act == review.Withdraw {
 			continue

@@ -237,6 +237,9 @@ func Ended(s State) bool {
 // Opened is when an officer should first have acted on a case that is opened now; zero: nobody said.
 func Opened(r Rule, now time.Time) time.Time { return r.due(now) }
 
+// AppealUntil is until when the learner may appeal where a completion is taken back now by no step of a case: by a clawback.
+func AppealUntil(r Rule, now time.Time) time.Time { return r.end(now, r.AppealDays) }
+
 // Decide answers what an act leads to, under a rule and at a time, or which of the errors above forbids it.
 func Decide(r Rule, c Case, by Caller, act Act, now time.Time) (Following, error) {
 	t, err := find(r, c, act, now)

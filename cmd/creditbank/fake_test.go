@@ -147,6 +147,7 @@ func newFakeBankAt(address string, options ...grpc.ServerOption) (*fakeBank, err
 	creditbankv1.RegisterConsentServiceServer(b.server, transfers)
 	creditbankv1.RegisterTransferServiceServer(b.server, transfers)
 	creditbankv1.RegisterApplicationServiceServer(b.server, fakeApplications{bank: b})
+	creditbankv1.RegisterClawbackServiceServer(b.server, &fakeClawbacks{bank: b})
 	b.policies = &fakePolicies{bank: b}
 	creditbankv1.RegisterMergeServiceServer(b.server, &fakeMerges{bank: b})
 	creditbankv1.RegisterPolicyServiceServer(b.server, b.policies)

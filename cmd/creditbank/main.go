@@ -81,6 +81,8 @@ type commands struct {
 	Claim       claimCommand       `cmd:"" help:"Claim what was learned before or elsewhere."`
 	Transfer    transferCommand    `cmd:"" help:"Ask what institutions would take over, and have them do so."`
 	Review      reviewCommand      `cmd:"" help:"See and decide the cases that wait for an officer."`
+	Clawback    clawbackCommand    `cmd:"" help:"Take back what should not have counted, with two officers."`
+	Hold        holdCommand        `cmd:"" help:"Hold completions until two officers know more."`
 	Balances    balancesCommand    `cmd:"" help:"Take over what residents earned under another system, with two officers."`
 	Course      courseCommand      `cmd:"" help:"Look courses up, propose, accredit and change them."`
 	Application applicationCommand `cmd:"" help:"Apply for the accreditation of an organization, and decide on it."`

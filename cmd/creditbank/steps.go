@@ -87,6 +87,8 @@ func (l language) caseStep(s ledgerv1.CaseStep) string {
 		return l.say("撤回", "withdrawn")
 	case ledgerv1.CaseStep_CASE_STEP_REVOKED:
 		return l.say("撤销", "revoked")
+	case ledgerv1.CaseStep_CASE_STEP_CLAWED_BACK:
+		return l.say("追回", "clawed back")
 	default:
 		return s.String()
 	}

@@ -303,14 +303,15 @@ const sweepHour = 3
 // an institution's answer that did not come. That looks at nothing else, so that it can be often.
 const caseInterval = 10 * time.Minute
 
-// sweep settles what is overdue on accounts that nobody uses, once at the start and then every night, and ends the states of
-// cases, and the holds, that end by themselves in between.
+// sweep settles what is overdue on accounts that nobody uses, once at the start and then every night, ends the states of cases,
+// and the holds, that end by themselves in between, and does what officers have decided of clawbacks, at once or where it stopped.
 func (p *process) sweep(ctx context.Context, b *bank, log *slog.Logger) {
 	for night := p.now(); ; {
 		started, work, what := p.now(), b.EndDue, "cases and holds whose time has passed"
 		if !started.Before(night) {
 			night, work, what = started.Add(untilNight(started)), b.Sweep, "overdue accounts"
 		}
+		p.clawbacks(ctx, b, log)
 		entries, err := work(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -326,7 +327,22 @@ func (p *process) sweep(ctx context.Context, b *bank, log *slog.Logger) {
 			timer.Stop()
 			return
 		case <-timer.C:
+		case <-b.ClawbacksDue():
+			timer.Stop()
 		}
+	}
+}
+
+// clawbacks holds completions, sets them free and takes them back, as officers have decided.
+func (p *process) clawbacks(ctx context.Context, b *bank, log *slog.Logger) {
+	started := p.now()
+	entries, err := b.RunClawbacks(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		log.ErrorContext(ctx, "a clawback was not done whole; the next time tries again", "entries", entries, "cause", err)
+	case entries > 0:
+		log.InfoContext(ctx, "clawbacks and holds were done", "entries", entries, "took", p.now().Sub(started))
 	}
 }
 

@@ -65,6 +65,14 @@ func (s *State) apply(e *ledgerv1.Entry) error {
 	case *ledgerv1.Entry_AccountMergeProposed, *ledgerv1.Entry_AccountMergeStepTaken, *ledgerv1.Entry_AccountsMerged,
 		*ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_AccountsUnmerged, *ledgerv1.Entry_ItemReturned:
 		return s.mergeChanged(e)
+	case *ledgerv1.Entry_ClawbackProposed:
+		return s.clawbackProposed(e, fact.ClawbackProposed)
+	case *ledgerv1.Entry_ClawbackDecided:
+		return s.clawbackDecided(e, fact.ClawbackDecided)
+	case *ledgerv1.Entry_CreditsReversed:
+		return s.creditsReversed(e, fact.CreditsReversed)
+	case *ledgerv1.Entry_CompletionHeld:
+		return s.completionHeld(e, fact.CompletionHeld)
 	case nil:
 		return fmt.Errorf("%w: the entry holds no fact that is known here", ErrInconsistent)
 	default:

@@ -104,6 +104,11 @@ func (s *State) changeCompletion(
 	outcome ledgerv1.Outcome, effects *ledgerv1.Effects,
 ) error {
 	item.Outcome, item.ChangedIndex = outcome, e.GetIndex()
+	if !Reversible(item) {
+		if err := s.free(item); err != nil {
+			return err
+		}
+	}
 	if e.GetIndex() != item.GetIndex() {
 		item.EffectsIn = append(item.EffectsIn, e.GetIndex())
 	}

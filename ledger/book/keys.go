@@ -30,6 +30,7 @@ const (
 	TableCrowds        byte = 0x14
 	TableImports       byte = 0x15
 	TableMerges        byte = 0x16
+	TableClawbacks     byte = 0x17
 	TableApplications  byte = 0x18
 	TableAgreements    byte = 0x1a
 	TableConsents      byte = 0x1b
@@ -40,9 +41,8 @@ const (
 
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
-	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableMerges ||
-		table == TableApplications || table == TableAgreements || table == TableConsents ||
-		table >= TableTransfers && table <= TableHoldTimes
+	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableApplications ||
+		table == TableAgreements || table == TableConsents || table >= TableTransfers && table <= TableHoldTimes
 }
 
 // MetaKey names a row of the meta table.
@@ -246,6 +246,9 @@ func HoldTimesUntil(time int64) []byte { return uintKey(TableHoldTimes, uint64(t
 
 // MergeKey is where a merge of two accounts lies; index is the entry that proposed it.
 func MergeKey(index uint64) []byte { return uintKey(TableMerges, index) }
+
+// ClawbackKey is where a clawback lies; index is the entry that proposed it.
+func ClawbackKey(index uint64) []byte { return uintKey(TableClawbacks, index) }
 
 func uintKey(table byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 32), table), n)

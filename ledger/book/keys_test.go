@@ -65,6 +65,7 @@ func TestKeyOrder(t *testing.T) {
 			{"transfer of an account", book.AccountTransferKey(id, a), book.AccountTransferKey(id, b), compare(a, b), book.AccountTransfersPrefix(id)},
 			{"transfer of an institution", book.OrganizationTransferKey(7, a), book.OrganizationTransferKey(7, b), compare(a, b), book.OrganizationTransfersPrefix(7)},
 			{"hold time", book.HoldTimeKey(int64(a>>1), 3), book.HoldTimeKey(int64(b>>1), 3), compare(a>>1, b>>1), []byte{book.TableHoldTimes}},
+			{"clawback", book.ClawbackKey(a), book.ClawbackKey(b), compare(a, b), []byte{book.TableClawbacks}},
 			{"held", book.HeldKey("chen", a), book.HeldKey("chen", b), compare(a, b), book.HeldPrefix("chen")},
 			{"week", book.WeekKey(id, weeks[0]), book.WeekKey(id, weeks[1]), int(weeks[0]) - int(weeks[1]), book.WeeksPrefix(id)},
 		} {
@@ -148,7 +149,7 @@ func TestTables(t *testing.T) {
 			derived++
 		}
 	}
-	if derived != 24 || !book.Derived(book.TableImports) || !book.Derived(book.TableHoldTimes) || !book.Derived(book.TableMerges) || !book.Derived(book.TableApplications) || !book.Derived(book.TableAgreements) || !book.Derived(book.TableConsents) || book.Derived(book.TableRejects) || book.Derived(book.TableEntries) || book.Derived(book.TableMeta) {
+	if derived != 25 || !book.Derived(book.TableImports) || !book.Derived(book.TableHoldTimes) || !book.Derived(book.TableMerges) || !book.Derived(book.TableClawbacks) || !book.Derived(book.TableApplications) || !book.Derived(book.TableAgreements) || !book.Derived(book.TableConsents) || book.Derived(book.TableRejects) || book.Derived(book.TableEntries) || book.Derived(book.TableMeta) {
 		t.Errorf("%d tables are derived", derived)
 	}
 	if !strings.HasSuffix(string(book.DirectoryKey()), "directory") {

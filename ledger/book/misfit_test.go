@@ -62,6 +62,13 @@ func (m *machine) misfits(t *rapid.T) map[string]*ledgerv1.Entry {
 		"step of no merge": {Fact: &ledgerv1.Entry_AccountMergeStepTaken{
 			AccountMergeStepTaken: &ledgerv1.AccountMergeStepTaken{Merge: 1 << 40, Step: ledgerv1.MergeStep_MERGE_STEP_REVIEWED},
 		}},
+		"clawback of nobody": {Fact: &ledgerv1.Entry_ClawbackProposed{ClawbackProposed: &ledgerv1.ClawbackProposed{Organization: "nobody"}}},
+		"clawback of what is to come": {Fact: &ledgerv1.Entry_ClawbackProposed{ClawbackProposed: &ledgerv1.ClawbackProposed{
+			Organization: platformA, Selection: &ledgerv1.ClawbackSelection{Before: 1 << 40},
+		}}},
+		"clawback decided unproposed": {Fact: &ledgerv1.Entry_ClawbackDecided{ClawbackDecided: &ledgerv1.ClawbackDecided{
+			Clawback: 1 << 40, State: ledgerv1.ClawbackState_CLAWBACK_STATE_CONFIRMED,
+		}}},
 		"case of an unknown account": {Fact: &ledgerv1.Entry_CaseOpened{CaseOpened: &ledgerv1.CaseOpened{Account: nobody}}},
 	}
 	if len(m.model.accounts) > 0 {
@@ -81,6 +88,7 @@ func (m *machine) accountMisfits(t *rapid.T, all map[string]*ledgerv1.Entry) {
 	m.holdMisfits(id, a, all)
 	m.mergeMisfits(id, all)
 	m.agreementMisfits(id, all)
+	m.clawbackMisfits(id, a, all)
 	recorded := func(change func(f *ledgerv1.CompletionRecorded)) *ledgerv1.Entry {
 		f := &ledgerv1.CompletionRecorded{
 			Origin: &ledgerv1.Origin{Organization: platformA, StatementId: m.id()}, Account: id, Course: 100, Category: "arts",

@@ -412,6 +412,7 @@ func TestModel(t *testing.T) {
 			"place hold": m.placeHold, "place another": m.placeHold, "post hold": m.postHold, "void hold": m.voidHold, "lapse": m.lapseHold,
 			"merge":             m.merge,
 			"publish agreement": m.publishAgreement, "end agreement": m.endAgreement, "grant consent": m.grantConsent, "withdraw consent": m.withdrawConsent,
+			"propose clawback": m.proposeClawback, "decide clawback": m.decideClawback, "reverse": m.reverse, "hold": m.hold,
 			"misfit": m.misfit, "keep": m.keep, "undo": m.undo, "undo whole": m.undoWhole, "commit": m.commit,
 			"": func(t *rapid.T) { m.check(t) },
 		})
@@ -466,6 +467,7 @@ func (m *machine) check(t *rapid.T) {
 		}
 	}
 	m.checkAgreed(t)
+	m.checkClawbacks(t)
 	for id, want := range m.model.cases {
 		m.checkCase(t, id, want)
 	}
@@ -514,7 +516,7 @@ func (m *machine) checkCase(t *rapid.T, id uint64, want *naiveCase) {
 		c.GetLeaseUntil() != want.lease || c.GetNoticeUntil() != want.notice || !slices.Equal(reviewers, want.reviewers) ||
 		!slices.Equal(c.GetSteps(), want.steps) || c.GetChangedIndex() != want.changed || c.GetReturns() != want.returns ||
 		c.GetObjections() != want.objections || c.GetAppeals() != want.appeals || c.GetOrganization() != want.organization ||
-		c.GetFiledBy() != want.filedBy {
+		c.GetFiledBy() != want.filedBy || c.GetClawbackPlusOne() != want.clawback {
 		t.Fatalf("case %d: %v, %v, not %+v", id, c, err, want)
 	}
 	for _, key := range want.rows(id) {
@@ -634,7 +636,7 @@ func (m *machine) checkItems(t *rapid.T, id unit.AccountID, a *ledgerv1.AccountR
 		item, err := m.state.Completion(id, w.ref())
 		if err != nil || item.GetChangedIndex() != w.changed || item.GetOrganization() != w.organization || item.GetCourse() != w.course ||
 			item.GetCategory() != w.category || item.GetOutcome() != w.outcome || item.GetSource() != w.source || item.GetKind() != w.kind || item.GetMinutes() != w.minutes || item.GetMilliPoints() != w.points || item.GetEndDay() != w.endDay ||
-			item.GetCasePlusOne() != w.open || item.GetLastCasePlusOne() != w.last || item.GetDecidedPlusOne() != w.decided || item.GetMovedPlusOne() != w.moved || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
+			item.GetCasePlusOne() != w.open || item.GetLastCasePlusOne() != w.last || item.GetDecidedPlusOne() != w.decided || item.GetMovedPlusOne() != w.moved || item.GetClawbackPlusOne() != w.clawback || item.GetHeldPlusOne() != w.held || !slices.Equal(item.GetEffectsIn(), w.effectsIn) ||
 			len(item.GetLots()) != len(w.lots) {
 			t.Fatalf("completion %v, %v, not %+v", item, err, w)
 		}

@@ -26,6 +26,7 @@ type naive struct {
 	merges        map[uint64]*naiveMerge
 	consents      map[uint64]*naiveConsent
 	agreements    map[string]*naiveAgreement // by hash
+	clawbacks     map[uint64]*naiveClawback
 	directory     uint64
 }
 
@@ -66,6 +67,15 @@ type naiveImport struct {
 	by                   string
 }
 
+type naiveClawback struct {
+	proposed                       *ledgerv1.ClawbackProposed
+	state                          string
+	proposer, decider              string
+	completions, minutes, points   int64
+	reversed, unrecovered, reserve int64
+	unreached, held                int64
+}
+
 type naiveAccount struct {
 	opened      uint64
 	status      ledgerv1.AccountStatus
@@ -102,6 +112,7 @@ type naiveItem struct {
 	lots                 []*naiveLot
 	open, decided, last  uint64 // plus one
 	moved                uint64 // plus one
+	clawback, held       uint64 // plus one
 	effectsIn            []uint64
 	contributed          *ledgerv1.Effects // everything it contributes, but for the lots; merged
 	sessionsPut          []*ledgerv1.SessionTime
@@ -139,6 +150,7 @@ type naiveCase struct {
 	changed             uint64
 	returns, objections uint32
 	appeals             uint32
+	clawback            uint64 // plus one
 }
 
 func newNaive() *naive {
@@ -148,6 +160,7 @@ func newNaive() *naive {
 		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
 		imports: make(map[uint64]*naiveImport), holds: make(map[uint64]*naiveHold), merges: make(map[uint64]*naiveMerge),
 		consents: make(map[uint64]*naiveConsent), agreements: make(map[string]*naiveAgreement),
+		clawbacks: make(map[uint64]*naiveClawback),
 	}
 }
 
@@ -253,6 +266,8 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 	case *ledgerv1.Entry_AccountMergeProposed, *ledgerv1.Entry_AccountMergeStepTaken, *ledgerv1.Entry_AccountsMerged,
 		*ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_AccountsUnmerged, *ledgerv1.Entry_ItemReturned:
 		n.mergeChanged(e)
+	case *ledgerv1.Entry_ClawbackProposed, *ledgerv1.Entry_ClawbackDecided, *ledgerv1.Entry_CreditsReversed, *ledgerv1.Entry_CompletionHeld:
+		n.clawback(e)
 	case *ledgerv1.Entry_CreditsReleased:
 		n.effects(e, n.accounts[string(fact.CreditsReleased.GetAccount())], nil, fact.CreditsReleased.GetEffects())
 	case *ledgerv1.Entry_CreditsExpired:
@@ -393,6 +408,10 @@ func (n *naive) open(e *ledgerv1.Entry, item *naiveItem, causes []string, risk u
 
 func (n *naive) change(e *ledgerv1.Entry, item *naiveItem, outcome ledgerv1.Outcome, effects *ledgerv1.Effects) {
 	item.outcome, item.changed = outcome, e.GetIndex()
+	if item.held != 0 && slices.Contains([]string{"OUTCOME_VOIDED", "OUTCOME_REFUSED", "OUTCOME_WITHDRAWN"}, outcome.String()) {
+		n.clawbacks[item.held-1].held--
+		item.held = 0
+	}
 	if item.index != e.GetIndex() {
 		item.effectsIn = append(item.effectsIn, e.GetIndex())
 	}

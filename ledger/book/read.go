@@ -99,6 +99,11 @@ func (s *State) Merge(index uint64) (*ledgerv1.MergeRow, error) {
 	return view[ledgerv1.MergeRow](s, MergeKey(index))
 }
 
+// Clawback answers a clawback.
+func (s *State) Clawback(index uint64) (*ledgerv1.ClawbackRow, error) {
+	return view[ledgerv1.ClawbackRow](s, ClawbackKey(index))
+}
+
 // Request answers what a call led to, if it was made before.
 func (s *State) Request(caller, method string, requestID []byte) (*ledgerv1.RequestRow, error) {
 	return view[ledgerv1.RequestRow](s, RequestKey(caller, method, requestID))

@@ -96,6 +96,8 @@ func rowName(table byte, key []byte) string {
 		return fmt.Sprintf("merge %d", number(0))
 	case table == TableApplications && len(key) == 8:
 		return fmt.Sprintf("application %d", number(0))
+	case table == TableClawbacks && len(key) == 8:
+		return fmt.Sprintf("clawback %d", number(0))
 	default:
 		return ""
 	}
@@ -156,6 +158,8 @@ func newRow(table byte) message {
 		return new(ledgerv1.MergeRow)
 	case TableApplications:
 		return new(ledgerv1.ApplicationRow)
+	case TableClawbacks:
+		return new(ledgerv1.ClawbackRow)
 	case TableRejects:
 		return new(ledgerv1.RejectRow)
 	default:

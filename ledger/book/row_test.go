@@ -43,6 +43,7 @@ func TestRowName(t *testing.T) {
 		"hold 7 of account ab000000000000000000000000000001": book.AccountTransferKey(account, 7),
 		"hold 7 for organization 3":                          book.OrganizationTransferKey(3, 7),
 		"time 1970-01-01T00:00:01Z of hold 7":                book.HoldTimeKey(1_000_000, 7),
+		"clawback 7":                                         book.ClawbackKey(7),
 		"reject 7 of organization 3":                         book.RejectKey(3, 7),
 	} {
 		if got, ok := book.RowName(key); got != want || !ok {

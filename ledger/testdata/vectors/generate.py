@@ -115,7 +115,9 @@ ENUMS = {
     "Stage": "STAGE UNSPECIFIED ELIGIBILITY HOURS DUPLICATES CONVERSION CAPS ROUNDING REVIEW VALIDITY DECISION "
              "POINTS",
     "CaseStep": "CASE_STEP UNSPECIFIED REJECTED HOURS_ONLY TAKEN RELEASED RETURNED RESUBMITTED EVIDENCE_LAPSED RECOMMENDED "
-                "RECOMMENDED_REJECTION RECOMMENDED_HOURS_ONLY PUBLISHED OBJECTED OBJECTION_DISMISSED APPEALED WITHDRAWN REVOKED",
+                "RECOMMENDED_REJECTION RECOMMENDED_HOURS_ONLY PUBLISHED OBJECTED OBJECTION_DISMISSED APPEALED WITHDRAWN REVOKED "
+                "CLAWED_BACK",
+    "ClawbackState": "CLAWBACK_STATE UNSPECIFIED PROPOSED CONFIRMED DECLINED FINISHED HELD RELEASED",
     "CaseStatus": "CASE_STATUS UNSPECIFIED SUBMITTED APPROVED REJECTED WITHDRAWN FIRST_REVIEW RETURNED SECOND_REVIEW "
                   "PUBLIC_NOTICE OBJECTED APPEALED REVOKED",
     "ItemKind": "ITEM_KIND UNSPECIFIED OPENING_BALANCE CLAIM",
@@ -151,7 +153,9 @@ MESSAGES = {
              "opening_balances_confirmed=39:OpeningBalancesConfirmed opening_balance_recorded=40:OpeningBalanceRecorded "
              "opening_balance_reversed=41:OpeningBalanceReversed account_merge_proposed=42:AccountMergeProposed "
              "account_merge_step_taken=43:AccountMergeStepTaken accounts_merged=44:AccountsMerged item_moved=45:ItemMoved "
-             "accounts_unmerged=46:AccountsUnmerged item_returned=47:ItemReturned application_step_taken=52:ApplicationStepTaken "
+             "accounts_unmerged=46:AccountsUnmerged item_returned=47:ItemReturned clawback_proposed=48:ClawbackProposed "
+             "clawback_decided=49:ClawbackDecided credits_reversed=50:CreditsReversed completion_held=51:CompletionHeld "
+             "application_step_taken=52:ApplicationStepTaken "
              "agreement_published=58:AgreementPublished "
              "agreement_ended=59:AgreementEnded consent_granted=60:ConsentGranted consent_withdrawn=61:ConsentWithdrawn "
              "hold_placed=64:HoldPlaced hold_posted=65:HoldPosted "
@@ -259,6 +263,17 @@ MESSAGES = {
                  "due=9:i sealed=10:b",
     "AccountsUnmerged": "actor=1:Actor request=2:Request merge=3:u from=4:b into=5:b",
     "ItemReturned": "merge=1:u from=2:b into=3:b item=4:CompletionRef effects=5:Effects lots=6:*LotChange restores=7:Reversal",
+    "ClawbackSelection": "completion=1:u course=2:u organization=3:u from_day=4:d to_day=5:d recorded_from=6:i "
+                         "recorded_until=7:i before=8:u",
+    "ClawbackTotals": "completions=1:i accounts=2:i minutes=3:i milli_points=4:i pending=5:i available=6:i reserved=7:i "
+                      "transferred=8:i expired=9:i cases=10:i",
+    "ClawbackProposed": "actor=1:Actor request=2:Request organization=3:s selection=4:ClawbackSelection "
+                        "totals=5:ClawbackTotals digest=6:b reason_code=7:s reason=8:s hold=9:t hold_future=10:t",
+    "ClawbackDecided": "actor=1:Actor request=2:Request clawback=3:u state=4:ClawbackState totals=5:ClawbackTotals digest=6:b "
+                       "unreached=7:i",
+    "CreditsReversed": "account=1:b completion=2:CompletionRef clawback=3:u effects=4:Effects unrecovered=5:i reserved=6:i "
+                       "causes=7:*s risk=8:w deadline=9:i",
+    "CompletionHeld": "account=1:b completion=2:CompletionRef clawback=3:u free=4:t effects=5:Effects",
     # creditbank.ledger.v1, rows
     "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
     "AccountRow": "opened_index=1:u opened_time=2:i status=3:AccountStatus home=4:s completions=5:i sums=6:*CategorySum "
@@ -275,7 +290,7 @@ MESSAGES = {
     "CompletionItem": "index=1:u changed_index=2:u time=3:i organization=4:u course=5:u category=6:s outcome=7:Outcome "
                       "minutes=8:i lots=9:*LotState end_day=10:d case_plus_one=11:u decided_plus_one=12:u "
                       "effects_in=13:*u milli_points=14:i last_case_plus_one=16:u kind=17:ItemKind source=18:s "
-                      "moved_plus_one=20:u merge_plus_one=21:u",
+                      "moved_plus_one=20:u merge_plus_one=21:u clawback_plus_one=23:u held_plus_one=24:u",
     "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
                 "expires_day=9:d uses=10:*LotUse",
     "LotUse": "hold=1:u organization=2:u milli_credits=3:i recognised=4:t",
@@ -300,13 +315,17 @@ MESSAGES = {
     "CaseRow": "status=1:CaseStatus account=2:b completion=3:CompletionRef causes=4:*s risk=5:w time=6:i "
                "decided_plus_one=7:u decided_time=8:i officer=9:s course=10:u deadline=11:i due=12:i holder=13:s "
                "lease_until=14:i notice_until=15:i reviewers=16:*CaseReviewer steps=17:*u changed_index=18:u status_time=19:i "
-               "returns=20:w objections=21:w appeals=22:w organization=23:u filed_by=24:s",
+               "returns=20:w objections=21:w appeals=22:w organization=23:u filed_by=24:s "
+               "clawback_plus_one=25:u",
     "CaseReviewer": "stage=1:CaseStatus officer=2:s",
     "CaseDeadline": "case=1:u time=2:i",
     "ImportRow": "time=1:i fact=2:OpeningBalancesProposed confirmed_plus_one=3:u confirmed_time=4:i confirmed_by=5:s",
     "MergeRow": "time=1:i fact=2:AccountMergeProposed status=3:MergeStatus changed_index=4:u reviewed_by=5:s merged_by=6:s "
                 "merged_plus_one=7:u refused_by=8:s undo_proposed_by=9:s undone_by=10:s status_before=11:AccountStatus items=12:i "
                 "left=13:i through_plus_one=14:u reason_code=15:s",
+    "ClawbackRow": "time=1:i fact=2:ClawbackProposed state=3:ClawbackState state_time=4:i decided_by=5:s "
+                   "confirmed=6:ClawbackTotals completions=7:i minutes=8:i milli_points=9:i reversed=10:i unrecovered=11:i "
+                   "reserved=12:i unreached=13:i held=14:i",
     "RequestRow": "hash=1:b index=2:u",
     "AgreementRow": "index=1:u time=2:i fact=3:AgreementPublished ended_plus_one=4:u last_day=5:d",
     "ConsentRow": "time=1:i fact=2:ConsentGranted withdrawn_plus_one=3:u withdrawn_time=4:i withdrawn_by=5:s",
@@ -1016,6 +1035,13 @@ def part(name, submission_index, position):
             "statement_hash": leaf_hash(STATEMENT_BYTES[name]), "submission": submission_index, "position": position}
 
 
+def clawback_digest(chosen, totals):
+    """What stands for a selection and its totals: FORMAT.md, "Clawbacks"."""
+    def line(message, m):
+        return " ".join(str(m.get(field, 0)) for _, field, *_ in fields(message)) + "\n"
+    return sha256(("creditbank/v1 clawback\n" + line("ClawbackSelection", chosen) + line("ClawbackTotals", totals)).encode())
+
+
 def points(milli_points):
     # Those of 2026 lapse with the last day of the year.
     return [{"lapses_day": days("2027-01-01"), "milli_points": milli_points}]
@@ -1493,6 +1519,43 @@ def build_log():
         t += 3_600_000_000
         append(t, "organization_changed", **call("ChangeOrganization", t), organization=PLATFORM,
                change=f"ORGANIZATION_CHANGE_{change}", reason_code="OTHER", reason="on its own wish", **more)
+    # The first aid course is suspected: everything of it is held, and another officer has it taken back, with the case that is open
+    # on it. A hold of the tea course comes free.
+    t += 3_600_000_000
+    append(t, "case_opened", account=ACCOUNT, completion={"index": aid_2, "end_day": aid_2_day}, causes=["KEY_COMPROMISED"], risk=5)
+    registered = {e["organization_registered"]["organization"]: i for i, (f, e) in enumerate(LOG) if f == "OrganizationRegistered"}
+    chosen = {"course": aid, "from_day": days("2026-01-01"), "before": len(LOG)}
+    totals = {"completions": 2, "accounts": 1, "minutes": 299, "milli_points": 4900, "available": 400, "cases": 1}
+    suspected = append(t, "clawback_proposed", **call("ProposeClawback", t), organization=COLLEGE, selection=chosen, totals=totals,
+                       digest=clawback_digest(chosen, totals), reason_code="IMPLAUSIBLE", reason="签到表系伪造", hold=True, hold_future=True)
+    aid_2_ref = {"index": aid_2, "end_day": aid_2_day}
+    aid_2_lot = {"entry": aid_2, "completion": aid_2_ref}
+    append(t, "completion_held", account=ACCOUNT, completion=aid_ref, clawback=suspected)
+    append(t, "completion_held", account=ACCOUNT, completion=aid_2_ref, clawback=suspected,
+           effects={"lot_changes": [{**aid_2_lot, "pending": 400, "available": -400}]})
+    append(t, "clawback_decided", clawback=suspected, state="CLAWBACK_STATE_HELD")
+    t += 86_400_000_000
+    chosen_2 = {"course": tea, "organization": registered[PLATFORM], "to_day": days("2026-03-31"),
+                "recorded_from": micros("2026-03-01 00:00"), "recorded_until": t, "before": len(LOG)}
+    totals_2 = {"completions": 1, "accounts": 1, "minutes": 126, "milli_points": 2100, "expired": 200, "cases": 1}
+    cleared = append(t, "clawback_proposed", **call("ProposeClawback", t), organization=PLATFORM, selection=chosen_2, totals=totals_2,
+                     digest=clawback_digest(chosen_2, totals_2), reason_code="OTHER", reason="核查", hold=True)
+    append(t, "completion_held", account=ACCOUNT, completion=tea_2_ref, clawback=cleared)
+    append(t, "clawback_decided", clawback=cleared, state="CLAWBACK_STATE_HELD")
+    append(t, "clawback_decided", **call("DeclineClawback", t, "officer-2"), clawback=cleared, state="CLAWBACK_STATE_DECLINED")
+    append(t, "completion_held", account=ACCOUNT, completion=tea_2_ref, clawback=cleared, free=True)
+    append(t, "clawback_decided", clawback=cleared, state="CLAWBACK_STATE_RELEASED")
+    t += 86_400_000_000
+    totals = {**{k: v for k, v in totals.items() if k != "available"}, "pending": 400}
+    append(t, "clawback_decided", **call("ConfirmClawback", t, "officer-2"), clawback=suspected, state="CLAWBACK_STATE_CONFIRMED",
+           totals=totals, digest=clawback_digest(chosen, totals))
+    revoked = {"account": ACCOUNT, "clawback": suspected, "causes": ["CLAWED_BACK"], "risk": 4, "deadline": micros("2026-08-16 00:00")}
+    append(t, "credits_reversed", **revoked, completion=aid_ref, effects={"sessions_removed": session_times("aid-1")})
+    append(t, "credits_reversed", **revoked, completion=aid_2_ref, effects={
+        "hours": [{"year": 2026, "category": "skills", "minutes": -299}],
+        "lot_changes": [{**aid_2_lot, "pending": -400, "reversed": 400}], "remainder": -11, "points": points(-4900),
+        "sessions_removed": session_times("aid-2"), "group": {"group": "first-aid"}})
+    append(t, "clawback_decided", clawback=suspected, state="CLAWBACK_STATE_FINISHED", unreached=1)
     story = len(LOG)
     while len(LOG) < 259:
         t += 1_000_000
@@ -1534,6 +1597,7 @@ LEASES = ("CASE_STEP_TAKEN", "CASE_STEP_RELEASED")
 JUDGING = [None] + [f"CASE_STEP_{x}" for x in (
     "REJECTED", "HOURS_ONLY", "RECOMMENDED", "RECOMMENDED_REJECTION", "RECOMMENDED_HOURS_ONLY", "PUBLISHED", "OBJECTION_DISMISSED",
     "REVOKED")]
+GONE = ("OUTCOME_VOIDED", "OUTCOME_REFUSED", "OUTCOME_WITHDRAWN")
 AMOUNTS = ("pending", "available", "reserved", "transferred", "expired", "reversed")
 
 
@@ -1748,6 +1812,81 @@ class State:
         item = self.item(f["account"], f["balance"])
         assert item.get("kind") and item["outcome"] != "OUTCOME_VOIDED"
         self.change(i, f["account"], item, "OUTCOME_VOIDED", f.get("effects", {}))
+
+    # Clawbacks
+
+    def held_to_come(self, i, row):
+        if row["fact"].get("hold_future"):
+            self.rows[table(1, b"directory")] = u64(i + 1)
+
+    def clawback_proposed(self, i, t, f):
+        self.organization_number(f["organization"])
+        assert f["selection"]["before"] <= i
+        kept = {k: v for k, v in f.items() if k != "request"}
+        row = self.new(table(0x17, u64(i)), "ClawbackRow", time=t, fact=kept, state="CLAWBACK_STATE_PROPOSED", state_time=t)
+        self.held_to_come(i, row)
+
+    def clawback(self, index):
+        return self.rows[table(0x17, u64(index))][1]
+
+    def clawback_decided(self, i, t, f):
+        row, to = self.clawback(f["clawback"]), f["state"]
+        waits = ["CLAWBACK_STATE_PROPOSED", "CLAWBACK_STATE_HELD"]
+        assert row["state"] in {"CLAWBACK_STATE_CONFIRMED": waits, "CLAWBACK_STATE_DECLINED": waits,
+                                "CLAWBACK_STATE_FINISHED": ["CLAWBACK_STATE_CONFIRMED"],
+                                "CLAWBACK_STATE_HELD": waits[:1], "CLAWBACK_STATE_RELEASED": ["CLAWBACK_STATE_DECLINED"]}[to]
+        row.update(state=to, state_time=t)
+        if to in ("CLAWBACK_STATE_CONFIRMED", "CLAWBACK_STATE_DECLINED"):
+            row["decided_by"] = f["actor"]["officer"]
+            if "totals" in f:
+                row["confirmed"] = f["totals"]
+            self.held_to_come(i, row)
+        if to == "CLAWBACK_STATE_FINISHED":
+            row["unreached"] = f.get("unreached", 0)
+
+    def selected(self, row, item):
+        s = row["fact"]["selection"]
+        ok = (("completion", item["index"]), ("course", item["course"]), ("organization", item["organization"]))
+        return (all(s.get(k, v) == v for k, v in ok) and item["index"] < s["before"] and "kind" not in item
+                and s.get("from_day", -1e9) <= item["end_day"] <= s.get("to_day", 1e9)
+                and s.get("recorded_from", 0) <= item["time"] < s.get("recorded_until", 1e18))
+
+    def unheld(self, item):
+        if item.get("held_plus_one"):
+            row = self.clawback(item["held_plus_one"] - 1)
+            row["held"] -= 1
+            item["held_plus_one"] = 0
+
+    def credits_reversed(self, i, t, f):
+        account, item, row = f["account"], self.item(f["account"], f["completion"]), self.clawback(f["clawback"])
+        assert row["state"] == "CLAWBACK_STATE_CONFIRMED" and self.selected(row, item) and item["outcome"] not in GONE
+        if item.get("case_plus_one"):
+            self.step(i, t, account=account, item=item, case=item["case_plus_one"] - 1, step="CASE_STEP_WITHDRAWN",
+                      state="CASE_STATUS_WITHDRAWN")
+        officers = [row["fact"]["actor"]["officer"], row["decided_by"]]
+        case = self.new(table(0x0D, u64(i)), "CaseRow", status="CASE_STATUS_REVOKED", account=account, completion=f["completion"],
+                        causes=f["causes"], risk=f["risk"], time=t, status_time=t, course=item["course"], deadline=f["deadline"],
+                        changed_index=i, steps=[i], clawback_plus_one=f["clawback"] + 1, decided_plus_one=i + 1, decided_time=t,
+                        officer=officers[1], reviewers=[{"stage": "CASE_STATUS_APPROVED", "officer": o} for o in officers])
+        self.rows.update(self.listed(case, i))
+        item.update(case_plus_one=0, last_case_plus_one=i + 1, decided_plus_one=i + 1)
+        before = item.get("minutes", 0), item.get("milli_points", 0)
+        self.change(i, account, item, "OUTCOME_REFUSED", f.get("effects", {}))
+        item["clawback_plus_one"] = f["clawback"] + 1
+        reversed_ = sum(c.get("reversed", 0) for c in f.get("effects", {}).get("lot_changes", []))
+        for field, amount in (("completions", 1), ("minutes", before[0] - item.get("minutes", 0)),
+                              ("milli_points", before[1] - item.get("milli_points", 0)), ("reversed", reversed_),
+                              ("unrecovered", f.get("unrecovered", 0)), ("reserved", f.get("reserved", 0))):
+            row[field] = row.get(field, 0) + amount
+
+    def completion_held(self, i, t, f):
+        item, row = self.item(f["account"], f["completion"]), self.clawback(f["clawback"])
+        assert f.get("free") or row["fact"]["hold"] and self.selected(row, item) and item["outcome"] not in GONE
+        self.unheld(item)
+        if not f.get("free"):
+            row["held"] = row.get("held", 0) + 1
+            item["held_plus_one"] = f["clawback"] + 1
+        self.change(i, f["account"], item, item["outcome"], f.get("effects", {}))
 
     # Claims
 
@@ -2092,6 +2231,8 @@ class State:
 
     def change(self, i, account, item, outcome, effects):
         item.update(outcome=outcome, changed_index=i)
+        if outcome in GONE:
+            self.unheld(item)
         if i != item["index"]:
             item.setdefault("effects_in", []).append(i)
         self.mark_item(item, i)
@@ -2260,7 +2401,7 @@ def entry_vectors():
     awarded, *_ = INDEX["CreditsAwarded"]
     (released,) = INDEX["CreditsReleased"]
     (expired,) = INDEX["CreditsExpired"]
-    opened, _ = INDEX["CaseOpened"]
+    opened, *_ = INDEX["CaseOpened"]
     (applied,), games = INDEX["AccreditationApplied"], INDEX["CourseProposed"][-1]
     stepped = next(i for i in INDEX["ApplicationStepTaken"]
                    if LOG[i][1]["application_step_taken"]["state"] == "APPLICATION_STATE_ACCREDITED")
@@ -2277,6 +2418,9 @@ def entry_vectors():
     refused_hold, undone = INDEX["HoldVoided"]
     (lapsed,) = INDEX["HoldExpired"]
     first = LOG[placed][1]["hold_placed"]["items"]
+    suspected, cleared = INDEX["ClawbackProposed"]
+    clawed = INDEX["CreditsReversed"][0]
+    clawed_ref = LOG[clawed][1]["credits_reversed"]["completion"]
     balance, back = LOG[recorded][1]["opening_balance_recorded"], LOG[reversed_][1]["opening_balance_reversed"]
 
     agreed, ended = INDEX["AgreementPublished"][0], INDEX["AgreementEnded"][0]
@@ -2412,6 +2556,26 @@ def entry_vectors():
         ("changed-nothing", "state", 5, at(5, "organization_changed", organization=PLATFORM), "a known change"),
         ("reversed-twice", "state", reversed_ + 1, at(reversed_ + 1, "opening_balance_reversed", **{
             **back, "origin": {**back["origin"], "source_id": uuid7(0, "again")}}), "not yet taken back"),
+        ("clawback-of-unknown", "state", 5, at(5, "clawback_proposed", organization="nobody"), "a registered organization"),
+        ("clawback-of-what-is-to-come", "state", 5, at(5, "clawback_proposed", organization=COLLEGE, selection={"before": 6}),
+         "nothing recorded after it"),
+        ("clawback-decided-unproposed", "state", 5, at(5, "clawback_decided", clawback=4, state="CLAWBACK_STATE_CONFIRMED"),
+         "a proposed clawback"),
+        ("clawback-finished-unconfirmed", "state", suspected + 1, at(suspected + 1, "clawback_decided", clawback=suspected,
+                                                                     state="CLAWBACK_STATE_FINISHED"), "a confirmed clawback"),
+        ("clawback-confirmed-twice", "state", clawed, at(clawed, "clawback_decided", clawback=suspected,
+                                                         state="CLAWBACK_STATE_CONFIRMED"), "a clawback that waits"),
+        ("clawed-back-unconfirmed", "state", suspected + 1, at(suspected + 1, "credits_reversed", account=ACCOUNT,
+                                                               clawback=suspected, completion=clawed_ref), "a confirmed clawback"),
+        ("clawed-back-unselected", "state", clawed, fact(clawed, completion=LOG[cleared + 1][1]["completion_held"]["completion"],
+                                                         effects={}), "a completion of the selection"),
+        ("clawed-back-twice", "state", clawed + 1, at(clawed + 1, "credits_reversed", account=ACCOUNT, clawback=suspected,
+                                                      completion=clawed_ref), "a completion that counts, or could"),
+        ("held-unselected", "state", suspected + 1, fact(suspected + 1, completion=tea_ref), "a completion of the selection"),
+        ("held-twice", "state", suspected + 2, at(suspected + 2, "completion_held", account=ACCOUNT, clawback=suspected,
+                                                  completion=clawed_ref), "not yet held"),
+        ("free-unheld", "state", suspected + 1, at(suspected + 1, "completion_held", account=ACCOUNT, clawback=suspected,
+                                                   completion=clawed_ref, free=True), "a completion that it holds"),
         ("reversed-completion", "state", reversed_, fact(reversed_, balance={
             "index": tea_2, "end_day": LOG[tea_2][1]["completion_recorded"]["end_day"]}, effects={}), "an opening balance"),
         ("agreement-twice", "state", agreed + 1, fact_at(agreed, agreed + 1), "a new agreement"),
@@ -2704,6 +2868,7 @@ def store_vectors():
         ("hold of an account", table(0x1E, b"\x01", ACCOUNT, u64(INDEX["HoldPlaced"][0]))),
         ("hold for an organization", table(0x1E, b"\x02", u64(3), u64(INDEX["HoldPlaced"][0]))),
         ("time of a hold", table(0x1F, u64(LOG[INDEX["HoldPlaced"][0]][1]["hold_placed"]["deadline"]), u64(INDEX["HoldPlaced"][0]))),
+        ("clawback", table(0x17, u64(INDEX["ClawbackProposed"][0]))),
         ("import", table(0x15, u64(INDEX["OpeningBalancesProposed"][0]))),
         ("merge", table(0x16, u64(INDEX["AccountMergeProposed"][0]))),
         ("agreement", table(0x1A, sha256(NEXT_AGREEMENT))),

@@ -916,6 +916,8 @@ const (
 	CaseStep_CASE_STEP_WITHDRAWN CaseStep = 15
 	// What had been approved was taken back.
 	CaseStep_CASE_STEP_REVOKED CaseStep = 16
+	// A clawback took the completion back. CreditsReversed says so, and no CaseStepTaken does.
+	CaseStep_CASE_STEP_CLAWED_BACK CaseStep = 17
 )
 
 // Enum value maps for CaseStep.
@@ -938,6 +940,7 @@ var (
 		14: "CASE_STEP_APPEALED",
 		15: "CASE_STEP_WITHDRAWN",
 		16: "CASE_STEP_REVOKED",
+		17: "CASE_STEP_CLAWED_BACK",
 	}
 	CaseStep_value = map[string]int32{
 		"CASE_STEP_UNSPECIFIED":            0,
@@ -957,6 +960,7 @@ var (
 		"CASE_STEP_APPEALED":               14,
 		"CASE_STEP_WITHDRAWN":              15,
 		"CASE_STEP_REVOKED":                16,
+		"CASE_STEP_CLAWED_BACK":            17,
 	}
 )
 
@@ -1296,6 +1300,75 @@ func (MergeStep) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{18}
 }
 
+// ClawbackState is where a clawback stands.
+type ClawbackState int32
+
+const (
+	// Not said.
+	ClawbackState_CLAWBACK_STATE_UNSPECIFIED ClawbackState = 0
+	// It waits for a second officer.
+	ClawbackState_CLAWBACK_STATE_PROPOSED ClawbackState = 1
+	// A second officer confirmed it: completions are being taken back.
+	ClawbackState_CLAWBACK_STATE_CONFIRMED ClawbackState = 2
+	// An officer turned it down.
+	ClawbackState_CLAWBACK_STATE_DECLINED ClawbackState = 3
+	// All completions are taken back that could be.
+	ClawbackState_CLAWBACK_STATE_FINISHED ClawbackState = 4
+	// It waits for a second officer, and all its completions are held.
+	ClawbackState_CLAWBACK_STATE_HELD ClawbackState = 5
+	// It was turned down, and all that it held is free.
+	ClawbackState_CLAWBACK_STATE_RELEASED ClawbackState = 6
+)
+
+// Enum value maps for ClawbackState.
+var (
+	ClawbackState_name = map[int32]string{
+		0: "CLAWBACK_STATE_UNSPECIFIED",
+		1: "CLAWBACK_STATE_PROPOSED",
+		2: "CLAWBACK_STATE_CONFIRMED",
+		3: "CLAWBACK_STATE_DECLINED",
+		4: "CLAWBACK_STATE_FINISHED",
+		5: "CLAWBACK_STATE_HELD",
+		6: "CLAWBACK_STATE_RELEASED",
+	}
+	ClawbackState_value = map[string]int32{
+		"CLAWBACK_STATE_UNSPECIFIED": 0,
+		"CLAWBACK_STATE_PROPOSED":    1,
+		"CLAWBACK_STATE_CONFIRMED":   2,
+		"CLAWBACK_STATE_DECLINED":    3,
+		"CLAWBACK_STATE_FINISHED":    4,
+		"CLAWBACK_STATE_HELD":        5,
+		"CLAWBACK_STATE_RELEASED":    6,
+	}
+)
+
+func (x ClawbackState) Enum() *ClawbackState {
+	p := new(ClawbackState)
+	*p = x
+	return p
+}
+
+func (x ClawbackState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClawbackState) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_ledger_v1_entry_proto_enumTypes[19].Descriptor()
+}
+
+func (ClawbackState) Type() protoreflect.EnumType {
+	return &file_creditbank_ledger_v1_entry_proto_enumTypes[19]
+}
+
+func (x ClawbackState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClawbackState.Descriptor instead.
+func (ClawbackState) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{19}
+}
+
 // Entry is one leaf of the log: at most 65,535 bytes.
 type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1343,6 +1416,10 @@ type Entry struct {
 	//	*Entry_ItemMoved
 	//	*Entry_AccountsUnmerged
 	//	*Entry_ItemReturned
+	//	*Entry_ClawbackProposed
+	//	*Entry_ClawbackDecided
+	//	*Entry_CreditsReversed
+	//	*Entry_CompletionHeld
 	//	*Entry_ApplicationStepTaken
 	//	*Entry_AgreementPublished
 	//	*Entry_AgreementEnded
@@ -1721,6 +1798,42 @@ func (x *Entry) GetItemReturned() *ItemReturned {
 	return nil
 }
 
+func (x *Entry) GetClawbackProposed() *ClawbackProposed {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ClawbackProposed); ok {
+			return x.ClawbackProposed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetClawbackDecided() *ClawbackDecided {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_ClawbackDecided); ok {
+			return x.ClawbackDecided
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetCreditsReversed() *CreditsReversed {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_CreditsReversed); ok {
+			return x.CreditsReversed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetCompletionHeld() *CompletionHeld {
+	if x != nil {
+		if x, ok := x.Fact.(*Entry_CompletionHeld); ok {
+			return x.CompletionHeld
+		}
+	}
+	return nil
+}
+
 func (x *Entry) GetApplicationStepTaken() *ApplicationStepTaken {
 	if x != nil {
 		if x, ok := x.Fact.(*Entry_ApplicationStepTaken); ok {
@@ -1976,6 +2089,26 @@ type Entry_ItemReturned struct {
 	ItemReturned *ItemReturned `protobuf:"bytes,47,opt,name=item_returned,json=itemReturned,proto3,oneof"`
 }
 
+type Entry_ClawbackProposed struct {
+	// An officer proposed to take completions back.
+	ClawbackProposed *ClawbackProposed `protobuf:"bytes,48,opt,name=clawback_proposed,json=clawbackProposed,proto3,oneof"`
+}
+
+type Entry_ClawbackDecided struct {
+	// Another officer confirmed it or turned it down, or it was finished.
+	ClawbackDecided *ClawbackDecided `protobuf:"bytes,49,opt,name=clawback_decided,json=clawbackDecided,proto3,oneof"`
+}
+
+type Entry_CreditsReversed struct {
+	// A completion was taken back by a clawback.
+	CreditsReversed *CreditsReversed `protobuf:"bytes,50,opt,name=credits_reversed,json=creditsReversed,proto3,oneof"`
+}
+
+type Entry_CompletionHeld struct {
+	// A completion was held, or came free.
+	CompletionHeld *CompletionHeld `protobuf:"bytes,51,opt,name=completion_held,json=completionHeld,proto3,oneof"`
+}
+
 type Entry_ApplicationStepTaken struct {
 	// A step of an application was taken, or of a proposed course, that is no decision on the course.
 	ApplicationStepTaken *ApplicationStepTaken `protobuf:"bytes,52,opt,name=application_step_taken,json=applicationStepTaken,proto3,oneof"`
@@ -2088,6 +2221,14 @@ func (*Entry_ItemMoved) isEntry_Fact() {}
 func (*Entry_AccountsUnmerged) isEntry_Fact() {}
 
 func (*Entry_ItemReturned) isEntry_Fact() {}
+
+func (*Entry_ClawbackProposed) isEntry_Fact() {}
+
+func (*Entry_ClawbackDecided) isEntry_Fact() {}
+
+func (*Entry_CreditsReversed) isEntry_Fact() {}
+
+func (*Entry_CompletionHeld) isEntry_Fact() {}
 
 func (*Entry_ApplicationStepTaken) isEntry_Fact() {}
 
@@ -8624,11 +8765,676 @@ func (x *ItemReturned) GetRestores() *Reversal {
 	return nil
 }
 
+// ClawbackSelection says which completions a clawback takes back: those that were recorded before an entry, and that everything
+// fits which is said here. What it asks for never changes in a completion, so that it selects the same ones for ever.
+type ClawbackSelection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One completion: the entry that recorded it; 0: not only one.
+	Completion uint64 `protobuf:"varint,1,opt,name=completion,proto3" json:"completion,omitempty"`
+	// Course: index of the entry that proposed it; 0: any.
+	Course uint64 `protobuf:"varint,2,opt,name=course,proto3" json:"course,omitempty"`
+	// Platform that posted them: index of the entry that registered it; 0: any.
+	Organization uint64 `protobuf:"varint,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// First day on which the learning ended, as days since 1970-01-01; 0: any.
+	FromDay int32 `protobuf:"varint,4,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
+	// Last such day; 0: any.
+	ToDay int32 `protobuf:"varint,5,opt,name=to_day,json=toDay,proto3" json:"to_day,omitempty"`
+	// When they were recorded, from: microseconds since 1970; 0: any time.
+	RecordedFrom int64 `protobuf:"varint,6,opt,name=recorded_from,json=recordedFrom,proto3" json:"recorded_from,omitempty"`
+	// When they were recorded, until and without: microseconds since 1970; 0: any time.
+	RecordedUntil int64 `protobuf:"varint,7,opt,name=recorded_until,json=recordedUntil,proto3" json:"recorded_until,omitempty"`
+	// Entry before which they were recorded.
+	Before        uint64 `protobuf:"varint,8,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackSelection) Reset() {
+	*x = ClawbackSelection{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackSelection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackSelection) ProtoMessage() {}
+
+func (x *ClawbackSelection) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackSelection.ProtoReflect.Descriptor instead.
+func (*ClawbackSelection) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *ClawbackSelection) GetCompletion() uint64 {
+	if x != nil {
+		return x.Completion
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetCourse() uint64 {
+	if x != nil {
+		return x.Course
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetOrganization() uint64 {
+	if x != nil {
+		return x.Organization
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetFromDay() int32 {
+	if x != nil {
+		return x.FromDay
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetToDay() int32 {
+	if x != nil {
+		return x.ToDay
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetRecordedFrom() int64 {
+	if x != nil {
+		return x.RecordedFrom
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetRecordedUntil() int64 {
+	if x != nil {
+		return x.RecordedUntil
+	}
+	return 0
+}
+
+func (x *ClawbackSelection) GetBefore() uint64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+// ClawbackTotals are what the completions of a selection come to that a clawback would take back.
+type ClawbackTotals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of completions.
+	Completions int64 `protobuf:"varint,1,opt,name=completions,proto3" json:"completions,omitempty"`
+	// Number of accounts.
+	Accounts int64 `protobuf:"varint,2,opt,name=accounts,proto3" json:"accounts,omitempty"`
+	// Minutes that count.
+	Minutes int64 `protobuf:"varint,3,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Reward points, in milli-points.
+	MilliPoints int64 `protobuf:"varint,4,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
+	// Milli-credits that wait.
+	Pending int64 `protobuf:"varint,5,opt,name=pending,proto3" json:"pending,omitempty"`
+	// Milli-credits that can be used.
+	Available int64 `protobuf:"varint,6,opt,name=available,proto3" json:"available,omitempty"`
+	// Milli-credits held for a transfer: they cannot be taken back as long as they are.
+	Reserved int64 `protobuf:"varint,7,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// Milli-credits transferred: they cannot be taken back.
+	Transferred int64 `protobuf:"varint,8,opt,name=transferred,proto3" json:"transferred,omitempty"`
+	// Milli-credits expired.
+	Expired int64 `protobuf:"varint,9,opt,name=expired,proto3" json:"expired,omitempty"`
+	// Cases that are open on them.
+	Cases         int64 `protobuf:"varint,10,opt,name=cases,proto3" json:"cases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackTotals) Reset() {
+	*x = ClawbackTotals{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackTotals) ProtoMessage() {}
+
+func (x *ClawbackTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackTotals.ProtoReflect.Descriptor instead.
+func (*ClawbackTotals) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *ClawbackTotals) GetCompletions() int64 {
+	if x != nil {
+		return x.Completions
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetAccounts() int64 {
+	if x != nil {
+		return x.Accounts
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetPending() int64 {
+	if x != nil {
+		return x.Pending
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetAvailable() int64 {
+	if x != nil {
+		return x.Available
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetReserved() int64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetTransferred() int64 {
+	if x != nil {
+		return x.Transferred
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetExpired() int64 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
+func (x *ClawbackTotals) GetCases() int64 {
+	if x != nil {
+		return x.Cases
+	}
+	return 0
+}
+
+// ClawbackProposed proposes to take completions back.
+type ClawbackProposed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Organization whose officers, and those above it, decide: the platform, or the provider of the course.
+	Organization string `protobuf:"bytes,3,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Which completions.
+	Selection *ClawbackSelection `protobuf:"bytes,4,opt,name=selection,proto3" json:"selection,omitempty"`
+	// What they came to when it was proposed.
+	Totals *ClawbackTotals `protobuf:"bytes,5,opt,name=totals,proto3" json:"totals,omitempty"`
+	// SHA-256 over selection and totals, as the officer was shown them, 32 bytes.
+	Digest []byte `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Code of the reason, from the list of the API.
+	ReasonCode string `protobuf:"bytes,7,opt,name=reason_code,json=reasonCode,proto3" json:"reason_code,omitempty"`
+	// Words for those whose completions are taken back; they name nobody.
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Its completions are held until it is decided: nothing of them can be used.
+	Hold bool `protobuf:"varint,9,opt,name=hold,proto3" json:"hold,omitempty"`
+	// What is recorded from now on, and would be selected but for that, is held too: it goes to officers.
+	HoldFuture    bool `protobuf:"varint,10,opt,name=hold_future,json=holdFuture,proto3" json:"hold_future,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackProposed) Reset() {
+	*x = ClawbackProposed{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackProposed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackProposed) ProtoMessage() {}
+
+func (x *ClawbackProposed) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackProposed.ProtoReflect.Descriptor instead.
+func (*ClawbackProposed) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *ClawbackProposed) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *ClawbackProposed) GetSelection() *ClawbackSelection {
+	if x != nil {
+		return x.Selection
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetTotals() *ClawbackTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *ClawbackProposed) GetReasonCode() string {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return ""
+}
+
+func (x *ClawbackProposed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ClawbackProposed) GetHold() bool {
+	if x != nil {
+		return x.Hold
+	}
+	return false
+}
+
+func (x *ClawbackProposed) GetHoldFuture() bool {
+	if x != nil {
+		return x.HoldFuture
+	}
+	return false
+}
+
+// ClawbackDecided takes a clawback further.
+type ClawbackDecided struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it; absent where all was held, free or taken back.
+	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The call.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Clawback: index of the entry that proposed it.
+	Clawback uint64 `protobuf:"varint,3,opt,name=clawback,proto3" json:"clawback,omitempty"`
+	// Where it stands now.
+	State ClawbackState `protobuf:"varint,4,opt,name=state,proto3,enum=creditbank.ledger.v1.ClawbackState" json:"state,omitempty"`
+	// What its completions came to when it was confirmed.
+	Totals *ClawbackTotals `protobuf:"bytes,5,opt,name=totals,proto3" json:"totals,omitempty"`
+	// As in ClawbackProposed, where it was confirmed.
+	Digest []byte `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Completions that could not be taken back, where it was finished: their learners were forgotten.
+	Unreached     int64 `protobuf:"varint,7,opt,name=unreached,proto3" json:"unreached,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackDecided) Reset() {
+	*x = ClawbackDecided{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackDecided) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackDecided) ProtoMessage() {}
+
+func (x *ClawbackDecided) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackDecided.ProtoReflect.Descriptor instead.
+func (*ClawbackDecided) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *ClawbackDecided) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ClawbackDecided) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ClawbackDecided) GetClawback() uint64 {
+	if x != nil {
+		return x.Clawback
+	}
+	return 0
+}
+
+func (x *ClawbackDecided) GetState() ClawbackState {
+	if x != nil {
+		return x.State
+	}
+	return ClawbackState_CLAWBACK_STATE_UNSPECIFIED
+}
+
+func (x *ClawbackDecided) GetTotals() *ClawbackTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *ClawbackDecided) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *ClawbackDecided) GetUnreached() int64 {
+	if x != nil {
+		return x.Unreached
+	}
+	return 0
+}
+
+// CreditsReversed takes a completion back by a clawback. It opens a case on it, which stands at REVOKED from the beginning, so that
+// its learner can appeal.
+type CreditsReversed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The completion.
+	Completion *CompletionRef `protobuf:"bytes,2,opt,name=completion,proto3" json:"completion,omitempty"`
+	// Clawback: index of the entry that proposed it.
+	Clawback uint64 `protobuf:"varint,3,opt,name=clawback,proto3" json:"clawback,omitempty"`
+	// Everything that it changed.
+	Effects *Effects `protobuf:"bytes,4,opt,name=effects,proto3" json:"effects,omitempty"`
+	// Milli-credits that could not be taken back since they had been used.
+	Unrecovered int64 `protobuf:"varint,5,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`
+	// Milli-credits that could not be taken back since they are held for a transfer.
+	Reserved int64 `protobuf:"varint,6,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// Causes of the case.
+	Causes []string `protobuf:"bytes,7,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Risk of the case, 1 to 5.
+	Risk uint32 `protobuf:"varint,8,opt,name=risk,proto3" json:"risk,omitempty"`
+	// Until when the learner may appeal: microseconds since 1970.
+	Deadline      int64 `protobuf:"varint,9,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreditsReversed) Reset() {
+	*x = CreditsReversed{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreditsReversed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreditsReversed) ProtoMessage() {}
+
+func (x *CreditsReversed) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreditsReversed.ProtoReflect.Descriptor instead.
+func (*CreditsReversed) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *CreditsReversed) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *CreditsReversed) GetCompletion() *CompletionRef {
+	if x != nil {
+		return x.Completion
+	}
+	return nil
+}
+
+func (x *CreditsReversed) GetClawback() uint64 {
+	if x != nil {
+		return x.Clawback
+	}
+	return 0
+}
+
+func (x *CreditsReversed) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *CreditsReversed) GetUnrecovered() int64 {
+	if x != nil {
+		return x.Unrecovered
+	}
+	return 0
+}
+
+func (x *CreditsReversed) GetReserved() int64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
+}
+
+func (x *CreditsReversed) GetCauses() []string {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *CreditsReversed) GetRisk() uint32 {
+	if x != nil {
+		return x.Risk
+	}
+	return 0
+}
+
+func (x *CreditsReversed) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
+// CompletionHeld holds a completion, so that nothing of it can be used until a clawback is decided, or sets it free.
+type CompletionHeld struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Account of the learner, 16 bytes.
+	Account []byte `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The completion.
+	Completion *CompletionRef `protobuf:"bytes,2,opt,name=completion,proto3" json:"completion,omitempty"`
+	// Clawback that holds it from now on: index of the entry that proposed it; of one that comes free, the one that held it.
+	Clawback uint64 `protobuf:"varint,3,opt,name=clawback,proto3" json:"clawback,omitempty"`
+	// It comes free.
+	Free bool `protobuf:"varint,4,opt,name=free,proto3" json:"free,omitempty"`
+	// Everything that it changed: available credits wait as long as the completion is held.
+	Effects       *Effects `protobuf:"bytes,5,opt,name=effects,proto3" json:"effects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompletionHeld) Reset() {
+	*x = CompletionHeld{}
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompletionHeld) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompletionHeld) ProtoMessage() {}
+
+func (x *CompletionHeld) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_entry_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompletionHeld.ProtoReflect.Descriptor instead.
+func (*CompletionHeld) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_entry_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *CompletionHeld) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *CompletionHeld) GetCompletion() *CompletionRef {
+	if x != nil {
+		return x.Completion
+	}
+	return nil
+}
+
+func (x *CompletionHeld) GetClawback() uint64 {
+	if x != nil {
+		return x.Clawback
+	}
+	return 0
+}
+
+func (x *CompletionHeld) GetFree() bool {
+	if x != nil {
+		return x.Free
+	}
+	return false
+}
+
+func (x *CompletionHeld) GetEffects() *Effects {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
 var File_creditbank_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\xfb\x1c\n" +
+	" creditbank/ledger/v1/entry.proto\x12\x14creditbank.ledger.v1\x1a#creditbank/ledger/v1/transfer.proto\"\xcb\x1f\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
@@ -8671,7 +9477,11 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"item_moved\x18- \x01(\v2\x1f.creditbank.ledger.v1.ItemMovedH\x00R\titemMoved\x12U\n" +
 	"\x11accounts_unmerged\x18. \x01(\v2&.creditbank.ledger.v1.AccountsUnmergedH\x00R\x10accountsUnmerged\x12I\n" +
-	"\ritem_returned\x18/ \x01(\v2\".creditbank.ledger.v1.ItemReturnedH\x00R\fitemReturned\x12b\n" +
+	"\ritem_returned\x18/ \x01(\v2\".creditbank.ledger.v1.ItemReturnedH\x00R\fitemReturned\x12U\n" +
+	"\x11clawback_proposed\x180 \x01(\v2&.creditbank.ledger.v1.ClawbackProposedH\x00R\x10clawbackProposed\x12R\n" +
+	"\x10clawback_decided\x181 \x01(\v2%.creditbank.ledger.v1.ClawbackDecidedH\x00R\x0fclawbackDecided\x12R\n" +
+	"\x10credits_reversed\x182 \x01(\v2%.creditbank.ledger.v1.CreditsReversedH\x00R\x0fcreditsReversed\x12O\n" +
+	"\x0fcompletion_held\x183 \x01(\v2$.creditbank.ledger.v1.CompletionHeldH\x00R\x0ecompletionHeld\x12b\n" +
 	"\x16application_step_taken\x184 \x01(\v2*.creditbank.ledger.v1.ApplicationStepTakenH\x00R\x14applicationStepTaken\x12[\n" +
 	"\x13agreement_published\x18: \x01(\v2(.creditbank.ledger.v1.AgreementPublishedH\x00R\x12agreementPublished\x12O\n" +
 	"\x0fagreement_ended\x18; \x01(\v2$.creditbank.ledger.v1.AgreementEndedH\x00R\x0eagreementEnded\x12O\n" +
@@ -9254,7 +10064,72 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x04item\x18\x04 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\x04item\x127\n" +
 	"\aeffects\x18\x05 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x123\n" +
 	"\x04lots\x18\x06 \x03(\v2\x1f.creditbank.ledger.v1.LotChangeR\x04lots\x12:\n" +
-	"\brestores\x18\a \x01(\v2\x1e.creditbank.ledger.v1.ReversalR\brestores*{\n" +
+	"\brestores\x18\a \x01(\v2\x1e.creditbank.ledger.v1.ReversalR\brestores\"\x85\x02\n" +
+	"\x11ClawbackSelection\x12\x1e\n" +
+	"\n" +
+	"completion\x18\x01 \x01(\x04R\n" +
+	"completion\x12\x16\n" +
+	"\x06course\x18\x02 \x01(\x04R\x06course\x12\"\n" +
+	"\forganization\x18\x03 \x01(\x04R\forganization\x12\x19\n" +
+	"\bfrom_day\x18\x04 \x01(\x05R\afromDay\x12\x15\n" +
+	"\x06to_day\x18\x05 \x01(\x05R\x05toDay\x12#\n" +
+	"\rrecorded_from\x18\x06 \x01(\x03R\frecordedFrom\x12%\n" +
+	"\x0erecorded_until\x18\a \x01(\x03R\rrecordedUntil\x12\x16\n" +
+	"\x06before\x18\b \x01(\x04R\x06before\"\xb1\x02\n" +
+	"\x0eClawbackTotals\x12 \n" +
+	"\vcompletions\x18\x01 \x01(\x03R\vcompletions\x12\x1a\n" +
+	"\baccounts\x18\x02 \x01(\x03R\baccounts\x12\x18\n" +
+	"\aminutes\x18\x03 \x01(\x03R\aminutes\x12!\n" +
+	"\fmilli_points\x18\x04 \x01(\x03R\vmilliPoints\x12\x18\n" +
+	"\apending\x18\x05 \x01(\x03R\apending\x12\x1c\n" +
+	"\tavailable\x18\x06 \x01(\x03R\tavailable\x12\x1a\n" +
+	"\breserved\x18\a \x01(\x03R\breserved\x12 \n" +
+	"\vtransferred\x18\b \x01(\x03R\vtransferred\x12\x18\n" +
+	"\aexpired\x18\t \x01(\x03R\aexpired\x12\x14\n" +
+	"\x05cases\x18\n" +
+	" \x01(\x03R\x05cases\"\xad\x03\n" +
+	"\x10ClawbackProposed\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\"\n" +
+	"\forganization\x18\x03 \x01(\tR\forganization\x12E\n" +
+	"\tselection\x18\x04 \x01(\v2'.creditbank.ledger.v1.ClawbackSelectionR\tselection\x12<\n" +
+	"\x06totals\x18\x05 \x01(\v2$.creditbank.ledger.v1.ClawbackTotalsR\x06totals\x12\x16\n" +
+	"\x06digest\x18\x06 \x01(\fR\x06digest\x12\x1f\n" +
+	"\vreason_code\x18\a \x01(\tR\n" +
+	"reasonCode\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12\x12\n" +
+	"\x04hold\x18\t \x01(\bR\x04hold\x12\x1f\n" +
+	"\vhold_future\x18\n" +
+	" \x01(\bR\n" +
+	"holdFuture\"\xc8\x02\n" +
+	"\x0fClawbackDecided\x121\n" +
+	"\x05actor\x18\x01 \x01(\v2\x1b.creditbank.ledger.v1.ActorR\x05actor\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.creditbank.ledger.v1.RequestR\arequest\x12\x1a\n" +
+	"\bclawback\x18\x03 \x01(\x04R\bclawback\x129\n" +
+	"\x05state\x18\x04 \x01(\x0e2#.creditbank.ledger.v1.ClawbackStateR\x05state\x12<\n" +
+	"\x06totals\x18\x05 \x01(\v2$.creditbank.ledger.v1.ClawbackTotalsR\x06totals\x12\x16\n" +
+	"\x06digest\x18\x06 \x01(\fR\x06digest\x12\x1c\n" +
+	"\tunreached\x18\a \x01(\x03R\tunreached\"\xcb\x02\n" +
+	"\x0fCreditsReversed\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\fR\aaccount\x12C\n" +
+	"\n" +
+	"completion\x18\x02 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\n" +
+	"completion\x12\x1a\n" +
+	"\bclawback\x18\x03 \x01(\x04R\bclawback\x127\n" +
+	"\aeffects\x18\x04 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12 \n" +
+	"\vunrecovered\x18\x05 \x01(\x03R\vunrecovered\x12\x1a\n" +
+	"\breserved\x18\x06 \x01(\x03R\breserved\x12\x16\n" +
+	"\x06causes\x18\a \x03(\tR\x06causes\x12\x12\n" +
+	"\x04risk\x18\b \x01(\rR\x04risk\x12\x1a\n" +
+	"\bdeadline\x18\t \x01(\x03R\bdeadline\"\xd8\x01\n" +
+	"\x0eCompletionHeld\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\fR\aaccount\x12C\n" +
+	"\n" +
+	"completion\x18\x02 \x01(\v2#.creditbank.ledger.v1.CompletionRefR\n" +
+	"completion\x12\x1a\n" +
+	"\bclawback\x18\x03 \x01(\x04R\bclawback\x12\x12\n" +
+	"\x04free\x18\x04 \x01(\bR\x04free\x127\n" +
+	"\aeffects\x18\x05 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects*{\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_PLATFORM\x10\x01\x12\x11\n" +
@@ -9352,7 +10227,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x14CASE_STATUS_OBJECTED\x10\t\x12\x18\n" +
 	"\x14CASE_STATUS_APPEALED\x10\n" +
 	"\x12\x17\n" +
-	"\x13CASE_STATUS_REVOKED\x10\v*\xd8\x03\n" +
+	"\x13CASE_STATUS_REVOKED\x10\v*\xf3\x03\n" +
 	"\bCaseStep\x12\x19\n" +
 	"\x15CASE_STEP_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CASE_STEP_REJECTED\x10\x01\x12\x18\n" +
@@ -9371,7 +10246,8 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x1dCASE_STEP_OBJECTION_DISMISSED\x10\r\x12\x16\n" +
 	"\x12CASE_STEP_APPEALED\x10\x0e\x12\x17\n" +
 	"\x13CASE_STEP_WITHDRAWN\x10\x0f\x12\x15\n" +
-	"\x11CASE_STEP_REVOKED\x10\x10*\x8e\x01\n" +
+	"\x11CASE_STEP_REVOKED\x10\x10\x12\x19\n" +
+	"\x15CASE_STEP_CLAWED_BACK\x10\x11*\x8e\x01\n" +
 	"\tClaimKind\x12\x1a\n" +
 	"\x16CLAIM_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CLAIM_KIND_CERTIFICATE\x10\x01\x12\x13\n" +
@@ -9402,7 +10278,15 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x13MERGE_STEP_REVIEWED\x10\x01\x12\x16\n" +
 	"\x12MERGE_STEP_REFUSED\x10\x02\x12\x1c\n" +
 	"\x18MERGE_STEP_UNDO_PROPOSED\x10\x03\x12\x1b\n" +
-	"\x17MERGE_STEP_UNDO_REFUSED\x10\x04BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
+	"\x17MERGE_STEP_UNDO_REFUSED\x10\x04*\xda\x01\n" +
+	"\rClawbackState\x12\x1e\n" +
+	"\x1aCLAWBACK_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17CLAWBACK_STATE_PROPOSED\x10\x01\x12\x1c\n" +
+	"\x18CLAWBACK_STATE_CONFIRMED\x10\x02\x12\x1b\n" +
+	"\x17CLAWBACK_STATE_DECLINED\x10\x03\x12\x1b\n" +
+	"\x17CLAWBACK_STATE_FINISHED\x10\x04\x12\x17\n" +
+	"\x13CLAWBACK_STATE_HELD\x10\x05\x12\x1b\n" +
+	"\x17CLAWBACK_STATE_RELEASED\x10\x06BPZNgithub.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_creditbank_ledger_v1_entry_proto_rawDescOnce sync.Once
@@ -9416,8 +10300,8 @@ func file_creditbank_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_creditbank_ledger_v1_entry_proto_rawDescData
 }
 
-var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 19)
-var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_creditbank_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 20)
+var file_creditbank_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(Role)(0),                        // 0: creditbank.ledger.v1.Role
 	(OrganizationLevel)(0),           // 1: creditbank.ledger.v1.OrganizationLevel
@@ -9438,273 +10322,296 @@ var file_creditbank_ledger_v1_entry_proto_goTypes = []any{
 	(HoldVoid)(0),                    // 16: creditbank.ledger.v1.HoldVoid
 	(MergeStatus)(0),                 // 17: creditbank.ledger.v1.MergeStatus
 	(MergeStep)(0),                   // 18: creditbank.ledger.v1.MergeStep
-	(*Entry)(nil),                    // 19: creditbank.ledger.v1.Entry
-	(*BankFounded)(nil),              // 20: creditbank.ledger.v1.BankFounded
-	(*LogContinued)(nil),             // 21: creditbank.ledger.v1.LogContinued
-	(*Actor)(nil),                    // 22: creditbank.ledger.v1.Actor
-	(*Request)(nil),                  // 23: creditbank.ledger.v1.Request
-	(*OrganizationRegistered)(nil),   // 24: creditbank.ledger.v1.OrganizationRegistered
-	(*KeyAdded)(nil),                 // 25: creditbank.ledger.v1.KeyAdded
-	(*KeyRevoked)(nil),               // 26: creditbank.ledger.v1.KeyRevoked
-	(*OfficerAppointed)(nil),         // 27: creditbank.ledger.v1.OfficerAppointed
-	(*OfficerRemoved)(nil),           // 28: creditbank.ledger.v1.OfficerRemoved
-	(*PolicyProposed)(nil),           // 29: creditbank.ledger.v1.PolicyProposed
-	(*PolicyPublished)(nil),          // 30: creditbank.ledger.v1.PolicyPublished
-	(*CourseProposed)(nil),           // 31: creditbank.ledger.v1.CourseProposed
-	(*CourseDecided)(nil),            // 32: creditbank.ledger.v1.CourseDecided
-	(*CourseChanged)(nil),            // 33: creditbank.ledger.v1.CourseChanged
-	(*OrganizationChanged)(nil),      // 34: creditbank.ledger.v1.OrganizationChanged
-	(*AccreditationApplied)(nil),     // 35: creditbank.ledger.v1.AccreditationApplied
-	(*ApplicationStepTaken)(nil),     // 36: creditbank.ledger.v1.ApplicationStepTaken
-	(*AccountOpened)(nil),            // 37: creditbank.ledger.v1.AccountOpened
-	(*SubmissionReceived)(nil),       // 38: creditbank.ledger.v1.SubmissionReceived
-	(*Origin)(nil),                   // 39: creditbank.ledger.v1.Origin
-	(*CompletionRecorded)(nil),       // 40: creditbank.ledger.v1.CompletionRecorded
-	(*SessionTime)(nil),              // 41: creditbank.ledger.v1.SessionTime
-	(*Effects)(nil),                  // 42: creditbank.ledger.v1.Effects
-	(*Reversal)(nil),                 // 43: creditbank.ledger.v1.Reversal
-	(*Points)(nil),                   // 44: creditbank.ledger.v1.Points
-	(*GroupChange)(nil),              // 45: creditbank.ledger.v1.GroupChange
-	(*CompletionRef)(nil),            // 46: creditbank.ledger.v1.CompletionRef
-	(*YearMinutes)(nil),              // 47: creditbank.ledger.v1.YearMinutes
-	(*Lot)(nil),                      // 48: creditbank.ledger.v1.Lot
-	(*LotChange)(nil),                // 49: creditbank.ledger.v1.LotChange
-	(*CapUsage)(nil),                 // 50: creditbank.ledger.v1.CapUsage
-	(*DayMinutes)(nil),               // 51: creditbank.ledger.v1.DayMinutes
-	(*SealedCompletion)(nil),         // 52: creditbank.ledger.v1.SealedCompletion
-	(*Reason)(nil),                   // 53: creditbank.ledger.v1.Reason
-	(*CompletionVoided)(nil),         // 54: creditbank.ledger.v1.CompletionVoided
-	(*SealedVoid)(nil),               // 55: creditbank.ledger.v1.SealedVoid
-	(*CreditsAwarded)(nil),           // 56: creditbank.ledger.v1.CreditsAwarded
-	(*CaseStepTaken)(nil),            // 57: creditbank.ledger.v1.CaseStepTaken
-	(*SealedDecision)(nil),           // 58: creditbank.ledger.v1.SealedDecision
-	(*ClaimFiled)(nil),               // 59: creditbank.ledger.v1.ClaimFiled
-	(*SealedClaim)(nil),              // 60: creditbank.ledger.v1.SealedClaim
-	(*ClaimGrant)(nil),               // 61: creditbank.ledger.v1.ClaimGrant
-	(*Evidence)(nil),                 // 62: creditbank.ledger.v1.Evidence
-	(*CaseOpened)(nil),               // 63: creditbank.ledger.v1.CaseOpened
-	(*CreditsReleased)(nil),          // 64: creditbank.ledger.v1.CreditsReleased
-	(*CreditsExpired)(nil),           // 65: creditbank.ledger.v1.CreditsExpired
-	(*OpeningBalancesProposed)(nil),  // 66: creditbank.ledger.v1.OpeningBalancesProposed
-	(*CategoryAmount)(nil),           // 67: creditbank.ledger.v1.CategoryAmount
-	(*OpeningBalancesConfirmed)(nil), // 68: creditbank.ledger.v1.OpeningBalancesConfirmed
-	(*ImportOrigin)(nil),             // 69: creditbank.ledger.v1.ImportOrigin
-	(*OpeningBalanceRecorded)(nil),   // 70: creditbank.ledger.v1.OpeningBalanceRecorded
-	(*OpeningBalanceReversed)(nil),   // 71: creditbank.ledger.v1.OpeningBalanceReversed
-	(*SealedOpeningBalance)(nil),     // 72: creditbank.ledger.v1.SealedOpeningBalance
-	(*OpeningBalanceRow)(nil),        // 73: creditbank.ledger.v1.OpeningBalanceRow
-	(*AgreementPublished)(nil),       // 74: creditbank.ledger.v1.AgreementPublished
-	(*AgreementEnded)(nil),           // 75: creditbank.ledger.v1.AgreementEnded
-	(*ConsentGranted)(nil),           // 76: creditbank.ledger.v1.ConsentGranted
-	(*ConsentWithdrawn)(nil),         // 77: creditbank.ledger.v1.ConsentWithdrawn
-	(*HoldPlaced)(nil),               // 78: creditbank.ledger.v1.HoldPlaced
-	(*SealedTransfer)(nil),           // 79: creditbank.ledger.v1.SealedTransfer
-	(*SealedTransferItem)(nil),       // 80: creditbank.ledger.v1.SealedTransferItem
-	(*HoldItem)(nil),                 // 81: creditbank.ledger.v1.HoldItem
-	(*HoldPosted)(nil),               // 82: creditbank.ledger.v1.HoldPosted
-	(*HoldTaken)(nil),                // 83: creditbank.ledger.v1.HoldTaken
-	(*HoldVoided)(nil),               // 84: creditbank.ledger.v1.HoldVoided
-	(*HoldExpired)(nil),              // 85: creditbank.ledger.v1.HoldExpired
-	(*AccountMergeProposed)(nil),     // 86: creditbank.ledger.v1.AccountMergeProposed
-	(*AccountMergeStepTaken)(nil),    // 87: creditbank.ledger.v1.AccountMergeStepTaken
-	(*AccountsMerged)(nil),           // 88: creditbank.ledger.v1.AccountsMerged
-	(*ItemMoved)(nil),                // 89: creditbank.ledger.v1.ItemMoved
-	(*AccountsUnmerged)(nil),         // 90: creditbank.ledger.v1.AccountsUnmerged
-	(*ItemReturned)(nil),             // 91: creditbank.ledger.v1.ItemReturned
-	(*TransferReason)(nil),           // 92: creditbank.ledger.v1.TransferReason
+	(ClawbackState)(0),               // 19: creditbank.ledger.v1.ClawbackState
+	(*Entry)(nil),                    // 20: creditbank.ledger.v1.Entry
+	(*BankFounded)(nil),              // 21: creditbank.ledger.v1.BankFounded
+	(*LogContinued)(nil),             // 22: creditbank.ledger.v1.LogContinued
+	(*Actor)(nil),                    // 23: creditbank.ledger.v1.Actor
+	(*Request)(nil),                  // 24: creditbank.ledger.v1.Request
+	(*OrganizationRegistered)(nil),   // 25: creditbank.ledger.v1.OrganizationRegistered
+	(*KeyAdded)(nil),                 // 26: creditbank.ledger.v1.KeyAdded
+	(*KeyRevoked)(nil),               // 27: creditbank.ledger.v1.KeyRevoked
+	(*OfficerAppointed)(nil),         // 28: creditbank.ledger.v1.OfficerAppointed
+	(*OfficerRemoved)(nil),           // 29: creditbank.ledger.v1.OfficerRemoved
+	(*PolicyProposed)(nil),           // 30: creditbank.ledger.v1.PolicyProposed
+	(*PolicyPublished)(nil),          // 31: creditbank.ledger.v1.PolicyPublished
+	(*CourseProposed)(nil),           // 32: creditbank.ledger.v1.CourseProposed
+	(*CourseDecided)(nil),            // 33: creditbank.ledger.v1.CourseDecided
+	(*CourseChanged)(nil),            // 34: creditbank.ledger.v1.CourseChanged
+	(*OrganizationChanged)(nil),      // 35: creditbank.ledger.v1.OrganizationChanged
+	(*AccreditationApplied)(nil),     // 36: creditbank.ledger.v1.AccreditationApplied
+	(*ApplicationStepTaken)(nil),     // 37: creditbank.ledger.v1.ApplicationStepTaken
+	(*AccountOpened)(nil),            // 38: creditbank.ledger.v1.AccountOpened
+	(*SubmissionReceived)(nil),       // 39: creditbank.ledger.v1.SubmissionReceived
+	(*Origin)(nil),                   // 40: creditbank.ledger.v1.Origin
+	(*CompletionRecorded)(nil),       // 41: creditbank.ledger.v1.CompletionRecorded
+	(*SessionTime)(nil),              // 42: creditbank.ledger.v1.SessionTime
+	(*Effects)(nil),                  // 43: creditbank.ledger.v1.Effects
+	(*Reversal)(nil),                 // 44: creditbank.ledger.v1.Reversal
+	(*Points)(nil),                   // 45: creditbank.ledger.v1.Points
+	(*GroupChange)(nil),              // 46: creditbank.ledger.v1.GroupChange
+	(*CompletionRef)(nil),            // 47: creditbank.ledger.v1.CompletionRef
+	(*YearMinutes)(nil),              // 48: creditbank.ledger.v1.YearMinutes
+	(*Lot)(nil),                      // 49: creditbank.ledger.v1.Lot
+	(*LotChange)(nil),                // 50: creditbank.ledger.v1.LotChange
+	(*CapUsage)(nil),                 // 51: creditbank.ledger.v1.CapUsage
+	(*DayMinutes)(nil),               // 52: creditbank.ledger.v1.DayMinutes
+	(*SealedCompletion)(nil),         // 53: creditbank.ledger.v1.SealedCompletion
+	(*Reason)(nil),                   // 54: creditbank.ledger.v1.Reason
+	(*CompletionVoided)(nil),         // 55: creditbank.ledger.v1.CompletionVoided
+	(*SealedVoid)(nil),               // 56: creditbank.ledger.v1.SealedVoid
+	(*CreditsAwarded)(nil),           // 57: creditbank.ledger.v1.CreditsAwarded
+	(*CaseStepTaken)(nil),            // 58: creditbank.ledger.v1.CaseStepTaken
+	(*SealedDecision)(nil),           // 59: creditbank.ledger.v1.SealedDecision
+	(*ClaimFiled)(nil),               // 60: creditbank.ledger.v1.ClaimFiled
+	(*SealedClaim)(nil),              // 61: creditbank.ledger.v1.SealedClaim
+	(*ClaimGrant)(nil),               // 62: creditbank.ledger.v1.ClaimGrant
+	(*Evidence)(nil),                 // 63: creditbank.ledger.v1.Evidence
+	(*CaseOpened)(nil),               // 64: creditbank.ledger.v1.CaseOpened
+	(*CreditsReleased)(nil),          // 65: creditbank.ledger.v1.CreditsReleased
+	(*CreditsExpired)(nil),           // 66: creditbank.ledger.v1.CreditsExpired
+	(*OpeningBalancesProposed)(nil),  // 67: creditbank.ledger.v1.OpeningBalancesProposed
+	(*CategoryAmount)(nil),           // 68: creditbank.ledger.v1.CategoryAmount
+	(*OpeningBalancesConfirmed)(nil), // 69: creditbank.ledger.v1.OpeningBalancesConfirmed
+	(*ImportOrigin)(nil),             // 70: creditbank.ledger.v1.ImportOrigin
+	(*OpeningBalanceRecorded)(nil),   // 71: creditbank.ledger.v1.OpeningBalanceRecorded
+	(*OpeningBalanceReversed)(nil),   // 72: creditbank.ledger.v1.OpeningBalanceReversed
+	(*SealedOpeningBalance)(nil),     // 73: creditbank.ledger.v1.SealedOpeningBalance
+	(*OpeningBalanceRow)(nil),        // 74: creditbank.ledger.v1.OpeningBalanceRow
+	(*AgreementPublished)(nil),       // 75: creditbank.ledger.v1.AgreementPublished
+	(*AgreementEnded)(nil),           // 76: creditbank.ledger.v1.AgreementEnded
+	(*ConsentGranted)(nil),           // 77: creditbank.ledger.v1.ConsentGranted
+	(*ConsentWithdrawn)(nil),         // 78: creditbank.ledger.v1.ConsentWithdrawn
+	(*HoldPlaced)(nil),               // 79: creditbank.ledger.v1.HoldPlaced
+	(*SealedTransfer)(nil),           // 80: creditbank.ledger.v1.SealedTransfer
+	(*SealedTransferItem)(nil),       // 81: creditbank.ledger.v1.SealedTransferItem
+	(*HoldItem)(nil),                 // 82: creditbank.ledger.v1.HoldItem
+	(*HoldPosted)(nil),               // 83: creditbank.ledger.v1.HoldPosted
+	(*HoldTaken)(nil),                // 84: creditbank.ledger.v1.HoldTaken
+	(*HoldVoided)(nil),               // 85: creditbank.ledger.v1.HoldVoided
+	(*HoldExpired)(nil),              // 86: creditbank.ledger.v1.HoldExpired
+	(*AccountMergeProposed)(nil),     // 87: creditbank.ledger.v1.AccountMergeProposed
+	(*AccountMergeStepTaken)(nil),    // 88: creditbank.ledger.v1.AccountMergeStepTaken
+	(*AccountsMerged)(nil),           // 89: creditbank.ledger.v1.AccountsMerged
+	(*ItemMoved)(nil),                // 90: creditbank.ledger.v1.ItemMoved
+	(*AccountsUnmerged)(nil),         // 91: creditbank.ledger.v1.AccountsUnmerged
+	(*ItemReturned)(nil),             // 92: creditbank.ledger.v1.ItemReturned
+	(*ClawbackSelection)(nil),        // 93: creditbank.ledger.v1.ClawbackSelection
+	(*ClawbackTotals)(nil),           // 94: creditbank.ledger.v1.ClawbackTotals
+	(*ClawbackProposed)(nil),         // 95: creditbank.ledger.v1.ClawbackProposed
+	(*ClawbackDecided)(nil),          // 96: creditbank.ledger.v1.ClawbackDecided
+	(*CreditsReversed)(nil),          // 97: creditbank.ledger.v1.CreditsReversed
+	(*CompletionHeld)(nil),           // 98: creditbank.ledger.v1.CompletionHeld
+	(*TransferReason)(nil),           // 99: creditbank.ledger.v1.TransferReason
 }
 var file_creditbank_ledger_v1_entry_proto_depIdxs = []int32{
-	40,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
-	38,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
-	54,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
-	56,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
-	57,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
-	64,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
-	65,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
-	37,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
-	34,  // 8: creditbank.ledger.v1.Entry.organization_changed:type_name -> creditbank.ledger.v1.OrganizationChanged
-	33,  // 9: creditbank.ledger.v1.Entry.course_changed:type_name -> creditbank.ledger.v1.CourseChanged
-	35,  // 10: creditbank.ledger.v1.Entry.accreditation_applied:type_name -> creditbank.ledger.v1.AccreditationApplied
-	24,  // 11: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	25,  // 12: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
-	26,  // 13: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
-	27,  // 14: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
-	28,  // 15: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
-	29,  // 16: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
-	30,  // 17: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
-	31,  // 18: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
-	32,  // 19: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
-	20,  // 20: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
-	63,  // 21: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
-	21,  // 22: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
-	59,  // 23: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
-	66,  // 24: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	68,  // 25: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
-	70,  // 26: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
-	71,  // 27: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
-	86,  // 28: creditbank.ledger.v1.Entry.account_merge_proposed:type_name -> creditbank.ledger.v1.AccountMergeProposed
-	87,  // 29: creditbank.ledger.v1.Entry.account_merge_step_taken:type_name -> creditbank.ledger.v1.AccountMergeStepTaken
-	88,  // 30: creditbank.ledger.v1.Entry.accounts_merged:type_name -> creditbank.ledger.v1.AccountsMerged
-	89,  // 31: creditbank.ledger.v1.Entry.item_moved:type_name -> creditbank.ledger.v1.ItemMoved
-	90,  // 32: creditbank.ledger.v1.Entry.accounts_unmerged:type_name -> creditbank.ledger.v1.AccountsUnmerged
-	91,  // 33: creditbank.ledger.v1.Entry.item_returned:type_name -> creditbank.ledger.v1.ItemReturned
-	36,  // 34: creditbank.ledger.v1.Entry.application_step_taken:type_name -> creditbank.ledger.v1.ApplicationStepTaken
-	74,  // 35: creditbank.ledger.v1.Entry.agreement_published:type_name -> creditbank.ledger.v1.AgreementPublished
-	75,  // 36: creditbank.ledger.v1.Entry.agreement_ended:type_name -> creditbank.ledger.v1.AgreementEnded
-	76,  // 37: creditbank.ledger.v1.Entry.consent_granted:type_name -> creditbank.ledger.v1.ConsentGranted
-	77,  // 38: creditbank.ledger.v1.Entry.consent_withdrawn:type_name -> creditbank.ledger.v1.ConsentWithdrawn
-	78,  // 39: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
-	82,  // 40: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
-	84,  // 41: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
-	85,  // 42: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
-	22,  // 43: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 44: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
-	1,   // 45: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
-	0,   // 46: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
-	22,  // 47: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 48: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
-	2,   // 49: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
-	3,   // 50: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
-	22,  // 51: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 52: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 53: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 54: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
-	4,   // 55: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
-	22,  // 56: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 57: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 58: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 59: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 60: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 61: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 62: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 63: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 64: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 65: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
-	5,   // 66: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
-	22,  // 67: creditbank.ledger.v1.CourseChanged.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 68: creditbank.ledger.v1.CourseChanged.request:type_name -> creditbank.ledger.v1.Request
-	6,   // 69: creditbank.ledger.v1.CourseChanged.change:type_name -> creditbank.ledger.v1.CourseChange
-	22,  // 70: creditbank.ledger.v1.OrganizationChanged.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 71: creditbank.ledger.v1.OrganizationChanged.request:type_name -> creditbank.ledger.v1.Request
-	7,   // 72: creditbank.ledger.v1.OrganizationChanged.change:type_name -> creditbank.ledger.v1.OrganizationChange
-	0,   // 73: creditbank.ledger.v1.OrganizationChanged.roles:type_name -> creditbank.ledger.v1.Role
-	22,  // 74: creditbank.ledger.v1.AccreditationApplied.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 75: creditbank.ledger.v1.AccreditationApplied.request:type_name -> creditbank.ledger.v1.Request
-	0,   // 76: creditbank.ledger.v1.AccreditationApplied.role:type_name -> creditbank.ledger.v1.Role
-	22,  // 77: creditbank.ledger.v1.ApplicationStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 78: creditbank.ledger.v1.ApplicationStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	8,   // 79: creditbank.ledger.v1.ApplicationStepTaken.state:type_name -> creditbank.ledger.v1.ApplicationState
-	22,  // 80: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 81: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
-	9,   // 82: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
-	39,  // 83: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
-	10,  // 84: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	42,  // 85: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	47,  // 86: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	48,  // 87: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
-	49,  // 88: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
-	50,  // 89: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
-	51,  // 90: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
-	45,  // 91: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
-	41,  // 92: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
-	41,  // 93: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
-	43,  // 94: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
-	44,  // 95: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
-	46,  // 96: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	47,  // 97: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	50,  // 98: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
-	51,  // 99: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
-	44,  // 100: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
-	46,  // 101: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	46,  // 102: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	53,  // 103: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
-	11,  // 104: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	39,  // 105: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
-	46,  // 106: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	42,  // 107: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	22,  // 108: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 109: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
-	46,  // 110: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 111: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
-	42,  // 112: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
-	22,  // 113: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 114: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	46,  // 115: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	13,  // 116: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
-	10,  // 117: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
-	42,  // 118: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
-	12,  // 119: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
-	53,  // 120: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
-	61,  // 121: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
-	62,  // 122: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
-	22,  // 123: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 124: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
-	14,  // 125: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	61,  // 126: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
-	62,  // 127: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
-	46,  // 128: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	42,  // 129: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
-	42,  // 130: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	22,  // 131: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 132: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
-	67,  // 133: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
-	22,  // 134: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 135: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 136: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
-	69,  // 137: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	42,  // 138: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
-	22,  // 139: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
-	69,  // 140: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
-	46,  // 141: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
-	42,  // 142: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
-	15,  // 143: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
-	22,  // 144: creditbank.ledger.v1.AgreementPublished.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 145: creditbank.ledger.v1.AgreementPublished.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 146: creditbank.ledger.v1.AgreementEnded.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 147: creditbank.ledger.v1.AgreementEnded.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 148: creditbank.ledger.v1.ConsentGranted.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 149: creditbank.ledger.v1.ConsentGranted.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 150: creditbank.ledger.v1.ConsentWithdrawn.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 151: creditbank.ledger.v1.ConsentWithdrawn.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 152: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 153: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
-	81,  // 154: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
-	42,  // 155: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
-	80,  // 156: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
-	92,  // 157: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
-	46,  // 158: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	50,  // 159: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
-	22,  // 160: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 161: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
-	83,  // 162: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
-	42,  // 163: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
-	22,  // 164: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 165: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
-	16,  // 166: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
-	46,  // 167: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
-	42,  // 168: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
-	42,  // 169: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
-	22,  // 170: creditbank.ledger.v1.AccountMergeProposed.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 171: creditbank.ledger.v1.AccountMergeProposed.request:type_name -> creditbank.ledger.v1.Request
-	22,  // 172: creditbank.ledger.v1.AccountMergeStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 173: creditbank.ledger.v1.AccountMergeStepTaken.request:type_name -> creditbank.ledger.v1.Request
-	18,  // 174: creditbank.ledger.v1.AccountMergeStepTaken.step:type_name -> creditbank.ledger.v1.MergeStep
-	22,  // 175: creditbank.ledger.v1.AccountsMerged.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 176: creditbank.ledger.v1.AccountsMerged.request:type_name -> creditbank.ledger.v1.Request
-	46,  // 177: creditbank.ledger.v1.ItemMoved.item:type_name -> creditbank.ledger.v1.CompletionRef
-	10,  // 178: creditbank.ledger.v1.ItemMoved.outcome:type_name -> creditbank.ledger.v1.Outcome
-	42,  // 179: creditbank.ledger.v1.ItemMoved.effects:type_name -> creditbank.ledger.v1.Effects
-	22,  // 180: creditbank.ledger.v1.AccountsUnmerged.actor:type_name -> creditbank.ledger.v1.Actor
-	23,  // 181: creditbank.ledger.v1.AccountsUnmerged.request:type_name -> creditbank.ledger.v1.Request
-	46,  // 182: creditbank.ledger.v1.ItemReturned.item:type_name -> creditbank.ledger.v1.CompletionRef
-	42,  // 183: creditbank.ledger.v1.ItemReturned.effects:type_name -> creditbank.ledger.v1.Effects
-	49,  // 184: creditbank.ledger.v1.ItemReturned.lots:type_name -> creditbank.ledger.v1.LotChange
-	43,  // 185: creditbank.ledger.v1.ItemReturned.restores:type_name -> creditbank.ledger.v1.Reversal
-	186, // [186:186] is the sub-list for method output_type
-	186, // [186:186] is the sub-list for method input_type
-	186, // [186:186] is the sub-list for extension type_name
-	186, // [186:186] is the sub-list for extension extendee
-	0,   // [0:186] is the sub-list for field type_name
+	41,  // 0: creditbank.ledger.v1.Entry.completion_recorded:type_name -> creditbank.ledger.v1.CompletionRecorded
+	39,  // 1: creditbank.ledger.v1.Entry.submission_received:type_name -> creditbank.ledger.v1.SubmissionReceived
+	55,  // 2: creditbank.ledger.v1.Entry.completion_voided:type_name -> creditbank.ledger.v1.CompletionVoided
+	57,  // 3: creditbank.ledger.v1.Entry.credits_awarded:type_name -> creditbank.ledger.v1.CreditsAwarded
+	58,  // 4: creditbank.ledger.v1.Entry.case_step_taken:type_name -> creditbank.ledger.v1.CaseStepTaken
+	65,  // 5: creditbank.ledger.v1.Entry.credits_released:type_name -> creditbank.ledger.v1.CreditsReleased
+	66,  // 6: creditbank.ledger.v1.Entry.credits_expired:type_name -> creditbank.ledger.v1.CreditsExpired
+	38,  // 7: creditbank.ledger.v1.Entry.account_opened:type_name -> creditbank.ledger.v1.AccountOpened
+	35,  // 8: creditbank.ledger.v1.Entry.organization_changed:type_name -> creditbank.ledger.v1.OrganizationChanged
+	34,  // 9: creditbank.ledger.v1.Entry.course_changed:type_name -> creditbank.ledger.v1.CourseChanged
+	36,  // 10: creditbank.ledger.v1.Entry.accreditation_applied:type_name -> creditbank.ledger.v1.AccreditationApplied
+	25,  // 11: creditbank.ledger.v1.Entry.organization_registered:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	26,  // 12: creditbank.ledger.v1.Entry.key_added:type_name -> creditbank.ledger.v1.KeyAdded
+	27,  // 13: creditbank.ledger.v1.Entry.key_revoked:type_name -> creditbank.ledger.v1.KeyRevoked
+	28,  // 14: creditbank.ledger.v1.Entry.officer_appointed:type_name -> creditbank.ledger.v1.OfficerAppointed
+	29,  // 15: creditbank.ledger.v1.Entry.officer_removed:type_name -> creditbank.ledger.v1.OfficerRemoved
+	30,  // 16: creditbank.ledger.v1.Entry.policy_proposed:type_name -> creditbank.ledger.v1.PolicyProposed
+	31,  // 17: creditbank.ledger.v1.Entry.policy_published:type_name -> creditbank.ledger.v1.PolicyPublished
+	32,  // 18: creditbank.ledger.v1.Entry.course_proposed:type_name -> creditbank.ledger.v1.CourseProposed
+	33,  // 19: creditbank.ledger.v1.Entry.course_decided:type_name -> creditbank.ledger.v1.CourseDecided
+	21,  // 20: creditbank.ledger.v1.Entry.bank_founded:type_name -> creditbank.ledger.v1.BankFounded
+	64,  // 21: creditbank.ledger.v1.Entry.case_opened:type_name -> creditbank.ledger.v1.CaseOpened
+	22,  // 22: creditbank.ledger.v1.Entry.log_continued:type_name -> creditbank.ledger.v1.LogContinued
+	60,  // 23: creditbank.ledger.v1.Entry.claim_filed:type_name -> creditbank.ledger.v1.ClaimFiled
+	67,  // 24: creditbank.ledger.v1.Entry.opening_balances_proposed:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	69,  // 25: creditbank.ledger.v1.Entry.opening_balances_confirmed:type_name -> creditbank.ledger.v1.OpeningBalancesConfirmed
+	71,  // 26: creditbank.ledger.v1.Entry.opening_balance_recorded:type_name -> creditbank.ledger.v1.OpeningBalanceRecorded
+	72,  // 27: creditbank.ledger.v1.Entry.opening_balance_reversed:type_name -> creditbank.ledger.v1.OpeningBalanceReversed
+	87,  // 28: creditbank.ledger.v1.Entry.account_merge_proposed:type_name -> creditbank.ledger.v1.AccountMergeProposed
+	88,  // 29: creditbank.ledger.v1.Entry.account_merge_step_taken:type_name -> creditbank.ledger.v1.AccountMergeStepTaken
+	89,  // 30: creditbank.ledger.v1.Entry.accounts_merged:type_name -> creditbank.ledger.v1.AccountsMerged
+	90,  // 31: creditbank.ledger.v1.Entry.item_moved:type_name -> creditbank.ledger.v1.ItemMoved
+	91,  // 32: creditbank.ledger.v1.Entry.accounts_unmerged:type_name -> creditbank.ledger.v1.AccountsUnmerged
+	92,  // 33: creditbank.ledger.v1.Entry.item_returned:type_name -> creditbank.ledger.v1.ItemReturned
+	95,  // 34: creditbank.ledger.v1.Entry.clawback_proposed:type_name -> creditbank.ledger.v1.ClawbackProposed
+	96,  // 35: creditbank.ledger.v1.Entry.clawback_decided:type_name -> creditbank.ledger.v1.ClawbackDecided
+	97,  // 36: creditbank.ledger.v1.Entry.credits_reversed:type_name -> creditbank.ledger.v1.CreditsReversed
+	98,  // 37: creditbank.ledger.v1.Entry.completion_held:type_name -> creditbank.ledger.v1.CompletionHeld
+	37,  // 38: creditbank.ledger.v1.Entry.application_step_taken:type_name -> creditbank.ledger.v1.ApplicationStepTaken
+	75,  // 39: creditbank.ledger.v1.Entry.agreement_published:type_name -> creditbank.ledger.v1.AgreementPublished
+	76,  // 40: creditbank.ledger.v1.Entry.agreement_ended:type_name -> creditbank.ledger.v1.AgreementEnded
+	77,  // 41: creditbank.ledger.v1.Entry.consent_granted:type_name -> creditbank.ledger.v1.ConsentGranted
+	78,  // 42: creditbank.ledger.v1.Entry.consent_withdrawn:type_name -> creditbank.ledger.v1.ConsentWithdrawn
+	79,  // 43: creditbank.ledger.v1.Entry.hold_placed:type_name -> creditbank.ledger.v1.HoldPlaced
+	83,  // 44: creditbank.ledger.v1.Entry.hold_posted:type_name -> creditbank.ledger.v1.HoldPosted
+	85,  // 45: creditbank.ledger.v1.Entry.hold_voided:type_name -> creditbank.ledger.v1.HoldVoided
+	86,  // 46: creditbank.ledger.v1.Entry.hold_expired:type_name -> creditbank.ledger.v1.HoldExpired
+	23,  // 47: creditbank.ledger.v1.OrganizationRegistered.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 48: creditbank.ledger.v1.OrganizationRegistered.request:type_name -> creditbank.ledger.v1.Request
+	1,   // 49: creditbank.ledger.v1.OrganizationRegistered.level:type_name -> creditbank.ledger.v1.OrganizationLevel
+	0,   // 50: creditbank.ledger.v1.OrganizationRegistered.roles:type_name -> creditbank.ledger.v1.Role
+	23,  // 51: creditbank.ledger.v1.KeyAdded.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 52: creditbank.ledger.v1.KeyAdded.request:type_name -> creditbank.ledger.v1.Request
+	2,   // 53: creditbank.ledger.v1.KeyAdded.algorithm:type_name -> creditbank.ledger.v1.KeyAlgorithm
+	3,   // 54: creditbank.ledger.v1.KeyAdded.purpose:type_name -> creditbank.ledger.v1.KeyPurpose
+	23,  // 55: creditbank.ledger.v1.KeyRevoked.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 56: creditbank.ledger.v1.KeyRevoked.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 57: creditbank.ledger.v1.OfficerAppointed.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 58: creditbank.ledger.v1.OfficerAppointed.request:type_name -> creditbank.ledger.v1.Request
+	4,   // 59: creditbank.ledger.v1.OfficerAppointed.roles:type_name -> creditbank.ledger.v1.OfficerRole
+	23,  // 60: creditbank.ledger.v1.OfficerRemoved.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 61: creditbank.ledger.v1.OfficerRemoved.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 62: creditbank.ledger.v1.PolicyProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 63: creditbank.ledger.v1.PolicyProposed.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 64: creditbank.ledger.v1.PolicyPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 65: creditbank.ledger.v1.PolicyPublished.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 66: creditbank.ledger.v1.CourseProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 67: creditbank.ledger.v1.CourseProposed.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 68: creditbank.ledger.v1.CourseDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 69: creditbank.ledger.v1.CourseDecided.request:type_name -> creditbank.ledger.v1.Request
+	5,   // 70: creditbank.ledger.v1.CourseDecided.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	23,  // 71: creditbank.ledger.v1.CourseChanged.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 72: creditbank.ledger.v1.CourseChanged.request:type_name -> creditbank.ledger.v1.Request
+	6,   // 73: creditbank.ledger.v1.CourseChanged.change:type_name -> creditbank.ledger.v1.CourseChange
+	23,  // 74: creditbank.ledger.v1.OrganizationChanged.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 75: creditbank.ledger.v1.OrganizationChanged.request:type_name -> creditbank.ledger.v1.Request
+	7,   // 76: creditbank.ledger.v1.OrganizationChanged.change:type_name -> creditbank.ledger.v1.OrganizationChange
+	0,   // 77: creditbank.ledger.v1.OrganizationChanged.roles:type_name -> creditbank.ledger.v1.Role
+	23,  // 78: creditbank.ledger.v1.AccreditationApplied.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 79: creditbank.ledger.v1.AccreditationApplied.request:type_name -> creditbank.ledger.v1.Request
+	0,   // 80: creditbank.ledger.v1.AccreditationApplied.role:type_name -> creditbank.ledger.v1.Role
+	23,  // 81: creditbank.ledger.v1.ApplicationStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 82: creditbank.ledger.v1.ApplicationStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	8,   // 83: creditbank.ledger.v1.ApplicationStepTaken.state:type_name -> creditbank.ledger.v1.ApplicationState
+	23,  // 84: creditbank.ledger.v1.AccountOpened.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 85: creditbank.ledger.v1.AccountOpened.request:type_name -> creditbank.ledger.v1.Request
+	9,   // 86: creditbank.ledger.v1.AccountOpened.status:type_name -> creditbank.ledger.v1.AccountStatus
+	40,  // 87: creditbank.ledger.v1.CompletionRecorded.origin:type_name -> creditbank.ledger.v1.Origin
+	10,  // 88: creditbank.ledger.v1.CompletionRecorded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	43,  // 89: creditbank.ledger.v1.CompletionRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	48,  // 90: creditbank.ledger.v1.Effects.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	49,  // 91: creditbank.ledger.v1.Effects.lots:type_name -> creditbank.ledger.v1.Lot
+	50,  // 92: creditbank.ledger.v1.Effects.lot_changes:type_name -> creditbank.ledger.v1.LotChange
+	51,  // 93: creditbank.ledger.v1.Effects.usage:type_name -> creditbank.ledger.v1.CapUsage
+	52,  // 94: creditbank.ledger.v1.Effects.days:type_name -> creditbank.ledger.v1.DayMinutes
+	46,  // 95: creditbank.ledger.v1.Effects.group:type_name -> creditbank.ledger.v1.GroupChange
+	42,  // 96: creditbank.ledger.v1.Effects.sessions:type_name -> creditbank.ledger.v1.SessionTime
+	42,  // 97: creditbank.ledger.v1.Effects.sessions_removed:type_name -> creditbank.ledger.v1.SessionTime
+	44,  // 98: creditbank.ledger.v1.Effects.replaces:type_name -> creditbank.ledger.v1.Reversal
+	45,  // 99: creditbank.ledger.v1.Effects.points:type_name -> creditbank.ledger.v1.Points
+	47,  // 100: creditbank.ledger.v1.Reversal.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	48,  // 101: creditbank.ledger.v1.Reversal.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	51,  // 102: creditbank.ledger.v1.Reversal.usage:type_name -> creditbank.ledger.v1.CapUsage
+	52,  // 103: creditbank.ledger.v1.Reversal.days:type_name -> creditbank.ledger.v1.DayMinutes
+	45,  // 104: creditbank.ledger.v1.Reversal.points:type_name -> creditbank.ledger.v1.Points
+	47,  // 105: creditbank.ledger.v1.GroupChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	47,  // 106: creditbank.ledger.v1.LotChange.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	54,  // 107: creditbank.ledger.v1.SealedCompletion.reasons:type_name -> creditbank.ledger.v1.Reason
+	11,  // 108: creditbank.ledger.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	40,  // 109: creditbank.ledger.v1.CompletionVoided.origin:type_name -> creditbank.ledger.v1.Origin
+	47,  // 110: creditbank.ledger.v1.CompletionVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 111: creditbank.ledger.v1.CompletionVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	23,  // 112: creditbank.ledger.v1.CreditsAwarded.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 113: creditbank.ledger.v1.CreditsAwarded.request:type_name -> creditbank.ledger.v1.Request
+	47,  // 114: creditbank.ledger.v1.CreditsAwarded.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 115: creditbank.ledger.v1.CreditsAwarded.outcome:type_name -> creditbank.ledger.v1.Outcome
+	43,  // 116: creditbank.ledger.v1.CreditsAwarded.effects:type_name -> creditbank.ledger.v1.Effects
+	23,  // 117: creditbank.ledger.v1.CaseStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 118: creditbank.ledger.v1.CaseStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	47,  // 119: creditbank.ledger.v1.CaseStepTaken.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	13,  // 120: creditbank.ledger.v1.CaseStepTaken.step:type_name -> creditbank.ledger.v1.CaseStep
+	10,  // 121: creditbank.ledger.v1.CaseStepTaken.outcome:type_name -> creditbank.ledger.v1.Outcome
+	43,  // 122: creditbank.ledger.v1.CaseStepTaken.effects:type_name -> creditbank.ledger.v1.Effects
+	12,  // 123: creditbank.ledger.v1.CaseStepTaken.state:type_name -> creditbank.ledger.v1.CaseStatus
+	54,  // 124: creditbank.ledger.v1.SealedDecision.reasons:type_name -> creditbank.ledger.v1.Reason
+	62,  // 125: creditbank.ledger.v1.SealedDecision.grant:type_name -> creditbank.ledger.v1.ClaimGrant
+	63,  // 126: creditbank.ledger.v1.SealedDecision.evidence:type_name -> creditbank.ledger.v1.Evidence
+	23,  // 127: creditbank.ledger.v1.ClaimFiled.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 128: creditbank.ledger.v1.ClaimFiled.request:type_name -> creditbank.ledger.v1.Request
+	14,  // 129: creditbank.ledger.v1.SealedClaim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	62,  // 130: creditbank.ledger.v1.SealedClaim.claimed:type_name -> creditbank.ledger.v1.ClaimGrant
+	63,  // 131: creditbank.ledger.v1.SealedClaim.evidence:type_name -> creditbank.ledger.v1.Evidence
+	47,  // 132: creditbank.ledger.v1.CaseOpened.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 133: creditbank.ledger.v1.CreditsReleased.effects:type_name -> creditbank.ledger.v1.Effects
+	43,  // 134: creditbank.ledger.v1.CreditsExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	23,  // 135: creditbank.ledger.v1.OpeningBalancesProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 136: creditbank.ledger.v1.OpeningBalancesProposed.request:type_name -> creditbank.ledger.v1.Request
+	68,  // 137: creditbank.ledger.v1.OpeningBalancesProposed.totals:type_name -> creditbank.ledger.v1.CategoryAmount
+	23,  // 138: creditbank.ledger.v1.OpeningBalancesConfirmed.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 139: creditbank.ledger.v1.OpeningBalancesConfirmed.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 140: creditbank.ledger.v1.OpeningBalanceRecorded.actor:type_name -> creditbank.ledger.v1.Actor
+	70,  // 141: creditbank.ledger.v1.OpeningBalanceRecorded.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	43,  // 142: creditbank.ledger.v1.OpeningBalanceRecorded.effects:type_name -> creditbank.ledger.v1.Effects
+	23,  // 143: creditbank.ledger.v1.OpeningBalanceReversed.actor:type_name -> creditbank.ledger.v1.Actor
+	70,  // 144: creditbank.ledger.v1.OpeningBalanceReversed.origin:type_name -> creditbank.ledger.v1.ImportOrigin
+	47,  // 145: creditbank.ledger.v1.OpeningBalanceReversed.balance:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 146: creditbank.ledger.v1.OpeningBalanceReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	15,  // 147: creditbank.ledger.v1.OpeningBalanceRow.action:type_name -> creditbank.ledger.v1.RowAction
+	23,  // 148: creditbank.ledger.v1.AgreementPublished.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 149: creditbank.ledger.v1.AgreementPublished.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 150: creditbank.ledger.v1.AgreementEnded.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 151: creditbank.ledger.v1.AgreementEnded.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 152: creditbank.ledger.v1.ConsentGranted.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 153: creditbank.ledger.v1.ConsentGranted.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 154: creditbank.ledger.v1.ConsentWithdrawn.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 155: creditbank.ledger.v1.ConsentWithdrawn.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 156: creditbank.ledger.v1.HoldPlaced.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 157: creditbank.ledger.v1.HoldPlaced.request:type_name -> creditbank.ledger.v1.Request
+	82,  // 158: creditbank.ledger.v1.HoldPlaced.items:type_name -> creditbank.ledger.v1.HoldItem
+	43,  // 159: creditbank.ledger.v1.HoldPlaced.effects:type_name -> creditbank.ledger.v1.Effects
+	81,  // 160: creditbank.ledger.v1.SealedTransfer.items:type_name -> creditbank.ledger.v1.SealedTransferItem
+	99,  // 161: creditbank.ledger.v1.SealedTransferItem.reasons:type_name -> creditbank.ledger.v1.TransferReason
+	47,  // 162: creditbank.ledger.v1.HoldItem.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	51,  // 163: creditbank.ledger.v1.HoldItem.counts:type_name -> creditbank.ledger.v1.CapUsage
+	23,  // 164: creditbank.ledger.v1.HoldPosted.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 165: creditbank.ledger.v1.HoldPosted.request:type_name -> creditbank.ledger.v1.Request
+	84,  // 166: creditbank.ledger.v1.HoldPosted.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	43,  // 167: creditbank.ledger.v1.HoldPosted.effects:type_name -> creditbank.ledger.v1.Effects
+	23,  // 168: creditbank.ledger.v1.HoldVoided.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 169: creditbank.ledger.v1.HoldVoided.request:type_name -> creditbank.ledger.v1.Request
+	16,  // 170: creditbank.ledger.v1.HoldVoided.cause:type_name -> creditbank.ledger.v1.HoldVoid
+	47,  // 171: creditbank.ledger.v1.HoldVoided.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 172: creditbank.ledger.v1.HoldVoided.effects:type_name -> creditbank.ledger.v1.Effects
+	43,  // 173: creditbank.ledger.v1.HoldExpired.effects:type_name -> creditbank.ledger.v1.Effects
+	23,  // 174: creditbank.ledger.v1.AccountMergeProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 175: creditbank.ledger.v1.AccountMergeProposed.request:type_name -> creditbank.ledger.v1.Request
+	23,  // 176: creditbank.ledger.v1.AccountMergeStepTaken.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 177: creditbank.ledger.v1.AccountMergeStepTaken.request:type_name -> creditbank.ledger.v1.Request
+	18,  // 178: creditbank.ledger.v1.AccountMergeStepTaken.step:type_name -> creditbank.ledger.v1.MergeStep
+	23,  // 179: creditbank.ledger.v1.AccountsMerged.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 180: creditbank.ledger.v1.AccountsMerged.request:type_name -> creditbank.ledger.v1.Request
+	47,  // 181: creditbank.ledger.v1.ItemMoved.item:type_name -> creditbank.ledger.v1.CompletionRef
+	10,  // 182: creditbank.ledger.v1.ItemMoved.outcome:type_name -> creditbank.ledger.v1.Outcome
+	43,  // 183: creditbank.ledger.v1.ItemMoved.effects:type_name -> creditbank.ledger.v1.Effects
+	23,  // 184: creditbank.ledger.v1.AccountsUnmerged.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 185: creditbank.ledger.v1.AccountsUnmerged.request:type_name -> creditbank.ledger.v1.Request
+	47,  // 186: creditbank.ledger.v1.ItemReturned.item:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 187: creditbank.ledger.v1.ItemReturned.effects:type_name -> creditbank.ledger.v1.Effects
+	50,  // 188: creditbank.ledger.v1.ItemReturned.lots:type_name -> creditbank.ledger.v1.LotChange
+	44,  // 189: creditbank.ledger.v1.ItemReturned.restores:type_name -> creditbank.ledger.v1.Reversal
+	23,  // 190: creditbank.ledger.v1.ClawbackProposed.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 191: creditbank.ledger.v1.ClawbackProposed.request:type_name -> creditbank.ledger.v1.Request
+	93,  // 192: creditbank.ledger.v1.ClawbackProposed.selection:type_name -> creditbank.ledger.v1.ClawbackSelection
+	94,  // 193: creditbank.ledger.v1.ClawbackProposed.totals:type_name -> creditbank.ledger.v1.ClawbackTotals
+	23,  // 194: creditbank.ledger.v1.ClawbackDecided.actor:type_name -> creditbank.ledger.v1.Actor
+	24,  // 195: creditbank.ledger.v1.ClawbackDecided.request:type_name -> creditbank.ledger.v1.Request
+	19,  // 196: creditbank.ledger.v1.ClawbackDecided.state:type_name -> creditbank.ledger.v1.ClawbackState
+	94,  // 197: creditbank.ledger.v1.ClawbackDecided.totals:type_name -> creditbank.ledger.v1.ClawbackTotals
+	47,  // 198: creditbank.ledger.v1.CreditsReversed.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 199: creditbank.ledger.v1.CreditsReversed.effects:type_name -> creditbank.ledger.v1.Effects
+	47,  // 200: creditbank.ledger.v1.CompletionHeld.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	43,  // 201: creditbank.ledger.v1.CompletionHeld.effects:type_name -> creditbank.ledger.v1.Effects
+	202, // [202:202] is the sub-list for method output_type
+	202, // [202:202] is the sub-list for method input_type
+	202, // [202:202] is the sub-list for extension type_name
+	202, // [202:202] is the sub-list for extension extendee
+	0,   // [0:202] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_entry_proto_init() }
@@ -9748,6 +10655,10 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		(*Entry_ItemMoved)(nil),
 		(*Entry_AccountsUnmerged)(nil),
 		(*Entry_ItemReturned)(nil),
+		(*Entry_ClawbackProposed)(nil),
+		(*Entry_ClawbackDecided)(nil),
+		(*Entry_CreditsReversed)(nil),
+		(*Entry_CompletionHeld)(nil),
 		(*Entry_ApplicationStepTaken)(nil),
 		(*Entry_AgreementPublished)(nil),
 		(*Entry_AgreementEnded)(nil),
@@ -9763,8 +10674,8 @@ func file_creditbank_ledger_v1_entry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_entry_proto_rawDesc), len(file_creditbank_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      19,
-			NumMessages:   73,
+			NumEnums:      20,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

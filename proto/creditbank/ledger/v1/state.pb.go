@@ -845,7 +845,11 @@ type CompletionItem struct {
 	// Entry that brought it to this account, plus one; 0: it was recorded here. Only what is newer than it counts here.
 	MovedPlusOne uint64 `protobuf:"varint,20,opt,name=moved_plus_one,json=movedPlusOne,proto3" json:"moved_plus_one,omitempty"`
 	// Merge by which it came: index of the entry that proposed it, plus one; 0: it was recorded here.
-	MergePlusOne  uint64 `protobuf:"varint,21,opt,name=merge_plus_one,json=mergePlusOne,proto3" json:"merge_plus_one,omitempty"`
+	MergePlusOne uint64 `protobuf:"varint,21,opt,name=merge_plus_one,json=mergePlusOne,proto3" json:"merge_plus_one,omitempty"`
+	// Newest clawback that took it back: index of the entry that proposed it, plus one; 0: none did.
+	ClawbackPlusOne uint64 `protobuf:"varint,23,opt,name=clawback_plus_one,json=clawbackPlusOne,proto3" json:"clawback_plus_one,omitempty"`
+	// Clawback that holds it: index of the entry that proposed it, plus one; 0: none does.
+	HeldPlusOne   uint64 `protobuf:"varint,24,opt,name=held_plus_one,json=heldPlusOne,proto3" json:"held_plus_one,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1009,6 +1013,20 @@ func (x *CompletionItem) GetMovedPlusOne() uint64 {
 func (x *CompletionItem) GetMergePlusOne() uint64 {
 	if x != nil {
 		return x.MergePlusOne
+	}
+	return 0
+}
+
+func (x *CompletionItem) GetClawbackPlusOne() uint64 {
+	if x != nil {
+		return x.ClawbackPlusOne
+	}
+	return 0
+}
+
+func (x *CompletionItem) GetHeldPlusOne() uint64 {
+	if x != nil {
+		return x.HeldPlusOne
 	}
 	return 0
 }
@@ -2139,9 +2157,11 @@ type CaseRow struct {
 	// course's provider do.
 	Organization uint64 `protobuf:"varint,23,opt,name=organization,proto3" json:"organization,omitempty"`
 	// Officer who filed the claim for its learner, and does not review it; empty: nobody did.
-	FiledBy       string `protobuf:"bytes,24,opt,name=filed_by,json=filedBy,proto3" json:"filed_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	FiledBy string `protobuf:"bytes,24,opt,name=filed_by,json=filedBy,proto3" json:"filed_by,omitempty"`
+	// Clawback that opened it: index of the entry that proposed it, plus one; 0: none did.
+	ClawbackPlusOne uint64 `protobuf:"varint,25,opt,name=clawback_plus_one,json=clawbackPlusOne,proto3" json:"clawback_plus_one,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CaseRow) Reset() {
@@ -2340,6 +2360,13 @@ func (x *CaseRow) GetFiledBy() string {
 		return x.FiledBy
 	}
 	return ""
+}
+
+func (x *CaseRow) GetClawbackPlusOne() uint64 {
+	if x != nil {
+		return x.ClawbackPlusOne
+	}
+	return 0
 }
 
 // CaseReviewer is an officer who judged a case.
@@ -2706,6 +2733,169 @@ func (x *MergeRow) GetReasonCode() string {
 	return ""
 }
 
+// ClawbackRow is a clawback as it stands now.
+type ClawbackRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was proposed, in microseconds since 1970.
+	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was proposed, without the request.
+	Fact *ClawbackProposed `protobuf:"bytes,2,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Where it stands.
+	State ClawbackState `protobuf:"varint,3,opt,name=state,proto3,enum=creditbank.ledger.v1.ClawbackState" json:"state,omitempty"`
+	// When it came there.
+	StateTime int64 `protobuf:"varint,4,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
+	// Officer who confirmed it, or turned it down.
+	DecidedBy string `protobuf:"bytes,5,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
+	// What its completions came to when it was confirmed.
+	Confirmed *ClawbackTotals `protobuf:"bytes,6,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
+	// Completions that were taken back.
+	Completions int64 `protobuf:"varint,7,opt,name=completions,proto3" json:"completions,omitempty"`
+	// Their minutes.
+	Minutes int64 `protobuf:"varint,8,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Their reward points, in milli-points.
+	MilliPoints int64 `protobuf:"varint,9,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
+	// Milli-credits that were taken back.
+	Reversed int64 `protobuf:"varint,10,opt,name=reversed,proto3" json:"reversed,omitempty"`
+	// Milli-credits that could not be, since they had been used.
+	Unrecovered int64 `protobuf:"varint,11,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`
+	// Milli-credits that could not be, since they were held for a transfer.
+	Reserved int64 `protobuf:"varint,12,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// Completions that could not be taken back, where it is finished.
+	Unreached int64 `protobuf:"varint,13,opt,name=unreached,proto3" json:"unreached,omitempty"`
+	// Completions that it holds now.
+	Held          int64 `protobuf:"varint,14,opt,name=held,proto3" json:"held,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClawbackRow) Reset() {
+	*x = ClawbackRow{}
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClawbackRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClawbackRow) ProtoMessage() {}
+
+func (x *ClawbackRow) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClawbackRow.ProtoReflect.Descriptor instead.
+func (*ClawbackRow) Descriptor() ([]byte, []int) {
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ClawbackRow) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetFact() *ClawbackProposed {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *ClawbackRow) GetState() ClawbackState {
+	if x != nil {
+		return x.State
+	}
+	return ClawbackState_CLAWBACK_STATE_UNSPECIFIED
+}
+
+func (x *ClawbackRow) GetStateTime() int64 {
+	if x != nil {
+		return x.StateTime
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetDecidedBy() string {
+	if x != nil {
+		return x.DecidedBy
+	}
+	return ""
+}
+
+func (x *ClawbackRow) GetConfirmed() *ClawbackTotals {
+	if x != nil {
+		return x.Confirmed
+	}
+	return nil
+}
+
+func (x *ClawbackRow) GetCompletions() int64 {
+	if x != nil {
+		return x.Completions
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetMilliPoints() int64 {
+	if x != nil {
+		return x.MilliPoints
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetReversed() int64 {
+	if x != nil {
+		return x.Reversed
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetUnrecovered() int64 {
+	if x != nil {
+		return x.Unrecovered
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetReserved() int64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetUnreached() int64 {
+	if x != nil {
+		return x.Unreached
+	}
+	return 0
+}
+
+func (x *ClawbackRow) GetHeld() int64 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
 // RequestRow is the answer to a call that must not be done twice.
 type RequestRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2719,7 +2909,7 @@ type RequestRow struct {
 
 func (x *RequestRow) Reset() {
 	*x = RequestRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2731,7 +2921,7 @@ func (x *RequestRow) String() string {
 func (*RequestRow) ProtoMessage() {}
 
 func (x *RequestRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[26]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2744,7 +2934,7 @@ func (x *RequestRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRow.ProtoReflect.Descriptor instead.
 func (*RequestRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{26}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RequestRow) GetHash() []byte {
@@ -2772,7 +2962,7 @@ type CrowdRow struct {
 
 func (x *CrowdRow) Reset() {
 	*x = CrowdRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2784,7 +2974,7 @@ func (x *CrowdRow) String() string {
 func (*CrowdRow) ProtoMessage() {}
 
 func (x *CrowdRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[27]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2797,7 +2987,7 @@ func (x *CrowdRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrowdRow.ProtoReflect.Descriptor instead.
 func (*CrowdRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{27}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CrowdRow) GetCompletions() []uint64 {
@@ -2828,7 +3018,7 @@ type RejectRow struct {
 
 func (x *RejectRow) Reset() {
 	*x = RejectRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2840,7 +3030,7 @@ func (x *RejectRow) String() string {
 func (*RejectRow) ProtoMessage() {}
 
 func (x *RejectRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[28]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2853,7 +3043,7 @@ func (x *RejectRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRow.ProtoReflect.Descriptor instead.
 func (*RejectRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{28}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RejectRow) GetTime() int64 {
@@ -2917,7 +3107,7 @@ type AgreementRow struct {
 
 func (x *AgreementRow) Reset() {
 	*x = AgreementRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +3119,7 @@ func (x *AgreementRow) String() string {
 func (*AgreementRow) ProtoMessage() {}
 
 func (x *AgreementRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[29]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +3132,7 @@ func (x *AgreementRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementRow.ProtoReflect.Descriptor instead.
 func (*AgreementRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{29}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AgreementRow) GetIndex() uint64 {
@@ -2999,7 +3189,7 @@ type ConsentRow struct {
 
 func (x *ConsentRow) Reset() {
 	*x = ConsentRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3201,7 @@ func (x *ConsentRow) String() string {
 func (*ConsentRow) ProtoMessage() {}
 
 func (x *ConsentRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[30]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3214,7 @@ func (x *ConsentRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentRow.ProtoReflect.Descriptor instead.
 func (*ConsentRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{30}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ConsentRow) GetTime() int64 {
@@ -3097,7 +3287,7 @@ type TransferRow struct {
 
 func (x *TransferRow) Reset() {
 	*x = TransferRow{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3109,7 +3299,7 @@ func (x *TransferRow) String() string {
 func (*TransferRow) ProtoMessage() {}
 
 func (x *TransferRow) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[31]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3122,7 +3312,7 @@ func (x *TransferRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferRow.ProtoReflect.Descriptor instead.
 func (*TransferRow) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{31}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TransferRow) GetStatus() HoldStatus {
@@ -3230,7 +3420,7 @@ type TransferClawback struct {
 
 func (x *TransferClawback) Reset() {
 	*x = TransferClawback{}
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3242,7 +3432,7 @@ func (x *TransferClawback) String() string {
 func (*TransferClawback) ProtoMessage() {}
 
 func (x *TransferClawback) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[32]
+	mi := &file_creditbank_ledger_v1_state_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3255,7 +3445,7 @@ func (x *TransferClawback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferClawback.ProtoReflect.Descriptor instead.
 func (*TransferClawback) Descriptor() ([]byte, []int) {
-	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{32}
+	return file_creditbank_ledger_v1_state_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TransferClawback) GetEntry() uint64 {
@@ -3336,7 +3526,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"expiresDay\"x\n" +
 	"\aWeekRow\x12:\n" +
 	"\x05items\x18\x01 \x03(\v2$.creditbank.ledger.v1.CompletionItemR\x05items\x121\n" +
-	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xac\x05\n" +
+	"\x04days\x18\x02 \x03(\v2\x1d.creditbank.ledger.v1.DayItemR\x04days\"\xfc\x05\n" +
 	"\x0eCompletionItem\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12#\n" +
 	"\rchanged_index\x18\x02 \x01(\x04R\fchangedIndex\x12\x12\n" +
@@ -3358,7 +3548,9 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04kind\x18\x11 \x01(\x0e2\x1e.creditbank.ledger.v1.ItemKindR\x04kind\x12\x16\n" +
 	"\x06source\x18\x12 \x01(\tR\x06source\x12$\n" +
 	"\x0emoved_plus_one\x18\x14 \x01(\x04R\fmovedPlusOne\x12$\n" +
-	"\x0emerge_plus_one\x18\x15 \x01(\x04R\fmergePlusOne\"\xbb\x02\n" +
+	"\x0emerge_plus_one\x18\x15 \x01(\x04R\fmergePlusOne\x12*\n" +
+	"\x11clawback_plus_one\x18\x17 \x01(\x04R\x0fclawbackPlusOne\x12\"\n" +
+	"\rheld_plus_one\x18\x18 \x01(\x04R\vheldPlusOne\"\xbb\x02\n" +
 	"\bLotState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x18\n" +
@@ -3449,7 +3641,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x128\n" +
 	"\x04fact\x18\x03 \x01(\v2$.creditbank.ledger.v1.PolicyProposedR\x04fact\x12,\n" +
 	"\x12published_plus_one\x18\x04 \x01(\x04R\x10publishedPlusOne\x12%\n" +
-	"\x0epublished_time\x18\x05 \x01(\x03R\rpublishedTime\"\x9c\x06\n" +
+	"\x0epublished_time\x18\x05 \x01(\x03R\rpublishedTime\"\xc8\x06\n" +
 	"\aCaseRow\x128\n" +
 	"\x06status\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.CaseStatusR\x06status\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\fR\aaccount\x12C\n" +
@@ -3481,7 +3673,8 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"objections\x12\x18\n" +
 	"\aappeals\x18\x16 \x01(\rR\aappeals\x12\"\n" +
 	"\forganization\x18\x17 \x01(\x04R\forganization\x12\x19\n" +
-	"\bfiled_by\x18\x18 \x01(\tR\afiledBy\"`\n" +
+	"\bfiled_by\x18\x18 \x01(\tR\afiledBy\x12*\n" +
+	"\x11clawback_plus_one\x18\x19 \x01(\x04R\x0fclawbackPlusOne\"`\n" +
 	"\fCaseReviewer\x126\n" +
 	"\x05stage\x18\x01 \x01(\x0e2 .creditbank.ledger.v1.CaseStatusR\x05stage\x12\x18\n" +
 	"\aofficer\x18\x02 \x01(\tR\aofficer\"6\n" +
@@ -3513,7 +3706,25 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04left\x18\r \x01(\x03R\x04left\x12(\n" +
 	"\x10through_plus_one\x18\x0e \x01(\x04R\x0ethroughPlusOne\x12\x1f\n" +
 	"\vreason_code\x18\x0f \x01(\tR\n" +
-	"reasonCode\"6\n" +
+	"reasonCode\"\x85\x04\n" +
+	"\vClawbackRow\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12:\n" +
+	"\x04fact\x18\x02 \x01(\v2&.creditbank.ledger.v1.ClawbackProposedR\x04fact\x129\n" +
+	"\x05state\x18\x03 \x01(\x0e2#.creditbank.ledger.v1.ClawbackStateR\x05state\x12\x1d\n" +
+	"\n" +
+	"state_time\x18\x04 \x01(\x03R\tstateTime\x12\x1d\n" +
+	"\n" +
+	"decided_by\x18\x05 \x01(\tR\tdecidedBy\x12B\n" +
+	"\tconfirmed\x18\x06 \x01(\v2$.creditbank.ledger.v1.ClawbackTotalsR\tconfirmed\x12 \n" +
+	"\vcompletions\x18\a \x01(\x03R\vcompletions\x12\x18\n" +
+	"\aminutes\x18\b \x01(\x03R\aminutes\x12!\n" +
+	"\fmilli_points\x18\t \x01(\x03R\vmilliPoints\x12\x1a\n" +
+	"\breversed\x18\n" +
+	" \x01(\x03R\breversed\x12 \n" +
+	"\vunrecovered\x18\v \x01(\x03R\vunrecovered\x12\x1a\n" +
+	"\breserved\x18\f \x01(\x03R\breserved\x12\x1c\n" +
+	"\tunreached\x18\r \x01(\x03R\tunreached\x12\x12\n" +
+	"\x04held\x18\x0e \x01(\x03R\x04held\"6\n" +
 	"\n" +
 	"RequestRow\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +
@@ -3586,7 +3797,7 @@ func file_creditbank_ledger_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_ledger_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_creditbank_ledger_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(ItemKind)(0),                   // 0: creditbank.ledger.v1.ItemKind
 	(HoldStatus)(0),                 // 1: creditbank.ledger.v1.HoldStatus
@@ -3616,96 +3827,103 @@ var file_creditbank_ledger_v1_state_proto_goTypes = []any{
 	(*CaseDeadline)(nil),            // 25: creditbank.ledger.v1.CaseDeadline
 	(*ImportRow)(nil),               // 26: creditbank.ledger.v1.ImportRow
 	(*MergeRow)(nil),                // 27: creditbank.ledger.v1.MergeRow
-	(*RequestRow)(nil),              // 28: creditbank.ledger.v1.RequestRow
-	(*CrowdRow)(nil),                // 29: creditbank.ledger.v1.CrowdRow
-	(*RejectRow)(nil),               // 30: creditbank.ledger.v1.RejectRow
-	(*AgreementRow)(nil),            // 31: creditbank.ledger.v1.AgreementRow
-	(*ConsentRow)(nil),              // 32: creditbank.ledger.v1.ConsentRow
-	(*TransferRow)(nil),             // 33: creditbank.ledger.v1.TransferRow
-	(*TransferClawback)(nil),        // 34: creditbank.ledger.v1.TransferClawback
-	(AccountStatus)(0),              // 35: creditbank.ledger.v1.AccountStatus
-	(*YearMinutes)(nil),             // 36: creditbank.ledger.v1.YearMinutes
-	(*CapUsage)(nil),                // 37: creditbank.ledger.v1.CapUsage
-	(*GroupChange)(nil),             // 38: creditbank.ledger.v1.GroupChange
-	(*Points)(nil),                  // 39: creditbank.ledger.v1.Points
-	(*CompletionRef)(nil),           // 40: creditbank.ledger.v1.CompletionRef
-	(Outcome)(0),                    // 41: creditbank.ledger.v1.Outcome
-	(*DayMinutes)(nil),              // 42: creditbank.ledger.v1.DayMinutes
-	(*OrganizationRegistered)(nil),  // 43: creditbank.ledger.v1.OrganizationRegistered
-	(Role)(0),                       // 44: creditbank.ledger.v1.Role
-	(ApplicationState)(0),           // 45: creditbank.ledger.v1.ApplicationState
-	(*AccreditationApplied)(nil),    // 46: creditbank.ledger.v1.AccreditationApplied
-	(*KeyAdded)(nil),                // 47: creditbank.ledger.v1.KeyAdded
-	(*OfficerAppointed)(nil),        // 48: creditbank.ledger.v1.OfficerAppointed
-	(*CourseProposed)(nil),          // 49: creditbank.ledger.v1.CourseProposed
-	(CourseDecision)(0),             // 50: creditbank.ledger.v1.CourseDecision
-	(*PolicyProposed)(nil),          // 51: creditbank.ledger.v1.PolicyProposed
-	(CaseStatus)(0),                 // 52: creditbank.ledger.v1.CaseStatus
-	(*OpeningBalancesProposed)(nil), // 53: creditbank.ledger.v1.OpeningBalancesProposed
-	(*AccountMergeProposed)(nil),    // 54: creditbank.ledger.v1.AccountMergeProposed
-	(MergeStatus)(0),                // 55: creditbank.ledger.v1.MergeStatus
-	(*AgreementPublished)(nil),      // 56: creditbank.ledger.v1.AgreementPublished
-	(*ConsentGranted)(nil),          // 57: creditbank.ledger.v1.ConsentGranted
-	(*HoldItem)(nil),                // 58: creditbank.ledger.v1.HoldItem
-	(*HoldTaken)(nil),               // 59: creditbank.ledger.v1.HoldTaken
+	(*ClawbackRow)(nil),             // 28: creditbank.ledger.v1.ClawbackRow
+	(*RequestRow)(nil),              // 29: creditbank.ledger.v1.RequestRow
+	(*CrowdRow)(nil),                // 30: creditbank.ledger.v1.CrowdRow
+	(*RejectRow)(nil),               // 31: creditbank.ledger.v1.RejectRow
+	(*AgreementRow)(nil),            // 32: creditbank.ledger.v1.AgreementRow
+	(*ConsentRow)(nil),              // 33: creditbank.ledger.v1.ConsentRow
+	(*TransferRow)(nil),             // 34: creditbank.ledger.v1.TransferRow
+	(*TransferClawback)(nil),        // 35: creditbank.ledger.v1.TransferClawback
+	(AccountStatus)(0),              // 36: creditbank.ledger.v1.AccountStatus
+	(*YearMinutes)(nil),             // 37: creditbank.ledger.v1.YearMinutes
+	(*CapUsage)(nil),                // 38: creditbank.ledger.v1.CapUsage
+	(*GroupChange)(nil),             // 39: creditbank.ledger.v1.GroupChange
+	(*Points)(nil),                  // 40: creditbank.ledger.v1.Points
+	(*CompletionRef)(nil),           // 41: creditbank.ledger.v1.CompletionRef
+	(Outcome)(0),                    // 42: creditbank.ledger.v1.Outcome
+	(*DayMinutes)(nil),              // 43: creditbank.ledger.v1.DayMinutes
+	(*OrganizationRegistered)(nil),  // 44: creditbank.ledger.v1.OrganizationRegistered
+	(Role)(0),                       // 45: creditbank.ledger.v1.Role
+	(ApplicationState)(0),           // 46: creditbank.ledger.v1.ApplicationState
+	(*AccreditationApplied)(nil),    // 47: creditbank.ledger.v1.AccreditationApplied
+	(*KeyAdded)(nil),                // 48: creditbank.ledger.v1.KeyAdded
+	(*OfficerAppointed)(nil),        // 49: creditbank.ledger.v1.OfficerAppointed
+	(*CourseProposed)(nil),          // 50: creditbank.ledger.v1.CourseProposed
+	(CourseDecision)(0),             // 51: creditbank.ledger.v1.CourseDecision
+	(*PolicyProposed)(nil),          // 52: creditbank.ledger.v1.PolicyProposed
+	(CaseStatus)(0),                 // 53: creditbank.ledger.v1.CaseStatus
+	(*OpeningBalancesProposed)(nil), // 54: creditbank.ledger.v1.OpeningBalancesProposed
+	(*AccountMergeProposed)(nil),    // 55: creditbank.ledger.v1.AccountMergeProposed
+	(MergeStatus)(0),                // 56: creditbank.ledger.v1.MergeStatus
+	(*ClawbackProposed)(nil),        // 57: creditbank.ledger.v1.ClawbackProposed
+	(ClawbackState)(0),              // 58: creditbank.ledger.v1.ClawbackState
+	(*ClawbackTotals)(nil),          // 59: creditbank.ledger.v1.ClawbackTotals
+	(*AgreementPublished)(nil),      // 60: creditbank.ledger.v1.AgreementPublished
+	(*ConsentGranted)(nil),          // 61: creditbank.ledger.v1.ConsentGranted
+	(*HoldItem)(nil),                // 62: creditbank.ledger.v1.HoldItem
+	(*HoldTaken)(nil),               // 63: creditbank.ledger.v1.HoldTaken
 }
 var file_creditbank_ledger_v1_state_proto_depIdxs = []int32{
-	35, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
+	36, // 0: creditbank.ledger.v1.AccountRow.status:type_name -> creditbank.ledger.v1.AccountStatus
 	5,  // 1: creditbank.ledger.v1.AccountRow.sums:type_name -> creditbank.ledger.v1.CategorySum
-	36, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
-	37, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
+	37, // 2: creditbank.ledger.v1.AccountRow.hours:type_name -> creditbank.ledger.v1.YearMinutes
+	38, // 3: creditbank.ledger.v1.AccountRow.usage:type_name -> creditbank.ledger.v1.CapUsage
 	6,  // 4: creditbank.ledger.v1.AccountRow.remainders:type_name -> creditbank.ledger.v1.CourseRemainder
-	38, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
+	39, // 5: creditbank.ledger.v1.AccountRow.groups:type_name -> creditbank.ledger.v1.GroupChange
 	7,  // 6: creditbank.ledger.v1.AccountRow.pending:type_name -> creditbank.ledger.v1.LotRef
 	7,  // 7: creditbank.ledger.v1.AccountRow.expiring:type_name -> creditbank.ledger.v1.LotRef
-	39, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
+	40, // 8: creditbank.ledger.v1.AccountRow.points:type_name -> creditbank.ledger.v1.Points
 	25, // 9: creditbank.ledger.v1.AccountRow.deadlines:type_name -> creditbank.ledger.v1.CaseDeadline
 	4,  // 10: creditbank.ledger.v1.AccountRow.holds:type_name -> creditbank.ledger.v1.AccountHold
-	40, // 11: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	41, // 11: creditbank.ledger.v1.LotRef.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	9,  // 12: creditbank.ledger.v1.WeekRow.items:type_name -> creditbank.ledger.v1.CompletionItem
 	12, // 13: creditbank.ledger.v1.WeekRow.days:type_name -> creditbank.ledger.v1.DayItem
-	41, // 14: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
+	42, // 14: creditbank.ledger.v1.CompletionItem.outcome:type_name -> creditbank.ledger.v1.Outcome
 	10, // 15: creditbank.ledger.v1.CompletionItem.lots:type_name -> creditbank.ledger.v1.LotState
 	0,  // 16: creditbank.ledger.v1.CompletionItem.kind:type_name -> creditbank.ledger.v1.ItemKind
 	11, // 17: creditbank.ledger.v1.LotState.uses:type_name -> creditbank.ledger.v1.LotUse
 	13, // 18: creditbank.ledger.v1.DayItem.sessions:type_name -> creditbank.ledger.v1.DaySession
-	42, // 19: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
-	43, // 20: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
-	44, // 21: creditbank.ledger.v1.OrganizationRow.roles:type_name -> creditbank.ledger.v1.Role
+	43, // 19: creditbank.ledger.v1.DayItem.minutes:type_name -> creditbank.ledger.v1.DayMinutes
+	44, // 20: creditbank.ledger.v1.OrganizationRow.fact:type_name -> creditbank.ledger.v1.OrganizationRegistered
+	45, // 21: creditbank.ledger.v1.OrganizationRow.roles:type_name -> creditbank.ledger.v1.Role
 	16, // 22: creditbank.ledger.v1.OrganizationRow.accredited:type_name -> creditbank.ledger.v1.RoleWindow
 	15, // 23: creditbank.ledger.v1.OrganizationRow.suspended:type_name -> creditbank.ledger.v1.DayRange
-	44, // 24: creditbank.ledger.v1.RoleWindow.role:type_name -> creditbank.ledger.v1.Role
+	45, // 24: creditbank.ledger.v1.RoleWindow.role:type_name -> creditbank.ledger.v1.Role
 	15, // 25: creditbank.ledger.v1.RoleWindow.days:type_name -> creditbank.ledger.v1.DayRange
-	45, // 26: creditbank.ledger.v1.Progress.state:type_name -> creditbank.ledger.v1.ApplicationState
-	46, // 27: creditbank.ledger.v1.ApplicationRow.fact:type_name -> creditbank.ledger.v1.AccreditationApplied
+	46, // 26: creditbank.ledger.v1.Progress.state:type_name -> creditbank.ledger.v1.ApplicationState
+	47, // 27: creditbank.ledger.v1.ApplicationRow.fact:type_name -> creditbank.ledger.v1.AccreditationApplied
 	17, // 28: creditbank.ledger.v1.ApplicationRow.progress:type_name -> creditbank.ledger.v1.Progress
-	47, // 29: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
-	48, // 30: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
-	49, // 31: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
-	50, // 32: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	48, // 29: creditbank.ledger.v1.KeyRow.fact:type_name -> creditbank.ledger.v1.KeyAdded
+	49, // 30: creditbank.ledger.v1.OfficerRow.fact:type_name -> creditbank.ledger.v1.OfficerAppointed
+	50, // 31: creditbank.ledger.v1.CourseRow.fact:type_name -> creditbank.ledger.v1.CourseProposed
+	51, // 32: creditbank.ledger.v1.CourseRow.decision:type_name -> creditbank.ledger.v1.CourseDecision
 	15, // 33: creditbank.ledger.v1.CourseRow.renewed:type_name -> creditbank.ledger.v1.DayRange
 	15, // 34: creditbank.ledger.v1.CourseRow.suspended:type_name -> creditbank.ledger.v1.DayRange
 	17, // 35: creditbank.ledger.v1.CourseRow.progress:type_name -> creditbank.ledger.v1.Progress
-	51, // 36: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
-	52, // 37: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
-	40, // 38: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
+	52, // 36: creditbank.ledger.v1.PolicyRow.fact:type_name -> creditbank.ledger.v1.PolicyProposed
+	53, // 37: creditbank.ledger.v1.CaseRow.status:type_name -> creditbank.ledger.v1.CaseStatus
+	41, // 38: creditbank.ledger.v1.CaseRow.completion:type_name -> creditbank.ledger.v1.CompletionRef
 	24, // 39: creditbank.ledger.v1.CaseRow.reviewers:type_name -> creditbank.ledger.v1.CaseReviewer
-	52, // 40: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
-	53, // 41: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
-	54, // 42: creditbank.ledger.v1.MergeRow.fact:type_name -> creditbank.ledger.v1.AccountMergeProposed
-	55, // 43: creditbank.ledger.v1.MergeRow.status:type_name -> creditbank.ledger.v1.MergeStatus
-	35, // 44: creditbank.ledger.v1.MergeRow.status_before:type_name -> creditbank.ledger.v1.AccountStatus
-	56, // 45: creditbank.ledger.v1.AgreementRow.fact:type_name -> creditbank.ledger.v1.AgreementPublished
-	57, // 46: creditbank.ledger.v1.ConsentRow.fact:type_name -> creditbank.ledger.v1.ConsentGranted
-	1,  // 47: creditbank.ledger.v1.TransferRow.status:type_name -> creditbank.ledger.v1.HoldStatus
-	58, // 48: creditbank.ledger.v1.TransferRow.items:type_name -> creditbank.ledger.v1.HoldItem
-	59, // 49: creditbank.ledger.v1.TransferRow.taken:type_name -> creditbank.ledger.v1.HoldTaken
-	34, // 50: creditbank.ledger.v1.TransferRow.clawbacks:type_name -> creditbank.ledger.v1.TransferClawback
-	51, // [51:51] is the sub-list for method output_type
-	51, // [51:51] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	53, // 40: creditbank.ledger.v1.CaseReviewer.stage:type_name -> creditbank.ledger.v1.CaseStatus
+	54, // 41: creditbank.ledger.v1.ImportRow.fact:type_name -> creditbank.ledger.v1.OpeningBalancesProposed
+	55, // 42: creditbank.ledger.v1.MergeRow.fact:type_name -> creditbank.ledger.v1.AccountMergeProposed
+	56, // 43: creditbank.ledger.v1.MergeRow.status:type_name -> creditbank.ledger.v1.MergeStatus
+	36, // 44: creditbank.ledger.v1.MergeRow.status_before:type_name -> creditbank.ledger.v1.AccountStatus
+	57, // 45: creditbank.ledger.v1.ClawbackRow.fact:type_name -> creditbank.ledger.v1.ClawbackProposed
+	58, // 46: creditbank.ledger.v1.ClawbackRow.state:type_name -> creditbank.ledger.v1.ClawbackState
+	59, // 47: creditbank.ledger.v1.ClawbackRow.confirmed:type_name -> creditbank.ledger.v1.ClawbackTotals
+	60, // 48: creditbank.ledger.v1.AgreementRow.fact:type_name -> creditbank.ledger.v1.AgreementPublished
+	61, // 49: creditbank.ledger.v1.ConsentRow.fact:type_name -> creditbank.ledger.v1.ConsentGranted
+	1,  // 50: creditbank.ledger.v1.TransferRow.status:type_name -> creditbank.ledger.v1.HoldStatus
+	62, // 51: creditbank.ledger.v1.TransferRow.items:type_name -> creditbank.ledger.v1.HoldItem
+	63, // 52: creditbank.ledger.v1.TransferRow.taken:type_name -> creditbank.ledger.v1.HoldTaken
+	35, // 53: creditbank.ledger.v1.TransferRow.clawbacks:type_name -> creditbank.ledger.v1.TransferClawback
+	54, // [54:54] is the sub-list for method output_type
+	54, // [54:54] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_ledger_v1_state_proto_init() }
@@ -3720,7 +3938,7 @@ func file_creditbank_ledger_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_ledger_v1_state_proto_rawDesc), len(file_creditbank_ledger_v1_state_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
