@@ -343,7 +343,8 @@ func TestEveryByte(t *testing.T) {
 	}
 }
 
-// FuzzVerify has anything be refused in words, or be the bundle itself.
+// FuzzVerify has anything be refused in words, or be written in the one way that there is. (Each process of a fuzzer has a log of
+// its own, under the same key: what is taken need not be this one's.)
 func FuzzVerify(f *testing.F) {
 	w := newWorld(f)
 	f.Add(w.file)
@@ -354,8 +355,8 @@ func FuzzVerify(f *testing.F) {
 		v, err := bundle.Verify(file, w.Verifier, apitest.Origin)
 		fault := (*bundle.Fault)(nil)
 		switch {
-		case err == nil && !bytes.Equal(file, w.file) && !bytes.Equal(file, w.another):
-			t.Fatalf("%d other bytes are taken: %+v", len(file), v)
+		case err == nil && (!bytes.Equal(write(t, read(t, file)), file) || len(v.Items) == 0 || v.Credits <= 0):
+			t.Fatalf("%d bytes are taken: %+v", len(file), v)
 		case err != nil && !errors.As(err, &fault):
 			t.Fatalf("refused without a part: %v", err)
 		}
