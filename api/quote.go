@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/agreement"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
@@ -288,19 +290,48 @@ func (b *Bank) openSaid(ctx context.Context, view ledger.View, id unit.AccountID
 	return said, nil
 }
 
+// openStatement opens the statement of a CompletionRecorded. Of the entry and of what is sealed, which the bank wrote itself, it reads
+// no more than it needs: decoding all of them would take half the time of a quote.
 func openStatement(sealer *vault.Sealer, index uint64, raw []byte) (saidOf, error) {
-	e, err := decodedEntry(index, raw)
+	const (
+		entryCompletion protowire.Number = 4 // Entry.completion_recorded
+		recordedOrigin  protowire.Number = 1
+		recordedSealed  protowire.Number = 12
+		originStatement protowire.Number = 2 // Origin.statement_id
+		sealedStatement protowire.Number = 1
+	)
+	recorded := contentOf(raw, entryCompletion)
+	var id unit.StatementID
+	copy(id[:], contentOf(contentOf(recorded, recordedOrigin), originStatement))
+	opened, err := sealer.Unseal("CompletionRecorded", id, contentOf(recorded, recordedSealed))
 	if err != nil {
-		return saidOf{}, err
+		return saidOf{}, fmt.Errorf("%w: entry %d: %w", ledger.ErrDamaged, index, err)
 	}
-	recorded, sealed, statement := e.GetCompletionRecorded(), new(ledgerv1.SealedCompletion), new(statementv1.Statement)
-	if err := unseal(sealer, "CompletionRecorded", recorded.GetOrigin().GetStatementId(), recorded.GetSealed(), sealed); err != nil {
-		return saidOf{}, err
-	}
-	if err := statement.UnmarshalVT(sealed.GetStatement()); err != nil {
+	statement := new(statementv1.Statement)
+	if err := statement.UnmarshalVT(contentOf(opened, sealedStatement)); err != nil {
 		return saidOf{}, fmt.Errorf("%w: the statement of entry %d: %v", ledger.ErrDamaged, index, err)
 	}
 	return saidOf{statement.GetCompletion().GetMode(), statement.GetCompletion().Score}, nil
+}
+
+// contentOf answers the content of a field of bytes, or of a message, in bytes that the bank wrote; nil where it is not there.
+func contentOf(b []byte, field protowire.Number) []byte {
+	for len(b) > 0 {
+		number, wire, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return nil
+		}
+		b = b[n:]
+		if number == field && wire == protowire.BytesType {
+			content, _ := protowire.ConsumeBytes(b)
+			return content
+		}
+		if n = protowire.ConsumeFieldValue(number, wire, b); n < 0 {
+			return nil
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 // quoteItem is a lot as agreements see it, and the title of its course.

@@ -141,7 +141,7 @@ func TestAgreements(t *testing.T) {
 		_, err := a.PublishAgreement(ctx(), a.institution(institution), n)
 		return err
 	}
-	with := func(old, new string) []byte { return bytes.Replace(next("3", in(20)), []byte(old), []byte(new), 1) }
+	with := func(old, other string) []byte { return bytes.Replace(next("3", in(20)), []byte(old), []byte(other), 1) }
 	sign := a.sign[university]
 	for name, c := range map[string]struct {
 		err  error
@@ -355,7 +355,7 @@ func TestAccesses(t *testing.T) {
 func (a *acceptors) learns(l api.Account) {
 	a.t.Helper()
 	for i, course := range []string{apitest.Calligraphy, apitest.Smartphone, apitest.Welding} {
-		a.one(a.learned(l, course, 3+i, 240))
+		a.one(withScore(a.learned(l, course, 3+i, 240), int32(77+i)))
 	}
 }
 
@@ -394,7 +394,8 @@ func TestQuoteTransfer(t *testing.T) {
 	}
 	for _, d := range q.Decisions {
 		entry, title := q.Entry(d.Item.Lot)
-		if title == "" || entry != d.Item.Lot.Entry || q.Words(&d, d.Reasons[0], "zh") == "" || !d.Item.Transferable || d.Item.Mode == 0 {
+		if title == "" || entry != d.Item.Lot.Entry || q.Words(&d, d.Reasons[0], "zh") == "" || !d.Item.Transferable || d.Item.Mode == 0 ||
+			*d.Item.Score != map[string]int32{"arts": 77, "science": 78, "vocational": 79}[d.Item.Category] {
 			t.Errorf("%+v: %d, %q", d.Item, entry, title)
 		}
 	}

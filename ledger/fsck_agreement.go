@@ -72,16 +72,15 @@ func endOfAgreement(row *ledgerv1.AgreementRow) int32 {
 }
 
 // checkConsent checks that a consent was granted and withdrawn by its resident, or by an officer.
-func (f *fsck) checkConsent(c *chunk, e *ledgerv1.Entry) error {
+func (c *chunk) checkConsent(e *ledgerv1.Entry) {
 	actor, account := e.GetConsentGranted().GetActor(), e.GetConsentGranted().GetAccount()
 	if withdrawn := e.GetConsentWithdrawn(); withdrawn != nil {
 		actor, account = withdrawn.GetActor(), withdrawn.GetAccount()
 	}
 	if account == nil {
-		return nil
+		return
 	}
 	if _, err := unit.AccountIDFromBytes(account); err == nil && !actor.GetResident() && actor.GetOfficer() == "" {
 		c.at(e.GetIndex(), "actor", "it is neither the resident nor an officer")
 	}
-	return nil
 }

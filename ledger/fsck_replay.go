@@ -76,9 +76,10 @@ func (f *fsck) apply(ctx context.Context, c *chunk) error {
 			f.order.stop(c.first + uint64(i))
 			continue
 		}
-		if err := errors.Join(f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled()), f.checkAgreement(c, e), f.checkConsent(c, e), f.checkHold(ctx, c, e)); err != nil {
+		if err := errors.Join(f.findKey(c, &c.entries[i]), f.checkOpening(c, e), f.checkClaim(c, e.GetIndex(), e.GetClaimFiled()), f.checkAgreement(c, e), f.checkHold(ctx, c, e)); err != nil {
 			return err
 		}
+		c.checkConsent(e)
 		err := f.order.state.Apply(e)
 		if err == nil && careful {
 			err = f.order.state.Keep()

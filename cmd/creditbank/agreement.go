@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/status"
 
@@ -224,15 +225,12 @@ func (c *agreementListCommand) Run(ctx context.Context, g *globals, p *process) 
 	t.row(l.say("互认协议", "agreement"), l.say("版本", "version"), l.say("机构", "institution"), l.say("生效", "in effect"),
 		l.say("专业", "programmes"), l.say("散列值", "hash"))
 	for _, one := range agreements {
-		programmes := ""
-		for i, programme := range one.GetProgrammes() {
-			if i > 0 {
-				programmes += ", "
-			}
-			programmes += clean(programme.GetCode())
+		var programmes []string
+		for _, programme := range one.GetProgrammes() {
+			programmes = append(programmes, clean(programme.GetCode()))
 		}
 		t.row(clean(one.GetAgreementId()), clean(one.GetVersion()), clean(one.GetInstitution()),
-			clean(one.GetEffectiveFrom())+" – "+clean(one.GetEffectiveUntil()), programmes, clean(one.GetAgreementHash()))
+			clean(one.GetEffectiveFrom())+" – "+clean(one.GetEffectiveUntil()), strings.Join(programmes, ", "), clean(one.GetAgreementHash()))
 	}
 	t.write(p.stdout)
 	return nil

@@ -72,6 +72,7 @@ func (m *machine) accountMisfits(t *rapid.T, all map[string]*ledgerv1.Entry) {
 	id, a := m.account(t)
 	m.openingMisfits(id, a, all)
 	m.claimMisfits(id, a, all)
+	m.agreementMisfits(id, all)
 	m.holdMisfits(id, a, all)
 	recorded := func(change func(f *ledgerv1.CompletionRecorded)) *ledgerv1.Entry {
 		f := &ledgerv1.CompletionRecorded{

@@ -403,6 +403,7 @@ func TestModel(t *testing.T) {
 			"open account": m.openAccount, "record": m.record, "record again": m.record, "and again": m.record, "void": m.void,
 			"open case": m.openCase, "award": m.award, "refuse": m.refuse, "step": m.step, "another step": m.step, "reopen": m.reopen, "move": m.move,
 			"import": m.proposeImport, "confirm": m.confirmImport, "take over": m.takeOver, "take back": m.takeBack, "claim": m.claim,
+			"publish agreement": m.publishAgreement, "end agreement": m.endAgreement, "grant consent": m.grantConsent, "withdraw consent": m.withdrawConsent,
 			"place hold": m.placeHold, "place another": m.placeHold, "post hold": m.postHold, "void hold": m.voidHold, "lapse": m.lapseHold,
 			"misfit": m.misfit, "keep": m.keep, "undo": m.undo, "undo whole": m.undoWhole, "commit": m.commit,
 			"": func(t *rapid.T) { m.check(t) },
@@ -457,6 +458,7 @@ func (m *machine) check(t *rapid.T) {
 			t.Fatalf("import %d: %v, %v, not %+v", id, row, err, want)
 		}
 	}
+	m.checkAgreed(t)
 	for id, want := range m.model.cases {
 		m.checkCase(t, id, want)
 	}

@@ -22,6 +22,8 @@ type naive struct {
 	requests      map[string]uint64          // caller, method and id → entry
 	crowds        map[uint64][]uint64        // key → entries
 	imports       map[uint64]*naiveImport
+	consents      map[uint64]*naiveConsent
+	agreements    map[string]*naiveAgreement // by hash
 	holds         map[uint64]*naiveHold
 	directory     uint64
 }
@@ -140,6 +142,7 @@ func newNaive() *naive {
 		statements: make(map[naiveStatement]uint64), cases: make(map[uint64]*naiveCase),
 		feeds: make(map[uint64]map[uint64]bool), requests: make(map[string]uint64), crowds: make(map[uint64][]uint64),
 		imports: make(map[uint64]*naiveImport), holds: make(map[uint64]*naiveHold),
+		consents: make(map[uint64]*naiveConsent), agreements: make(map[string]*naiveAgreement),
 	}
 }
 
@@ -192,6 +195,8 @@ func (n *naive) apply(e *ledgerv1.Entry) {
 		})
 	case *ledgerv1.Entry_CaseStepTaken:
 		n.step(e, fact.CaseStepTaken.GetActor(), fact.CaseStepTaken.GetRequest(), fact.CaseStepTaken)
+	case *ledgerv1.Entry_AgreementPublished, *ledgerv1.Entry_AgreementEnded, *ledgerv1.Entry_ConsentGranted, *ledgerv1.Entry_ConsentWithdrawn:
+		n.agreed(e)
 	case *ledgerv1.Entry_OpeningBalancesProposed:
 		f := fact.OpeningBalancesProposed
 		n.imports[e.GetIndex()] = &naiveImport{organization: f.GetOrganization(), source: f.GetSource()}
