@@ -286,7 +286,7 @@ func TestMutations(t *testing.T) {
 		}), "the entry that registers it is missing"},
 	} {
 		_, err := bundle.Verify(c.file(), w.Verifier, apitest.Origin)
-		fault := (*bundle.Fault)(nil)
+		fault := (*bundle.Error)(nil)
 		if !errors.As(err, &fault) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, not %q", name, err, c.want)
 			continue
@@ -353,7 +353,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte("creditbank/v1 transfer bundle 0\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		v, err := bundle.Verify(file, w.Verifier, apitest.Origin)
-		fault := (*bundle.Fault)(nil)
+		fault := (*bundle.Error)(nil)
 		switch {
 		case err == nil && (!bytes.Equal(write(t, read(t, file)), file) || len(v.Items) == 0 || v.Credits <= 0):
 			t.Fatalf("%d bytes are taken: %+v", len(file), v)

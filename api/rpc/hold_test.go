@@ -131,12 +131,12 @@ func TestTransferOverRPC(t *testing.T) {
 		t.Errorf("listed %v", listed)
 	}
 	news := ok[*creditbankv1.ListTransfersResponse](t)(institution.ListTransfers(ctx, &creditbankv1.ListTransfersRequest{
-		ChangedSinceIndex: proto.Uint64(taken.GetProof().GetEntryIndex()),
+		ChangedSinceIndex: new(taken.GetProof().GetEntryIndex()),
 	}))
 	if len(news.GetTransfers()) != 1 || news.GetNextChangedSinceIndex() <= taken.GetProof().GetEntryIndex() {
 		t.Errorf("news %v", news)
 	}
-	_, err = resident.ListTransfers(ctx, &creditbankv1.ListTransfersRequest{ChangedSinceIndex: proto.Uint64(1)})
+	_, err = resident.ListTransfers(ctx, &creditbankv1.ListTransfersRequest{ChangedSinceIndex: new(uint64(1))})
 	refused(t, err, codes.InvalidArgument, api.ReasonField, "changed_since_index")
 	_, err = institution.ListTransfers(ctx, &creditbankv1.ListTransfersRequest{AccountId: account.ID.String()})
 	refused(t, err, codes.InvalidArgument, api.ReasonField, "account_id")
