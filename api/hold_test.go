@@ -161,6 +161,42 @@ func TestTransferInPart(t *testing.T) {
 	}
 }
 
+// claimed has two officers grant a claim, and its notice end.
+func (a *acceptors) claimed(l api.Account) uint64 {
+	a.t.Helper()
+	resident := a.Resident(l.ID)
+	id := a.files(resident, a.certificate(resident, l.ID))
+	for _, officer := range []string{apitest.Officer, apitest.SecondOfficer} {
+		_, err := a.TakeStep(ctx(), a.Officer(officer), api.Step{
+			RequestID: a.RequestID(), Case: id, Act: review.Approve, ReasonCode: "EVIDENCE_SUFFICIENT", Grant: &api.Grant{Minutes: 720, Credits: 1000},
+		})
+		must(a.t, err)
+	}
+	a.Clock.Advance(30 * 24 * time.Hour)
+	_, err := a.EndDue(ctx())
+	must(a.t, err)
+	return id
+}
+
+// Prior learning that an officer granted is taken over like a completion; nobody but the bank says what it was.
+func TestTransferOfAClaim(t *testing.T) {
+	a := newTransfers(t)
+	l := a.Open()
+	id := a.claimed(l)
+	request := a.requests(l, university, socialWork)
+	if len(request.Items) != 1 || request.Items[0].Completion != id || request.Items[0].Entry == id {
+		t.Errorf("asked for %+v", request.Items)
+	}
+	_, err := a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{RequestID: a.RequestID(), Hold: request.Hold}, false)
+	must(t, err)
+	file, err := a.TransferBundle(ctx(), a.institution(university), request.Hold)
+	must(t, err)
+	shown, err := bundle.Verify(file, a.Verifier, apitest.Origin)
+	if err != nil || shown.Items[0].KindName != "claim" || shown.Items[0].Platform != "" || shown.AccountNumber != "" || shown.Items[0].Lot != request.Items[0].Entry {
+		t.Errorf("%+v, %v", shown, err)
+	}
+}
+
 // Each end of a hold frees what it held, once; to those who are not concerned it is not there.
 func TestTransferEnds(t *testing.T) {
 	a := newTransfers(t)

@@ -39,7 +39,8 @@ type Verified struct {
 	AgreementVersion string `json:"agreement_version"`
 	// Account is the opaque id of the learner's account; AccountNumber is what platforms know them by, empty where nothing is
 	// signed by one.
-	Account       unit.AccountID `json:"account"`
+	Account       unit.AccountID `json:"-"`
+	AccountID     string         `json:"account_id"`
 	AccountNumber string         `json:"account_number,omitempty"`
 	Items         []Item         `json:"items"`
 	// Credits are those of the bank, Granted those of the institution: sums over the items.
@@ -52,7 +53,8 @@ type Item struct {
 	// Recorded is the entry that recorded what it is of, Lot the one that gave the credits.
 	Recorded uint64            `json:"recorded"`
 	Lot      uint64            `json:"lot"`
-	Kind     ledgerv1.ItemKind `json:"kind"`
+	Kind     ledgerv1.ItemKind `json:"-"`
+	KindName string            `json:"kind"` // "completion", "opening_balance" or "claim"
 	Category string            `json:"category"`
 	// Course is provider, code and version as the log has them, Title its name; all empty where there is no course.
 	Provider string `json:"provider,omitempty"`
@@ -140,6 +142,7 @@ func (c *check) transfer(v *Verified) (*ledgerv1.HoldPlaced, *ledgerv1.HoldPoste
 	if v.Account, err = unit.AccountIDFromBytes(placed.GetAccount()); err != nil {
 		return nil, nil, faultf(entryPart(v.Hold), "it is of no account")
 	}
+	v.AccountID = v.Account.String()
 	return placed, posted, c.agreement(v)
 }
 
@@ -171,7 +174,7 @@ func (c *check) items(v *Verified, placed *ledgerv1.HoldPlaced, posted *ledgerv1
 // item checks that a lot was given, for something that was recorded.
 func (c *check) item(v *Verified, held *ledgerv1.HoldItem) (Item, error) {
 	item := Item{
-		Recorded: held.GetCompletion().GetIndex(), Lot: held.GetEntry(), Category: held.GetCategory(), Recognised: held.GetRecognised(),
+		KindName: "completion", Recorded: held.GetCompletion().GetIndex(), Lot: held.GetEntry(), Category: held.GetCategory(), Recognised: held.GetRecognised(),
 		CountsAs: held.GetCourse(), Ended: time.Unix(int64(held.GetCompletion().GetEndDay())*86_400, 0).UTC().Format(time.DateOnly),
 	}
 	e, err := c.take(item.Recorded, "what credits were taken of")
@@ -196,10 +199,10 @@ func (c *check) item(v *Verified, held *ledgerv1.HoldItem) (Item, error) {
 		item.Provider, item.Code, item.Version, item.Title = course.GetProvider(), course.GetCode(), course.GetVersion(), course.GetTitle()
 	case *ledgerv1.Entry_OpeningBalanceRecorded:
 		account, category = fact.OpeningBalanceRecorded.GetAccount(), fact.OpeningBalanceRecorded.GetCategory()
-		item.Kind = ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE
+		item.Kind, item.KindName = ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE, "opening_balance"
 	case *ledgerv1.Entry_ClaimFiled:
 		account, category = fact.ClaimFiled.GetAccount(), fact.ClaimFiled.GetCategory()
-		item.Kind = ledgerv1.ItemKind_ITEM_KIND_CLAIM
+		item.Kind, item.KindName = ledgerv1.ItemKind_ITEM_KIND_CLAIM, "claim"
 	default:
 		return item, faultf(part, "it records nothing of which credits are given")
 	}
