@@ -49,7 +49,7 @@ func freed(
 func endHolds(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
 	now := tx.Now().UnixMicro()
 	due := slices.DeleteFunc(slices.Clone(account.GetHolds()), func(h *ledgerv1.AccountHold) bool { return h.GetDeadline() > now })
-	if len(due) == 0 || checkOpen(account) != nil {
+	if open := checkOpen(account) == nil; len(due) == 0 || !open {
 		return nil // an account that is frozen keeps what it has: its holds go on when it does
 	}
 	slices.SortStableFunc(due, func(x, y *ledgerv1.AccountHold) int { return int(min(max(x.GetDeadline()-y.GetDeadline(), -1), 1)) })

@@ -57,6 +57,21 @@ func added(a, b api.SimulationTotals) api.SimulationTotals {
 	return api.SimulationTotals{Minutes: a.Minutes + b.Minutes, Available: a.Available + b.Available, Pending: a.Pending + b.Pending}
 }
 
+// A simulation knows no transfers: what institutions hold and took is no loss by the rules.
+func TestSimulationIgnoresTransfers(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	l, other := a.learner(), a.learner()
+	spent := a.requests(l, university, socialWork)
+	_, err := a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{RequestID: a.RequestID(), Hold: spent.Hold}, false)
+	must(t, err)
+	a.requests(other, university, socialWork)
+	r := a.simulate(api.Simulation{Hash: a.Policy})
+	if r.Before != r.After || r.Gaining+r.Losing != 0 || r.Before.Available == 0 {
+		t.Errorf("the policy in force would change something: %+v", r.SimulationChange)
+	}
+}
+
 // simulateSame tries the policy that is in force: nothing changes by it.
 func (m *machine) simulateSame(t *rapid.T) {
 	r := m.simulate(api.Simulation{Hash: m.Policy})

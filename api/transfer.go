@@ -32,8 +32,10 @@ type Transfer struct {
 	// Institution is asked, for one of its programmes, under the agreement that an entry published.
 	Institution, InstitutionName string
 	Programme                    string
-	Agreement                    uint64
-	Status                       ledgerv1.HoldStatus
+	// ProgrammeName is what the agreement calls it.
+	ProgrammeName Text
+	Agreement     uint64
+	Status        ledgerv1.HoldStatus
 	// Placed is when it was asked, Deadline when it lapses or would have, Ended when it ended; zero: it has not.
 	Placed, Deadline, Ended time.Time
 	// EndedIndex is the entry that ended it, HasEnded whether there is one.
@@ -87,6 +89,13 @@ func describeTransfer(hold uint64, row *ledgerv1.TransferRow, d *directory) Tran
 		Programme: row.GetProgramme(), Agreement: row.GetAgreement(), Status: row.GetStatus(), Placed: timeOf(row.GetTime()),
 		Deadline: timeOf(row.GetDeadline()), Ended: optionalTime(row.GetEndedTime()), Changed: row.GetChangedIndex(),
 		EndedIndex: max(row.GetEndedPlusOne(), 1) - 1, HasEnded: row.GetEndedPlusOne() != 0, Items: make([]TransferItem, len(row.GetItems())),
+	}
+	for _, a := range d.agreements[name] {
+		if a.row.GetIndex() == row.GetAgreement() {
+			if programme, err := a.Programme(row.GetProgramme()); err == nil {
+				t.ProgrammeName = programme.Name
+			}
+		}
 	}
 	for i, item := range row.GetItems() {
 		t.Items[i] = TransferItem{

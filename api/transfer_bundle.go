@@ -46,7 +46,7 @@ func (b *Bank) TransferBundle(ctx context.Context, caller access.Caller, hold ui
 	bundled := &bundling{bank: b, view: view, bundle: &ledgerv1.TransferBundle{
 		Checkpoint: view.Checkpoint(), Hold: hold, Posted: row.GetEndedPlusOne() - 1,
 	}}
-	if err := bundled.collect(ctx, d, row); err != nil {
+	if err := bundled.collect(ctx, row); err != nil {
 		return nil, err
 	}
 	if err := bundled.prove(ctx); err != nil {
@@ -65,7 +65,7 @@ type bundling struct {
 }
 
 // collect finds what the transfer stands on.
-func (b *bundling) collect(ctx context.Context, d *directory, row *ledgerv1.TransferRow) error {
+func (b *bundling) collect(ctx context.Context, row *ledgerv1.TransferRow) error {
 	b.entries = []uint64{0, row.GetAgreement(), b.bundle.GetHold(), b.bundle.GetPosted()}
 	recorded := make(map[uint64]bool)
 	for i, item := range row.GetItems() {
@@ -85,7 +85,7 @@ func (b *bundling) collect(ctx context.Context, d *directory, row *ledgerv1.Tran
 		if e.GetCompletionRecorded() == nil {
 			continue
 		}
-		if err := b.state(ctx, d, row, e); err != nil {
+		if err := b.state(ctx, row, e); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func compareIndex(x, y uint64) int {
 }
 
 // state adds the statement of a completion, with the way to its platform's signature.
-func (b *bundling) state(ctx context.Context, d *directory, row *ledgerv1.TransferRow, e *ledgerv1.Entry) error {
+func (b *bundling) state(ctx context.Context, row *ledgerv1.TransferRow, e *ledgerv1.Entry) error {
 	fact := e.GetCompletionRecorded()
 	origin := fact.GetOrigin()
 	b.entries = append(b.entries, fact.GetCourse())

@@ -140,11 +140,11 @@ const (
 	DecideMerge       Action = "DecideMerge"
 	UndoMerge         Action = "UndoMerge"
 	ReadMerges        Action = "ReadMerges"
-	PreviewClawback Action = "PreviewClawback"
-	ProposeClawback Action = "ProposeClawback"
-	ConfirmClawback Action = "ConfirmClawback"
-	DeclineClawback Action = "DeclineClawback"
-	ReadClawbacks   Action = "ReadClawbacks"
+	PreviewClawback   Action = "PreviewClawback"
+	ProposeClawback   Action = "ProposeClawback"
+	ConfirmClawback   Action = "ConfirmClawback"
+	DeclineClawback   Action = "DeclineClawback"
+	ReadClawbacks     Action = "ReadClawbacks"
 )
 
 // rule says who may do something. What is not said is not permitted.

@@ -39,16 +39,16 @@ func Marshal(b *ledgerv1.TransferBundle) ([]byte, error) {
 	return append([]byte(title+strconv.Itoa(len(content))+"\n"), content...), nil
 }
 
-// Fault is why a bundle was refused: in which part of it, and what is wrong there.
-type Fault struct {
+// Error is why a bundle was refused: in which part of it, and what is wrong there.
+type Error struct {
 	Part, Problem string
 }
 
 // Error implements error.
-func (f *Fault) Error() string { return "bundle: " + f.Part + ": " + f.Problem }
+func (f *Error) Error() string { return "bundle: " + f.Part + ": " + f.Problem }
 
-func faultf(part, format string, args ...any) *Fault {
-	return &Fault{Part: part, Problem: fmt.Sprintf(format, args...)}
+func faultf(part, format string, args ...any) *Error {
+	return &Error{Part: part, Problem: fmt.Sprintf(format, args...)}
 }
 
 func entryPart(index uint64) string { return "entry " + strconv.FormatUint(index, 10) }

@@ -19,52 +19,65 @@ import (
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 )
 
-// Verified is what a bundle shows.
+// Verified is what a bundle shows. Amounts are milli-credits.
 type Verified struct {
 	// BankID and Origin are the bank and the log that the credits come from; Size is how many entries that log had.
-	BankID, Origin string
-	Size           uint64
+	BankID string `json:"bank_id"`
+	Origin string `json:"origin"`
+	Size   uint64 `json:"size"`
 	// Hold is the entry by which the credits were asked for, Posted the one by which they were taken over.
-	Hold, Posted uint64
-	Asked, Taken time.Time
+	Hold   uint64    `json:"hold"`
+	Posted uint64    `json:"posted"`
+	Asked  time.Time `json:"asked"`
+	Taken  time.Time `json:"taken"`
 	// Institution took them over for a programme, under the agreement that an entry published.
-	Institution, Programme string
-	Agreement              uint64
+	Institution string `json:"institution"`
+	Programme   string `json:"programme"`
+	Agreement   uint64 `json:"agreement"`
 	// AgreementName and AgreementVersion are what that says of itself.
-	AgreementName, AgreementVersion string
+	AgreementName    string `json:"agreement_name"`
+	AgreementVersion string `json:"agreement_version"`
 	// Account is the opaque id of the learner's account; AccountNumber is what platforms know them by, empty where nothing is
 	// signed by one.
-	Account       unit.AccountID
-	AccountNumber string
-	Items         []Item
+	Account       unit.AccountID `json:"-"`
+	AccountID     string         `json:"account_id"`
+	AccountNumber string         `json:"account_number,omitempty"`
+	Items         []Item         `json:"items"`
 	// Credits are those of the bank, Granted those of the institution: sums over the items.
-	Credits, Granted unit.Credits
+	Credits unit.Credits `json:"milli_credits"`
+	Granted unit.Credits `json:"granted_milli_credits"`
 }
 
 // Item is what was taken of one lot.
 type Item struct {
 	// Recorded is the entry that recorded what it is of, Lot the one that gave the credits.
-	Recorded, Lot uint64
-	Kind          ledgerv1.ItemKind
-	Category      string
+	Recorded uint64            `json:"recorded"`
+	Lot      uint64            `json:"lot"`
+	Kind     ledgerv1.ItemKind `json:"-"`
+	KindName string            `json:"kind"` // "completion", "opening_balance" or "claim"
+	Category string            `json:"category"`
 	// Course is provider, code and version as the log has them, Title its name; all empty where there is no course.
-	Provider, Code, Version, Title string
+	Provider string `json:"provider,omitempty"`
+	Code     string `json:"code,omitempty"`
+	Version  string `json:"version,omitempty"`
+	Title    string `json:"title,omitempty"`
 	// Platform signed the completion; empty where none did, and the bank alone says so.
-	Platform string
+	Platform string `json:"platform,omitempty"`
 	// Ended is the last day of the learning, YYYY-MM-DD.
-	Ended string
+	Ended string `json:"ended"`
 	// Score is the result that the platform signed, where it signed one.
-	Score    int32
-	HasScore bool
+	Score    int32 `json:"score,omitempty"`
+	HasScore bool  `json:"has_score,omitempty"`
 	// Credits were taken, and give Granted at the institution.
-	Credits, Granted unit.Credits
-	Recognised       bool
+	Credits    unit.Credits `json:"milli_credits"`
+	Granted    unit.Credits `json:"granted_milli_credits"`
+	Recognised bool         `json:"recognised,omitempty"`
 	// CountsAs is the institution's own course that they stand for; empty: none.
-	CountsAs string
+	CountsAs string `json:"counts_as,omitempty"`
 }
 
 // Verify checks a bundle under the public key and the origin of the log that it comes from, and answers what it shows. What does
-// not hold is a [Fault].
+// not hold is a [Error].
 func Verify(file []byte, verifier note.Verifier, origin string) (*Verified, error) {
 	b, err := parse(file)
 	if err != nil {
@@ -129,6 +142,7 @@ func (c *check) transfer(v *Verified) (*ledgerv1.HoldPlaced, *ledgerv1.HoldPoste
 	if v.Account, err = unit.AccountIDFromBytes(placed.GetAccount()); err != nil {
 		return nil, nil, faultf(entryPart(v.Hold), "it is of no account")
 	}
+	v.AccountID = v.Account.String()
 	return placed, posted, c.agreement(v)
 }
 
@@ -160,14 +174,16 @@ func (c *check) items(v *Verified, placed *ledgerv1.HoldPlaced, posted *ledgerv1
 // item checks that a lot was given, for something that was recorded.
 func (c *check) item(v *Verified, held *ledgerv1.HoldItem) (Item, error) {
 	item := Item{
-		Recorded: held.GetCompletion().GetIndex(), Lot: held.GetEntry(), Category: held.GetCategory(), Recognised: held.GetRecognised(),
+		KindName: "completion", Recorded: held.GetCompletion().GetIndex(), Lot: held.GetEntry(), Category: held.GetCategory(), Recognised: held.GetRecognised(),
 		CountsAs: held.GetCourse(), Ended: time.Unix(int64(held.GetCompletion().GetEndDay())*86_400, 0).UTC().Format(time.DateOnly),
 	}
 	e, err := c.take(item.Recorded, "what credits were taken of")
 	if err != nil {
 		return item, err
 	}
-	part, account, category := entryPart(item.Recorded), []byte(nil), ""
+	part := entryPart(item.Recorded)
+	var account []byte
+	var category string
 	switch fact := e.GetFact().(type) {
 	case *ledgerv1.Entry_CompletionRecorded:
 		account, category = fact.CompletionRecorded.GetAccount(), fact.CompletionRecorded.GetCategory()
@@ -183,10 +199,10 @@ func (c *check) item(v *Verified, held *ledgerv1.HoldItem) (Item, error) {
 		item.Provider, item.Code, item.Version, item.Title = course.GetProvider(), course.GetCode(), course.GetVersion(), course.GetTitle()
 	case *ledgerv1.Entry_OpeningBalanceRecorded:
 		account, category = fact.OpeningBalanceRecorded.GetAccount(), fact.OpeningBalanceRecorded.GetCategory()
-		item.Kind = ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE
+		item.Kind, item.KindName = ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE, "opening_balance"
 	case *ledgerv1.Entry_ClaimFiled:
 		account, category = fact.ClaimFiled.GetAccount(), fact.ClaimFiled.GetCategory()
-		item.Kind = ledgerv1.ItemKind_ITEM_KIND_CLAIM
+		item.Kind, item.KindName = ledgerv1.ItemKind_ITEM_KIND_CLAIM, "claim"
 	default:
 		return item, faultf(part, "it records nothing of which credits are given")
 	}

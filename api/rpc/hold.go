@@ -155,7 +155,7 @@ func transferProto(t api.Transfer) *creditbankv1.Transfer {
 		ExpireTime: timestamp(t.Deadline), EndTime: timestamp(t.Ended), EndedIndex: t.EndedIndex,
 		Items:            make([]*creditbankv1.TransferItem, len(t.Items)),
 		HeldMilliCredits: int64(t.Held), GrantedMilliCredits: int64(t.Granted), TakenMilliCredits: int64(t.Taken),
-		TakenGrantedMilliCredits: int64(t.TakenGranted), ReasonCode: t.ReasonCode, Note: t.Note, ChangedIndex: t.Changed,
+		TakenGrantedMilliCredits: int64(t.TakenGranted), ProgrammeName: textProto(t.ProgrammeName), ReasonCode: t.ReasonCode, Note: t.Note, ChangedIndex: t.Changed,
 	}
 	for i, item := range t.Items {
 		transfer.Items[i] = &creditbankv1.TransferItem{

@@ -9,8 +9,8 @@ import (
 
 // transferLine is a transfer as the template shows it.
 type transferLine struct {
-	Institution, Tag, Programme string
-	Class, Sign, Status         string
+	Institution, Tag, Programme, ProgrammeTag string
+	Class, Sign, Status                       string
 	// Asked and Taken say how many credits, Until by when the institution answers; empty where there is no such thing to say.
 	Asked, Taken, Until string
 	// Back says that something of it was taken back later; empty: nothing was.
@@ -23,9 +23,10 @@ func (v recordView) transfers(all []api.Transfer) []transferLine {
 	lines := make([]transferLine, len(all))
 	for i, t := range all {
 		line := transferLine{
-			Institution: t.InstitutionName, Tag: v.foreign(t.InstitutionName), Programme: t.Programme, Index: t.Hold,
+			Institution: t.InstitutionName, Tag: v.foreign(t.InstitutionName), Programme: v.text(t.ProgrammeName), Index: t.Hold,
 			Asked: fmt.Sprintf(v.say("申请转换 %s", "%s asked for"), v.credits(t.Held)),
 		}
+		line.ProgrammeTag = v.foreign(line.Programme)
 		line.Class, line.Sign, line.Status = v.transferStatus(t.Status)
 		if t.Status == ledgerv1.HoldStatus_HOLD_STATUS_HELD {
 			deadline := t.Deadline

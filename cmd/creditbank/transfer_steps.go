@@ -262,7 +262,7 @@ func printTransfer(p *process, l language, one *creditbankv1.Transfer) {
 	t := &table{}
 	t.row(l.say("学分转换", "transfer"), fmt.Sprint(one.GetTransferId())+", "+l.transferStatus(one.GetStatus()))
 	t.row(l.say("院校", "institution"), clean(one.GetInstitutionName()))
-	t.row(l.say("专业", "programme"), clean(one.GetProgramme()))
+	t.row(l.say("专业", "programme"), clean(l.text(one.GetProgrammeName()))+" ("+clean(one.GetProgramme())+")")
 	if one.GetStatus() == ledgerv1.HoldStatus_HOLD_STATUS_HELD {
 		t.row(l.say("答复期限", "until"), when(one.GetExpireTime()))
 	} else {

@@ -27,7 +27,7 @@ func (c *verifyBundleCommand) Run(g *globals, p *process) error {
 		return err
 	}
 	shown, err := bundle.Verify(content, verifier, origin)
-	if fault := (*bundle.Fault)(nil); errors.As(err, &fault) {
+	if fault := (*bundle.Error)(nil); errors.As(err, &fault) {
 		return refusef("%s", fault.Error())
 	}
 	if err != nil {

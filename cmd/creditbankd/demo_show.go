@@ -104,6 +104,7 @@ func (s *show) run(ctx context.Context, at addresses) (err error) {
 		{"deciding cases", s.decide},
 		{"deciding applications", s.admit},
 		{"agreeing with the institutions that take credits over", s.agree},
+		{"having credits taken over", s.transfer},
 		{"checking the listed residents", s.checkListed},
 	} {
 		if err := step.do(ctx); err != nil {
@@ -462,7 +463,9 @@ func (s *show) checkListed(ctx context.Context) error {
 		}
 		s.tally.logSize = answer.GetPortfolio().GetLogSize()
 		for _, c := range answer.GetPortfolio().GetCategories() {
-			if c.GetTotals().GetMinutes() > 0 && c.GetTotals().GetAvailableMilliCredits() == 0 {
+			totals := c.GetTotals()
+			credits := totals.GetAvailableMilliCredits() + totals.GetReservedMilliCredits() + totals.GetTransferredMilliCredits()
+			if totals.GetMinutes() > 0 && credits == 0 {
 				return fmt.Errorf("resident %d has no credits in %s, which the seed should give", i+1, c.GetCategory())
 			}
 		}

@@ -34,7 +34,7 @@ const (
 //
 // LedgerService proves what is written down. Checkpoints and proofs are anyone's. Entries about organizations, keys,
 // officers, policies and courses are anyone's too; those about an account are read by its holder, by the platform that
-// posted them, and by officers in whose subtree they are, and imports of opening balances by the officers of their
+// posted them or the institution of the transfer that they are about, and by officers in whose subtree they are, and imports of opening balances by the officers of their
 // organization.
 type LedgerServiceClient interface {
 	// Answers the signed checkpoint that everyone is shown, as /log/checkpoint does. Where the log has witnesses, it is the newest
@@ -114,7 +114,7 @@ func (c *ledgerServiceClient) GetConsistencyProof(ctx context.Context, in *GetCo
 //
 // LedgerService proves what is written down. Checkpoints and proofs are anyone's. Entries about organizations, keys,
 // officers, policies and courses are anyone's too; those about an account are read by its holder, by the platform that
-// posted them, and by officers in whose subtree they are, and imports of opening balances by the officers of their
+// posted them or the institution of the transfer that they are about, and by officers in whose subtree they are, and imports of opening balances by the officers of their
 // organization.
 type LedgerServiceServer interface {
 	// Answers the signed checkpoint that everyone is shown, as /log/checkpoint does. Where the log has witnesses, it is the newest

@@ -758,7 +758,9 @@ type Transfer struct {
 	// What the institution said when it ended it. Not answered in lists.
 	Note string `protobuf:"bytes,18,opt,name=note,proto3" json:"note,omitempty"`
 	// Newest entry that changed it.
-	ChangedIndex  uint64 `protobuf:"varint,19,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
+	ChangedIndex uint64 `protobuf:"varint,19,opt,name=changed_index,json=changedIndex,proto3" json:"changed_index,omitempty"`
+	// What the agreement calls the programme.
+	ProgrammeName *Text `protobuf:"bytes,20,opt,name=programme_name,json=programmeName,proto3" json:"programme_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -924,6 +926,13 @@ func (x *Transfer) GetChangedIndex() uint64 {
 		return x.ChangedIndex
 	}
 	return 0
+}
+
+func (x *Transfer) GetProgrammeName() *Text {
+	if x != nil {
+		return x.ProgrammeName
+	}
+	return nil
 }
 
 // TransferItem is what is asked of one lot.
@@ -2258,7 +2267,7 @@ const file_creditbank_v1_transfer_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x03R\x05after\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\x03R\x05limit\x12\x18\n" +
 	"\acarried\x18\x06 \x01(\x03R\acarried\x12)\n" +
-	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xca\x06\n" +
+	"\x05words\x18\a \x01(\v2\x13.creditbank.v1.TextR\x05words\"\x86\a\n" +
 	"\bTransfer\x12\x1f\n" +
 	"\vtransfer_id\x18\x01 \x01(\x04R\n" +
 	"transferId\x12\x1d\n" +
@@ -2284,7 +2293,8 @@ const file_creditbank_v1_transfer_proto_rawDesc = "" +
 	"\vreason_code\x18\x11 \x01(\tR\n" +
 	"reasonCode\x12\x12\n" +
 	"\x04note\x18\x12 \x01(\tR\x04note\x12#\n" +
-	"\rchanged_index\x18\x13 \x01(\x04R\fchangedIndex\"\xee\x03\n" +
+	"\rchanged_index\x18\x13 \x01(\x04R\fchangedIndex\x12:\n" +
+	"\x0eprogramme_name\x18\x14 \x01(\v2\x13.creditbank.v1.TextR\rprogrammeName\"\xee\x03\n" +
 	"\fTransferItem\x12\x1b\n" +
 	"\tlot_index\x18\x01 \x01(\x04R\blotIndex\x12!\n" +
 	"\flot_position\x18\x02 \x01(\rR\vlotPosition\x12\x1f\n" +
@@ -2476,45 +2486,46 @@ var file_creditbank_v1_transfer_proto_depIdxs = []int32{
 	27, // 13: creditbank.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
 	27, // 14: creditbank.v1.Transfer.end_time:type_name -> google.protobuf.Timestamp
 	8,  // 15: creditbank.v1.Transfer.items:type_name -> creditbank.v1.TransferItem
-	31, // 16: creditbank.v1.TransferBalance.totals:type_name -> creditbank.v1.Totals
-	1,  // 17: creditbank.v1.RequestTransferRequest.lots:type_name -> creditbank.v1.LotName
-	7,  // 18: creditbank.v1.RequestTransferResponse.transfer:type_name -> creditbank.v1.Transfer
-	10, // 19: creditbank.v1.RequestTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
-	9,  // 20: creditbank.v1.RequestTransferResponse.proof:type_name -> creditbank.v1.TransferProof
-	14, // 21: creditbank.v1.AcceptTransferRequest.take:type_name -> creditbank.v1.TransferTake
-	7,  // 22: creditbank.v1.AcceptTransferResponse.transfer:type_name -> creditbank.v1.Transfer
-	10, // 23: creditbank.v1.AcceptTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
-	9,  // 24: creditbank.v1.AcceptTransferResponse.proof:type_name -> creditbank.v1.TransferProof
-	7,  // 25: creditbank.v1.DeclineTransferResponse.transfer:type_name -> creditbank.v1.Transfer
-	10, // 26: creditbank.v1.DeclineTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
-	9,  // 27: creditbank.v1.DeclineTransferResponse.proof:type_name -> creditbank.v1.TransferProof
-	7,  // 28: creditbank.v1.WithdrawTransferResponse.transfer:type_name -> creditbank.v1.Transfer
-	10, // 29: creditbank.v1.WithdrawTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
-	9,  // 30: creditbank.v1.WithdrawTransferResponse.proof:type_name -> creditbank.v1.TransferProof
-	7,  // 31: creditbank.v1.GetTransferResponse.transfer:type_name -> creditbank.v1.Transfer
-	30, // 32: creditbank.v1.ListTransfersRequest.status:type_name -> creditbank.ledger.v1.HoldStatus
-	7,  // 33: creditbank.v1.ListTransfersResponse.transfers:type_name -> creditbank.v1.Transfer
-	2,  // 34: creditbank.v1.TransferService.QuoteTransfer:input_type -> creditbank.v1.QuoteTransferRequest
-	11, // 35: creditbank.v1.TransferService.RequestTransfer:input_type -> creditbank.v1.RequestTransferRequest
-	13, // 36: creditbank.v1.TransferService.AcceptTransfer:input_type -> creditbank.v1.AcceptTransferRequest
-	16, // 37: creditbank.v1.TransferService.DeclineTransfer:input_type -> creditbank.v1.DeclineTransferRequest
-	18, // 38: creditbank.v1.TransferService.WithdrawTransfer:input_type -> creditbank.v1.WithdrawTransferRequest
-	20, // 39: creditbank.v1.TransferService.GetTransfer:input_type -> creditbank.v1.GetTransferRequest
-	22, // 40: creditbank.v1.TransferService.ListTransfers:input_type -> creditbank.v1.ListTransfersRequest
-	24, // 41: creditbank.v1.TransferService.GetTransferBundle:input_type -> creditbank.v1.GetTransferBundleRequest
-	3,  // 42: creditbank.v1.TransferService.QuoteTransfer:output_type -> creditbank.v1.QuoteTransferResponse
-	12, // 43: creditbank.v1.TransferService.RequestTransfer:output_type -> creditbank.v1.RequestTransferResponse
-	15, // 44: creditbank.v1.TransferService.AcceptTransfer:output_type -> creditbank.v1.AcceptTransferResponse
-	17, // 45: creditbank.v1.TransferService.DeclineTransfer:output_type -> creditbank.v1.DeclineTransferResponse
-	19, // 46: creditbank.v1.TransferService.WithdrawTransfer:output_type -> creditbank.v1.WithdrawTransferResponse
-	21, // 47: creditbank.v1.TransferService.GetTransfer:output_type -> creditbank.v1.GetTransferResponse
-	23, // 48: creditbank.v1.TransferService.ListTransfers:output_type -> creditbank.v1.ListTransfersResponse
-	25, // 49: creditbank.v1.TransferService.GetTransferBundle:output_type -> creditbank.v1.GetTransferBundleResponse
-	42, // [42:50] is the sub-list for method output_type
-	34, // [34:42] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	28, // 16: creditbank.v1.Transfer.programme_name:type_name -> creditbank.v1.Text
+	31, // 17: creditbank.v1.TransferBalance.totals:type_name -> creditbank.v1.Totals
+	1,  // 18: creditbank.v1.RequestTransferRequest.lots:type_name -> creditbank.v1.LotName
+	7,  // 19: creditbank.v1.RequestTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	10, // 20: creditbank.v1.RequestTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
+	9,  // 21: creditbank.v1.RequestTransferResponse.proof:type_name -> creditbank.v1.TransferProof
+	14, // 22: creditbank.v1.AcceptTransferRequest.take:type_name -> creditbank.v1.TransferTake
+	7,  // 23: creditbank.v1.AcceptTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	10, // 24: creditbank.v1.AcceptTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
+	9,  // 25: creditbank.v1.AcceptTransferResponse.proof:type_name -> creditbank.v1.TransferProof
+	7,  // 26: creditbank.v1.DeclineTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	10, // 27: creditbank.v1.DeclineTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
+	9,  // 28: creditbank.v1.DeclineTransferResponse.proof:type_name -> creditbank.v1.TransferProof
+	7,  // 29: creditbank.v1.WithdrawTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	10, // 30: creditbank.v1.WithdrawTransferResponse.balance:type_name -> creditbank.v1.TransferBalance
+	9,  // 31: creditbank.v1.WithdrawTransferResponse.proof:type_name -> creditbank.v1.TransferProof
+	7,  // 32: creditbank.v1.GetTransferResponse.transfer:type_name -> creditbank.v1.Transfer
+	30, // 33: creditbank.v1.ListTransfersRequest.status:type_name -> creditbank.ledger.v1.HoldStatus
+	7,  // 34: creditbank.v1.ListTransfersResponse.transfers:type_name -> creditbank.v1.Transfer
+	2,  // 35: creditbank.v1.TransferService.QuoteTransfer:input_type -> creditbank.v1.QuoteTransferRequest
+	11, // 36: creditbank.v1.TransferService.RequestTransfer:input_type -> creditbank.v1.RequestTransferRequest
+	13, // 37: creditbank.v1.TransferService.AcceptTransfer:input_type -> creditbank.v1.AcceptTransferRequest
+	16, // 38: creditbank.v1.TransferService.DeclineTransfer:input_type -> creditbank.v1.DeclineTransferRequest
+	18, // 39: creditbank.v1.TransferService.WithdrawTransfer:input_type -> creditbank.v1.WithdrawTransferRequest
+	20, // 40: creditbank.v1.TransferService.GetTransfer:input_type -> creditbank.v1.GetTransferRequest
+	22, // 41: creditbank.v1.TransferService.ListTransfers:input_type -> creditbank.v1.ListTransfersRequest
+	24, // 42: creditbank.v1.TransferService.GetTransferBundle:input_type -> creditbank.v1.GetTransferBundleRequest
+	3,  // 43: creditbank.v1.TransferService.QuoteTransfer:output_type -> creditbank.v1.QuoteTransferResponse
+	12, // 44: creditbank.v1.TransferService.RequestTransfer:output_type -> creditbank.v1.RequestTransferResponse
+	15, // 45: creditbank.v1.TransferService.AcceptTransfer:output_type -> creditbank.v1.AcceptTransferResponse
+	17, // 46: creditbank.v1.TransferService.DeclineTransfer:output_type -> creditbank.v1.DeclineTransferResponse
+	19, // 47: creditbank.v1.TransferService.WithdrawTransfer:output_type -> creditbank.v1.WithdrawTransferResponse
+	21, // 48: creditbank.v1.TransferService.GetTransfer:output_type -> creditbank.v1.GetTransferResponse
+	23, // 49: creditbank.v1.TransferService.ListTransfers:output_type -> creditbank.v1.ListTransfersResponse
+	25, // 50: creditbank.v1.TransferService.GetTransferBundle:output_type -> creditbank.v1.GetTransferBundleResponse
+	43, // [43:51] is the sub-list for method output_type
+	35, // [35:43] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_transfer_proto_init() }
