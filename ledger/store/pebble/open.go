@@ -154,9 +154,10 @@ func tune(options Options, watch *watch) *pebble.Options {
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 4,
 
-		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. Writes are stopped
-		// only where reading would become hopeless. A wide base level is rewritten less often.
-		L0CompactionThreshold: 4,
+		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. But looking there costs
+		// no more than its filter, and compacting it rewrites the base level, so it may become eight deep. Writes are stopped only
+		// where reading would become hopeless. A wide base level is rewritten less often.
+		L0CompactionThreshold: 8,
 		L0StopWritesThreshold: 100,
 		LBaseMaxBytes:         4 * memTableBytes,
 		FlushSplitBytes:       2 << 20,
