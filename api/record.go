@@ -211,7 +211,7 @@ func (r *recording) prepareRange(ctx context.Context, from, to int) error {
 
 // ask runs the conditions of the policy on a statement. The learner's age is looked up where a rule asks for it alone.
 func (r *recording) ask(ctx context.Context, p *preparedStatement) error {
-	born, err := r.bank.born(ctx, p.policy, p.account)
+	born, err := born(ctx, p.policy, p.sealer)
 	if err != nil {
 		p.fault, err = accountFault(err)
 		return err
@@ -221,10 +221,9 @@ func (r *recording) ask(ctx context.Context, p *preparedStatement) error {
 }
 
 func (r *recording) findAccount(ctx context.Context, p *preparedStatement) error {
-	id, err := r.bank.vault.Lookup(ctx, unit.AccountNumber(p.completion.GetAccountNumber()))
+	sealer, err := r.bank.vault.SealerOf(ctx, unit.AccountNumber(p.completion.GetAccountNumber()))
 	if err == nil {
-		p.account = id
-		p.sealer, err = r.bank.vault.Sealer(ctx, id)
+		p.account, p.sealer = sealer.Account(), sealer
 	}
 	p.fault, err = accountFault(err)
 	return err
