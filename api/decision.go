@@ -167,11 +167,14 @@ func reasonsProto(reasons []policy.Reason) []*ledgerv1.Reason {
 	// One array for all: this is on the path of every completion.
 	values, pointers := make([]ledgerv1.Reason, len(reasons)), make([]*ledgerv1.Reason, len(reasons))
 	for i, r := range reasons {
-		v := &values[i]
-		v.Stage, v.Rule, v.Before, v.After, v.Limit, v.Carried = r.Stage, r.Rule, r.Before, r.After, r.Limit, r.Carried
-		pointers[i] = v
+		pointers[i] = &values[i]
+		writeReason(pointers[i], r)
 	}
 	return pointers
+}
+
+func writeReason(to *ledgerv1.Reason, r policy.Reason) {
+	to.Stage, to.Rule, to.Before, to.After, to.Limit, to.Carried = r.Stage, r.Rule, r.Before, r.After, r.Limit, r.Carried
 }
 
 func reasonsFrom(reasons []*ledgerv1.Reason) []policy.Reason {

@@ -169,7 +169,7 @@ func (j *judgement) prepare(ctx context.Context) (*policy.Prepared, *course, err
 	if len(completion.GetSessions()) == 0 || p.course == nil || p.policy == nil {
 		return nil, nil, fmt.Errorf("%w: completion %d cannot be judged again", ledger.ErrDamaged, j.ref.GetIndex())
 	}
-	born, err := j.bank.born(ctx, p.policy, j.id)
+	born, err := born(ctx, p.policy, j.sealer)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -87,7 +87,7 @@ func (r *recording) follow(tx *ledger.Tx, p *preparedStatement) (*ledgerv1.Accou
 	if p.account = id; p.sealer == nil || !p.policy.AsksAge() {
 		return account, nil
 	}
-	born, err := r.bank.born(ctx, p.policy, id)
+	born, err := born(ctx, p.policy, p.sealer)
 	if err != nil {
 		return nil, err
 	}

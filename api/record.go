@@ -98,6 +98,7 @@ type recording struct {
 	hashes     []merkle.Hash
 	statements []preparedStatement
 	results    []StatementResult
+	draft      draft
 	// posted is when it reached the bank.
 	posted time.Time
 	// received is the entry of the submission once there is one, plus one.
@@ -212,7 +213,7 @@ func (r *recording) prepareRange(ctx context.Context, from, to int) error {
 
 // ask runs the conditions of the policy on a statement. The learner's age is looked up where a rule asks for it alone.
 func (r *recording) ask(ctx context.Context, p *preparedStatement) error {
-	born, err := r.bank.born(ctx, p.policy, p.account)
+	born, err := born(ctx, p.policy, p.sealer)
 	if err != nil {
 		p.fault, err = accountFault(err)
 		return err
@@ -234,10 +235,9 @@ func (r *recording) holds(p *preparedStatement) bool {
 }
 
 func (r *recording) findAccount(ctx context.Context, p *preparedStatement) error {
-	id, err := r.bank.vault.Lookup(ctx, unit.AccountNumber(p.completion.GetAccountNumber()))
+	sealer, err := r.bank.vault.SealerOf(ctx, unit.AccountNumber(p.completion.GetAccountNumber()))
 	if err == nil {
-		p.account = id
-		p.sealer, err = r.bank.vault.Sealer(ctx, id)
+		p.account, p.sealer = sealer.Account(), sealer
 	}
 	p.fault, err = accountFault(err)
 	return err
@@ -397,15 +397,7 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if err != nil {
 		return err
 	}
-	// One piece of memory for the messages of the entry: this is on the path of every completion.
-	var made struct {
-		entry    ledgerv1.Entry
-		fact     ledgerv1.Entry_CompletionRecorded
-		recorded ledgerv1.CompletionRecorded
-		origin   ledgerv1.Origin
-		effects  ledgerv1.Effects
-		sealed   ledgerv1.SealedCompletion
-	}
+	made := r.draft.blank()
 	if err := r.origin(tx, i, &made.origin); err != nil {
 		return err
 	}
@@ -414,8 +406,8 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	if err := p.describe(standing, assessment, index, recorded); err != nil {
 		return err
 	}
-	made.sealed.Statement, made.sealed.Reasons, made.sealed.PostedAt = p.bytes, reasonsProto(assessment.Reasons), r.posted.UnixMicro()
-	if recorded.Sealed, err = seal(p.sealer, "CompletionRecorded", p.id, &made.sealed); err != nil {
+	made.sealed.Statement, made.sealed.Reasons, made.sealed.PostedAt = p.bytes, made.say(assessment.Reasons), r.posted.UnixMicro()
+	if recorded.Sealed, err = made.seal(p.sealer, p.id); err != nil {
 		return err
 	}
 	suspicions, err := suspects(tx, r.directory, p.judged.Crowds())
@@ -435,6 +427,55 @@ func (r *recording) recordCompletion(tx *ledger.Tx, i int) error {
 	decision.Reasons = assessment.Reasons
 	r.results[i] = StatementResult{Status: Recorded, Index: index, Decision: decision}
 	return nil
+}
+
+// draft is the entry of a completion on its way. The statements of a submission have it one after the other, since fresh memory
+// for every one is an eighth of what a completion costs: of the entry, ledger.Tx keeps the bytes and ledger/book what it needs.
+type draft struct {
+	entry    ledgerv1.Entry
+	fact     ledgerv1.Entry_CompletionRecorded
+	recorded ledgerv1.CompletionRecorded
+	origin   ledgerv1.Origin
+	effects  ledgerv1.Effects
+	sealed   ledgerv1.SealedCompletion
+
+	buffers draftBuffers
+}
+
+// draftBuffers are what a draft has room in for more than one.
+type draftBuffers struct {
+	reasons []ledgerv1.Reason
+	said    []*ledgerv1.Reason
+	plain   []byte // of what is sealed
+}
+
+// blank answers the draft with nothing in it.
+func (d *draft) blank() *draft {
+	*d = draft{buffers: d.buffers}
+	return d
+}
+
+// say answers reasons as they are sealed.
+func (d *draft) say(reasons []policy.Reason) []*ledgerv1.Reason {
+	b := &d.buffers
+	if len(b.reasons) < len(reasons) {
+		b.reasons, b.said = make([]ledgerv1.Reason, 2*len(reasons)), make([]*ledgerv1.Reason, 2*len(reasons))
+	}
+	for i, reason := range reasons {
+		b.said[i] = &b.reasons[i]
+		writeReason(b.said[i], reason)
+	}
+	return b.said[:len(reasons)]
+}
+
+// seal closes what is sealed of the completion.
+func (d *draft) seal(sealer *vault.Sealer, statement unit.StatementID) ([]byte, error) {
+	size := d.sealed.SizeVT()
+	d.buffers.plain = slices.Grow(d.buffers.plain[:0], size)[:size]
+	if _, err := d.sealed.MarshalToSizedBufferVT(d.buffers.plain); err != nil {
+		return nil, fmt.Errorf("api: seal: %v", err)
+	}
+	return sealer.Seal("CompletionRecorded", statement, d.buffers.plain)
 }
 
 // origin says where a statement came from. The first recorded statement of a larger submission writes the submission

@@ -8,6 +8,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -38,11 +39,11 @@ type scribe interface {
 var _ scribe = (*ledger.Tx)(nil)
 
 // born is when the holder of an account was born, where a policy asks for that: it is looked up for no other.
-func (b *Bank) born(ctx context.Context, p *published, id unit.AccountID) (time.Time, error) {
+func born(ctx context.Context, p *published, sealer *vault.Sealer) (time.Time, error) {
 	if !p.AsksAge() {
 		return time.Time{}, nil
 	}
-	return b.vault.BirthDate(ctx, id)
+	return sealer.BirthDate(ctx)
 }
 
 // ask runs the conditions of the statement's policy on a completion that an organization posted. Born is when its learner was,

@@ -401,7 +401,7 @@ func (a *tried) judge(ctx context.Context, index uint64, recorded *ledgerv1.Comp
 	if byDraft {
 		p.policy = a.draft
 	}
-	born, err := a.bank.born(ctx, p.policy, a.id)
+	born, err := born(ctx, p.policy, a.sealer)
 	if err != nil {
 		return err
 	}

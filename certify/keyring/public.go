@@ -20,7 +20,7 @@ type PublicKey struct {
 	spki      []byte
 
 	// Exactly one of these, by algorithm.
-	ed25519 ed25519.PublicKey
+	ed25519 *edwards
 	ecdsa   *ecdsa.PublicKey
 }
 
@@ -63,7 +63,7 @@ func newPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 		if !meaningful(key) {
 			return nil, fmt.Errorf("%w: not a point whose signatures prove anything", ErrPublicKey)
 		}
-		public.algorithm, public.ed25519 = Ed25519, slices.Clone(key) // crypto/x509 leaves it inside the caller's bytes
+		public.algorithm, public.ed25519 = Ed25519, &edwards{key: slices.Clone(key)} // crypto/x509 leaves it inside the caller's bytes
 	case *ecdsa.PublicKey:
 		if key.Curve != elliptic.P256() {
 			return nil, fmt.Errorf("%w: not on the curve p-256", ErrPublicKey)
@@ -128,7 +128,7 @@ func (k *PublicKey) SPKI() []byte { return slices.Clone(k.spki) }
 // change what it points to.
 func (k *PublicKey) Crypto() crypto.PublicKey {
 	if k.algorithm == Ed25519 {
-		return k.ed25519
+		return k.ed25519.key
 	}
 	return k.ecdsa
 }
@@ -139,7 +139,7 @@ func (k *PublicKey) Verify(message, signature []byte) error {
 	verified := false
 	switch k.algorithm {
 	case Ed25519:
-		verified = ed25519.Verify(k.ed25519, message, signature)
+		verified = k.ed25519.verify(message, signature)
 	case ECDSAP256SHA256:
 		digest := sha256.Sum256(message)
 		verified = ecdsa.VerifyASN1(k.ecdsa, digest[:], signature)

@@ -18,7 +18,7 @@ type benchCommand struct {
 	Entries      int           `default:"200000" help:"Completions to post before anything is measured, at least 500 (${default}). A bank is measured at a size."`
 	Duration     time.Duration `default:"5s" help:"Longest time for each measurement (${default})."`
 	Callers      int           `default:"128" help:"Calls at the same time with submissions of one, and in the mix (${default}); at most 64 for each platform."`
-	BatchCallers int           `default:"4" help:"Calls at the same time with submissions of --batch (${default})."`
+	BatchCallers int           `default:"8" help:"Calls at the same time with submissions of --batch (${default})."`
 	Batch        int           `default:"1000" help:"Statements in a large submission (${default})."`
 	Rate         float64       `placeholder:"N" help:"Submissions of one a second for record_single_half_load; left out: half of what record_single found."`
 	Home         string        `placeholder:"ID" help:"Organization at home of the accounts that are opened; left out: the provider of the first course."`

@@ -39,11 +39,14 @@ type Rows interface {
 // are not read and decoded again, and what comes next need not wait for the disk.
 type State struct {
 	below Rows
-	// rows are those that were used lately, older those before them: what is not used for a generation is forgotten.
-	rows, older map[string]*row
-	touched     []*row // since the last Keep or Undo
-	changed     []*row // kept since the last HandedOver, in order
-	flying      []*row // handed over, and not known to be committed
+	// rows are those that were used lately: what is not used for a generation is forgotten. Statements are looked for once, so
+	// theirs last for a batch.
+	rows, statements generations
+	// newest are the rows that were used last, one of each table: an entry asks for the same ones again and again.
+	newest  [1 << 8]*row
+	touched []*row // since the last Keep or Undo
+	changed []*row // kept since the last HandedOver, in order
+	flying  []*row // handed over, and not known to be committed
 }
 
 // maxRows is how many rows one generation holds: enough for the accounts of a busy hour, and some 100 MB at most.
@@ -65,14 +68,14 @@ type row struct {
 
 // NewState starts with no changes.
 func NewState(below Rows) *State {
-	return &State{below: below, rows: make(map[string]*row)}
+	return &State{below: below, rows: newGenerations(), statements: newGenerations()}
 }
 
 // Prefetched hands the state a row that was read in advance: nil when there is none. A row the state knows already
 // keeps what the state knows.
 func (s *State) Prefetched(key, value []byte) {
 	if !s.Knows(key) {
-		s.rows[string(key)] = &row{key: key, kept: value}
+		s.learn(&row{key: key, kept: value})
 	}
 }
 
@@ -83,14 +86,53 @@ func (s *State) Knows(key []byte) bool {
 }
 
 func (s *State) known(key []byte) (*row, bool) {
-	if r, ok := s.rows[string(key)]; ok {
+	table := key[0]
+	if r := s.newest[table]; r != nil && string(r.key) == string(key) {
 		return r, true
 	}
-	r, ok := s.older[string(key)]
+	r, ok := s.generations(table).find(key)
 	if ok {
-		s.rows[string(key)] = r
+		s.newest[table] = r
 	}
 	return r, ok
+}
+
+// learn takes a row in that was not known.
+func (s *State) learn(r *row) {
+	table := r.key[0]
+	s.generations(table).young[string(r.key)] = r
+	s.newest[table] = r
+}
+
+func (s *State) generations(table byte) *generations {
+	if table == TableStatements {
+		return &s.statements
+	}
+	return &s.rows
+}
+
+// generations are rows that were used since the newest turn, and those that were used since the one before.
+type generations struct{ young, old map[string]*row }
+
+func newGenerations() generations {
+	return generations{young: make(map[string]*row), old: make(map[string]*row)}
+}
+
+func (g *generations) find(key []byte) (*row, bool) {
+	if r, ok := g.young[string(key)]; ok {
+		return r, true
+	}
+	r, ok := g.old[string(key)]
+	if ok {
+		g.young[string(r.key)] = r
+	}
+	return r, ok
+}
+
+// turn forgets the old rows; those of now have to be used again until the next turn.
+func (g *generations) turn() {
+	g.young, g.old = g.old, g.young
+	clear(g.young)
 }
 
 // Keep makes everything since the last Keep or Undo part of the state.
@@ -161,20 +203,17 @@ func (s *State) HandedOver() {
 		r.changed = false
 	}
 	s.changed, s.flying = s.flying[:0], s.changed
+	s.statements.turn()
+	clear(s.newest[:])
 }
 
-// Committed says that what was handed over are rows below now. The state forgets what has not been used for long, and
-// statements: they are looked for once. What is changed, or handed over next, has been used since the last time.
+// Committed says that what was handed over are rows below now. The state forgets what has not been used for long. What is
+// changed, or handed over next, has been used since the last time.
 func (s *State) Committed() {
-	for _, r := range s.flying {
-		if r.key[0] == TableStatements {
-			delete(s.rows, string(r.key))
-			delete(s.older, string(r.key))
-		}
-	}
 	s.flying = s.flying[:0]
-	if len(s.rows) > maxRows {
-		s.rows, s.older = make(map[string]*row), s.rows
+	if len(s.rows.young) > maxRows {
+		s.rows.turn()
+		clear(s.newest[:])
 	}
 }
 
@@ -200,7 +239,7 @@ func (s *State) row(key []byte) (*row, error) {
 		return nil, err
 	}
 	r := &row{key: own, kept: value}
-	s.rows[string(own)] = r
+	s.learn(r)
 	return r, nil
 }
 

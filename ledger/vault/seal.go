@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
@@ -37,6 +39,7 @@ type Sealer struct {
 	id     unit.AccountID
 	cipher cipher.AEAD
 	data   []byte // the additional data up to and with the account id
+	birth  atomic.Pointer[time.Time]
 }
 
 // Sealer fetches the key of an account, most often from memory. It answers [ErrUnknownAccount], or [ErrErased] with
@@ -51,6 +54,32 @@ func (v *Vault) Sealer(ctx context.Context, id unit.AccountID) (*Sealer, error) 
 		return nil, fmt.Errorf("vault: sealer: %w", err)
 	}
 	return v.sealer(generation, id, rows[0])
+}
+
+// SealerOf fetches the key of the account of a number, as Lookup and Sealer would, but with one look into memory where both
+// are there: it is on the path of every completion.
+func (v *Vault) SealerOf(ctx context.Context, number unit.AccountNumber) (*Sealer, error) {
+	h, found := v.numbers.Get(number)
+	if found {
+		if s := h.sealer.Load(); s != nil {
+			return s, nil
+		}
+	}
+	generation := v.currentGeneration()
+	id, err := v.Lookup(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	s, err := v.Sealer(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	v.remember(generation, func() {
+		if h, found := v.numbers.Peek(number); found && h.account == id {
+			h.sealer.Store(s)
+		}
+	})
+	return s, nil
 }
 
 // Sealers fetches the keys of many accounts with at most one round trip to the store: sealers[i] belongs to ids[i], and is
@@ -146,6 +175,25 @@ func (v *Vault) Unseal(ctx context.Context, id unit.AccountID, fact string, stat
 	return s.Unseal(fact, statement, sealed)
 }
 
+// BirthDate is [Person.BirthDate] of the holder of the account, in memory once it was asked for: rules that ask for an age ask
+// for every completion. It answers [ErrUnknownAccount] or [ErrErased].
+func (s *Sealer) BirthDate(ctx context.Context) (time.Time, error) {
+	if birth := s.birth.Load(); birth != nil && !s.erased() {
+		return *birth, nil
+	}
+	person, err := s.vault.Person(ctx, s.id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	s.birth.Store(&person.BirthDate)
+	return person.BirthDate, nil
+}
+
+func (s *Sealer) erased() bool {
+	_, erased := s.vault.erased.Load(s.id)
+	return erased
+}
+
 // Account is the account that the sealer is for.
 func (s *Sealer) Account() unit.AccountID { return s.id }
 
@@ -173,7 +221,7 @@ func (s *Sealer) Unseal(fact string, statement [16]byte, sealed []byte) ([]byte,
 }
 
 func (s *Sealer) additionalData(fact string, statement [16]byte) ([]byte, error) {
-	if _, erased := s.vault.erased.Load(s.id); erased {
+	if s.erased() {
 		return nil, gone()
 	}
 	if !isWord(fact) {

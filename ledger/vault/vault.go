@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -85,7 +86,7 @@ type Config struct {
 	Rand io.Reader
 	// Now is the clock.
 	Now func() time.Time
-	// CacheAccounts is how many numbers, how many keys and how many birth dates are kept in memory; 0 is
+	// CacheAccounts is how many numbers and how many keys, with the birth dates that were asked for, are kept in memory; 0 is
 	// DefaultCacheAccounts.
 	CacheAccounts int
 	// EvidenceBytes is how many bytes the files of an account have together at most; 0 is DefaultEvidenceBytes.
@@ -110,9 +111,14 @@ type Vault struct {
 	// takes it for writing and moves generation on, remembering takes it for reading and compares.
 	cache      sync.RWMutex
 	generation uint64
-	numbers    *lru.Cache[unit.AccountNumber, unit.AccountID]
+	numbers    *lru.Cache[unit.AccountNumber, *holder]
 	sealers    *lru.Cache[unit.AccountID, *Sealer]
-	births     *lru.Cache[unit.AccountID, time.Time]
+}
+
+// holder is whose a number is.
+type holder struct {
+	account unit.AccountID
+	sealer  atomic.Pointer[Sealer] // nil until it was asked for
 }
 
 // Open opens the vault in an engine; in an empty one it begins a new vault. It answers [ErrFormat] or [ErrKeyset] when
@@ -138,7 +144,7 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	numbers, err := lru.New[unit.AccountNumber, unit.AccountID](cfg.CacheAccounts)
+	numbers, err := lru.New[unit.AccountNumber, *holder](cfg.CacheAccounts)
 	if err != nil {
 		return nil, fmt.Errorf("vault: cache: %v", err)
 	}
@@ -146,14 +152,10 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault: cache: %v", err)
 	}
-	births, err := lru.New[unit.AccountID, time.Time](cfg.CacheAccounts)
-	if err != nil {
-		return nil, fmt.Errorf("vault: cache: %v", err)
-	}
 	v := &Vault{
 		engine: cfg.Engine, keys: keys, bank: cfg.BankID, random: newBuffered(cfg.Rand), now: cfg.Now,
 		evidenceBytes: cfg.EvidenceBytes,
-		numbers:       numbers, sealers: sealers, births: births,
+		numbers:       numbers, sealers: sealers,
 	}
 	v.writer.init(cfg.Engine, v.forgetAll)
 	if err := v.found(ctx); err != nil {
@@ -336,8 +338,8 @@ func (v *Vault) Erase(ctx context.Context, id unit.AccountID) error {
 
 // Lookup finds the account of a number, most often in memory. It answers [ErrUnknownAccount].
 func (v *Vault) Lookup(ctx context.Context, number unit.AccountNumber) (unit.AccountID, error) {
-	if id, found := v.numbers.Get(number); found {
-		return id, nil
+	if h, found := v.numbers.Get(number); found {
+		return h.account, nil
 	}
 	ids, err := v.LookupMany(ctx, []unit.AccountNumber{number})
 	if err != nil {
@@ -357,9 +359,9 @@ func (v *Vault) LookupMany(ctx context.Context, numbers []unit.AccountNumber) (i
 	var missing []int
 	var keys [][]byte
 	for i, number := range numbers {
-		id, found := v.numbers.Get(number)
+		h, found := v.numbers.Get(number)
 		if found {
-			ids[i] = id
+			ids[i] = h.account
 			continue
 		}
 		mac, err := v.numberMAC(number)
@@ -386,7 +388,7 @@ func (v *Vault) LookupMany(ctx context.Context, numbers []unit.AccountNumber) (i
 	v.remember(generation, func() {
 		for _, i := range missing {
 			if !ids[i].IsZero() {
-				v.numbers.Add(numbers[i], ids[i])
+				v.numbers.Add(numbers[i], &holder{account: ids[i]})
 			}
 		}
 	})
@@ -433,21 +435,6 @@ func (v *Vault) Person(ctx context.Context, id unit.AccountID) (Person, error) {
 	return v.openPerson(id, row)
 }
 
-// BirthDate is [Person.BirthDate] of the holder of an account, most often in memory: rules that ask for an age ask for every
-// completion. It answers [ErrUnknownAccount] or [ErrErased].
-func (v *Vault) BirthDate(ctx context.Context, id unit.AccountID) (time.Time, error) {
-	if birth, found := v.births.Get(id); found {
-		return birth, nil
-	}
-	generation := v.currentGeneration()
-	person, err := v.Person(ctx, id)
-	if err != nil {
-		return time.Time{}, err
-	}
-	v.remember(generation, func() { v.births.Add(id, person.BirthDate) })
-	return person.BirthDate, nil
-}
-
 func (v *Vault) currentGeneration() uint64 {
 	v.cache.RLock()
 	defer v.cache.RUnlock()
@@ -470,9 +457,8 @@ func (v *Vault) forget(id unit.AccountID) {
 	defer v.cache.Unlock()
 	v.generation++
 	v.sealers.Remove(id)
-	v.births.Remove(id)
 	for _, number := range v.numbers.Keys() {
-		if known, found := v.numbers.Peek(number); found && known == id {
+		if h, found := v.numbers.Peek(number); found && h.account == id {
 			v.numbers.Remove(number)
 		}
 	}
@@ -483,7 +469,6 @@ func (v *Vault) forgetAll() {
 	defer v.cache.Unlock()
 	v.generation++
 	v.sealers.Purge()
-	v.births.Purge()
 	v.numbers.Purge()
 }
 

@@ -98,7 +98,12 @@ func TestBirthDate(t *testing.T) {
 	asked := func(n int, want time.Time, wantErr error) {
 		t.Helper()
 		for range 2 { // from the store, then from memory
-			if got, err := v.BirthDate(ctx, account(n)); !got.Equal(want) || !errors.Is(err, wantErr) {
+			var got time.Time
+			s, err := v.Sealer(ctx, account(n))
+			if err == nil {
+				got, err = s.BirthDate(ctx)
+			}
+			if !got.Equal(want) || !errors.Is(err, wantErr) {
 				t.Errorf("born %v, %v; not %v, %v", got, err, want, wantErr)
 			}
 		}
@@ -111,10 +116,17 @@ func TestBirthDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked(1, time.Time{}, nil)
+	held, err := v.Sealer(ctx, account(1))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := v.Erase(ctx, account(1)); err != nil {
 		t.Fatal(err)
 	}
 	asked(1, time.Time{}, vault.ErrErased)
+	if _, err := held.BirthDate(ctx); !errors.Is(err, vault.ErrErased) {
+		t.Errorf("a sealer that outlived its account says when its holder was born: %v", err)
+	}
 }
 
 func TestEnroll(t *testing.T) {
@@ -204,6 +216,7 @@ func TestUnknown(t *testing.T) {
 	for name, err := range map[string]error{
 		"Lookup":                 second(v.Lookup(ctx, number(2))),
 		"Lookup of nonsense":     second(v.Lookup(ctx, "\nnonsense")),
+		"SealerOf":               second(v.SealerOf(ctx, number(2))),
 		"FindByDocument":         second(v.FindByDocument(ctx, document(2))),
 		"FindByDocument of none": second(v.FindByDocument(ctx, unit.Document{})),
 		"Person":                 second(v.Person(ctx, account(2))),
@@ -284,8 +297,10 @@ func TestAmend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Lookup(ctx, number(1)); err != nil { // remembered
-		t.Fatal(err)
+	for range 2 { // from the store, then from memory
+		if s, err := v.SealerOf(ctx, number(1)); err != nil || s.Account() != account(1) {
+			t.Fatalf("SealerOf = %v, %v", s, err)
+		}
 	}
 	p := person(3)
 	if err := v.Amend(ctx, account(1), p); err != nil {
@@ -299,6 +314,9 @@ func TestAmend(t *testing.T) {
 	}
 	if id, err := v.Lookup(ctx, number(1)); !errors.Is(err, vault.ErrUnknownAccount) {
 		t.Errorf("Lookup of the old number = %v, %v", id, err)
+	}
+	if _, err := v.SealerOf(ctx, number(1)); !errors.Is(err, vault.ErrUnknownAccount) {
+		t.Errorf("SealerOf the old number = %v", err)
 	}
 	if id, err := v.FindByDocument(ctx, document(1)); !errors.Is(err, vault.ErrUnknownAccount) {
 		t.Errorf("FindByDocument of the old one = %v, %v", id, err)
@@ -345,7 +363,7 @@ func TestErase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Lookup(ctx, number(1)); err != nil {
+	if _, err := v.SealerOf(ctx, number(1)); err != nil { // remembered
 		t.Fatal(err)
 	}
 	if err := v.Journal(ctx, vault.Access{Caller: "officer-7", Account: account(1), Action: "Read"}); err != nil {
@@ -372,6 +390,9 @@ func TestErase(t *testing.T) {
 		}
 		if id, err := v.Lookup(ctx, number(1)); !errors.Is(err, vault.ErrUnknownAccount) {
 			t.Errorf("Lookup = %v, %v", id, err)
+		}
+		if _, err := v.SealerOf(ctx, number(1)); !errors.Is(err, vault.ErrUnknownAccount) {
+			t.Errorf("SealerOf = %v", err)
 		}
 		if id, err := v.FindByDocument(ctx, document(1)); !errors.Is(err, vault.ErrUnknownAccount) {
 			t.Errorf("FindByDocument = %v, %v", id, err)

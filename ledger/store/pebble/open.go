@@ -52,7 +52,8 @@ const (
 	defaultCacheBytes = 512 << 20
 	memTableBytes     = 64 << 20
 	blockBytes        = 8 << 10 // small, because the ledger reads single rows; a cached block is 8 KiB for one of them
-	filterBits        = 10      // per key: one look-up of an absent key in a hundred reads a block in vain
+	lowestBlockBytes  = 16 << 10
+	filterBits        = 10 // per key: one look-up of an absent key in a hundred reads a block in vain
 	slowDisk          = 5 * time.Second
 )
 
@@ -154,9 +155,10 @@ func tune(options Options, watch *watch) *pebble.Options {
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 4,
 
-		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. Writes are stopped
-		// only where reading would become hopeless. A wide base level is rewritten less often.
-		L0CompactionThreshold: 4,
+		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. But looking there costs
+		// no more than its filter, and compacting it rewrites the base level, so it may become eight deep. Writes are stopped only
+		// where reading would become hopeless. A wide base level is rewritten less often.
+		L0CompactionThreshold: 8,
 		L0StopWritesThreshold: 100,
 		LBaseMaxBytes:         4 * memTableBytes,
 		FlushSplitBytes:       2 << 20,
@@ -170,6 +172,9 @@ func tune(options Options, watch *watch) *pebble.Options {
 		settings.Levels[i].IndexBlockSize = 256 << 10 // one index block per table
 		settings.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
 	}
+	// The lowest level has nine of ten rows. Larger blocks of it shrink more: what is in the clear of an entry is much like the
+	// ones before.
+	settings.Levels[len(settings.Levels)-1].BlockSize = lowestBlockBytes
 	// Fast above, Zstandard in the lowest level, and none where it doesn't pay: sealed payloads don't shrink.
 	settings.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	return settings
