@@ -15,6 +15,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/cmd/creditbankd/internal/backup"
+	"github.com/learning-credit-bank/creditbank/cmd/creditbankd/internal/district"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
@@ -36,7 +37,7 @@ func TestTransferJourney(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it posts a day of completions")
 	}
-	j := &journey{day: newDay(t)}
+	j := &journey{day: newDay(t, &district.District{Seed: 3, Day: district.DayOf(noon()), Accounts: dayAccounts, Completions: dayCompletions})}
 	j.postAll()
 	for i, id := range j.accounts {
 		j.persons = append(j.persons, person{account: id, number: j.numbers[i]})
