@@ -48,10 +48,7 @@ func TestDay(t *testing.T) {
 		t.Skip("a day is long")
 	}
 	d := newDay(t, &district.District{Seed: 3, Day: district.DayOf(noon()), Accounts: dayAccounts, Completions: dayCompletions})
-	d.client = filepath.Join(t.TempDir(), "creditbank")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", d.client, modulePath+"cmd/creditbank").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
+	d.buildClient()
 	d.postAll()
 	d.claimAll()
 	// In a test of its own, which ends when its script does.
@@ -79,6 +76,16 @@ type day struct {
 
 	mu  sync.Mutex // guards now, which the server reads
 	now time.Time
+}
+
+// buildClient builds the program that the script calls.
+func (d *day) buildClient() {
+	d.t.Helper()
+	d.client = filepath.Join(d.t.TempDir(), "creditbank")
+	build := exec.CommandContext(d.t.Context(), "go", "build", "-o", d.client, modulePath+"cmd/creditbank")
+	if output, err := build.CombinedOutput(); err != nil {
+		d.t.Fatalf("%v\n%s", err, output)
+	}
 }
 
 // newDay founds a bank for a district, whose accounts are open.

@@ -38,6 +38,7 @@ func TestTransferJourney(t *testing.T) {
 		t.Skip("it posts a day of completions")
 	}
 	j := &journey{day: newDay(t, &district.District{Seed: 3, Day: district.DayOf(noon()), Accounts: dayAccounts, Completions: dayCompletions})}
+	j.buildClient()
 	j.postAll()
 	for i, id := range j.accounts {
 		j.persons = append(j.persons, person{account: id, number: j.numbers[i]})
