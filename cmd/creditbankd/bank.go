@@ -67,30 +67,32 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 			_ = b.Close() // what went wrong first is what counts
 		}
 	}()
-	store := func(dir, label string) (*pebble.Engine, error) {
+	store := func(dir, label string, cacheBytes int) (*pebble.Engine, error) {
 		var metrics prometheus.Registerer
 		if o.metrics != nil {
 			metrics = prometheus.WrapRegistererWith(prometheus.Labels{storeLabel: label}, o.metrics)
 		}
-		engine, err := pebble.Open(dir, pebble.Options{Log: o.log.With(storeLabel, label), Registerer: metrics})
+		engine, err := pebble.Open(dir, pebble.Options{
+			Log: o.log.With(storeLabel, label), Registerer: metrics, CacheBytes: int64(cacheBytes),
+		})
 		if err != nil {
 			return nil, storeError(dir, err)
 		}
 		b.closers = append(b.closers, engine)
 		return engine, nil
 	}
-	b.stores.vault, err = store(o.config.data.vaultDir, "vault")
+	b.stores.vault, err = store(o.config.data.vaultDir, "vault", 0)
 	if err != nil {
 		return nil, err
 	}
 	b.vault, err = vault.Open(ctx, vault.Config{
 		Engine: b.stores.vault, BankID: o.config.bank.id, Keys: o.secrets.vault, Rand: p.random, Now: p.now,
-		EvidenceBytes: o.config.limits.evidenceBytes,
+		EvidenceBytes: o.config.limits.evidenceBytes, CacheAccounts: o.config.memory.accounts,
 	})
 	if err != nil {
 		return nil, vaultError(o.config, err)
 	}
-	b.stores.ledger, err = store(o.config.data.dir, "ledger")
+	b.stores.ledger, err = store(o.config.data.dir, "ledger", o.config.memory.ledgerBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api/cosignature"
 	"github.com/learning-credit-bank/creditbank/api/witness"
+	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
 
@@ -42,6 +43,9 @@ type config struct {
 	}
 	limits struct {
 		messageBytes, streamsPerCaller, bytesInFlight, queue, resolvePerMinute, evidenceBytes int
+	}
+	memory struct {
+		accounts, ledgerBytes int
 	}
 	signIn struct {
 		local struct {
@@ -84,6 +88,8 @@ func defaults() *config {
 	c.limits.queue = 4096
 	c.limits.resolvePerMinute = 60
 	c.limits.evidenceBytes = vault.DefaultEvidenceBytes
+	c.memory.accounts = vault.DefaultCacheAccounts
+	c.memory.ledgerBytes = pebble.DefaultCacheBytes
 	c.backup.vaultKeep = 30 * 24 * time.Hour
 	c.witness.interval, c.witness.timeout = witness.DefaultInterval, witness.DefaultTimeout
 	c.shutdown.grace = 30 * time.Second
@@ -128,6 +134,8 @@ func (c *config) settings() []setting {
 		{"limits.queue", number(&c.limits.queue, 1, 1_000_000)},
 		{"limits.resolve_per_minute", number(&c.limits.resolvePerMinute, 1, 100_000)},
 		{"limits.evidence_bytes", number(&c.limits.evidenceBytes, 1<<20, 64<<30)},
+		{"memory.accounts", number(&c.memory.accounts, 1<<10, 64<<20)},
+		{"memory.ledger_bytes", number(&c.memory.ledgerBytes, 64<<20, 1<<40)},
 		{"sign_in.local.private_key_file", text(&c.signIn.local.privateKeyFile)},
 		{"sign_in.local.public_key_file", text(&c.signIn.local.publicKeyFile)},
 		{"backup.dir", text(&c.backup.dir)},
@@ -230,6 +238,8 @@ type overrides struct {
 	LimitsQueue     *string `name:"limits.queue" placeholder:"N" group:"configuration" help:"Proposals that wait for the writer (4096)."`
 	LimitsResolve   *string `name:"limits.resolve_per_minute" placeholder:"N" group:"configuration" help:"Questions for an account by document, per caller (60)."`
 	LimitsEvidence  *string `name:"limits.evidence_bytes" placeholder:"BYTES" group:"configuration" help:"Files of evidence of one account, together (209715200)."`
+	MemoryAccounts  *string `name:"memory.accounts" placeholder:"N" group:"configuration" help:"Accounts of which keys are kept in memory (262144)."`
+	MemoryLedger    *string `name:"memory.ledger_bytes" placeholder:"BYTES" group:"configuration" help:"Cache of the ledger's blocks (536870912)."`
 	LocalPrivateKey *string `name:"sign_in.local.private_key_file" placeholder:"FILE" group:"configuration" help:"Key with which \"token\" signs (PEM)."`
 	LocalPublicKey  *string `name:"sign_in.local.public_key_file" placeholder:"FILE" group:"configuration" help:"Key that verifies these tokens (PEM)."`
 	BackupDir       *string `name:"backup.dir" placeholder:"DIR" group:"configuration" help:"Backups of the ledger."`

@@ -71,8 +71,8 @@ func (e *DocumentTakenError) Error() string { return ErrDocumentTaken.Error() }
 // Unwrap answers [ErrDocumentTaken].
 func (e *DocumentTakenError) Unwrap() error { return ErrDocumentTaken }
 
-// DefaultCacheAccounts is how many accounts a vault keeps in memory if not told otherwise: some 50 MB.
-const DefaultCacheAccounts = 1 << 16
+// DefaultCacheAccounts is how many accounts a vault keeps in memory if not told otherwise: some 200 MB once they are all used.
+const DefaultCacheAccounts = 1 << 18
 
 // Config is everything a vault stands on.
 type Config struct {

@@ -35,7 +35,7 @@ type Options struct {
 	// a registerer with a label of its own ([prometheus.WrapRegistererWith]).
 	Registerer prometheus.Registerer
 	// CacheBytes is the size of the cache of uncompressed blocks, out of which Pebble also takes the memory of the tables that
-	// wait to be flushed, up to 256 MiB; 0 is 512 MiB.
+	// wait to be flushed, up to 256 MiB; 0 is DefaultCacheBytes.
 	CacheBytes int64
 	// ReadOnly opens an existing directory without changing its rows. The directory is locked all the same.
 	ReadOnly bool
@@ -49,13 +49,15 @@ const (
 	// format is the version of Pebble's files. It is only ever raised, deliberately: Pebble can't go back.
 	format = pebble.FormatValueSeparation
 
-	defaultCacheBytes = 512 << 20
 	memTableBytes     = 64 << 20
 	blockBytes        = 8 << 10 // small, because the ledger reads single rows; a cached block is 8 KiB for one of them
 	lowestBlockBytes  = 16 << 10
 	filterBits        = 10 // per key: one look-up of an absent key in a hundred reads a block in vain
 	slowDisk          = 5 * time.Second
 )
+
+// DefaultCacheBytes is the size of the cache of blocks if not told otherwise: 512 MiB.
+const DefaultCacheBytes = 512 << 20
 
 // Open opens the store in dir, which it creates, with its parents, if need be. It answers [ErrLocked] when the
 // directory is in use, and an error that wraps [fs.ErrNotExist] when it isn't there and must not be made.
@@ -136,7 +138,7 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 // tune chooses Pebble's settings.
 func tune(options Options, watch *watch) *pebble.Options {
 	if options.CacheBytes == 0 {
-		options.CacheBytes = defaultCacheBytes
+		options.CacheBytes = DefaultCacheBytes
 	}
 	comparer := *pebble.DefaultComparer
 	comparer.FormatKey = formatKey
