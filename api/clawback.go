@@ -267,11 +267,11 @@ func (b *Bank) ProposeClawback(ctx context.Context, caller access.Caller, p Claw
 	if fault := p.check(); fault != nil {
 		return Clawback{}, fault
 	}
-	previewed, selection, err := b.previewOf(ctx, caller, access.ProposeClawback, p.Selection)
-	if err != nil {
-		return Clawback{}, err
-	}
-	done, err := b.once(ctx, change{
+	var (
+		previewed ClawbackPreview
+		selection *ledgerv1.ClawbackSelection
+	)
+	proposing := change{
 		caller: caller, method: access.ProposeClawback, requestID: p.RequestID, asked: p,
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
 			if err := d.permit(caller, access.ProposeClawback, "selection", previewed.Organization); err != nil {
@@ -293,7 +293,17 @@ func (b *Bank) ProposeClawback(ctx context.Context, caller access.Caller, p Claw
 				Totals: totals, Digest: digest[:], ReasonCode: p.ReasonCode, Reason: p.Reason, Hold: p.Hold, HoldFuture: p.HoldFuture,
 			}}})
 		},
-	})
+	}
+	again, err := b.answered(ctx, proposing)
+	if err != nil {
+		return Clawback{}, err
+	}
+	if !again {
+		if previewed, selection, err = b.previewOf(ctx, caller, access.ProposeClawback, p.Selection); err != nil {
+			return Clawback{}, err
+		}
+	}
+	done, err := b.once(ctx, proposing)
 	if err != nil {
 		return Clawback{}, err
 	}

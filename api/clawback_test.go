@@ -529,3 +529,42 @@ func TestClawbackRefused(t *testing.T) {
 		}
 	}
 }
+
+// What was proposed is answered again, also where nothing could be proposed any more.
+func TestClawbackProposedTwice(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	proposal := api.ClawbackProposal{Selection: ofCourse(apitest.Beishan, apitest.Calligraphy), ReasonCode: "OTHER", Reason: "核查", Hold: true}
+	officer := b.Officer(apitest.Officer)
+	var first api.Clawback
+	var last api.ClawbackProposal
+	for n := 0; ; n++ {
+		proposal.RequestID = b.RequestID()
+		c, err := b.ProposeClawback(ctx(), officer, proposal)
+		if e := api.AsError(err); e != nil && e.Reason == api.ReasonClawbackLimit && n > 100 {
+			break
+		}
+		must(t, err)
+		first = c
+		if n == 0 {
+			_, err = b.DeclineClawback(ctx(), b.Officer(apitest.SecondOfficer), b.RequestID(), c.Index)
+			must(t, err)
+			_, err = b.RunClawbacks(ctx())
+			must(t, err)
+			again, err := b.ProposeClawback(ctx(), officer, proposal)
+			if must(t, err); again.Index != c.Index || again.State != clawReleased {
+				t.Errorf("again %+v, first %+v", again, c)
+			}
+		}
+		last = proposal
+	}
+	size := b.size()
+	again, err := b.ProposeClawback(ctx(), officer, last)
+	if must(t, err); again.Index != first.Index || b.size() != size {
+		t.Errorf("again %+v, first %+v", again, first)
+	}
+	last.Reason = "另一个理由"
+	_, err = b.ProposeClawback(ctx(), officer, last)
+	wants(t, err, api.Precondition, api.ReasonClawbackLimit, "")
+}
