@@ -76,6 +76,8 @@ type Bank struct {
 	// previews are those of previews of clawbacks; clawbacks tells that there is something for RunClawbacks to do.
 	previews  chan struct{}
 	clawbacks chan struct{}
+	// imagining are the places of previews of merges.
+	imagining chan struct{}
 }
 
 // resolversKept is how many callers of ResolveAccount are remembered; one that was forgotten starts with a full allowance.
@@ -106,7 +108,7 @@ func New(cfg Config) (*Bank, error) {
 	b := &Bank{
 		config: cfg, ledger: cfg.Ledger, vault: cfg.Vault, authenticator: authenticator, resolvers: resolvers,
 		simulations: make(chan struct{}, cfg.Simulations), busy: keyring.NewBusy(busyKeys),
-		previews: make(chan struct{}, previewsAtOnce), clawbacks: make(chan struct{}, 1),
+		previews: make(chan struct{}, previewsAtOnce), clawbacks: make(chan struct{}, 1), imagining: make(chan struct{}, imaginedAtOnce),
 	}
 	b.metrics = newMetrics(cfg.Metrics, b)
 	return b, nil
