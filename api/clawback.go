@@ -32,6 +32,8 @@ const (
 	maxClawbackReason = 500
 	usualClawbackPage = 100
 	maxClawbackPage   = 500
+	// maxClawbacksLooked is how many clawbacks of other subtrees are passed over for one page.
+	maxClawbacksLooked = 10_000
 )
 
 // CauseClawedBack is why there is a case on a completion that a clawback took back.
@@ -514,7 +516,8 @@ func (b *Bank) GetClawback(ctx context.Context, caller access.Caller, index uint
 	return d.clawbackOf(index, row), nil
 }
 
-// ListClawbacks answers a page of the clawbacks of an organization and of those below it, newest first.
+// ListClawbacks answers a page of the clawbacks of an organization and of those below it, newest first. A page may have fewer than asked
+// for though another one follows.
 func (b *Bank) ListClawbacks(
 	ctx context.Context, caller access.Caller, organization string, page Page,
 ) (clawbacks []Clawback, next string, err error) {
@@ -540,23 +543,24 @@ func (b *Bank) ListClawbacks(
 	if before != 0 {
 		r.End = book.ClawbackKey(before)
 	}
+	looked, last := 0, uint64(0)
 	for scanned, err := range view.Scan(ctx, r) {
 		if err != nil {
 			return nil, "", err
+		}
+		if len(clawbacks) == size || looked == maxClawbacksLooked {
+			next, err = pageToken(asked, last)
+			return clawbacks, next, err
 		}
 		row := new(ledgerv1.ClawbackRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
 			return nil, "", damagedRow(scanned.Key, err)
 		}
-		if !d.Within(row.GetFact().GetOrganization(), organization) {
-			continue
+		last, _ = book.ParseUint(scanned.Key[1:])
+		looked++
+		if d.Within(row.GetFact().GetOrganization(), organization) {
+			clawbacks = append(clawbacks, d.clawbackOf(last, row))
 		}
-		if len(clawbacks) == size {
-			next, err = pageToken(asked, clawbacks[size-1].Index)
-			return clawbacks, next, err
-		}
-		index, _ := book.ParseUint(scanned.Key[1:])
-		clawbacks = append(clawbacks, d.clawbackOf(index, row))
 	}
 	return clawbacks, "", nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 )
@@ -567,4 +568,42 @@ func TestClawbackProposedTwice(t *testing.T) {
 	last.Reason = "另一个理由"
 	_, err = b.ProposeClawback(ctx(), officer, last)
 	wants(t, err, api.Precondition, api.ReasonClawbackLimit, "")
+}
+
+// A page looks at no more than ten thousand, and the next one goes on there.
+func TestClawbacksOfOthers(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	own := b.proposesClawback(b.previews(ofCourse(apitest.Beishan, apitest.Calligraphy)))
+	const others = 10_000
+	selection, totals := &ledgerv1.ClawbackSelection{Course: 1}, new(ledgerv1.ClawbackTotals)
+	digest := book.ClawbackDigest(selection, totals)
+	_, errs, err := b.Ledger.ProposeEach(ctx(), nil, others, func(tx *ledger.Tx, _ int) error {
+		_, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_ClawbackProposed{ClawbackProposed: &ledgerv1.ClawbackProposed{
+			Actor: &ledgerv1.Actor{Organization: apitest.Root, Officer: apitest.Officer}, Organization: apitest.Cuiyuan,
+			Selection: selection, Totals: totals, Digest: digest[:], ReasonCode: "OTHER", Reason: "核查",
+		}}})
+		return err
+	})
+	must(t, errors.Join(append(errs, err)...))
+	officer := b.Officer(apitest.Officer)
+	none, next, err := b.ListClawbacks(ctx(), officer, apitest.Beishan, api.Page{})
+	if must(t, err); len(none) != 0 || next == "" {
+		t.Errorf("%d clawbacks, then %q", len(none), next)
+	}
+	list, next, err := b.ListClawbacks(ctx(), officer, apitest.Beishan, api.Page{Token: next})
+	if must(t, err); len(list) != 1 || list[0].Index != own.Index || next != "" {
+		t.Errorf("%+v, then %q", list, next)
+	}
+	all, token := 0, ""
+	for more := true; more; more = token != "" {
+		if list, token, err = b.ListClawbacks(ctx(), officer, apitest.Root, api.Page{Size: 500, Token: token}); err != nil {
+			t.Fatal(err)
+		}
+		all += len(list)
+	}
+	if all != others+1 {
+		t.Errorf("%d of %d clawbacks are listed", all, others+1)
+	}
 }
