@@ -443,10 +443,11 @@ func (b *Bank) DeclineClawback(ctx context.Context, caller access.Caller, reques
 		return Clawback{}, err
 	}
 	return b.decideClawback(ctx, caller, access.DeclineClawback, requestID, index, index, func(row *ledgerv1.ClawbackRow, d *directory, now time.Time) (*ledgerv1.ClawbackDecided, *Error) {
-		if row.GetFact().GetHold() && caller.Officer == row.GetFact().GetActor().GetOfficer() {
+		proposer := caller.Officer == row.GetFact().GetActor().GetOfficer()
+		switch {
+		case row.GetFact().GetHold() && proposer:
 			return nil, faultf(Denied, ReasonFourEyes, "clawback", "the officer who placed a hold does not release it")
-		}
-		if row.GetFact().GetHold() && d.ownInstitution(caller, row.GetFact().GetOrganization(), now) {
+		case !proposer && d.ownInstitution(caller, row.GetFact().GetOrganization(), now): // whoever proposed it may give it up
 			return nil, faultf(Denied, ReasonOwnInstitution, "clawback", "it is about your own institution; the last word is another one's")
 		}
 		return &ledgerv1.ClawbackDecided{State: ledgerv1.ClawbackState_CLAWBACK_STATE_DECLINED}, nil

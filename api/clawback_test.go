@@ -352,7 +352,9 @@ func TestClawbackDeclined(t *testing.T) {
 	account := b.Open()
 	b.one(b.learned(account, apitest.Calligraphy, 3, 90))
 	c := b.proposesClawback(b.previews(ofCourse(apitest.Beishan, apitest.Calligraphy)))
-	c, err := b.DeclineClawback(ctx(), b.Officer(apitest.Officer), b.RequestID(), c.Index)
+	_, err := b.DeclineClawback(ctx(), b.Officer(apitest.StreetOfficer), b.RequestID(), c.Index)
+	wants(t, err, api.Denied, api.ReasonOwnInstitution, "clawback")
+	c, err = b.DeclineClawback(ctx(), b.Officer(apitest.Officer), b.RequestID(), c.Index)
 	if must(t, err); c.State != clawDeclined || c.Left != 0 {
 		t.Errorf("declined %+v", c)
 	}
