@@ -23,6 +23,7 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/cosignature"
+	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
@@ -59,6 +60,8 @@ type Bank struct {
 
 	directory   atomic.Pointer[directory]
 	directoryMu sync.Mutex
+	// busy keeps what makes the keys of those who post most verify faster.
+	busy *keyring.Busy
 
 	// resolvers limits ResolveAccount, and quotes of transfers, by caller.
 	resolveMu sync.Mutex
@@ -73,10 +76,15 @@ type Bank struct {
 	// previews are those of previews of clawbacks; clawbacks tells that there is something for RunClawbacks to do.
 	previews  chan struct{}
 	clawbacks chan struct{}
+	// imagining are the places of previews of merges.
+	imagining chan struct{}
 }
 
 // resolversKept is how many callers of ResolveAccount are remembered; one that was forgotten starts with a full allowance.
 const resolversKept = 4096
+
+// busyKeys is of how many keys something is kept, 20 MiB at most.
+const busyKeys = 256
 
 // New makes a bank of an open ledger and an open vault, which stay their owners' to close.
 func New(cfg Config) (*Bank, error) {
@@ -99,8 +107,8 @@ func New(cfg Config) (*Bank, error) {
 	}
 	b := &Bank{
 		config: cfg, ledger: cfg.Ledger, vault: cfg.Vault, authenticator: authenticator, resolvers: resolvers,
-		simulations: make(chan struct{}, cfg.Simulations),
-		previews:    make(chan struct{}, previewsAtOnce), clawbacks: make(chan struct{}, 1),
+		simulations: make(chan struct{}, cfg.Simulations), busy: keyring.NewBusy(busyKeys),
+		previews: make(chan struct{}, previewsAtOnce), clawbacks: make(chan struct{}, 1), imagining: make(chan struct{}, imaginedAtOnce),
 	}
 	b.metrics = newMetrics(cfg.Metrics, b)
 	return b, nil

@@ -56,10 +56,16 @@ func checkText(field, s string, least, most int) *Error {
 	if n := utf8.RuneCountInString(s); n < least || n > most {
 		return invalid(ReasonField, field, "the text has %d characters, %d to %d are taken", n, least, most)
 	}
-	if strings.TrimSpace(s) != s || strings.ContainsFunc(s, unicode.IsControl) {
-		return invalid(ReasonField, field, "the text begins or ends with white space, or holds control characters")
+	if strings.TrimSpace(s) != s || strings.ContainsFunc(s, deceives) {
+		return invalid(ReasonField, field, "the text begins or ends with white space, or holds characters that control how it is shown")
 	}
 	return nil
+}
+
+// deceives says whether a character makes a text read otherwise than it is: those that control, end a line, or turn the direction of
+// all that follows. Marks beside single words, which Uyghur texts may have, do not.
+func deceives(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
 // parseRequestID reads the id that makes a call idempotent (AIP-155).

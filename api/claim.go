@@ -219,7 +219,7 @@ func (b *Bank) fileClaim(
 	if fault != nil {
 		return 0, fault
 	}
-	if said.Claimed.MilliCredits == 0 {
+	if c.Credits == 0 { // of the newest policy, should the step be taken again
 		said.Claimed.MilliCredits = int64(rule.Credits(c.Minutes))
 	}
 	if err := b.settle(ctx, tx, d, c.Account); err != nil {

@@ -145,16 +145,33 @@ func (b *Bank) GetEvidence(ctx context.Context, caller access.Caller, id uint64,
 	if i < 0 {
 		return fail(vault.ErrUnknownEvidence)
 	}
-	// A file lies with the account that brought it, which may have become part of the one that the case is about now.
-	filed, err := entryOf(ctx, view, row.GetCompletion().GetIndex())
-	if err != nil {
-		return fail(err)
-	}
-	_, content, err := b.vault.ReadEvidence(ctx, unit.AccountID(filed.GetClaimFiled().GetAccount()), file)
-	if errors.Is(err, vault.ErrUnknownEvidence) {
-		_, content, err = b.vault.ReadEvidence(ctx, account, file)
-	}
+	content, err := b.readEvidence(ctx, view, row, file)
 	return claim.Evidence[i], content, err
+}
+
+// readEvidence opens a file of a claim. It lies with the account that had the case when it was brought: that may have become part of
+// another one since, or been given back.
+func (b *Bank) readEvidence(ctx context.Context, view ledger.View, row *ledgerv1.CaseRow, file vault.EvidenceID) ([]byte, error) {
+	var tried []unit.AccountID
+	for _, index := range append([]uint64{row.GetCompletion().GetIndex()}, row.GetSteps()...) {
+		e, err := entryOf(ctx, view, index)
+		if err != nil {
+			return nil, err
+		}
+		account, err := unit.AccountIDFromBytes(accountOf(e))
+		if filed := e.GetClaimFiled(); filed != nil {
+			account, err = unit.AccountIDFromBytes(filed.GetAccount())
+		}
+		if err != nil || slices.Contains(tried, account) {
+			continue // a step that names no account brought no file
+		}
+		_, content, err := b.vault.ReadEvidence(ctx, account, file)
+		if !errors.Is(err, vault.ErrUnknownEvidence) {
+			return content, err
+		}
+		tried = append(tried, account)
+	}
+	return nil, vault.ErrUnknownEvidence
 }
 
 // claim answers the claim that a case is about; nil where it is about a completion.

@@ -394,6 +394,34 @@ func TestClaimLimit(t *testing.T) {
 	b.files(resident, claim)
 }
 
+// Files are found wherever the case was when they were brought.
+func TestEvidenceAfterMerges(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	filed, answered, last := b.Open(), b.Open(), b.Open()
+	officer := b.Officer(apitest.ThirdOfficer)
+	claim := b.certificate(b.Resident(filed.ID), filed.ID)
+	id := b.files(b.Resident(filed.ID), claim)
+	b.takes(officer, id, review.Return, returned, "请补充")
+	b.merges(filed, answered)
+	holder := b.Resident(answered.ID)
+	more := b.upload(holder, answered.ID, "two")
+	_, err := b.TakeStep(ctx(), holder, api.Step{RequestID: b.RequestID(), Case: id, Act: review.Answer, Note: "见附件", Evidence: []api.ClaimFile{more}})
+	must(t, err)
+	second := b.merges(answered, last)
+	found := func() {
+		t.Helper()
+		for _, file := range []vault.EvidenceID{claim.Evidence[0].ID, more.ID} {
+			if _, content, err := b.GetEvidence(ctx(), officer, id, file); err != nil || len(content) == 0 {
+				t.Errorf("%d bytes, %v", len(content), err)
+			}
+		}
+	}
+	found()
+	b.undoes(second)
+	found()
+}
+
 // A file that nothing names goes after a day; one that a claim names stays, and so does a fresh one.
 func TestSweepEvidence(t *testing.T) {
 	t.Parallel()

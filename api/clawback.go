@@ -32,6 +32,8 @@ const (
 	maxClawbackReason = 500
 	usualClawbackPage = 100
 	maxClawbackPage   = 500
+	// maxClawbacksLooked is how many clawbacks of other subtrees are passed over for one page.
+	maxClawbacksLooked = 10_000
 )
 
 // CauseClawedBack is why there is a case on a completion that a clawback took back.
@@ -267,11 +269,11 @@ func (b *Bank) ProposeClawback(ctx context.Context, caller access.Caller, p Claw
 	if fault := p.check(); fault != nil {
 		return Clawback{}, fault
 	}
-	previewed, selection, err := b.previewOf(ctx, caller, access.ProposeClawback, p.Selection)
-	if err != nil {
-		return Clawback{}, err
-	}
-	done, err := b.once(ctx, change{
+	var (
+		previewed ClawbackPreview
+		selection *ledgerv1.ClawbackSelection
+	)
+	proposing := change{
 		caller: caller, method: access.ProposeClawback, requestID: p.RequestID, asked: p,
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
 			if err := d.permit(caller, access.ProposeClawback, "selection", previewed.Organization); err != nil {
@@ -293,7 +295,17 @@ func (b *Bank) ProposeClawback(ctx context.Context, caller access.Caller, p Claw
 				Totals: totals, Digest: digest[:], ReasonCode: p.ReasonCode, Reason: p.Reason, Hold: p.Hold, HoldFuture: p.HoldFuture,
 			}}})
 		},
-	})
+	}
+	again, err := b.answered(ctx, proposing)
+	if err != nil {
+		return Clawback{}, err
+	}
+	if !again {
+		if previewed, selection, err = b.previewOf(ctx, caller, access.ProposeClawback, p.Selection); err != nil {
+			return Clawback{}, err
+		}
+	}
+	done, err := b.once(ctx, proposing)
 	if err != nil {
 		return Clawback{}, err
 	}
@@ -431,10 +443,11 @@ func (b *Bank) DeclineClawback(ctx context.Context, caller access.Caller, reques
 		return Clawback{}, err
 	}
 	return b.decideClawback(ctx, caller, access.DeclineClawback, requestID, index, index, func(row *ledgerv1.ClawbackRow, d *directory, now time.Time) (*ledgerv1.ClawbackDecided, *Error) {
-		if row.GetFact().GetHold() && caller.Officer == row.GetFact().GetActor().GetOfficer() {
+		proposer := caller.Officer == row.GetFact().GetActor().GetOfficer()
+		switch {
+		case row.GetFact().GetHold() && proposer:
 			return nil, faultf(Denied, ReasonFourEyes, "clawback", "the officer who placed a hold does not release it")
-		}
-		if row.GetFact().GetHold() && d.ownInstitution(caller, row.GetFact().GetOrganization(), now) {
+		case !proposer && d.ownInstitution(caller, row.GetFact().GetOrganization(), now): // whoever proposed it may give it up
 			return nil, faultf(Denied, ReasonOwnInstitution, "clawback", "it is about your own institution; the last word is another one's")
 		}
 		return &ledgerv1.ClawbackDecided{State: ledgerv1.ClawbackState_CLAWBACK_STATE_DECLINED}, nil
@@ -504,7 +517,8 @@ func (b *Bank) GetClawback(ctx context.Context, caller access.Caller, index uint
 	return d.clawbackOf(index, row), nil
 }
 
-// ListClawbacks answers a page of the clawbacks of an organization and of those below it, newest first.
+// ListClawbacks answers a page of the clawbacks of an organization and of those below it, newest first. A page may have fewer than asked
+// for though another one follows.
 func (b *Bank) ListClawbacks(
 	ctx context.Context, caller access.Caller, organization string, page Page,
 ) (clawbacks []Clawback, next string, err error) {
@@ -530,23 +544,24 @@ func (b *Bank) ListClawbacks(
 	if before != 0 {
 		r.End = book.ClawbackKey(before)
 	}
+	looked, last := 0, uint64(0)
 	for scanned, err := range view.Scan(ctx, r) {
 		if err != nil {
 			return nil, "", err
+		}
+		if len(clawbacks) == size || looked == maxClawbacksLooked {
+			next, err = pageToken(asked, last)
+			return clawbacks, next, err
 		}
 		row := new(ledgerv1.ClawbackRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
 			return nil, "", damagedRow(scanned.Key, err)
 		}
-		if !d.Within(row.GetFact().GetOrganization(), organization) {
-			continue
+		last, _ = book.ParseUint(scanned.Key[1:])
+		looked++
+		if d.Within(row.GetFact().GetOrganization(), organization) {
+			clawbacks = append(clawbacks, d.clawbackOf(last, row))
 		}
-		if len(clawbacks) == size {
-			next, err = pageToken(asked, clawbacks[size-1].Index)
-			return clawbacks, next, err
-		}
-		index, _ := book.ParseUint(scanned.Key[1:])
-		clawbacks = append(clawbacks, d.clawbackOf(index, row))
 	}
 	return clawbacks, "", nil
 }

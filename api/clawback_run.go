@@ -57,6 +57,14 @@ type clawbackRun struct {
 	entries  uint64
 	// unreached are completions of people who were forgotten.
 	unreached int64
+	// others are the clawbacks of the view that may hold what this one sets free; nil: nobody has looked for them.
+	others []heldBy
+}
+
+// heldBy is a clawback that holds a selection.
+type heldBy struct {
+	clawback  uint64
+	selection *ledgerv1.ClawbackSelection
 }
 
 // prepare says whether there is anything to do.
@@ -268,17 +276,36 @@ func (r *clawbackRun) free(ctx context.Context, tx *ledger.Tx, d *directory, one
 
 // otherHold is another clawback that holds what it selects, the completion among that.
 func (r *clawbackRun) otherHold(ctx context.Context, tx *ledger.Tx, item *ledgerv1.CompletionItem) (other uint64, held bool, err error) {
-	err = eachClawback(ctx, r.view, func(index uint64, row *ledgerv1.ClawbackRow) error {
-		if held || index == r.index || !row.GetFact().GetHold() || !book.Selected(row.GetFact().GetSelection(), item) {
-			return nil
+	if r.others == nil {
+		if err := r.findOthers(ctx); err != nil {
+			return 0, false, err
 		}
-		now, err := tx.Clawback(index)
-		if err == nil && book.Undecided(now.GetState()) {
-			other, held = index, true
+	}
+	for _, o := range r.others {
+		if !book.Selected(o.selection, item) {
+			continue
 		}
-		return err
+		if now, err := tx.Clawback(o.clawback); err != nil || book.Undecided(now.GetState()) {
+			return o.clawback, err == nil, err
+		}
+	}
+	return 0, false, nil
+}
+
+// findOthers looks for the other clawbacks that hold something once for the whole run: there may be far more that were decided long
+// ago.
+func (r *clawbackRun) findOthers(ctx context.Context) error {
+	others := []heldBy{}
+	err := eachClawback(ctx, r.view, func(index uint64, row *ledgerv1.ClawbackRow) error {
+		if index != r.index && row.GetFact().GetHold() && book.Undecided(row.GetState()) {
+			others = append(others, heldBy{index, row.GetFact().GetSelection()})
+		}
+		return nil
 	})
-	return other, held, err
+	if err == nil {
+		r.others = others
+	}
+	return err
 }
 
 func (r *clawbackRun) appendHeld(

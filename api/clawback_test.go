@@ -15,6 +15,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 )
@@ -351,7 +352,9 @@ func TestClawbackDeclined(t *testing.T) {
 	account := b.Open()
 	b.one(b.learned(account, apitest.Calligraphy, 3, 90))
 	c := b.proposesClawback(b.previews(ofCourse(apitest.Beishan, apitest.Calligraphy)))
-	c, err := b.DeclineClawback(ctx(), b.Officer(apitest.Officer), b.RequestID(), c.Index)
+	_, err := b.DeclineClawback(ctx(), b.Officer(apitest.StreetOfficer), b.RequestID(), c.Index)
+	wants(t, err, api.Denied, api.ReasonOwnInstitution, "clawback")
+	c, err = b.DeclineClawback(ctx(), b.Officer(apitest.Officer), b.RequestID(), c.Index)
 	if must(t, err); c.State != clawDeclined || c.Left != 0 {
 		t.Errorf("declined %+v", c)
 	}
@@ -527,5 +530,82 @@ func TestClawbackRefused(t *testing.T) {
 		if at.Done > at.Total {
 			t.Errorf("progress %+v", at)
 		}
+	}
+}
+
+// What was proposed is answered again, also where nothing could be proposed any more.
+func TestClawbackProposedTwice(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	proposal := api.ClawbackProposal{Selection: ofCourse(apitest.Beishan, apitest.Calligraphy), ReasonCode: "OTHER", Reason: "核查", Hold: true}
+	officer := b.Officer(apitest.Officer)
+	var first api.Clawback
+	var last api.ClawbackProposal
+	for n := 0; ; n++ {
+		proposal.RequestID = b.RequestID()
+		c, err := b.ProposeClawback(ctx(), officer, proposal)
+		if e := api.AsError(err); e != nil && e.Reason == api.ReasonClawbackLimit && n > 100 {
+			break
+		}
+		must(t, err)
+		first = c
+		if n == 0 {
+			_, err = b.DeclineClawback(ctx(), b.Officer(apitest.SecondOfficer), b.RequestID(), c.Index)
+			must(t, err)
+			_, err = b.RunClawbacks(ctx())
+			must(t, err)
+			again, err := b.ProposeClawback(ctx(), officer, proposal)
+			if must(t, err); again.Index != c.Index || again.State != clawReleased {
+				t.Errorf("again %+v, first %+v", again, c)
+			}
+		}
+		last = proposal
+	}
+	size := b.size()
+	again, err := b.ProposeClawback(ctx(), officer, last)
+	if must(t, err); again.Index != first.Index || b.size() != size {
+		t.Errorf("again %+v, first %+v", again, first)
+	}
+	last.Reason = "另一个理由"
+	_, err = b.ProposeClawback(ctx(), officer, last)
+	wants(t, err, api.Precondition, api.ReasonClawbackLimit, "")
+}
+
+// A page looks at no more than ten thousand, and the next one goes on there.
+func TestClawbacksOfOthers(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.one(b.learned(b.Open(), apitest.Calligraphy, 3, 90))
+	own := b.proposesClawback(b.previews(ofCourse(apitest.Beishan, apitest.Calligraphy)))
+	const others = 10_000
+	selection, totals := &ledgerv1.ClawbackSelection{Course: 1}, new(ledgerv1.ClawbackTotals)
+	digest := book.ClawbackDigest(selection, totals)
+	_, errs, err := b.Ledger.ProposeEach(ctx(), nil, others, func(tx *ledger.Tx, _ int) error {
+		_, err := tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_ClawbackProposed{ClawbackProposed: &ledgerv1.ClawbackProposed{
+			Actor: &ledgerv1.Actor{Organization: apitest.Root, Officer: apitest.Officer}, Organization: apitest.Cuiyuan,
+			Selection: selection, Totals: totals, Digest: digest[:], ReasonCode: "OTHER", Reason: "核查",
+		}}})
+		return err
+	})
+	must(t, errors.Join(append(errs, err)...))
+	officer := b.Officer(apitest.Officer)
+	none, next, err := b.ListClawbacks(ctx(), officer, apitest.Beishan, api.Page{})
+	if must(t, err); len(none) != 0 || next == "" {
+		t.Errorf("%d clawbacks, then %q", len(none), next)
+	}
+	list, next, err := b.ListClawbacks(ctx(), officer, apitest.Beishan, api.Page{Token: next})
+	if must(t, err); len(list) != 1 || list[0].Index != own.Index || next != "" {
+		t.Errorf("%+v, then %q", list, next)
+	}
+	all, token := 0, ""
+	for more := true; more; more = token != "" {
+		if list, token, err = b.ListClawbacks(ctx(), officer, apitest.Root, api.Page{Size: 500, Token: token}); err != nil {
+			t.Fatal(err)
+		}
+		all += len(list)
+	}
+	if all != others+1 {
+		t.Errorf("%d of %d clawbacks are listed", all, others+1)
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -142,7 +143,7 @@ func (b *Bank) directoryOf(ctx context.Context, view ledger.View) (*directory, e
 	if last != nil && last.version == version {
 		return last, nil
 	}
-	d, err := readDirectory(ctx, view, version, last)
+	d, err := b.readDirectory(ctx, view, version, last)
 	if err != nil {
 		return nil, err
 	}
@@ -152,8 +153,8 @@ func (b *Bank) directoryOf(ctx context.Context, view ledger.View) (*directory, e
 	return d, nil
 }
 
-// readDirectory reads all of a view's directory. Policies that last compiled are not compiled again.
-func readDirectory(ctx context.Context, view ledger.View, version uint64, last *directory) (*directory, error) {
+// readDirectory reads all of a view's directory. Policies that last compiled are not compiled again, nor are its keys read again.
+func (b *Bank) readDirectory(ctx context.Context, view ledger.View, version uint64, last *directory) (*directory, error) {
 	d := &directory{
 		version:       version,
 		organizations: make(map[string]*ledgerv1.OrganizationRow),
@@ -176,7 +177,7 @@ func readDirectory(ctx context.Context, view ledger.View, version uint64, last *
 		row   func(value []byte) error
 	}{
 		{book.TableOrganizations, d.readOrganization},
-		{book.TableKeys, d.readKey},
+		{book.TableKeys, func(value []byte) error { return d.readKey(value, last, b.busy) }},
 		{book.TableOfficers, d.readOfficer},
 		{book.TableCourses, func(value []byte) error { return d.readCourse(value, last) }},
 		{book.TableApplications, d.readApplication},
@@ -216,15 +217,25 @@ func (d *directory) readOrganization(value []byte) error {
 	return nil
 }
 
-func (d *directory) readKey(value []byte) error {
+// readKey reads a key. What it verifies with goes on, and so does what is kept of a busy one.
+func (d *directory) readKey(value []byte, last *directory, busy *keyring.Busy) error {
 	row := new(ledgerv1.KeyRow)
 	if err := row.UnmarshalVT(value); err != nil {
 		return err
 	}
 	fact := row.GetFact()
-	public, err := keyring.ParsePublicKey(keyring.Algorithm(fact.GetAlgorithm()), fact.GetPublicKey())
-	if err != nil {
-		return err
+	var public *keyring.PublicKey
+	if id, err := keyring.KeyIDFromBytes(fact.GetKeyId()); err == nil && last != nil {
+		if known := last.keys[id].Public; known != nil && bytes.Equal(known.SPKI(), fact.GetPublicKey()) {
+			public = known
+		}
+	}
+	if public == nil {
+		parsed, err := keyring.ParsePublicKey(keyring.Algorithm(fact.GetAlgorithm()), fact.GetPublicKey())
+		if err != nil {
+			return err
+		}
+		public = parsed.Busy(busy)
 	}
 	key := keyring.Key{
 		Public:           public,

@@ -287,6 +287,7 @@ func TestCourses(t *testing.T) {
 		"category":         {func(c *api.Course) { c.Category = "magic" }, api.Invalid, api.ReasonUnknownCategory, "course.category"},
 		"no minutes":       {func(c *api.Course) { c.NominalMinutes = 0 }, api.Invalid, api.ReasonMinutes, "course.nominal_minutes"},
 		"title of a line":  {func(c *api.Course) { c.Title = "a\nb" }, api.Invalid, api.ReasonField, "course.title"},
+		"title turned":     {func(c *api.Course) { c.Title = "a\u202eb" }, api.Invalid, api.ReasonField, "course.title"},
 		"no date":          {func(c *api.Course) { c.ValidFrom = "2026-02-30" }, api.Invalid, api.ReasonField, "course.valid_from"},
 		"ends first":       {func(c *api.Course) { c.ValidUntil = "2025-12-31" }, api.Invalid, api.ReasonField, "course.valid_until"},
 		"day zero":         {func(c *api.Course) { c.ValidFrom, c.ValidUntil = "1960-01-01", "1970-01-01" }, api.Invalid, api.ReasonField, "course.valid_until"},
@@ -573,4 +574,31 @@ func root(t testing.TB, b *bank, checkpoint []byte) merkle.Hash {
 	c, err := merkle.OpenCheckpoint(checkpoint, apitest.Origin, b.Verifier)
 	must(t, err)
 	return c.Root
+}
+
+// What is kept of a busy key stays when something else of the directory changes, and does not keep a key that is revoked.
+func TestBusyKeys(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	for day := range 20 {
+		b.one(b.learned(account, apitest.Calligraphy, day+1, 45))
+	}
+	id := b.SignKey(apitest.Platform).Public().ID()
+	before, err := api.PublicKey(ctx(), b.Bank.Bank, id)
+	must(t, err)
+	if api.BusyKeys(b.Bank.Bank) != 1 {
+		t.Errorf("something is kept of %d keys", api.BusyKeys(b.Bank.Bank))
+	}
+	doomed := b.AddedKey(apitest.Platform, keyring.Sign)
+	after, err := api.PublicKey(ctx(), b.Bank.Bank, id)
+	if must(t, err); after != before {
+		t.Error("the key was read again since another one was added")
+	}
+	for _, key := range []keyring.KeyID{doomed.Public().ID(), id} {
+		_, _, err = b.RevokeKey(ctx(), b.Officer(apitest.Administrator), b.RequestID(), api.Revocation{Key: key})
+		must(t, err)
+	}
+	_, _, err = b.RecordCompletions(ctx(), b.Platform(apitest.Platform), b.Submission(apitest.Platform, b.learned(account, apitest.Calligraphy, 40, 45)), false)
+	wants(t, err, api.Denied, api.ReasonKeyRevoked, "key_id")
 }

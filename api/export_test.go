@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -65,3 +66,15 @@ func CourseWindow(row *ledgerv1.CourseRow, provider []DayRange, day int32) (from
 	from, until = c.window(policy.Day(day))
 	return from, until, contains(c.open, day)
 }
+
+// PublicKey is what verifies signatures of a key, as the newest directory has it.
+func PublicKey(ctx context.Context, b *Bank, id keyring.KeyID) (*keyring.PublicKey, error) {
+	d, err := b.newestDirectory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.keys[id].Public, nil
+}
+
+// BusyKeys is of how many keys something is kept that makes them verify faster.
+func BusyKeys(b *Bank) int { return b.busy.Kept() }

@@ -25,6 +25,8 @@ import (
 const (
 	maxMergePage   = 500
 	usualMergePage = 50
+	// maxMergesLooked is how many merges, of other subtrees or decided long ago, are passed over for one page.
+	maxMergesLooked = 10_000
 )
 
 // Merge is a merge of two accounts. It names nobody.
@@ -462,7 +464,8 @@ func (b *Bank) GetMerge(ctx context.Context, caller access.Caller, id uint64) (M
 	return merge, preview, err
 }
 
-// ListMerges answers a page of the merges of accounts that are at home in an organization and those below it, newest first.
+// ListMerges answers a page of the merges of accounts that are at home in an organization and those below it, newest first. A page may
+// have fewer than asked for though another one follows.
 func (b *Bank) ListMerges(
 	ctx context.Context, caller access.Caller, organization string, openOnly bool, page Page,
 ) (merges []Merge, next string, err error) {
@@ -489,16 +492,22 @@ func (b *Bank) ListMerges(
 	if before != 0 {
 		r.End = book.MergeKey(before)
 	}
+	looked, last := 0, uint64(0)
 	for scanned, err := range view.Scan(ctx, r) {
 		if err != nil {
 			return nil, "", err
+		}
+		if len(merges) == size || looked == maxMergesLooked {
+			next, err = pageToken(asked, last)
+			return merges, next, err
 		}
 		row := new(ledgerv1.MergeRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
 			return nil, "", damagedRow(scanned.Key, err)
 		}
-		index, _ := book.ParseUint(scanned.Key[1:])
-		merge := mergeOf(index, row)
+		last, _ = book.ParseUint(scanned.Key[1:])
+		looked++
+		merge := mergeOf(last, row)
 		if openOnly && !waits(merge.Status) {
 			continue
 		}
@@ -506,14 +515,9 @@ func (b *Bank) ListMerges(
 		if err != nil {
 			return nil, "", err
 		}
-		if !within {
-			continue
+		if within {
+			merges = append(merges, merge)
 		}
-		if len(merges) == size {
-			next, err = pageToken(asked, merges[size-1].ID)
-			return merges, next, err
-		}
-		merges = append(merges, merge)
 	}
 	return merges, "", nil
 }

@@ -78,31 +78,36 @@ func underWay(status ledgerv1.MergeStatus) bool {
 	return status == ledgerv1.MergeStatus_MERGE_STATUS_MOVING || status == ledgerv1.MergeStatus_MERGE_STATUS_RETURNING
 }
 
-// FinishMerges brings all merges to an end in which a bank was interrupted, and answers how many entries that took.
+// FinishMerges brings all merges to an end in which a bank was interrupted, and answers how many entries that took. One that cannot
+// be brought to its end does not keep the others waiting.
 func (b *Bank) FinishMerges(ctx context.Context) (entries uint64, err error) {
 	view, err := b.ledger.View()
 	if err != nil {
 		return 0, err
 	}
 	defer view.Close()
+	var failed error
 	for scanned, err := range view.Scan(ctx, store.Prefix([]byte{book.TableMerges})) {
 		if err != nil {
-			return entries, err
+			return entries, errors.Join(failed, err)
 		}
 		row := new(ledgerv1.MergeRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
-			return entries, damagedRow(scanned.Key, err)
+			return entries, errors.Join(failed, damagedRow(scanned.Key, err))
 		}
 		if !underWay(row.GetStatus()) {
 			continue
 		}
 		index, _ := book.ParseUint(scanned.Key[1:])
 		if err := b.finishMerge(ctx, index); err != nil {
-			return entries, err
+			if failed = errors.Join(failed, err); ctx.Err() != nil {
+				return entries, failed
+			}
+			continue
 		}
 		entries += uint64(row.GetLeft())
 	}
-	return entries, nil
+	return entries, failed
 }
 
 // goOn brings as many items over, or back, as fit one commit, and says whether that was all.

@@ -10,6 +10,9 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
+// imaginedAtOnce is how many merges are previewed at once; others wait.
+const imaginedAtOnce = 2
+
 // MergePreview is what a merge would do now.
 type MergePreview struct {
 	FromBefore, IntoBefore, IntoAfter Totals
@@ -43,6 +46,12 @@ func (i imagined) Weeks(id unit.AccountID) ([]int32, error) {
 
 // previewMerge merges two accounts in the mind, outside the writer.
 func (b *Bank) previewMerge(ctx context.Context, view ledger.View, d *directory, m Merge) (*MergePreview, error) {
+	select { // usually it takes a moment; of accounts with very long records it takes memory and time
+	case b.imagining <- struct{}{}:
+		defer func() { <-b.imagining }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	mind := imagined{&rehearsal{
 		State: view.State(ctx), now: b.config.Now().UnixMicro(), next: view.Size(), entries: make(map[uint64]*ledgerv1.Entry),
 		below: func(index uint64) (*ledgerv1.Entry, error) { return entryOf(ctx, view, index) },

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -398,6 +399,38 @@ func TestMergeInterrupted(t *testing.T) {
 	}
 	if len(b.cases()) != 0 {
 		t.Errorf("%+v", b.cases())
+	}
+}
+
+// A merge that cannot be brought to its end keeps neither another one waiting, nor what is overdue on other accounts.
+func TestMergeThatCannotEnd(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	merge := func() (api.Account, api.Merge) {
+		from, into := b.Open(), b.Open()
+		statements := make([]*statementv1.Statement, 70)
+		for day := range statements {
+			statements[day] = b.learned(from, apitest.Calligraphy, day+1, 45)
+		}
+		b.post(apitest.Platform, statements...)
+		m := b.proposes(from, into)
+		b.agrees(apitest.Officer, m.ID)
+		must(t, api.DecideMergeAndStop(ctx(), b.Bank.Bank, b.Officer(apitest.SecondOfficer), b.mergeStep(m.ID, true)))
+		return from, m
+	}
+	gone, stuck := merge()
+	_, whole := merge()
+	must(t, b.Vault.Erase(ctx(), gone.ID))
+	for _, sweep := range []func(context.Context) (uint64, error){b.EndCases, b.Sweep} {
+		_, err := sweep(ctx())
+		wants(t, err, api.Precondition, api.ReasonAccountErased, "")
+	}
+	for id, want := range map[uint64]ledgerv1.MergeStatus{
+		stuck.ID: ledgerv1.MergeStatus_MERGE_STATUS_MOVING, whole.ID: ledgerv1.MergeStatus_MERGE_STATUS_MERGED,
+	} {
+		if m, _, err := b.GetMerge(ctx(), b.Officer(apitest.Officer), id); err != nil || m.Status != want {
+			t.Errorf("%+v, %v, not %v", m, err, want)
+		}
 	}
 }
 

@@ -96,26 +96,26 @@ func (j *judgement) lastWord(ctx context.Context, row *ledgerv1.CaseRow, sealed 
 // Accounts that are used are settled then; this is for the others, and for a bank that was away. It looks at nothing that is
 // not due, and brings merges to an end in which a bank was interrupted.
 func (b *Bank) EndCases(ctx context.Context) (entries uint64, err error) {
-	if entries, err = b.FinishMerges(ctx); err != nil {
-		return entries, err
+	entries, failed := b.FinishMerges(ctx) // what fails of some accounts does not keep the others waiting
+	if ctx.Err() != nil {
+		return entries, failed
 	}
 	view, err := b.ledger.View()
 	if err != nil {
-		return entries, err
+		return entries, errors.Join(failed, err)
 	}
 	defer view.Close()
 	ended := store.Prefix(book.CaseTimesPrefix(book.CaseEnds))
 	ended.End = book.CaseTimesUntil(book.CaseEnds, b.config.Now().UnixMicro()+1)
 	state := view.State(ctx)
 	var due []unit.AccountID
-	var failed error // of some accounts; the others do not wait for them
 	for row, err := range view.Scan(ctx, ended) {
 		if err != nil {
-			return entries, err
+			return entries, errors.Join(failed, err)
 		}
 		c, err := state.Case(binary.BigEndian.Uint64(row.Key[len(row.Key)-8:]))
 		if err != nil {
-			return entries, err
+			return entries, errors.Join(failed, err)
 		}
 		if id := unit.AccountID(c.GetAccount()); !slices.Contains(due, id) {
 			due = append(due, id)

@@ -18,12 +18,13 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
+// ExportTime is how long an export may take. Whoever hands it on does not wait longer for a reader.
+const ExportTime = 5 * time.Minute
+
 // Limits of exports.
 const (
 	// maxExports is how many are written at once; of an account it is one.
 	maxExports = 16
-	// exportTime is how long one may take.
-	exportTime = 5 * time.Minute
 	// exportBatch is how many entries are read together.
 	exportBatch = 256
 	// maxExportCategories is how many categories can be named.
@@ -72,7 +73,7 @@ func (b *Bank) ExportPortfolio(
 		return err
 	}
 	defer leave()
-	ctx, cancel := context.WithTimeout(ctx, exportTime)
+	ctx, cancel := context.WithTimeout(ctx, ExportTime)
 	defer cancel()
 	view, d, err := b.newestView(ctx)
 	if err != nil {

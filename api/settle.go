@@ -150,40 +150,40 @@ const sweptAtOnce = 256
 // are settled then; the sweeper is for the others. It is run now and again, such as once a night, and destroys files that
 // nothing names, too.
 func (b *Bank) Sweep(ctx context.Context) (entries uint64, err error) {
-	if entries, err = b.FinishMerges(ctx); err != nil {
-		return entries, err
+	entries, failed := b.FinishMerges(ctx)
+	if ctx.Err() != nil {
+		return entries, failed
 	}
 	view, err := b.ledger.View()
 	if err != nil {
-		return entries, err
+		return entries, errors.Join(failed, err)
 	}
 	defer view.Close()
 	var due []unit.AccountID
 	for row, err := range view.Scan(ctx, store.Prefix([]byte{book.TableAccounts})) {
 		if err != nil {
-			return entries, err
+			return entries, errors.Join(failed, err)
 		}
 		account := new(ledgerv1.AccountRow)
 		if err := account.UnmarshalVT(row.Value); err != nil {
-			return entries, fmt.Errorf("%w: account: %v", ledger.ErrDamaged, err)
+			return entries, errors.Join(failed, fmt.Errorf("%w: account: %v", ledger.ErrDamaged, err))
 		}
 		if !unsettled(account) {
 			continue
 		}
 		if due = append(due, unit.AccountID(row.Key[1:])); len(due) == sweptAtOnce {
 			n, err := b.settleAll(ctx, due)
-			if entries += n; err != nil {
-				return entries, err
+			entries, failed = entries+n, errors.Join(failed, err)
+			if ctx.Err() != nil {
+				return entries, failed
 			}
 			due = due[:0]
 		}
 	}
 	n, err := b.settleAll(ctx, due)
-	if entries += n; err != nil {
-		return entries, err
-	}
+	entries, failed = entries+n, errors.Join(failed, err)
 	_, err = b.SweepEvidence(ctx)
-	return entries, err
+	return entries, errors.Join(failed, err)
 }
 
 func (b *Bank) settleAll(ctx context.Context, due []unit.AccountID) (entries uint64, err error) {

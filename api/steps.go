@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -467,7 +466,8 @@ func (j *judgement) decide(row *ledgerv1.CaseRow, caller access.Caller, s Step) 
 	return following, nil
 }
 
-// objectionsOf is how often the caller has objected to the case. Which resident did is sealed, for the officers alone.
+// objectionsOf is how often the caller has objected to the case, also by an account that became part of theirs. Which resident did
+// is sealed, for the officers alone.
 func (j *judgement) objectionsOf(row *ledgerv1.CaseRow, caller access.Caller) (n int, err error) {
 	for _, index := range row.GetSteps() {
 		e, err := j.tx.Entry(index)
@@ -482,16 +482,36 @@ func (j *judgement) objectionsOf(row *ledgerv1.CaseRow, caller access.Caller) (n
 				n++
 			}
 		case caller.Kind == access.Resident:
-			opened := new(ledgerv1.SealedDecision)
-			if err := unseal(j.sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened); err != nil {
+			own, err := j.objected(step, caller.Account)
+			if err != nil {
 				return 0, err
 			}
-			if bytes.Equal(opened.GetObjector(), caller.Account[:]) {
+			if own {
 				n++
 			}
 		}
 	}
 	return n, nil
+}
+
+// objected says whether an objection is of the holder of an account. It was sealed under the key of the account on which the case was
+// then, and may name one that became part of another since.
+func (j *judgement) objected(step *ledgerv1.CaseStepTaken, holder unit.AccountID) (bool, error) {
+	ctx := context.Background() // whoever objects may have gone; the step is the writer's
+	sealer, err := j.bank.unsealerOf(ctx, step.GetAccount(), j.id, j.sealer)
+	if err != nil || sealer == nil {
+		return false, err
+	}
+	opened := new(ledgerv1.SealedDecision)
+	if err := unseal(sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened); err != nil {
+		return false, err
+	}
+	objector, err := unit.AccountIDFromBytes(opened.GetObjector())
+	if err != nil {
+		return false, fmt.Errorf("%w: an objection of nobody: %v", ledger.ErrDamaged, err)
+	}
+	objector, _, err = living(j.tx, objector)
+	return objector == holder, err
 }
 
 // subject is the case as the workflow knows it, and the rule that it is under.

@@ -266,6 +266,29 @@ func TestOwnObjections(t *testing.T) {
 	}
 }
 
+// Objections are counted across merges: of the account that has the case, and of the one that objected.
+func TestOwnObjectionsAfterMerges(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account, id := b.risky()
+	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
+	b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+	first, other := b.Open(), b.Open()
+	object := func(by api.Account) {
+		b.takes(b.Resident(by.ID), id, review.Object, objected, "我不同意")
+		b.takes(b.Officer(apitest.ThirdOfficer), id, review.Approve, noticed)
+	}
+	object(first)
+	b.merges(account, b.Open())
+	object(other)
+	b.merges(first, other)
+	for _, by := range []api.Account{first, other} { // both are one person by now
+		_, err := b.step(b.Resident(by.ID), id, review.Object, "还是不同意")
+		wants(t, err, api.Precondition, api.ReasonStepLimit, "case_id")
+	}
+	object(b.Open())
+}
+
 // More evidence comes, or does not: an officer decides either way, and nobody loses anything by silence.
 func TestReturn(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,7 @@ func (c *clawbacks) PreviewClawback(
 ) error {
 	ctx := stream.Context()
 	p, err := c.bank.PreviewClawback(ctx, callerOf(ctx), selectionOf(r.GetSelection()), r.GetClawback(), func(at api.ClawbackProgress) error {
-		return stream.Send(&creditbankv1.PreviewClawbackResponse{EntriesDone: at.Done, EntriesTotal: at.Total, Completions: at.Completions})
+		return sendWithin(ctx, stream, &creditbankv1.PreviewClawbackResponse{EntriesDone: at.Done, EntriesTotal: at.Total, Completions: at.Completions})
 	})
 	if err != nil {
 		return err

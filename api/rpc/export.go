@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -19,12 +20,13 @@ const chunkBytes = 64 << 10
 func (p *portfolios) ExportPortfolio(
 	r *creditbankv1.ExportPortfolioRequest, stream grpc.ServerStreamingServer[creditbankv1.ExportPortfolioResponse],
 ) error {
-	ctx := stream.Context()
+	ctx, cancel := context.WithTimeout(stream.Context(), api.ExportTime)
+	defer cancel()
 	id, err := ownAccount(ctx, r.GetAccountId())
 	if err != nil {
 		return err
 	}
-	chunks := &chunkWriter{stream: stream}
+	chunks := &chunkWriter{ctx: ctx, stream: stream}
 	err = p.bank.ExportPortfolio(ctx, callerOf(ctx), api.Export{
 		Account: id, Format: exportFormat(r.GetFormat()),
 		Choice: export.Choice{
@@ -45,6 +47,7 @@ func (p *portfolios) ExportPortfolio(
 
 // chunkWriter sends what is written to it in messages of chunkBytes.
 type chunkWriter struct {
+	ctx     context.Context //nolint:containedctx // io.Writer has no room for one
 	stream  grpc.ServerStreamingServer[creditbankv1.ExportPortfolioResponse]
 	waiting []byte
 }
@@ -75,10 +78,11 @@ func (w *chunkWriter) flush() error {
 
 // send sends a part. Where it can't, whoever asked has gone away.
 func (w *chunkWriter) send(part *creditbankv1.ExportPortfolioResponse) error {
-	if err := w.stream.Send(part); err != nil {
+	err := sendWithin(w.ctx, w.stream, part)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %v", context.Canceled, err)
 	}
-	return nil
+	return err
 }
 
 // exportFormat is the format that api knows; one that it does not know is for it to refuse.

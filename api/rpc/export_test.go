@@ -8,6 +8,7 @@ var (
 	DocumentKind = documentKind
 	CaseStatus   = caseStatus
 	CaseState    = caseState
+	SendWithin   = sendWithin
 
 	ClawbackState = clawbackState
 )

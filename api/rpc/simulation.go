@@ -31,7 +31,7 @@ func (p *policies) SimulatePolicy(
 		if at.Remaining > 0 {
 			progress.Remaining = durationpb.New(at.Remaining)
 		}
-		return stream.Send(&creditbankv1.SimulatePolicyResponse{
+		return sendWithin(ctx, stream, &creditbankv1.SimulatePolicyResponse{
 			Step: &creditbankv1.SimulatePolicyResponse_Progress{Progress: progress},
 		})
 	})

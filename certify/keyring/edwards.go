@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha512"
+	"sync"
 	"sync/atomic"
 
 	"filippo.io/edwards25519"
@@ -13,7 +14,9 @@ import (
 // many submissions is verified thousands of times a second with the same key, so that multiples of its point are worth keeping:
 // adding some of them up is less than half of the work of multiplying the point anew for every signature.
 type edwards struct {
-	key      ed25519.PublicKey
+	key ed25519.PublicKey
+	// busy is where multiples are kept; nil: nowhere.
+	busy     *Busy
 	verified atomic.Uint32
 	// multiples are made for keys that verify often: they take 80 KiB, and as long as three signatures.
 	multiples atomic.Pointer[multiples]
@@ -26,10 +29,50 @@ func (e *edwards) verify(message, signature []byte) bool {
 	if m := e.multiples.Load(); m != nil {
 		return m.verify(e.key, message, signature)
 	}
-	if e.verified.Add(1) == often {
-		e.multiples.Store(newMultiples(e.key)) // nil, and so nothing new, where the key is no point
+	if e.busy != nil && e.verified.Add(1) == often {
+		e.busy.keep(e)
 	}
 	return ed25519.Verify(e.key, message, signature)
+}
+
+// Busy keeps what makes verifying faster of the keys that verify often, 80 KiB for each, of so many keys at most: where one more
+// becomes busy the one that became so first has to do so again. It is safe for concurrent use.
+type Busy struct {
+	mu   sync.Mutex
+	keys []*edwards
+	next int
+}
+
+// NewBusy has room for some keys.
+func NewBusy(keys int) *Busy { return &Busy{keys: make([]*edwards, keys)} }
+
+// Kept is the number of keys of which something is kept.
+func (b *Busy) Kept() (keys int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.keys {
+		if e != nil {
+			keys++
+		}
+	}
+	return keys
+}
+
+// keep makes the multiples of a key and gives up those of another one, if there is no room. A key that is no point has none.
+func (b *Busy) keep(e *edwards) {
+	made := newMultiples(e.key)
+	if made == nil || len(b.keys) == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last := b.keys[b.next]; last != nil {
+		last.multiples.Store(nil)
+		last.verified.Store(0)
+	}
+	e.multiples.Store(made)
+	b.keys[b.next] = e
+	b.next = (b.next + 1) % len(b.keys)
 }
 
 // multiples are those of the negated point of a key: [i][j] is it times (j+1)·16^i.

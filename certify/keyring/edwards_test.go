@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"math/big"
 	"slices"
+	"sync"
 	"testing"
 
 	"filippo.io/edwards25519"
@@ -17,16 +18,57 @@ import (
 // busyKey is a key that has verified so much that it works with its multiples.
 func busyKey(t testing.TB, raw []byte) *keyring.PublicKey {
 	t.Helper()
+	return busyKeyOf(t, raw, keyring.NewBusy(1))
+}
+
+func busyKeyOf(t testing.TB, raw []byte, busy *keyring.Busy) *keyring.PublicKey {
+	t.Helper()
 	public, err := keyring.ParsePublicKey(keyring.Ed25519, ed25519SPKI(t, raw))
 	if err != nil {
 		t.Fatal(err)
 	}
+	public = public.Busy(busy)
 	for range 100 {
 		if public.Verify(nil, make([]byte, ed25519.SignatureSize)) == nil {
 			t.Fatal("zeros verify")
 		}
 	}
+	if busy.Kept() == 0 {
+		t.Fatal("nothing is kept of a busy key")
+	}
 	return public
+}
+
+// However many keys are busy, what is kept of them has its bound, and each verifies what it signs, also while others push it out.
+func TestBusyKeysAreBounded(t *testing.T) {
+	busy := keyring.NewBusy(4)
+	var all sync.WaitGroup
+	for seed := range byte(12) {
+		private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
+		raw := []byte(private.Public().(ed25519.PublicKey))
+		public := busyKeyOf(t, raw, busy)
+		for range 2 {
+			all.Go(func() {
+				for n := range byte(60) {
+					message := []byte{n}
+					signature := ed25519.Sign(private, message)
+					if !agree(t, "a signature", public, raw, message, signature) || agree(t, "another message", public, raw, nil, signature) {
+						t.Error("it does not verify what it should")
+					}
+				}
+			})
+		}
+		if kept := busy.Kept(); kept != min(int(seed)+1, 4) && kept != 4 {
+			t.Errorf("%d keys are kept", kept)
+		}
+	}
+	all.Wait()
+	if kept := busy.Kept(); kept != 4 {
+		t.Errorf("%d keys are kept", kept)
+	}
+	if none := keyring.NewBusy(0); none.Kept() != 0 {
+		t.Error("something is kept where there is no room")
+	}
 }
 
 // agree compares what a busy key takes with what crypto/ed25519 takes.

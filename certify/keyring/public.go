@@ -55,6 +55,15 @@ func ParsePublicKey(algorithm Algorithm, spki []byte) (*PublicKey, error) {
 	return public, nil
 }
 
+// Busy answers the same key, which verifies faster once it has verified often, for what is kept of it there.
+func (k *PublicKey) Busy(keep *Busy) *PublicKey {
+	busy := *k
+	if k.ed25519 != nil {
+		busy.ed25519 = &edwards{key: k.ed25519.key, busy: keep}
+	}
+	return &busy
+}
+
 // newPublicKey takes a key of any type and answers for those of an implemented algorithm.
 func newPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 	public := &PublicKey{}
