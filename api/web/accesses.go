@@ -2,10 +2,12 @@ package web
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/api/export"
 )
 
 // accessesOnPage is how many looks are shown: those before them are there for programs (ListAccesses).
@@ -55,11 +57,14 @@ func (s *site) looksOf(ctx context.Context, caller access.Caller, v recordView) 
 			Date: v.date(a.Time.In(zone)) + " " + a.Time.In(zone).Format("15:04"), Who: a.OrganizationName, Tag: v.foreign(a.OrganizationName),
 			What: v.lookedFor(a.Action),
 		}
+		if a.Officer == "" && a.Organization == "" {
+			line.Who, line.Tag = v.say("您本人", "You"), ""
+		}
 		if a.Officer != "" {
 			line.What = v.say("工作人员", "an officer") + v.say("：", ": ") + line.What
 		}
-		if a.Purpose != "" {
-			line.What += v.say("（", " (") + v.purpose(a.Purpose) + v.say("）", ")")
+		for _, code := range strings.FieldsFunc(a.Purpose, func(r rune) bool { return r == ':' }) {
+			line.What += v.say("（", " (") + v.purpose(code) + v.say("）", ")")
 		}
 		shown.Accesses = append(shown.Accesses, line)
 	}
@@ -74,12 +79,22 @@ func (v recordView) consentScope(c api.Consent) string {
 	return v.say("可见部分记录", "may see a part of the record")
 }
 
-// purpose says what somebody may look for, or looked for; a code that is not known here is shown as it is.
+// purpose says what somebody may look for, or looked for, or into what kind of file they wrote it; a code that is not known here is shown as it is.
 func (l language) purpose(code string) string {
-	if code == api.PurposeTransfer {
+	switch code {
+	case api.PurposeTransfer:
 		return l.say("学分转换", "transfer of credits")
+	case string(export.ShanghaiXLSX):
+		return l.say("电子表格", "Excel")
+	case string(export.ShanghaiCSV):
+		return l.say("文本表格", "CSV")
+	case string(export.ELMO):
+		return l.say("国际成绩单", "ELMO XML")
+	case string(export.JSON):
+		return l.say("完整数据", "JSON")
+	default:
+		return code
 	}
-	return code
 }
 
 // lookedFor says what somebody did with a record; what is not known here is shown as it is.
@@ -93,6 +108,18 @@ func (l language) lookedFor(action string) string {
 		return l.say("查看账户", "looked at the account")
 	case access.ReadPortfolio:
 		return l.say("查看学习档案", "looked at the record")
+	case access.ExportPortfolio:
+		return l.say("导出学习档案", "wrote the record into a file")
+	case access.ExportIdentity:
+		return l.say("导出带姓名和证件号码的学习档案", "wrote the record into a file, with name and document number")
+	case access.ReadTransfers:
+		return l.say("查看学分转换", "looked at transfers")
+	case access.RequestTransfer:
+		return l.say("代为申请学分转换", "asked for a transfer for you")
+	case access.GetTransferBundle:
+		return l.say("保存已接受学分的证明文件", "saved the proof of what it took over")
+	case access.ReadMerges:
+		return l.say("查看账户合并", "looked at a merge of accounts")
 	case access.ReadCases:
 		return l.say("查看案件", "looked at a case")
 	case access.GetEvidence:

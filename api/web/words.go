@@ -53,6 +53,7 @@ func phrases() map[string]phrase {
 		"not-met":            {"尚未达到", "Not met yet"},
 		"transfers":          {"学分转换", "Transfers"},
 		"transfers-words":    {"院校接受的学分用于其专业，不能收回；等待答复期间学分为您预留，未被接受的会退回。", "What an institution takes counts towards its programme, for good. While it decides, the credits are reserved; what it does not take comes back to you."},
+		"jump":               {"本页内容", "On this page"},
 		"timeline":           {"学习记录", "What I learned"},
 		"timeline-words":     {"最近的排在最前。点开“为什么是这个结果”，可以看到每个数字是怎么来的。", "The newest comes first. Open “Why this result” to see where each number comes from."},
 		"timeline-empty":     {"还没有学习记录。在合作平台或社区学校学习以后，记录会出现在这里。", "Nothing yet. What you learn on a partner platform or at a community school will appear here."},
@@ -93,7 +94,7 @@ func phrases() map[string]phrase {
 		"export-submit":         {"下载文件", "Download the file"},
 		// Who looked
 		"looks":          {"谁看过我的档案", "Who looked at my record"},
-		"looks-words":    {"除您本人以外，每次查看都会记录在这里，至少保留一年。没有您的授权，任何机构都得不到您的学习记录。", "Every look but your own is noted here, and kept for at least a year. Without your consent no institution is told anything of your record."},
+		"looks-words":    {"别人每次查看，以及每次导出文件（包括您自己导出），都会记录在这里，至少保留一年。没有您的授权，任何机构都得不到您的学习记录。", "Every look of others and every file that is made of it, your own too, is noted here, and kept for at least a year. Without your consent no institution is told anything of your record."},
 		"consents":       {"目前有效的授权", "Who may ask at present"},
 		"accesses":       {"最近的查看", "Who looked last"},
 		"accesses-empty": {"还没有人查看过。", "Nobody has looked yet."},

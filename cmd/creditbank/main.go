@@ -73,34 +73,48 @@ func sleep(ctx context.Context, d time.Duration) error {
 type commands struct {
 	globals
 
-	Keys        keysCommand        `cmd:"" help:"Make and show the keys of an organization."`
-	Post        postCommand        `cmd:"" help:"Post completions from files; posting them again changes nothing."`
-	Portfolio   portfolioCommand   `cmd:"" help:"Show a learning record with its reasons."`
-	Export      exportCommand      `cmd:"" help:"Write a learning record into a file that others read."`
-	Account     accountCommand     `cmd:"" help:"Merge two accounts of one person, with three officers."`
-	Claim       claimCommand       `cmd:"" help:"Claim what was learned before or elsewhere."`
-	Transfer    transferCommand    `cmd:"" help:"Ask what institutions would take over, and have them do so."`
-	Review      reviewCommand      `cmd:"" help:"See and decide the cases that wait for an officer."`
-	Clawback    clawbackCommand    `cmd:"" help:"Take back what should not have counted, with two officers."`
-	Hold        holdCommand        `cmd:"" help:"Hold completions until two officers know more."`
-	Balances    balancesCommand    `cmd:"" help:"Take over what residents earned under another system, with two officers."`
-	Course      courseCommand      `cmd:"" help:"Look courses up, propose, accredit and change them."`
-	Application applicationCommand `cmd:"" help:"Apply for the accreditation of an organization, and decide on it."`
-	Policy      policyCommand      `cmd:"" help:"Check, try, propose and publish the rules of credit."`
-	Agreement   agreementCommand   `cmd:"" help:"Check, publish and show what institutions take over."`
-	Consent     consentCommand     `cmd:"" help:"Let institutions ask about a record, and take it back."`
-	Audit       auditCommand       `cmd:"" help:"Check that the history of the bank was not rewritten."`
-	Proof       proofCommand       `cmd:"" help:"Fetch and verify the proof that an entry is in the log."`
+	Portfolio portfolioCommand `cmd:"" group:"resident" help:"Show a learning record with its reasons."`
+	Export    exportCommand    `cmd:"" group:"resident" help:"Write a learning record into a file that others read."`
+	Claim     claimCommand     `cmd:"" group:"resident" help:"Claim what was learned before or elsewhere."`
+	Consent   consentCommand   `cmd:"" group:"resident" help:"Let institutions ask about a record, and take it back."`
+	Transfer  transferCommand  `cmd:"" group:"resident" help:"Ask what an institution would take over, and have it do so; institutions answer."`
 
-	VerifyBundle verifyBundleCommand `cmd:"" help:"Check the file of a transfer with the log's public key alone, without asking anybody."`
+	Keys        keysCommand        `cmd:"" group:"organization" help:"Make and show the keys of an organization."`
+	Post        postCommand        `cmd:"" group:"organization" help:"Post completions from files; posting them again changes nothing."`
+	Application applicationCommand `cmd:"" group:"organization" help:"Apply for the accreditation of an organization; officers decide."`
+	Agreement   agreementCommand   `cmd:"" group:"organization" help:"Check, publish and show what institutions take over."`
 
-	Bench benchCommand `cmd:"" help:"Measure a bank through gRPC."`
+	Review   reviewCommand   `cmd:"" group:"officer" help:"See and decide the cases that wait for an officer; learners answer and appeal."`
+	Clawback clawbackCommand `cmd:"" group:"officer" help:"Take back what should not have counted, with two officers."`
+	Hold     holdCommand     `cmd:"" group:"officer" help:"Hold completions until two officers know more."`
+	Account  accountCommand  `cmd:"" group:"officer" help:"Merge two accounts of one person, with three officers."`
+	Balances balancesCommand `cmd:"" group:"officer" help:"Take over what residents earned under another system, with two officers."`
+	Policy   policyCommand   `cmd:"" group:"officer" help:"Check, try, propose and publish the rules of credit."`
+
+	Course       courseCommand       `cmd:"" group:"anyone" help:"Look courses up; providers propose them, officers accredit and change them."`
+	Audit        auditCommand        `cmd:"" group:"anyone" help:"Check that the history of the bank was not rewritten."`
+	Proof        proofCommand        `cmd:"" group:"anyone" help:"Fetch and verify the proof that an entry is in the log."`
+	VerifyBundle verifyBundleCommand `cmd:"" group:"anyone" help:"Check the file of a transfer with the log's public key alone, without asking anybody."`
+	Bench        benchCommand        `cmd:"" group:"anyone" help:"Measure a bank through gRPC."`
 }
 
 const description = `Client of a learning credit bank.
 
 Exit codes: 0 all went well, 1 something failed or rows were refused, 2 wrong command line, 3 what the bank showed does not
 hold (audit, proof, verify-bundle).`
+
+// groups are the headings of the help: commands by who mostly runs them, then flags.
+func groups() []kong.Group {
+	return []kong.Group{
+		{Key: "resident", Title: "Residents, and officers for them at the counter:"},
+		{Key: "organization", Title: "Platforms, providers and institutions:"},
+		{Key: "officer", Title: "Officers:"},
+		{Key: "anyone", Title: "Anyone:"},
+		{Key: "bank", Title: "The bank:"},
+		{Key: "caller", Title: "The caller:"},
+		{Key: "shanghai", Title: "What only the learner's school knows, for the Shanghai profile:"},
+	}
+}
 
 // run is the command with everything that it touches handed in. It answers the exit code.
 func run(ctx context.Context, args []string, p *process) int {
@@ -111,13 +125,18 @@ func run(ctx context.Context, args []string, p *process) int {
 	parser, err := kong.New(&line,
 		kong.Name("creditbank"), kong.Description(description),
 		kong.Writers(p.stdout, p.stderr), kong.Exit(func(int) { exited = true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.ExplicitGroups([]kong.Group{{Key: "bank", Title: "The bank:"}, {Key: "caller", Title: "The caller:"}, {Key: "shanghai", Title: "What only the learner's school knows, for the Shanghai profile:"}}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 110}),
+		kong.ExplicitGroups(groups()),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&line.globals, p),
 	)
 	if err != nil {
 		fmt.Fprintf(p.stderr, "creditbank: %v\n", err)
 		return exitFailed
+	}
+	for _, command := range parser.Model.Children {
+		for _, below := range command.Children {
+			below.Group = &kong.Group{Key: "commands", Title: "Commands:"} // not the heading of the command above it
+		}
 	}
 	parsed, err := parser.Parse(args)
 	switch {
