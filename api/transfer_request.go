@@ -180,6 +180,10 @@ func (b *Bank) placeHold(
 	if today < asked.day || today > quote.Until {
 		return 0, b.newQuote(tx, d, asked, sealer, today, quote.Until)
 	}
+	if !d.quotableOn(asked.agreed, asked.day) {
+		return 0, faultf(Precondition, ReasonAgreementNotInForce, "quote_date", "on %s the agreement was not in force, or not published yet: nothing was quoted under it",
+			asked.day)
+	}
 	if !bytes.Equal(quote.Digest[:], r.QuoteDigest) {
 		return 0, b.newQuote(tx, d, asked, sealer, today, 0)
 	}
@@ -236,6 +240,10 @@ func (b *Bank) newQuote(tx *ledger.Tx, d *directory, asked quoting, sealer *vaul
 	e := faultf(Changed, ReasonQuoteChanged, "quote_digest", "the record, or what the institution has of it, is not what the quote was made of any more")
 	if until != 0 {
 		e = faultf(Precondition, ReasonQuoteExpired, "quote_date", "the quote was honoured from its day until %s, and today is %s", until, today)
+	}
+	if d.agreementInForce(asked.agreed.Institution(), asked.agreed.ID(), today) != asked.agreed {
+		e.Message += "; the agreement that it was made under is not in force any more: ask for a quote again"
+		return e
 	}
 	asked.day = today
 	now, _, err := b.quoteAgain(tx, d, asked, sealer)
