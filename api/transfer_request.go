@@ -21,8 +21,13 @@ import (
 // is used.
 const maxOpenHolds = 20
 
-// maxHoldItems is how many lots a transfer has at most, so that its entry is never too large.
-const maxHoldItems = 400
+const (
+	// maxHoldItems is how many lots a transfer has at most.
+	maxHoldItems = 400
+	// maxHoldBytes is how large what a transfer writes down is at most: with the rest of its entry it fits a leaf of the ledger, and
+	// so does what ends it, which has less to say of each lot.
+	maxHoldBytes = ledger.MaxEntryBytes - 1_024
+)
 
 // TransferRequest asks an institution to take over what a quote says.
 type TransferRequest struct {
@@ -319,6 +324,10 @@ func (h *holding) place(tx *ledger.Tx, sealer *vault.Sealer) (uint64, error) {
 	var err error
 	if fact.Sealed, err = seal(sealer, "HoldPlaced", unit.StatementID(h.request.GetRequestId()), why); err != nil {
 		return 0, err
+	}
+	if fact.SizeVT() > maxHoldBytes {
+		return 0, faultf(Precondition, ReasonTransferSize, "lots", "with its reasons and what counts towards limits, a transfer of these %d lots is too large: ask for some of "+
+			"them, and for the others afterwards", len(fact.GetItems()))
 	}
 	return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_HoldPlaced{HoldPlaced: fact}})
 }
