@@ -318,6 +318,19 @@ func (d *directory) agreementInForce(institution, id string, day agreement.Day) 
 	return newest
 }
 
+// quotableOn says whether something can have been quoted under a version on a day: it was published by then and in force, and no
+// later version had taken its place when the day began. One that was published in the course of the day takes its place as well, but
+// what was quoted before that is honoured.
+func (d *directory) quotableOn(a *agreed, day agreement.Day) bool {
+	published := func(a *agreed) agreement.Day { return a.Day(timeOf(a.row.GetTime())) }
+	if until := a.until(); day < a.EffectiveFrom() || until != 0 && day > until || day < published(a) {
+		return false
+	}
+	return !slices.ContainsFunc(d.agreements[a.Institution()], func(other *agreed) bool {
+		return other.ID() == a.ID() && other.EffectiveFrom() > a.EffectiveFrom() && other.EffectiveFrom() <= day && published(other) < day
+	})
+}
+
 // agreementFor answers the agreement of an institution that is in force now and has a programme; id is its name where several might.
 func (d *directory) agreementFor(institution, id, programme string, now time.Time) (*agreed, error) {
 	var found *agreed

@@ -109,17 +109,18 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 	if asked.taken, err = takenBefore(view.State(ctx), d, r.Institution, id); err != nil {
 		return nil, err
 	}
-	quote, err := b.quote(ctx, view, d, asked)
-	if err != nil {
-		return nil, err
-	}
-	quote.LogSize = view.Size()
-	// Who looks is written down, durably, before they see anything. The holder's own looks are nobody's business.
+	// Who looks is written down, durably, before they see anything: a refusal can say what is there, too. The holder's own looks are
+	// nobody's business.
 	if caller.Kind != access.Resident {
 		if err := b.journal(ctx, caller, id, access.QuoteTransfer, PurposeTransfer); err != nil {
 			return nil, err
 		}
 	}
+	quote, err := b.quote(ctx, view, d, asked)
+	if err != nil {
+		return nil, err
+	}
+	quote.LogSize = view.Size()
 	return quote, nil
 }
 
@@ -249,6 +250,11 @@ func (q *quoting) choose(record []*ledgerv1.CompletionItem) ([]chosenLot, *Error
 			delete(wanted, name)
 			chosen = append(chosen, chosenLot{item, lot})
 		}
+	}
+	// Before anything is opened: of more nothing is quoted.
+	if len(chosen) > agreement.MaxItems {
+		return nil, invalid(ReasonQuoteSize, "lots", "the record has %d lots that could be quoted, more than %d: name up to %d of them",
+			len(chosen), agreement.MaxItems, MaxQuoteLots)
 	}
 	for i, lot := range q.lots {
 		if wanted[lot] {

@@ -21,8 +21,13 @@ import (
 // is used.
 const maxOpenHolds = 20
 
-// maxHoldItems is how many lots a transfer has at most, so that its entry is never too large.
-const maxHoldItems = 400
+const (
+	// maxHoldItems is how many lots a transfer has at most.
+	maxHoldItems = 400
+	// maxHoldBytes is how large what a transfer writes down is at most: with the rest of its entry it fits a leaf of the ledger, and
+	// so does what ends it, which has less to say of each lot.
+	maxHoldBytes = ledger.MaxEntryBytes - 1_024
+)
 
 // TransferRequest asks an institution to take over what a quote says.
 type TransferRequest struct {
@@ -180,6 +185,10 @@ func (b *Bank) placeHold(
 	if today < asked.day || today > quote.Until {
 		return 0, b.newQuote(tx, d, asked, sealer, today, quote.Until)
 	}
+	if !d.quotableOn(asked.agreed, asked.day) {
+		return 0, faultf(Precondition, ReasonAgreementNotInForce, "quote_date", "on %s the agreement was not in force, or not published yet: nothing was quoted under it",
+			asked.day)
+	}
 	if !bytes.Equal(quote.Digest[:], r.QuoteDigest) {
 		return 0, b.newQuote(tx, d, asked, sealer, today, 0)
 	}
@@ -236,6 +245,10 @@ func (b *Bank) newQuote(tx *ledger.Tx, d *directory, asked quoting, sealer *vaul
 	e := faultf(Changed, ReasonQuoteChanged, "quote_digest", "the record, or what the institution has of it, is not what the quote was made of any more")
 	if until != 0 {
 		e = faultf(Precondition, ReasonQuoteExpired, "quote_date", "the quote was honoured from its day until %s, and today is %s", until, today)
+	}
+	if d.agreementInForce(asked.agreed.Institution(), asked.agreed.ID(), today) != asked.agreed {
+		e.Message += "; the agreement that it was made under is not in force any more: ask for a quote again"
+		return e
 	}
 	asked.day = today
 	now, _, err := b.quoteAgain(tx, d, asked, sealer)
@@ -311,6 +324,10 @@ func (h *holding) place(tx *ledger.Tx, sealer *vault.Sealer) (uint64, error) {
 	var err error
 	if fact.Sealed, err = seal(sealer, "HoldPlaced", unit.StatementID(h.request.GetRequestId()), why); err != nil {
 		return 0, err
+	}
+	if fact.SizeVT() > maxHoldBytes {
+		return 0, faultf(Precondition, ReasonTransferSize, "lots", "with its reasons and what counts towards limits, a transfer of these %d lots is too large: ask for some of "+
+			"them, and for the others afterwards", len(fact.GetItems()))
 	}
 	return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_HoldPlaced{HoldPlaced: fact}})
 }
