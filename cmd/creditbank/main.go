@@ -112,7 +112,7 @@ func run(ctx context.Context, args []string, p *process) int {
 		kong.Name("creditbank"), kong.Description(description),
 		kong.Writers(p.stdout, p.stderr), kong.Exit(func(int) { exited = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.ExplicitGroups([]kong.Group{{Key: "bank", Title: "The bank:"}, {Key: "caller", Title: "The caller:"}, {Key: "shanghai", Title: "What only the learner's school knows, for the Shanghai profile:"}}),
+		kong.ExplicitGroups([]kong.Group{{Key: "bank", Title: "The bank:"}, {Key: "caller", Title: "The caller:"}, {Key: "shanghai", Title: "What only schools know, for the Shanghai profiles:"}}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&line.globals, p),
 	)
 	if err != nil {
