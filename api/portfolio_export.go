@@ -41,6 +41,10 @@ type Export struct {
 	Choice export.Choice
 	// Deposit is what only the learner's school knows; the Shanghai profile asks for it.
 	Deposit export.Deposit
+	// Converted is what only the school that took credits over knows, Institution the one whose transfers are asked for, empty: all.
+	// Both are for the conversion profile, and the first goes with the second.
+	Converted   export.Converted
+	Institution string
 	// Identity has the name and the number of the document in it as they are, with the account number and the birth date. They are
 	// masked otherwise.
 	Identity bool
@@ -80,6 +84,9 @@ func (b *Bank) ExportPortfolio(
 		return err
 	}
 	defer view.Close()
+	if fault := e.checkConversions(d); fault != nil {
+		return fault
+	}
 	account, err := view.State(ctx).Account(e.Account)
 	if err != nil {
 		return err
@@ -98,7 +105,7 @@ func (b *Bank) ExportPortfolio(
 		export:      e, first: first, last: last, usual: d.policyFor(account.GetHome(), b.config.Now()),
 	}
 	results := reader.results(ctx)
-	if e.Choice.BestPerCourse {
+	if e.Choice.BestPerCourse && !e.Format.OfConversions() {
 		best, err := export.PerCourse(results)
 		if err != nil {
 			return err
@@ -114,6 +121,9 @@ func (b *Bank) ExportPortfolio(
 	w, err := begin(ExportedFile{Name: e.Format.FileName(reader.today()), MediaType: e.Format.MediaType(), LogSize: view.Size()})
 	if err != nil {
 		return err
+	}
+	if e.Format.OfConversions() {
+		return export.WriteConversions(w, e.Format, record, reader.conversions(ctx))
 	}
 	return export.Write(w, e.Format, record, results)
 }
@@ -147,7 +157,7 @@ func (e *Export) check() (first, last int32, fault *Error) {
 	if e.Purpose != "" && !isCode(e.Purpose, maxPurposeBytes) {
 		return fail(wrongPurpose())
 	}
-	if err := e.Deposit.Check(); err != nil {
+	if err := cmp.Or(e.Deposit.Check(), e.Converted.Check()); err != nil {
 		fault := AsError(err)
 		if code, ok := errors.AsType[*export.CodeError](err); ok {
 			fault.Field, fault.Message = "shanghai."+code.Field, "it is "+code.Want+", or left out"

@@ -37,21 +37,25 @@ type Format string
 
 // The formats.
 const (
-	ShanghaiCSV  Format = "shanghai-csv"
-	ShanghaiXLSX Format = "shanghai-xlsx"
-	ELMO         Format = "elmo"
-	JSON         Format = "json"
+	ShanghaiCSV    Format = "shanghai-csv"
+	ShanghaiXLSX   Format = "shanghai-xlsx"
+	ConversionCSV  Format = "shanghai-conversion-csv"
+	ConversionXLSX Format = "shanghai-conversion-xlsx"
+	ELMO           Format = "elmo"
+	JSON           Format = "json"
 )
 
 // Formats are all of them.
-func Formats() []Format { return []Format{ShanghaiCSV, ShanghaiXLSX, ELMO, JSON} }
+func Formats() []Format {
+	return []Format{ShanghaiCSV, ShanghaiXLSX, ConversionCSV, ConversionXLSX, ELMO, JSON}
+}
 
 // form is the table of what a file of each format is called.
 func (f Format) form() (mediaType, extension string) {
 	switch f {
-	case ShanghaiCSV:
+	case ShanghaiCSV, ConversionCSV:
 		return "text/csv; charset=utf-8; header=present", "csv"
-	case ShanghaiXLSX:
+	case ShanghaiXLSX, ConversionXLSX:
 		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"
 	case ELMO:
 		return "application/xml", "xml"
@@ -75,6 +79,8 @@ func (f Format) FileName(made time.Time) string {
 	switch f {
 	case ShanghaiCSV, ShanghaiXLSX:
 		profile = "shanghai-"
+	case ConversionCSV, ConversionXLSX:
+		profile = "shanghai-conversion-"
 	case ELMO:
 		profile = "elmo-"
 	default:
@@ -85,6 +91,9 @@ func (f Format) FileName(made time.Time) string {
 // OnlyEarned says whether the format has only what was passed, one row for each course: so does the deposit profile of the
 // Shanghai credit bank.
 func (f Format) OnlyEarned() bool { return f == ShanghaiCSV || f == ShanghaiXLSX }
+
+// OfConversions says whether the format has what was taken over by institutions: [WriteConversions] writes it, and not [Write].
+func (f Format) OfConversions() bool { return f == ConversionCSV || f == ConversionXLSX }
 
 // Text is said in the languages of the bank; either may be empty.
 type Text struct {
@@ -214,7 +223,7 @@ func (r Result) Earned() bool { return r.Outcome == ledgerv1.Outcome_OUTCOME_AWA
 // Results are the items of a record in the order in which they are written. They end at the first error.
 type Results = iter.Seq2[Result, error]
 
-// Write writes a record. What has been written when it answers an error is no file.
+// Write writes a record, in a format that has its results. What has been written when it answers an error is no file.
 func Write(w io.Writer, f Format, r Record, results Results) error {
 	switch f {
 	case ShanghaiCSV:

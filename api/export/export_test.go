@@ -165,14 +165,14 @@ func TestConversion(t *testing.T) {
 		t.Fatalf("the profile has %d fields", n)
 	}
 	var b bytes.Buffer
-	if err := export.WriteConversions(&b, export.ShanghaiCSV, record(), each(conversion())); err != nil {
+	if err := export.WriteConversions(&b, export.ConversionCSV, record(), each(conversion())); err != nil {
 		t.Fatal(err)
 	}
 	if want := "\uFEFF" + conversionHead + "\r\n" + row + "\r\n"; b.String() != want {
 		t.Errorf("it is\n%s\nwant\n%s", b.String(), want)
 	}
 	b.Reset()
-	if err := export.WriteConversions(&b, export.ShanghaiXLSX, record(), each(conversion())); err != nil {
+	if err := export.WriteConversions(&b, export.ConversionXLSX, record(), each(conversion())); err != nil {
 		t.Fatal(err)
 	}
 	if got := opened(t, b.Bytes(), "学分转换"); !slices.Equal(got[0], strings.Split(conversionHead, ",")) || !slices.Equal(got[1], strings.Split(row, ",")) {
@@ -186,12 +186,30 @@ func TestConversion(t *testing.T) {
 	} {
 		c := conversion()
 		wrong(&c)
-		if err := export.WriteConversions(io.Discard, export.ShanghaiCSV, record(), each(c)); !errors.Is(err, export.ErrCode) {
+		if err := export.WriteConversions(io.Discard, export.ConversionCSV, record(), each(c)); !errors.Is(err, export.ErrCode) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	if err := export.WriteConversions(io.Discard, export.ELMO, record(), each(conversion())); !errors.Is(err, export.ErrFormat) {
-		t.Error(err)
+	for _, f := range export.Formats() {
+		conversions := export.WriteConversions(io.Discard, f, record(), each(conversion()))
+		results := export.Write(io.Discard, f, record(), each(results()...))
+		if errors.Is(conversions, export.ErrFormat) == f.OfConversions() || errors.Is(results, export.ErrFormat) != f.OfConversions() {
+			t.Errorf("%s: %v, %v", f, conversions, results)
+		}
+	}
+}
+
+// What the school says that took credits over has its limits, too.
+func TestConverted(t *testing.T) {
+	t.Parallel()
+	for c, field := range map[export.Converted]string{
+		{}: "", {School: "10250", Level: export.LevelBachelor}: "", {School: "1\n2"}: "school_code",
+		{School: strings.Repeat("9", 65)}: "school_code", {Level: "40"}: "converted_level",
+	} {
+		wrong := new(export.CodeError)
+		if err := c.Check(); errors.As(err, &wrong) != (field != "") || wrong.Field != field {
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 }
 
@@ -306,6 +324,11 @@ func TestWorkbookLimits(t *testing.T) {
 	}
 }
 
+// ofResults are the formats that have the results of a record.
+func ofResults() []export.Format {
+	return slices.DeleteFunc(export.Formats(), export.Format.OfConversions)
+}
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	r := record()
@@ -318,7 +341,7 @@ func TestGolden(t *testing.T) {
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	fault := errors.New("some fault")
-	for _, f := range export.Formats() {
+	for _, f := range ofResults() {
 		err := export.Write(io.Discard, f, record(), func(yield func(export.Result, error) bool) {
 			if yield(results()[0], nil) {
 				yield(export.Result{}, fault)

@@ -82,7 +82,7 @@ func TestHostileTexts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r, all := drawnRecord(t)
 		files := make(map[export.Format][]byte)
-		for _, f := range export.Formats() {
+		for _, f := range ofResults() {
 			files[f] = written(t, f, r, all...)
 			if again := written(t, f, r, all...); !bytes.Equal(files[f], again) {
 				t.Errorf("%s is another file the second time", f)
@@ -223,7 +223,7 @@ func FuzzCSV(f *testing.F) {
 
 func BenchmarkWrite(b *testing.B) {
 	all := slices.Repeat([]export.Result{results()[0]}, 10_000)
-	for _, f := range export.Formats() {
+	for _, f := range ofResults() {
 		b.Run(string(f), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

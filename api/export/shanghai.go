@@ -179,6 +179,26 @@ func (r Result) remark() string {
 	}
 }
 
+// Converted is what the conversion profile asks for and only the school that took credits over knows. Each field may be empty.
+type Converted struct {
+	// School is the code that the credit bank gave the school (转换学校代码): at most 64 characters.
+	School string
+	// Level is the level of its programme (转换后教育层次).
+	Level Level
+}
+
+// Check answers an error that wraps ErrCode and names the field.
+func (c Converted) Check() error {
+	switch {
+	case !fits(c.School):
+		return &CodeError{"school_code", "at most 64 characters on one line"}
+	case (Deposit{Level: c.Level}).Check() != nil:
+		return &CodeError{"converted_level", "20, 21, 22 or 23"}
+	default:
+		return nil
+	}
+}
+
 // Conversion is one course of a programme for which credits of a learner were taken over.
 type Conversion struct {
 	// School is the code that the credit bank gave the school that took them over.
@@ -215,8 +235,8 @@ func conversionColumns() []string {
 	}
 }
 
-// WriteConversions writes what of a learner's credits was taken over, in the conversion profile: as [ShanghaiCSV] or
-// [ShanghaiXLSX].
+// WriteConversions writes what of a learner's credits was taken over, in the conversion profile: as [ConversionCSV] or
+// [ConversionXLSX].
 func WriteConversions(w io.Writer, f Format, r Record, conversions iter.Seq2[Conversion, error]) error {
 	all := func(yield func([]string, error) bool) {
 		for c, err := range conversions {
@@ -233,9 +253,9 @@ func WriteConversions(w io.Writer, f Format, r Record, conversions iter.Seq2[Con
 		}
 	}
 	switch f {
-	case ShanghaiCSV:
+	case ConversionCSV:
 		return writeCSV(w, conversionColumns(), all)
-	case ShanghaiXLSX:
+	case ConversionXLSX:
 		return writeXLSX(w, sheet{"学分转换", r.Bank.Organization, r.Generated}, conversionColumns(), all)
 	default:
 		return fmt.Errorf("%w: %q has no conversion profile", ErrFormat, string(f))

@@ -33,7 +33,9 @@ func (p *portfolios) ExportPortfolio(
 			From: r.GetFromDate(), To: r.GetToDate(), Categories: r.GetCategories(),
 			EarnedOnly: r.GetEarnedOnly(), BestPerCourse: r.GetBestPerCourse(),
 		},
-		Deposit: deposit(r.GetShanghai()), Identity: r.GetIncludeIdentity(), Purpose: r.GetPurpose(),
+		Deposit: deposit(r.GetShanghai()), Institution: r.GetInstitution(),
+		Converted: export.Converted{School: r.GetShanghai().GetSchoolCode(), Level: educationLevel(r.GetShanghai().GetConvertedLevel())},
+		Identity:  r.GetIncludeIdentity(), Purpose: r.GetPurpose(),
 	}, func(file api.ExportedFile) (io.Writer, error) {
 		return chunks, chunks.send(&creditbankv1.ExportPortfolioResponse{Part: &creditbankv1.ExportPortfolioResponse_File{
 			File: &creditbankv1.ExportedFile{FileName: file.Name, MediaType: file.MediaType, LogSize: file.LogSize},
@@ -96,6 +98,10 @@ func exportFormat(f creditbankv1.ExportFormat) export.Format {
 		return export.ELMO
 	case creditbankv1.ExportFormat_EXPORT_FORMAT_JSON:
 		return export.JSON
+	case creditbankv1.ExportFormat_EXPORT_FORMAT_SHANGHAI_CONVERSION_CSV:
+		return export.ConversionCSV
+	case creditbankv1.ExportFormat_EXPORT_FORMAT_SHANGHAI_CONVERSION_XLSX:
+		return export.ConversionXLSX
 	default:
 		return ""
 	}
@@ -105,12 +111,16 @@ func exportFormat(f creditbankv1.ExportFormat) export.Format {
 func deposit(f *creditbankv1.ShanghaiFields) export.Deposit {
 	return export.Deposit{
 		StudentNumber: f.GetStudentNumber(), Major: f.GetMajor(), Year: f.GetGraduationYear(),
-		Level: codeAt(int(f.GetLevel()), export.LevelBachelor, export.LevelJunior, export.LevelUpgrade, export.LevelFromSchool),
+		Level: educationLevel(f.GetLevel()),
 		Category: codeAt(int(f.GetCategory()), export.CategoryAdult, export.CategoryRegular, export.CategoryNetwork,
 			export.CategoryVocational, export.CategorySelfTaught),
 		Graduation: codeAt(int(f.GetGraduation()), export.Graduated, export.Completed),
 		Season:     codeAt(int(f.GetSeason()), export.Spring, export.Autumn),
 	}
+}
+
+func educationLevel(l creditbankv1.EducationLevel) export.Level {
+	return codeAt(int(l), export.LevelBachelor, export.LevelJunior, export.LevelUpgrade, export.LevelFromSchool)
 }
 
 // codeAt is the code at a place, counted from 1; empty where there is none.

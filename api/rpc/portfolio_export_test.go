@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/learning-credit-bank/creditbank/api"
@@ -136,6 +137,36 @@ func TestExportCodes(t *testing.T) {
 		})
 		if got[0] != "S-1" || got[3] != "工商管理" || got[11] != "2027" || got[12] != test.want[0] || got[13] != test.want[1] {
 			t.Errorf("%v became %q", test, got)
+		}
+	}
+}
+
+// The codes of the conversion profile, and the institution that they belong to, reach the bank.
+func TestExportConversionCodes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, apitest.NewBank(t))
+	account := s.Open()
+	for _, format := range []creditbankv1.ExportFormat{
+		creditbankv1.ExportFormat_EXPORT_FORMAT_SHANGHAI_CONVERSION_CSV, creditbankv1.ExportFormat_EXPORT_FORMAT_SHANGHAI_CONVERSION_XLSX,
+	} {
+		ask := func(institution string, f *creditbankv1.ShanghaiFields) (*creditbankv1.ExportedFile, error) {
+			file, _, err := fileOf(t, s, s.ResidentToken(account.ID), &creditbankv1.ExportPortfolioRequest{
+				Format: format, Institution: institution, Shanghai: f,
+			})
+			return file, err
+		}
+		file, err := ask(apitest.Root, &creditbankv1.ShanghaiFields{
+			SchoolCode: "10250", ConvertedLevel: creditbankv1.EducationLevel_EDUCATION_LEVEL_SCHOOL_TO_BACHELOR,
+		})
+		if err != nil || !strings.HasPrefix(file.GetFileName(), "learning-record-shanghai-conversion-") {
+			t.Errorf("%v: %v, %v", format, file, err)
+		}
+		for _, f := range []*creditbankv1.ShanghaiFields{
+			{SchoolCode: "10250"}, {ConvertedLevel: creditbankv1.EducationLevel_EDUCATION_LEVEL_BACHELOR},
+		} {
+			if _, err := ask("", f); status.Code(err) != codes.InvalidArgument {
+				t.Errorf("%v of no institution: %v", f, err)
+			}
 		}
 	}
 }

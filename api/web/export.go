@@ -42,6 +42,14 @@ func (v recordView) exportForm() exportForm {
 			v.say("内容同上，供其他系统导入。", "The same, for other systems to read."), false,
 		},
 		{
+			string(export.ConversionXLSX), v.say("转换表格", "Conversions"), "Excel",
+			v.say("按上海学分银行的转换格式：其他院校已接收的学分。", "The conversion profile of the Shanghai credit bank: credits that institutions took over."), false,
+		},
+		{
+			string(export.ConversionCSV), v.say("转换文本表格", "Table of conversions"), "CSV",
+			v.say("内容同上，供其他系统导入。", "The same, for other systems to read."), false,
+		},
+		{
 			string(export.ELMO), v.say("国际成绩单", "International transcript"), "ELMO XML",
 			v.say("其他国家和地区的院校能够读取的格式。", "A form that institutions in other countries read."), false,
 		},

@@ -46,7 +46,7 @@ func TestExport(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"shanghai-xlsx", "shanghai-csv", "elmo", "json"}; !slices.Equal(offered, want) {
+	if want := []string{"shanghai-xlsx", "shanghai-csv", "shanghai-conversion-xlsx", "shanghai-conversion-csv", "elmo", "json"}; !slices.Equal(offered, want) {
 		t.Errorf("it offers %q", offered)
 	}
 	for _, format := range offered {
@@ -57,7 +57,7 @@ func TestExport(t *testing.T) {
 			}
 			w := v.do(http.MethodPost, "/portfolio/export", form)
 			content := w.Body.String()
-			if format == "shanghai-xlsx" {
+			if strings.HasSuffix(format, "xlsx") {
 				content = workbookText(t, w.Body.Bytes())
 			}
 			h := w.Header()
@@ -66,6 +66,12 @@ func TestExport(t *testing.T) {
 				h.Get("Content-Type") != export.Format(format).MediaType() || h.Get("Cache-Control") != "private, no-store" ||
 				h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Security-Policy") == "" {
 				t.Errorf("%s: %d, %v", format, w.Code, h)
+			}
+			if export.Format(format).OfConversions() { // nothing was taken over
+				if !strings.Contains(content, "转换学校代码") || strings.Contains(content, "书法入门") {
+					t.Errorf("%s:\n%s", format, content)
+				}
+				continue
 			}
 			if !strings.Contains(content, "书法入门") || strings.Contains(content, person.Document.Number) != identity ||
 				strings.Contains(content, person.Name) != identity || strings.Contains(params["filename"], person.Name) {

@@ -17,7 +17,7 @@ import (
 const standardOutput = "-"
 
 type exportCommand struct {
-	Format   string   `required:"" enum:"shanghai-csv,shanghai-xlsx,elmo,json" help:"Form of the file: ${enum}. The Shanghai profile has what was earned and can be used, one row for each course."`
+	Format   string   `required:"" enum:"shanghai-csv,shanghai-xlsx,shanghai-conversion-csv,shanghai-conversion-xlsx,elmo,json" help:"Form of the file: ${enum}. The Shanghai deposit profile has what was earned and can be used, one row for each course; its conversion profile what institutions took over."`
 	Output   string   `short:"o" required:"" placeholder:"FILE" help:"File to write; \"-\": standard output."`
 	Account  string   `placeholder:"ID" help:"Opaque id of the account (32 hex digits); residents leave it out: their own."`
 	From     string   `placeholder:"DATE" help:"First day on which learning ended, YYYY-MM-DD."`
@@ -28,6 +28,8 @@ type exportCommand struct {
 	Identity bool     `help:"Name and number of the identity document, account number and birth date are in the file; otherwise the first two are masked and the others left out."`
 	Purpose  string   `placeholder:"CODE" help:"What the holder wants it for; officers have to say it, and the holder sees it."`
 
+	Institution string `placeholder:"ID" help:"In the conversion profile: only what this institution took over."`
+
 	Student    string `name:"student-number" group:"shanghai" placeholder:"TEXT" help:"学号"`
 	Major      string `group:"shanghai" placeholder:"TEXT" help:"专业"`
 	Year       string `name:"graduation-year" group:"shanghai" placeholder:"YYYY" help:"届别"`
@@ -35,6 +37,8 @@ type exportCommand struct {
 	Education  string `name:"education" group:"shanghai" enum:",30,31,32,33,34" default:"" placeholder:"CODE" help:"教育类别: 30 成人, 31 普高, 32 网络, 33 中职, 34 自考"`
 	Graduation string `group:"shanghai" enum:",40,41" default:"" placeholder:"CODE" help:"毕业结业肄业: 40 毕业, 41 结业"`
 	Season     string `group:"shanghai" enum:",50,51" default:"" placeholder:"CODE" help:"毕业季: 50 春, 51 秋"`
+	School     string `name:"school-code" group:"shanghai" placeholder:"CODE" help:"转换学校代码, of --institution"`
+	Converted  string `name:"converted-level" group:"shanghai" enum:",20,21,22,23" default:"" placeholder:"CODE" help:"转换后教育层次, of --institution, as --level"`
 }
 
 // Run writes the record into a file, whole or not at all.
@@ -80,13 +84,14 @@ func (c *exportCommand) request() *creditbankv1.ExportPortfolioRequest {
 	return &creditbankv1.ExportPortfolioRequest{
 		AccountId: c.Account, Format: creditbankv1.ExportFormat(creditbankv1.ExportFormat_value[format]),
 		FromDate: c.From, ToDate: c.To, Categories: c.Category, EarnedOnly: c.Earned, BestPerCourse: c.Best,
-		IncludeIdentity: c.Identity, Purpose: c.Purpose,
+		IncludeIdentity: c.Identity, Purpose: c.Purpose, Institution: c.Institution,
 		Shanghai: &creditbankv1.ShanghaiFields{
 			StudentNumber: c.Student, Major: c.Major, GraduationYear: c.Year,
 			Level:      creditbankv1.EducationLevel(placeOf(c.Level, 20)),
 			Category:   creditbankv1.EducationCategory(placeOf(c.Education, 30)),
 			Graduation: creditbankv1.GraduationResult(placeOf(c.Graduation, 40)),
 			Season:     creditbankv1.GraduationSeason(placeOf(c.Season, 50)),
+			SchoolCode: c.School, ConvertedLevel: creditbankv1.EducationLevel(placeOf(c.Converted, 20)),
 		},
 	}
 }

@@ -112,7 +112,7 @@ func groups() []kong.Group {
 		{Key: "anyone", Title: "Anyone:"},
 		{Key: "bank", Title: "The bank:"},
 		{Key: "caller", Title: "The caller:"},
-		{Key: "shanghai", Title: "What only the learner's school knows, for the Shanghai profile:"},
+		{Key: "shanghai", Title: "What only the learner's school knows, for the Shanghai profiles:"},
 	}
 }
 

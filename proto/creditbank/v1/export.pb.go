@@ -37,6 +37,10 @@ const (
 	ExportFormat_EXPORT_FORMAT_ELMO ExportFormat = 3
 	// JSON with everything that the bank knows of the results.
 	ExportFormat_EXPORT_FORMAT_JSON ExportFormat = 4
+	// The conversion profile of the Shanghai credit bank as CSV: what institutions took over, one row for each item of a transfer.
+	ExportFormat_EXPORT_FORMAT_SHANGHAI_CONVERSION_CSV ExportFormat = 5
+	// The same as a workbook, of at most 10,000 rows.
+	ExportFormat_EXPORT_FORMAT_SHANGHAI_CONVERSION_XLSX ExportFormat = 6
 )
 
 // Enum value maps for ExportFormat.
@@ -47,13 +51,17 @@ var (
 		2: "EXPORT_FORMAT_SHANGHAI_XLSX",
 		3: "EXPORT_FORMAT_ELMO",
 		4: "EXPORT_FORMAT_JSON",
+		5: "EXPORT_FORMAT_SHANGHAI_CONVERSION_CSV",
+		6: "EXPORT_FORMAT_SHANGHAI_CONVERSION_XLSX",
 	}
 	ExportFormat_value = map[string]int32{
-		"EXPORT_FORMAT_UNSPECIFIED":   0,
-		"EXPORT_FORMAT_SHANGHAI_CSV":  1,
-		"EXPORT_FORMAT_SHANGHAI_XLSX": 2,
-		"EXPORT_FORMAT_ELMO":          3,
-		"EXPORT_FORMAT_JSON":          4,
+		"EXPORT_FORMAT_UNSPECIFIED":              0,
+		"EXPORT_FORMAT_SHANGHAI_CSV":             1,
+		"EXPORT_FORMAT_SHANGHAI_XLSX":            2,
+		"EXPORT_FORMAT_ELMO":                     3,
+		"EXPORT_FORMAT_JSON":                     4,
+		"EXPORT_FORMAT_SHANGHAI_CONVERSION_CSV":  5,
+		"EXPORT_FORMAT_SHANGHAI_CONVERSION_XLSX": 6,
 	}
 )
 
@@ -316,7 +324,8 @@ func (GraduationSeason) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_v1_export_proto_rawDescGZIP(), []int{4}
 }
 
-// ShanghaiFields are what the Shanghai profile asks for and only the learner's school knows. What is left out stays empty.
+// ShanghaiFields are what the Shanghai profiles ask for and only a school knows: the learner's, and in the last two fields the one
+// that took credits over. What is left out stays empty.
 type ShanghaiFields struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 学号: at most 64 characters.
@@ -332,9 +341,13 @@ type ShanghaiFields struct {
 	// 毕业结业肄业.
 	Graduation GraduationResult `protobuf:"varint,6,opt,name=graduation,proto3,enum=creditbank.v1.GraduationResult" json:"graduation,omitempty"`
 	// 毕业季.
-	Season        GraduationSeason `protobuf:"varint,7,opt,name=season,proto3,enum=creditbank.v1.GraduationSeason" json:"season,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Season GraduationSeason `protobuf:"varint,7,opt,name=season,proto3,enum=creditbank.v1.GraduationSeason" json:"season,omitempty"`
+	// 转换学校代码: at most 64 characters. It is that of the institution that is asked for.
+	SchoolCode string `protobuf:"bytes,8,opt,name=school_code,json=schoolCode,proto3" json:"school_code,omitempty"`
+	// 转换后教育层次, likewise.
+	ConvertedLevel EducationLevel `protobuf:"varint,9,opt,name=converted_level,json=convertedLevel,proto3,enum=creditbank.v1.EducationLevel" json:"converted_level,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ShanghaiFields) Reset() {
@@ -416,6 +429,20 @@ func (x *ShanghaiFields) GetSeason() GraduationSeason {
 	return GraduationSeason_GRADUATION_SEASON_UNSPECIFIED
 }
 
+func (x *ShanghaiFields) GetSchoolCode() string {
+	if x != nil {
+		return x.SchoolCode
+	}
+	return ""
+}
+
+func (x *ShanghaiFields) GetConvertedLevel() EducationLevel {
+	if x != nil {
+		return x.ConvertedLevel
+	}
+	return EducationLevel_EDUCATION_LEVEL_UNSPECIFIED
+}
+
 // ExportPortfolioRequest says what should be in the file.
 type ExportPortfolioRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -438,8 +465,10 @@ type ExportPortfolioRequest struct {
 	IncludeIdentity bool `protobuf:"varint,8,opt,name=include_identity,json=includeIdentity,proto3" json:"include_identity,omitempty"`
 	// What the holder wants it for: a code of 1 to 64 letters, digits and "-_.". Officers have to say it. It is journalled.
 	Purpose string `protobuf:"bytes,9,opt,name=purpose,proto3" json:"purpose,omitempty"`
-	// What only the learner's school knows.
-	Shanghai      *ShanghaiFields `protobuf:"bytes,10,opt,name=shanghai,proto3" json:"shanghai,omitempty"`
+	// What only schools know.
+	Shanghai *ShanghaiFields `protobuf:"bytes,10,opt,name=shanghai,proto3" json:"shanghai,omitempty"`
+	// Institution whose transfers the conversion profile has; empty: all of them. Other formats have none.
+	Institution   string `protobuf:"bytes,11,opt,name=institution,proto3" json:"institution,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -542,6 +571,13 @@ func (x *ExportPortfolioRequest) GetShanghai() *ShanghaiFields {
 		return x.Shanghai
 	}
 	return nil
+}
+
+func (x *ExportPortfolioRequest) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
 }
 
 // ExportPortfolioResponse is a part of the file.
@@ -699,7 +735,7 @@ var File_creditbank_v1_export_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_export_proto_rawDesc = "" +
 	"\n" +
-	"\x1acreditbank/v1/export.proto\x12\rcreditbank.v1\"\xe3\x02\n" +
+	"\x1acreditbank/v1/export.proto\x12\rcreditbank.v1\"\xcc\x03\n" +
 	"\x0eShanghaiFields\x12%\n" +
 	"\x0estudent_number\x18\x01 \x01(\tR\rstudentNumber\x12\x14\n" +
 	"\x05major\x18\x02 \x01(\tR\x05major\x12'\n" +
@@ -709,7 +745,10 @@ const file_creditbank_v1_export_proto_rawDesc = "" +
 	"\n" +
 	"graduation\x18\x06 \x01(\x0e2\x1f.creditbank.v1.GraduationResultR\n" +
 	"graduation\x127\n" +
-	"\x06season\x18\a \x01(\x0e2\x1f.creditbank.v1.GraduationSeasonR\x06season\"\x8b\x03\n" +
+	"\x06season\x18\a \x01(\x0e2\x1f.creditbank.v1.GraduationSeasonR\x06season\x12\x1f\n" +
+	"\vschool_code\x18\b \x01(\tR\n" +
+	"schoolCode\x12F\n" +
+	"\x0fconverted_level\x18\t \x01(\x0e2\x1d.creditbank.v1.EducationLevelR\x0econvertedLevel\"\xad\x03\n" +
 	"\x16ExportPortfolioRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x123\n" +
@@ -725,7 +764,8 @@ const file_creditbank_v1_export_proto_rawDesc = "" +
 	"\x10include_identity\x18\b \x01(\bR\x0fincludeIdentity\x12\x18\n" +
 	"\apurpose\x18\t \x01(\tR\apurpose\x129\n" +
 	"\bshanghai\x18\n" +
-	" \x01(\v2\x1d.creditbank.v1.ShanghaiFieldsR\bshanghai\"l\n" +
+	" \x01(\v2\x1d.creditbank.v1.ShanghaiFieldsR\bshanghai\x12 \n" +
+	"\vinstitution\x18\v \x01(\tR\vinstitution\"l\n" +
 	"\x17ExportPortfolioResponse\x121\n" +
 	"\x04file\x18\x01 \x01(\v2\x1b.creditbank.v1.ExportedFileH\x00R\x04file\x12\x16\n" +
 	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunkB\x06\n" +
@@ -734,13 +774,15 @@ const file_creditbank_v1_export_proto_rawDesc = "" +
 	"\tfile_name\x18\x01 \x01(\tR\bfileName\x12\x1d\n" +
 	"\n" +
 	"media_type\x18\x02 \x01(\tR\tmediaType\x12\x19\n" +
-	"\blog_size\x18\x03 \x01(\x04R\alogSize*\x9e\x01\n" +
+	"\blog_size\x18\x03 \x01(\x04R\alogSize*\xf5\x01\n" +
 	"\fExportFormat\x12\x1d\n" +
 	"\x19EXPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aEXPORT_FORMAT_SHANGHAI_CSV\x10\x01\x12\x1f\n" +
 	"\x1bEXPORT_FORMAT_SHANGHAI_XLSX\x10\x02\x12\x16\n" +
 	"\x12EXPORT_FORMAT_ELMO\x10\x03\x12\x16\n" +
-	"\x12EXPORT_FORMAT_JSON\x10\x04*\xc3\x01\n" +
+	"\x12EXPORT_FORMAT_JSON\x10\x04\x12)\n" +
+	"%EXPORT_FORMAT_SHANGHAI_CONVERSION_CSV\x10\x05\x12*\n" +
+	"&EXPORT_FORMAT_SHANGHAI_CONVERSION_XLSX\x10\x06*\xc3\x01\n" +
 	"\x0eEducationLevel\x12\x1f\n" +
 	"\x1bEDUCATION_LEVEL_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EDUCATION_LEVEL_BACHELOR\x10\x01\x12\"\n" +
@@ -793,14 +835,15 @@ var file_creditbank_v1_export_proto_depIdxs = []int32{
 	2, // 1: creditbank.v1.ShanghaiFields.category:type_name -> creditbank.v1.EducationCategory
 	3, // 2: creditbank.v1.ShanghaiFields.graduation:type_name -> creditbank.v1.GraduationResult
 	4, // 3: creditbank.v1.ShanghaiFields.season:type_name -> creditbank.v1.GraduationSeason
-	0, // 4: creditbank.v1.ExportPortfolioRequest.format:type_name -> creditbank.v1.ExportFormat
-	5, // 5: creditbank.v1.ExportPortfolioRequest.shanghai:type_name -> creditbank.v1.ShanghaiFields
-	8, // 6: creditbank.v1.ExportPortfolioResponse.file:type_name -> creditbank.v1.ExportedFile
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	1, // 4: creditbank.v1.ShanghaiFields.converted_level:type_name -> creditbank.v1.EducationLevel
+	0, // 5: creditbank.v1.ExportPortfolioRequest.format:type_name -> creditbank.v1.ExportFormat
+	5, // 6: creditbank.v1.ExportPortfolioRequest.shanghai:type_name -> creditbank.v1.ShanghaiFields
+	8, // 7: creditbank.v1.ExportPortfolioResponse.file:type_name -> creditbank.v1.ExportedFile
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_export_proto_init() }
