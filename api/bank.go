@@ -5,6 +5,11 @@
 // what a caller did wrong is answered, what the bank did wrong is answered as an internal fault with its cause, and only
 // the transports write logs.
 //
+// Its files are named by topic: what platforms post (completions, record, statement, void), accounts and their merges (accounts,
+// merge), records (portfolio), cases and claims (queue, review, steps, claim), what is taken back or held (clawback),
+// accreditation (catalogue, course, application, query), rules (policies, simulate), institutions (agreement, consent, quote,
+// transfer), opening balances (opening), what becomes due by itself (overdue, settle), and the log (log, history).
+//
 // Its one invariant: nothing is answered as done before it is durable and covered by a checkpoint that the log has signed
 // and anchored. (Where the log has witnesses, everyone is shown that checkpoint, or a newer one, a little later.)
 package api

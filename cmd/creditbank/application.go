@@ -65,8 +65,8 @@ func (c *applicationListCommand) Run(ctx context.Context, g *globals, p *process
 type applicationApplyCommand struct {
 	ID        string `arg:"" name:"organization" help:"Organization that applies."`
 	Role      string `arg:"" enum:"provider,platform" help:"provider or platform."`
-	From      string `required:"" placeholder:"DAY" help:"First day for which it is asked (YYYY-MM-DD)."`
-	Until     string `placeholder:"DAY" help:"Last such day."`
+	From      string `required:"" placeholder:"DATE" help:"First day for which it is asked (YYYY-MM-DD)."`
+	Until     string `placeholder:"DATE" help:"Last such day."`
 	Statement string `placeholder:"TEXT" help:"What speaks for it; it names nobody."`
 }
 
@@ -98,8 +98,8 @@ type applicationAnswer interface {
 type applicationDecideCommand struct {
 	Application uint64 `arg:"" help:"Number of the application."`
 	Decision    string `arg:"" enum:"accredit,refuse,return" help:"accredit, refuse, or return to ask for more."`
-	From        string `placeholder:"DAY" help:"First day for which it is accredited; as it was asked without it."`
-	Until       string `placeholder:"DAY" help:"Last such day; as it was asked without it."`
+	From        string `placeholder:"DATE" help:"First day for which it is accredited; as it was asked without it."`
+	Until       string `placeholder:"DATE" help:"Last such day; as it was asked without it."`
 	Trust       int32  `placeholder:"N" help:"Trust in what the organization posts from now on, 1 to 5; as it was without it."`
 	why         `embed:""`
 }

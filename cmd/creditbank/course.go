@@ -51,7 +51,7 @@ type courseFilter struct {
 	Category string `placeholder:"ID" help:"Only courses of this category."`
 	Status   string `enum:"any,proposed,returned,accredited,refused,appealed,withdrawn,retired" default:"any" help:"Only courses in this status: proposed, returned, accredited, refused, appealed, withdrawn or retired."`
 	Level    *int32 `placeholder:"N" help:"Only courses of this level."`
-	ValidOn  string `placeholder:"DAY" help:"Only courses that count for learning that ends on this day (YYYY-MM-DD)."`
+	ValidOn  string `placeholder:"DATE" help:"Only courses that count for learning that ends on this day (YYYY-MM-DD)."`
 	Capacity bool   `help:"Only courses of which the capacity is known."`
 }
 
@@ -204,8 +204,8 @@ type courseProposeCommand struct {
 	Level    int32     `placeholder:"N" help:"Level in the policy's framework; 0: none."`
 	Minutes  int64     `required:"" placeholder:"N" help:"Minutes that it is meant to take."`
 	Group    string    `placeholder:"NAME" help:"Equivalence group: courses of the same meaning count once."`
-	From     string    `required:"" placeholder:"DAY" help:"First day on which learning may end to count (YYYY-MM-DD)."`
-	Until    string    `placeholder:"DAY" help:"Last such day."`
+	From     string    `required:"" placeholder:"DATE" help:"First day on which learning may end to count (YYYY-MM-DD)."`
+	Until    string    `placeholder:"DATE" help:"Last such day."`
 	Capacity int32     `placeholder:"N" help:"Most learners at once; 0: not said."`
 }
 
@@ -307,7 +307,7 @@ func decideCourse(ctx context.Context, g *globals, p *process, c courseArg, deci
 
 type courseRetireCommand struct {
 	Course  courseArg `arg:"" placeholder:"COURSE" help:"PROVIDER/CODE/VERSION."`
-	LastDay string    `required:"" placeholder:"DAY" help:"Last day on which learning may end to count (YYYY-MM-DD)."`
+	LastDay string    `required:"" placeholder:"DATE" help:"Last day on which learning may end to count (YYYY-MM-DD)."`
 	why     `embed:""`
 }
 
@@ -318,8 +318,8 @@ func (c *courseRetireCommand) Run(ctx context.Context, g *globals, p *process) e
 
 type courseSuspendCommand struct {
 	Course courseArg `arg:"" placeholder:"COURSE" help:"PROVIDER/CODE/VERSION."`
-	From   string    `required:"" placeholder:"DAY" help:"First day, today or later (YYYY-MM-DD)."`
-	Until  string    `placeholder:"DAY" help:"Last day."`
+	From   string    `required:"" placeholder:"DATE" help:"First day, today or later (YYYY-MM-DD)."`
+	Until  string    `placeholder:"DATE" help:"Last day."`
 	why    `embed:""`
 }
 
@@ -330,7 +330,7 @@ func (c *courseSuspendCommand) Run(ctx context.Context, g *globals, p *process) 
 
 type courseReinstateCommand struct {
 	Course courseArg `arg:"" placeholder:"COURSE" help:"PROVIDER/CODE/VERSION."`
-	From   string    `required:"" placeholder:"DAY" help:"First day on which it counts again (YYYY-MM-DD)."`
+	From   string    `required:"" placeholder:"DATE" help:"First day on which it counts again (YYYY-MM-DD)."`
 	why    `embed:""`
 }
 
@@ -341,8 +341,8 @@ func (c *courseReinstateCommand) Run(ctx context.Context, g *globals, p *process
 
 type courseRenewCommand struct {
 	Course courseArg `arg:"" placeholder:"COURSE" help:"PROVIDER/CODE/VERSION."`
-	From   string    `required:"" placeholder:"DAY" help:"First further day (YYYY-MM-DD)."`
-	Until  string    `placeholder:"DAY" help:"Last one."`
+	From   string    `required:"" placeholder:"DATE" help:"First further day (YYYY-MM-DD)."`
+	Until  string    `placeholder:"DATE" help:"Last one."`
 	why    `embed:""`
 }
 

@@ -9,7 +9,7 @@ import (
 
 type courseQueryCommand struct {
 	Subjects []string `arg:"" help:"Courses as PROVIDER/CODE or PROVIDER/CODE/VERSION, and provider:ID and platform:ID; at most 1,000."`
-	Date     string   `placeholder:"DAY" help:"Day on which the learning ends (YYYY-MM-DD); today without it."`
+	Date     string   `placeholder:"DATE" help:"Day on which the learning ends (YYYY-MM-DD); today without it."`
 	Mode     string   `enum:"classroom,online,practice,lecture,achievement" default:"classroom" help:"How it is learned: classroom, online, practice, lecture or achievement."`
 	Why      bool     `help:"Also show how the credits come about."`
 }

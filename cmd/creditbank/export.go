@@ -13,12 +13,12 @@ import (
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
-// standardOutput is the value of --output for a file that goes on through a pipe.
+// standardOutput is the value of --out for a file that goes on through a pipe.
 const standardOutput = "-"
 
 type exportCommand struct {
 	Format   string   `required:"" enum:"shanghai-csv,shanghai-xlsx,shanghai-conversion-csv,shanghai-conversion-xlsx,elmo,json" help:"Form of the file: ${enum}. The Shanghai deposit profile has what was earned and can be used, one row for each course; its conversion profile what institutions took over."`
-	Output   string   `short:"o" required:"" placeholder:"FILE" help:"File to write; \"-\": standard output."`
+	Output   string   `name:"out" aliases:"output" short:"o" required:"" placeholder:"FILE" help:"File to write; \"-\": standard output."`
 	Account  string   `placeholder:"ID" help:"Opaque id of the account (32 hex digits); residents leave it out: their own."`
 	From     string   `placeholder:"DATE" help:"First day on which learning ended, YYYY-MM-DD."`
 	To       string   `placeholder:"DATE" help:"Last such day, inclusive."`
@@ -109,7 +109,7 @@ func placeOf(code string, first int) int32 {
 func writeChunks(name string, next func() ([]byte, error)) (size int64, err error) {
 	file, err := os.CreateTemp(filepath.Dir(name), ".creditbank-*")
 	if err != nil {
-		return 0, usagef("--output: %v", err)
+		return 0, usagef("--out: %v", err)
 	}
 	defer func() {
 		if err != nil {
@@ -124,7 +124,7 @@ func writeChunks(name string, next func() ([]byte, error)) (size int64, err erro
 		return 0, err
 	}
 	if err := os.Rename(file.Name(), name); err != nil {
-		return 0, usagef("--output: %v", err)
+		return 0, usagef("--out: %v", err)
 	}
 	return size, nil
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
@@ -81,15 +83,34 @@ func (s *show) agree(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for k, one := range s.persons[:min(a.Consents, s.district.Listed())] {
-			_, err := consents.GrantConsent(ctx, &creditbankv1.GrantConsentRequest{
-				RequestId: s.district.RequestID("consent", 100*i+k), AccountId: one.account.String(), Institution: a.ID, Purpose: "transfer",
-				ExpireTime: timestamppb.New(s.district.Day.AddDate(0, 0, consentedDays)),
-			}, s.as("registrar-1"))
-			if err != nil {
+		for k := range s.persons[:min(a.Consents, s.district.Listed())] {
+			if err := s.consent(ctx, consents, &s.persons[k], a.ID, s.district.RequestID("consent", 100*i+k)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// consent has a registrar grant an institution what a resident wants, once: the resident asks whether it is there, since each try of
+// an officer is noted in the journal of the account.
+func (s *show) consent(
+	ctx context.Context, client creditbankv1.ConsentServiceClient, of *person, institution, request string,
+) error {
+	token, err := s.token(of)
+	if err != nil {
+		return err
+	}
+	known, err := client.ListConsents(ctx, &creditbankv1.ListConsentsRequest{}, grpc.PerRPCCredentials(bearer(token)))
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(known.GetConsents(), func(c *creditbankv1.Consent) bool { return c.GetInstitution() == institution }) {
+		return nil
+	}
+	_, err = client.GrantConsent(ctx, &creditbankv1.GrantConsentRequest{
+		RequestId: request, AccountId: of.account.String(), Institution: institution, Purpose: "transfer",
+		ExpireTime: timestamppb.New(s.district.Day.AddDate(0, 0, consentedDays)),
+	}, s.as("registrar-1"))
+	return err
 }

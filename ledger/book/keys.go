@@ -69,9 +69,6 @@ func StatementKey(organization uint64, id unit.StatementID) []byte {
 	return append(uintKey(TableStatements, organization), id[:]...)
 }
 
-// StatementsPrefix is the range of an organization's statements.
-func StatementsPrefix(organization uint64) []byte { return uintKey(TableStatements, organization) }
-
 // AccountKey is where the standing of an account lies.
 func AccountKey(id unit.AccountID) []byte {
 	return append(append(make([]byte, 0, 1+len(id)), TableAccounts), id[:]...)

@@ -36,7 +36,7 @@ type AccountServiceClient interface {
 	// platforms, which open provisional accounts only.
 	OpenAccount(ctx context.Context, in *OpenAccountRequest, opts ...grpc.CallOption) (*OpenAccountResponse, error)
 	// Answers the account number that belongs to an identity document, so that a platform can post for its learner.
-	// Limited per caller; every use is journalled on the account.
+	// Callers: platforms. Limited per caller; every use is journalled on the account.
 	ResolveAccount(ctx context.Context, in *ResolveAccountRequest, opts ...grpc.CallOption) (*ResolveAccountResponse, error)
 	// Answers an account: to its holder, and to officers in whose subtree it is at home.
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error)
@@ -90,7 +90,7 @@ type AccountServiceServer interface {
 	// platforms, which open provisional accounts only.
 	OpenAccount(context.Context, *OpenAccountRequest) (*OpenAccountResponse, error)
 	// Answers the account number that belongs to an identity document, so that a platform can post for its learner.
-	// Limited per caller; every use is journalled on the account.
+	// Callers: platforms. Limited per caller; every use is journalled on the account.
 	ResolveAccount(context.Context, *ResolveAccountRequest) (*ResolveAccountResponse, error)
 	// Answers an account: to its holder, and to officers in whose subtree it is at home.
 	GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error)
