@@ -178,6 +178,30 @@ func TestRenewedCourse(t *testing.T) {
 	wants(t, change(apitest.SecondOfficer, courseSuspended, today, "", "QUALITY", ""), api.Precondition, api.ReasonCourseDecided, "change")
 }
 
+// Nobody applies and withdraws over and over; a month later one may again.
+func TestApplicationsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	apply := func() (api.Application, error) {
+		return b.Apply(ctx(), b.Platform(apitest.Platform), api.NewApplication{
+			RequestID: b.RequestID(), Organization: apitest.Platform, Role: ledgerv1.Role_ROLE_PROVIDER, ValidFrom: "2026-06-10",
+		})
+	}
+	for range 12 {
+		applied, err := apply()
+		must(t, err)
+		_, _, err = b.StepApplication(ctx(), b.Platform(apitest.Platform), api.ApplicationStep{
+			RequestID: b.RequestID(), Application: applied.Index, Act: review.Withdraw,
+		})
+		must(t, err)
+	}
+	_, err := apply()
+	wants(t, err, api.Precondition, api.ReasonStepLimit, "organization")
+	b.Clock.Advance(31 * 24 * time.Hour)
+	_, err = apply()
+	must(t, err)
+}
+
 // A platform that lost its role applies, is asked for more, refused, heard by another officer and admitted; it posts what was learned
 // within its days. Who decides has neither applied nor decided before.
 func TestApplication(t *testing.T) {

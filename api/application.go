@@ -14,6 +14,13 @@ import (
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
+// Each application is public for ever and changes the directory, on which all that is being posted is prepared: an organization that
+// applies and withdraws over and over would hold up everybody.
+const (
+	maxApplications   = 12
+	applicationPeriod = 30 * 24 * time.Hour
+)
+
 // Application is an organization's application for its accreditation.
 type Application struct {
 	// Index is the entry that applied.
@@ -188,7 +195,8 @@ func (n NewApplication) check() (*ledgerv1.AccreditationApplied, *Error) {
 	}, nil
 }
 
-// checkOrganization refuses an application for what the organization has, that waits already, or of one that has ended.
+// checkOrganization refuses an application for what the organization has, that waits already, or of one that has ended or has applied too
+// often.
 func (n NewApplication) checkOrganization(d *directory, now time.Time) *Error {
 	a := d.admissions[n.Organization]
 	if a.until < d.today(n.Organization, now) {
@@ -197,10 +205,18 @@ func (n NewApplication) checkOrganization(d *directory, now time.Time) *Error {
 	if slices.Contains(a.roles, n.Role) && a.windows[n.Role] == nil {
 		return faultf(Precondition, ReasonAccredited, "role", "organization %q is accredited for this, without an end", n.Organization)
 	}
+	lately := 0
 	for _, row := range a.applications {
 		if open := pending(row.GetProgress().GetState()); open && row.GetFact().GetRole() == n.Role {
 			return faultf(Precondition, ReasonApplicationPending, "role", "application %d for the same waits; withdraw it first", row.GetIndex())
 		}
+		if now.Sub(timeOf(row.GetTime())) < applicationPeriod {
+			lately++
+		}
+	}
+	if lately >= maxApplications {
+		return faultf(Precondition, ReasonStepLimit, "organization", "organization %q has applied %d times within 30 days, as often as it may: wait, or answer what was returned",
+			n.Organization, lately)
 	}
 	return nil
 }

@@ -350,7 +350,7 @@ func (b *Bank) workOut(
 	if j, err = b.judging(tx, d, sealer, row); err != nil {
 		return nil, following, err
 	}
-	if following, err = j.decide(row, caller, s); err != nil {
+	if following, err = j.decide(ctx, row, caller, s); err != nil {
 		return nil, following, err
 	}
 	if following.Awards() && j.item.GetHeldPlusOne() != 0 {
@@ -433,7 +433,7 @@ func (b *Bank) PreviewRevocation(ctx context.Context, caller access.Caller, id u
 }
 
 // decide asks the workflow what the step leads to.
-func (j *judgement) decide(row *ledgerv1.CaseRow, caller access.Caller, s Step) (review.Following, error) {
+func (j *judgement) decide(ctx context.Context, row *ledgerv1.CaseRow, caller access.Caller, s Step) (review.Following, error) {
 	if s.Seen != 0 && s.Seen != row.GetChangedIndex() {
 		return review.Following{}, stepFault(faultf(Changed, ReasonCaseChanged, "etag",
 			"entry %d has changed the case since; read it again", row.GetChangedIndex()), row)
@@ -454,7 +454,7 @@ func (j *judgement) decide(row *ledgerv1.CaseRow, caller access.Caller, s Step) 
 		}
 	}
 	if s.Act == review.Object {
-		if c.OwnObjections, err = j.objectionsOf(row, caller); err != nil {
+		if c.OwnObjections, err = j.objectionsOf(ctx, row, caller); err != nil {
 			return review.Following{}, err
 		}
 	}
@@ -464,54 +464,6 @@ func (j *judgement) decide(row *ledgerv1.CaseRow, caller access.Caller, s Step) 
 		return review.Following{}, stepFault(AsError(err), row)
 	}
 	return following, nil
-}
-
-// objectionsOf is how often the caller has objected to the case, also by an account that became part of theirs. Which resident did
-// is sealed, for the officers alone.
-func (j *judgement) objectionsOf(row *ledgerv1.CaseRow, caller access.Caller) (n int, err error) {
-	for _, index := range row.GetSteps() {
-		e, err := j.tx.Entry(index)
-		if err != nil {
-			return 0, err
-		}
-		step := e.GetCaseStepTaken()
-		switch {
-		case step.GetStep() != ledgerv1.CaseStep_CASE_STEP_OBJECTED:
-		case !step.GetActor().GetResident():
-			if caller.Kind == access.Organization && step.GetActor().GetOrganization() == caller.Organization {
-				n++
-			}
-		case caller.Kind == access.Resident:
-			own, err := j.objected(step, caller.Account)
-			if err != nil {
-				return 0, err
-			}
-			if own {
-				n++
-			}
-		}
-	}
-	return n, nil
-}
-
-// objected says whether an objection is of the holder of an account. It was sealed under the key of the account on which the case was
-// then, and may name one that became part of another since.
-func (j *judgement) objected(step *ledgerv1.CaseStepTaken, holder unit.AccountID) (bool, error) {
-	ctx := context.Background() // whoever objects may have gone; the step is the writer's
-	sealer, err := j.bank.unsealerOf(ctx, step.GetAccount(), j.id, j.sealer)
-	if err != nil || sealer == nil {
-		return false, err
-	}
-	opened := new(ledgerv1.SealedDecision)
-	if err := unseal(sealer, "CaseStepTaken", j.statement[:], step.GetSealed(), opened); err != nil {
-		return false, err
-	}
-	objector, err := unit.AccountIDFromBytes(opened.GetObjector())
-	if err != nil {
-		return false, fmt.Errorf("%w: an objection of nobody: %v", ledger.ErrDamaged, err)
-	}
-	objector, _, err = living(j.tx, objector)
-	return objector == holder, err
 }
 
 // subject is the case as the workflow knows it, and the rule that it is under.

@@ -52,6 +52,8 @@ type chunkWriter struct {
 	ctx     context.Context //nolint:containedctx // io.Writer has no room for one
 	stream  grpc.ServerStreamingServer[creditbankv1.ExportPortfolioResponse]
 	waiting []byte
+	// failed is why nothing more is sent: a message may still be on its way then.
+	failed error
 }
 
 // Write implements io.Writer.
@@ -80,10 +82,14 @@ func (w *chunkWriter) flush() error {
 
 // send sends a part. Where it can't, whoever asked has gone away.
 func (w *chunkWriter) send(part *creditbankv1.ExportPortfolioResponse) error {
+	if w.failed != nil {
+		return w.failed
+	}
 	err := sendWithin(w.ctx, w.stream, part)
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: %v", context.Canceled, err)
+		err = fmt.Errorf("%w: %v", context.Canceled, err)
 	}
+	w.failed = err
 	return err
 }
 

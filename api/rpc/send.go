@@ -13,7 +13,7 @@ const unreadTime = 30 * time.Second
 
 // sendWithin sends a message of a stream. A caller that does not read would keep the place of its call, and a view of the ledger, for
 // as long as the connection stands: where the message cannot be sent before ctx ends, or within unreadTime, the error is that of ctx or
-// context.DeadlineExceeded. The stream is then to be ended, which gives up what is still being sent.
+// context.DeadlineExceeded. The stream is then to be ended without another message, which gives up what is still being sent.
 func sendWithin(ctx context.Context, stream grpc.ServerStream, message any) error {
 	sent := make(chan error, 1)
 	go func() { sent <- stream.SendMsg(message) }()
