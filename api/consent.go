@@ -71,10 +71,7 @@ func (b *Bank) GrantConsent(ctx context.Context, caller access.Caller, n NewCons
 		return Consent{}, fault
 	}
 	items := slices.Compact(slices.Sorted(slices.Values(n.Items)))
-	if err := b.checkConsentItems(ctx, n.Account, items); err != nil {
-		return Consent{}, err
-	}
-	done, err := b.once(ctx, change{
+	grant := change{
 		caller: caller, method: access.GrantConsent, requestID: n.RequestID,
 		asked: []any{n.Account.String(), n.Institution, n.Purpose, n.Categories, items, n.Expires.UnixMicro()},
 		reads: [][]byte{book.AccountKey(n.Account)},
@@ -95,7 +92,16 @@ func (b *Bank) GrantConsent(ctx context.Context, caller access.Caller, n NewCons
 				Categories: n.Categories, Items: items, Expires: n.Expires.UnixMicro(),
 			}}})
 		},
-	})
+	}
+	switch answered, err := b.answered(ctx, grant); {
+	case err != nil:
+		return Consent{}, err
+	case !answered:
+		if err := b.checkConsentItems(ctx, n.Account, n.Items); err != nil {
+			return Consent{}, err
+		}
+	}
+	done, err := b.once(ctx, grant)
 	if err != nil {
 		return Consent{}, err
 	}
@@ -155,7 +161,10 @@ func (b *Bank) checkConsentItems(ctx context.Context, id unit.AccountID, items [
 			active++
 		}
 	}
-	if active >= maxConsents || len(consents) >= maxConsentsEver {
+	switch {
+	case len(consents) >= maxConsentsEver:
+		return faultf(Precondition, ReasonConsentLimit, "", "the account has granted %d consents, as many as it can in its life", len(consents))
+	case active >= maxConsents:
 		return faultf(Precondition, ReasonConsentLimit, "", "the account has %d consents that have not ended, %d are permitted; withdraw some", active, maxConsents)
 	}
 	if len(items) == 0 {

@@ -422,12 +422,31 @@ func TestTransferUnderConsent(t *testing.T) {
 	must(t, err)
 	_, err = a.RequestTransfer(ctx(), a.institution(university), asked, false)
 	wants(t, err, api.Denied, api.ReasonNoConsent, "account_number")
-	a.grants(l)
+	again := a.grants(l)
 	done, err := a.RequestTransfer(ctx(), a.institution(university), asked, false)
 	must(t, err)
 	if done.Transfer.Held != q.Takes || done.Totals != nil {
 		t.Errorf("asked for %+v", done)
 	}
+	// Once the resident has withdrawn the consent, the institution takes nothing of what it asked for itself; another consent lets it.
+	accept := func() error {
+		_, err := a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{
+			RequestID: a.RequestID(), Hold: done.Transfer.Hold, Take: []api.TransferTake{{Item: 99, Credits: 1}},
+		}, false)
+		return err
+	}
+	wants(t, accept(), api.Invalid, api.ReasonTransferItem, "take[0].item")
+	a.Clock.Advance(time.Hour)
+	_, err = a.WithdrawConsent(ctx(), a.Resident(l.ID), a.RequestID(), l.ID, again.Index)
+	must(t, err)
+	wants(t, accept(), api.Denied, api.ReasonNoConsent, "transfer_id")
+	soon := a.grants(l, func(n *api.NewConsent) { n.Expires = a.Clock.Now().Add(time.Hour) })
+	wants(t, accept(), api.Invalid, api.ReasonTransferItem, "take[0].item")
+	a.Clock.Advance(2 * time.Hour) // one that has only ended was good when it asked
+	wants(t, accept(), api.Invalid, api.ReasonTransferItem, "take[0].item")
+	_, err = a.WithdrawConsent(ctx(), a.Resident(l.ID), a.RequestID(), l.ID, soon.Index)
+	must(t, err)
+	wants(t, accept(), api.Denied, api.ReasonNoConsent, "transfer_id")
 	// The resident can take it back all the same.
 	_, err = a.WithdrawTransfer(ctx(), a.Resident(l.ID), a.RequestID(), done.Transfer.Hold, false)
 	must(t, err)

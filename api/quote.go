@@ -25,8 +25,9 @@ import (
 const (
 	// MaxQuoteLots is how many lots a quote can be narrowed to.
 	MaxQuoteLots = 500
-	// quotesPerMinute is how many quotes an institution may ask for in a minute: each writes a line into a journal.
-	quotesPerMinute = 600
+	// looksPerMinute is how many quotes an institution may ask for in a minute, and how many times it may ask for, read and fetch
+	// transfers: each writes a line into a journal, which its account's holder reads.
+	looksPerMinute = 600
 )
 
 // QuoteRequest asks what an institution would take over.
@@ -85,8 +86,8 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 	if len(r.Lots) > MaxQuoteLots {
 		return nil, invalid(ReasonField, "lots", "there are %d lots, at most %d are taken", len(r.Lots), MaxQuoteLots)
 	}
-	if caller.Kind == access.Organization && !b.limiter("quotes of "+caller.String(), quotesPerMinute).AllowN(b.config.Now(), 1) {
-		return nil, faultf(Busy, ReasonRate, "", "more than %d quotes were asked for in a minute", quotesPerMinute)
+	if err := b.allowLook(caller, "quotes"); err != nil {
+		return nil, err
 	}
 	view, d, err := b.newestView(ctx)
 	if err != nil {
@@ -122,6 +123,14 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 	}
 	quote.LogSize = view.Size()
 	return quote, nil
+}
+
+// allowLook counts one look of an institution at an account.
+func (b *Bank) allowLook(caller access.Caller, what string) error {
+	if caller.Kind == access.Organization && !b.limiter(what+" of "+caller.String(), looksPerMinute).AllowN(b.config.Now(), 1) {
+		return faultf(Busy, ReasonRate, "", "more than %d %s were asked for in a minute", looksPerMinute, what)
+	}
+	return nil
 }
 
 // quotedAccount finds the account that a quote is about, and what of it the caller may see; a nil scope is all.

@@ -124,6 +124,9 @@ func (b *Bank) GetTransfer(ctx context.Context, caller access.Caller, hold uint6
 	if err := caller.Holds(access.ReadTransfers); err != nil {
 		return Transfer{}, err
 	}
+	if err := b.allowLook(caller, "transfers"); err != nil {
+		return Transfer{}, err
+	}
 	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return Transfer{}, err

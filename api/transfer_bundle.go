@@ -18,6 +18,9 @@ func (b *Bank) TransferBundle(ctx context.Context, caller access.Caller, hold ui
 	if err := caller.Holds(access.GetTransferBundle); err != nil {
 		return nil, err
 	}
+	if err := b.allowLook(caller, "transfers"); err != nil {
+		return nil, err
+	}
 	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return nil, err

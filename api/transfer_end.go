@@ -107,9 +107,18 @@ func (b *Bank) endTransfer(
 		Take []TransferTake
 		Said string
 	}{hold, take, hex.EncodeToString(hash[:])}
+	consents, err := b.consentsUnder(ctx, action, hold)
+	if err != nil {
+		return TransferDone{}, err
+	}
 	done, err := b.once(ctx, change{
 		caller: caller, method: action, requestID: requestID, asked: asked, reads: [][]byte{book.TransferKey(hold)},
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
+			if action == access.AcceptTransfer {
+				if err := notWithdrawn(tx, hold, consents); err != nil {
+					return 0, err
+				}
+			}
 			return b.appendEnd(ctx, tx, d, caller, action, hold, take, said, request)
 		},
 	})
@@ -141,6 +150,51 @@ func (b *Bank) mayEnd(ctx context.Context, caller access.Caller, action access.A
 		return unknownTransfer(hold)
 	}
 	return nil
+}
+
+// consentsUnder are the consents under which a transfer that is to be accepted was asked for, or could be now.
+func (b *Bank) consentsUnder(ctx context.Context, action access.Action, hold uint64) (indexes []uint64, err error) {
+	if action != access.AcceptTransfer {
+		return nil, nil
+	}
+	view, d, err := b.newestView(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	row, err := view.State(ctx).Transfer(hold)
+	if err != nil {
+		return nil, err
+	}
+	consents, err := consentsOf(ctx, view, learnerOf(row))
+	for _, c := range consents {
+		f := c.GetFact()
+		if f.GetInstitution() == d.numbers[row.GetOrganization()] && f.GetPurpose() == PurposeTransfer && f.GetExpires() > row.GetTime() {
+			indexes = append(indexes, c.index)
+		}
+	}
+	return indexes, err
+}
+
+// notWithdrawn refuses what an institution asked for itself once all the consents under which it could were withdrawn. One that has ended by
+// its time alone was good when it asked. What the account's holder asked for, they withdraw by [Bank.WithdrawTransfer].
+func notWithdrawn(tx *ledger.Tx, hold uint64, consents []uint64) error {
+	placed, err := tx.Entry(hold)
+	if err != nil || placed.GetHoldPlaced().GetActor().GetOrganization() == "" {
+		return err
+	}
+	row, err := tx.Transfer(hold)
+	if err != nil || row.GetStatus() != ledgerv1.HoldStatus_HOLD_STATUS_HELD {
+		return err // it has ended: that is said of it
+	}
+	for _, index := range consents {
+		consent, err := tx.Consent(learnerOf(row), index)
+		if err != nil || consent.GetWithdrawnPlusOne() == 0 {
+			return err
+		}
+	}
+	return faultf(Denied, ReasonNoConsent, "transfer_id",
+		"the account's holder has withdrawn the consent under which the institution asked for transfer %d; it can be declined, or lapses", hold)
 }
 
 // appendEnd is the writer's step for the end of a hold.

@@ -76,3 +76,60 @@ func TestRefusedLookIsJournalled(t *testing.T) {
 		t.Errorf("it looked twice: %+v", accesses)
 	}
 }
+
+// An institution can not fill the journal of a record with looks at a transfer, whichever way it looks; the holder is not limited by it.
+func TestLooksAreLimited(t *testing.T) {
+	a := newTransfers(t)
+	l := a.learner()
+	transfer := a.requests(l, university, socialWork)
+	caller := a.institution(university)
+	looks := 0
+	for ; looks < 1000; looks++ {
+		if _, err := a.GetTransfer(ctx(), caller, transfer.Hold); err != nil {
+			wants(t, err, api.Busy, api.ReasonRate, "")
+			break
+		}
+	}
+	if looks != 600 {
+		t.Errorf("%d looks in a minute", looks)
+	}
+	_, err := a.TransferBundle(ctx(), caller, transfer.Hold)
+	wants(t, err, api.Busy, api.ReasonRate, "")
+	_, err = a.RequestTransfer(ctx(), caller, a.asked(a.quoted(l, university, socialWork)), false)
+	wants(t, err, api.Busy, api.ReasonRate, "")
+	a.stands(l, transfer.Hold, held)
+	// What it owes an answer to is answered all the same.
+	_, err = a.AcceptTransfer(ctx(), caller, api.Acceptance{RequestID: a.RequestID(), Hold: transfer.Hold}, false)
+	must(t, err)
+	a.Clock.Advance(time.Minute)
+	_, err = a.TransferBundle(ctx(), caller, transfer.Hold)
+	must(t, err)
+}
+
+// A grant that is asked for again is answered as it was, though the account has as many as it may by then.
+func TestConsentsAreLimited(t *testing.T) {
+	a := newTransfers(t)
+	l := a.learner()
+	n := api.NewConsent{Account: l.ID, Institution: university, Purpose: api.PurposeTransfer, Expires: a.Clock.Now().AddDate(0, 1, 0)}
+	for range 100 {
+		n.RequestID = a.RequestID()
+		_, err := a.GrantConsent(ctx(), a.Resident(l.ID), n)
+		must(t, err)
+	}
+	last, err := a.GrantConsent(ctx(), a.Resident(l.ID), n)
+	if must(t, err); last.Index == 0 {
+		t.Errorf("answered %+v", last)
+	}
+	n.RequestID = a.RequestID()
+	_, err = a.GrantConsent(ctx(), a.Resident(l.ID), n)
+	wants(t, err, api.Precondition, api.ReasonConsentLimit, "")
+	_, err = a.WithdrawConsent(ctx(), a.Resident(l.ID), a.RequestID(), l.ID, last.Index)
+	must(t, err)
+	// An entry that is none of the record is named by its place in what was asked.
+	n.Items = []uint64{a.items(l)["arts"], 1}
+	_, err = a.GrantConsent(ctx(), a.Resident(l.ID), n)
+	wants(t, err, api.NotFound, api.ReasonUnknownEntry, "entry_indexes[1]")
+	n.Items = nil
+	_, err = a.GrantConsent(ctx(), a.Resident(l.ID), n)
+	must(t, err)
+}

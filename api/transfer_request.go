@@ -51,6 +51,9 @@ func (b *Bank) RequestTransfer(ctx context.Context, caller access.Caller, r Tran
 	if err := caller.Holds(access.RequestTransfer); err != nil {
 		return TransferDone{}, err
 	}
+	if err := b.allowLook(caller, "transfers"); err != nil {
+		return TransferDone{}, err
+	}
 	if r.Institution == "" && caller.Kind == access.Organization {
 		r.Institution = caller.Organization
 	}

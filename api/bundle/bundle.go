@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"golang.org/x/mod/sumdb/note"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -28,6 +29,9 @@ const (
 	// maxEntries is how many entries and statements a bundle has at most: some more than the items of the largest transfer need.
 	maxEntries = 4_096
 	maxProof   = 64
+	// maxEntry is how large an entry is at most, as the log takes it, and maxAmount an amount in milli-credits.
+	maxEntry  = 65_535
+	maxAmount = 1 << 50
 )
 
 // Marshal writes a bundle as a file.
@@ -70,6 +74,9 @@ func parse(file []byte) (*ledgerv1.TransferBundle, error) {
 	case len(content) > length:
 		return nil, faultf("file", "%d bytes follow its end", len(content)-length)
 	}
+	if err := countParts(content); err != nil {
+		return nil, err
+	}
 	b := new(ledgerv1.TransferBundle)
 	if err := proto.Unmarshal(content, b); err != nil {
 		return nil, faultf("file", "its content cannot be read")
@@ -83,10 +90,67 @@ func parse(file []byte) (*ledgerv1.TransferBundle, error) {
 		return nil, faultf("file", "it holds a field that is not known")
 	case !bytes.Equal(again, content):
 		return nil, faultf("file", "its content is not written in the one way that there is")
-	case len(b.GetEntries()) > maxEntries || len(b.GetStatements()) > maxEntries:
-		return nil, faultf("file", "it has %d entries and %d statements, the most are %d", len(b.GetEntries()), len(b.GetStatements()), maxEntries)
 	}
 	return b, nil
+}
+
+// countParts refuses a file that says little in very many parts before they are unfolded: an empty part takes two bytes of the file,
+// and fifty times as much in memory.
+func countParts(content []byte) error {
+	const (
+		bundleEntries    protowire.Number = 4
+		bundleStatements protowire.Number = 5
+		entryProof       protowire.Number = 2
+		statementPath    protowire.Number = 4
+	)
+	entries, statements := 0, 0
+	return parts(content, func(field protowire.Number, part []byte) error {
+		list := entryProof
+		switch field {
+		case bundleEntries:
+			entries++
+		case bundleStatements:
+			statements++
+			list = statementPath
+		default:
+			return nil
+		}
+		if entries > maxEntries || statements > maxEntries {
+			return faultf("file", "it has more than %d entries or statements", maxEntries)
+		}
+		hashes := 0
+		return parts(part, func(field protowire.Number, _ []byte) error {
+			if field == list {
+				hashes++
+			}
+			if hashes > maxProof {
+				return faultf("file", "a proof or path in it has more than %d hashes", maxProof)
+			}
+			return nil
+		})
+	})
+}
+
+// parts calls with the fields of a message that are bytes.
+func parts(message []byte, with func(field protowire.Number, part []byte) error) error {
+	for len(message) > 0 {
+		field, wire, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return faultf("file", "its content cannot be read")
+		}
+		message = message[n:]
+		if n = protowire.ConsumeFieldValue(field, wire, message); n < 0 {
+			return faultf("file", "its content cannot be read")
+		}
+		if wire == protowire.BytesType {
+			part, _ := protowire.ConsumeBytes(message)
+			if err := with(field, part); err != nil {
+				return err
+			}
+		}
+		message = message[n:]
+	}
+	return nil
 }
 
 // hasUnknown says whether a message holds a field that is not known, at any depth.
@@ -149,6 +213,9 @@ func (c *check) open(verifier note.Verifier, origin string) error {
 	for i, one := range c.bundle.GetEntries() {
 		e := new(ledgerv1.Entry)
 		part := "entry number " + strconv.Itoa(i+1)
+		if len(one.GetEntry()) > maxEntry {
+			return faultf(part, "it has %d bytes, more than an entry", len(one.GetEntry()))
+		}
 		if err := proto.Unmarshal(one.GetEntry(), e); err != nil || e.GetFact() == nil || hasUnknown(e.ProtoReflect()) {
 			return faultf(part, "its bytes are no entry of a kind that is known")
 		}

@@ -133,7 +133,7 @@ func (c *check) transfer(v *Verified) (*ledgerv1.HoldPlaced, *ledgerv1.HoldPoste
 		return nil, nil, faultf(entryPart(v.Posted), "it accepts transfer %d, not %d", posted.GetHold(), v.Hold)
 	case !bytes.Equal(posted.GetAccount(), placed.GetAccount()):
 		return nil, nil, faultf(entryPart(v.Posted), "it is of another account than the request")
-	case v.Posted <= v.Hold || v.Taken.UnixMicro() > placed.GetDeadline():
+	case v.Posted <= v.Hold || v.Taken.UnixMicro() >= placed.GetDeadline():
 		return nil, nil, faultf(entryPart(v.Posted), "the request was not open any more, or not yet")
 	case len(posted.GetTaken()) != len(placed.GetItems()):
 		return nil, nil, faultf(entryPart(v.Posted), "it takes %d items of a request for %d", len(posted.GetTaken()), len(placed.GetItems()))
@@ -148,13 +148,27 @@ func (c *check) transfer(v *Verified) (*ledgerv1.HoldPlaced, *ledgerv1.HoldPoste
 
 // items checks what was taken of each lot: of what was not, nothing is in the bundle.
 func (c *check) items(v *Verified, placed *ledgerv1.HoldPlaced, posted *ledgerv1.HoldPosted) error {
+	type lot struct {
+		entry    uint64
+		position uint32
+	}
+	lots := make(map[lot]bool, len(placed.GetItems()))
 	for i, held := range placed.GetItems() {
-		taken := posted.GetTaken()[i]
+		taken, of := posted.GetTaken()[i], lot{held.GetEntry(), held.GetPosition()}
+		if lots[of] {
+			return faultf(entryPart(v.Hold), "it asks for lot %d of entry %d twice", of.position, of.entry)
+		}
+		lots[of] = true
+		if held.GetMilliCredits() < 1 || taken.GetMilliCredits() < 0 || taken.GetMilliCredits() > held.GetMilliCredits() ||
+			taken.GetGranted() < 0 || taken.GetGranted() > held.GetGranted() || taken.GetMilliCredits() == 0 && taken.GetGranted() > 0 {
+			return faultf(entryPart(v.Posted), "it takes more of item %d than was held, or less than nothing", i)
+		}
 		if taken.GetMilliCredits() == 0 {
 			continue
 		}
-		if taken.GetMilliCredits() < 0 || taken.GetMilliCredits() > held.GetMilliCredits() || taken.GetGranted() > held.GetGranted() {
-			return faultf(entryPart(v.Posted), "it takes more of item %d than was held", i)
+		// No sum leaves 64 bits: the largest bundle has some thousand items.
+		if taken.GetMilliCredits() > maxAmount || taken.GetGranted() > maxAmount {
+			return faultf(entryPart(v.Posted), "the amounts of item %d are none that there are", i)
 		}
 		item, err := c.item(v, held)
 		if err != nil {
@@ -184,9 +198,10 @@ func (c *check) item(v *Verified, held *ledgerv1.HoldItem) (Item, error) {
 	part := entryPart(item.Recorded)
 	var account []byte
 	var category string
+	var day int32
 	switch fact := e.GetFact().(type) {
 	case *ledgerv1.Entry_CompletionRecorded:
-		account, category = fact.CompletionRecorded.GetAccount(), fact.CompletionRecorded.GetCategory()
+		account, category, day = fact.CompletionRecorded.GetAccount(), fact.CompletionRecorded.GetCategory(), fact.CompletionRecorded.GetEndDay()
 		item.Platform = fact.CompletionRecorded.GetOrigin().GetOrganization()
 		proposed, err := c.take(fact.CompletionRecorded.GetCourse(), "the course of a completion")
 		if err != nil {
@@ -199,9 +214,10 @@ func (c *check) item(v *Verified, held *ledgerv1.HoldItem) (Item, error) {
 		item.Provider, item.Code, item.Version, item.Title = course.GetProvider(), course.GetCode(), course.GetVersion(), course.GetTitle()
 	case *ledgerv1.Entry_OpeningBalanceRecorded:
 		account, category = fact.OpeningBalanceRecorded.GetAccount(), fact.OpeningBalanceRecorded.GetCategory()
+		day = fact.OpeningBalanceRecorded.GetEarnedDay()
 		item.Kind, item.KindName = ledgerv1.ItemKind_ITEM_KIND_OPENING_BALANCE, "opening_balance"
 	case *ledgerv1.Entry_ClaimFiled:
-		account, category = fact.ClaimFiled.GetAccount(), fact.ClaimFiled.GetCategory()
+		account, category, day = fact.ClaimFiled.GetAccount(), fact.ClaimFiled.GetCategory(), fact.ClaimFiled.GetEndDay()
 		item.Kind, item.KindName = ledgerv1.ItemKind_ITEM_KIND_CLAIM, "claim"
 	default:
 		return item, faultf(part, "it records nothing of which credits are given")
@@ -211,6 +227,10 @@ func (c *check) item(v *Verified, held *ledgerv1.HoldItem) (Item, error) {
 		return item, faultf(part, "it is of another account than the transfer")
 	case category != held.GetCategory():
 		return item, faultf(part, "it is of category %q, and %q was taken", category, held.GetCategory())
+	case day != held.GetCompletion().GetEndDay():
+		return item, faultf(part, "it ended on another day than the request says")
+	case held.GetEntry() < item.Recorded || held.GetEntry() >= v.Hold:
+		return item, faultf(part, "its credits were given by entry %d, before it or after they were asked for", held.GetEntry())
 	}
 	return item, c.lot(v, held)
 }

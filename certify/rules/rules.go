@@ -68,7 +68,11 @@ func Faults(err error) []*Error {
 	return Faults(errors.Unwrap(err))
 }
 
-// Join makes one error of faults: sorted, each said once, and no check's complaint where the YAML itself is wrong.
+// maxFaults is how many faults of a text are said at most: whoever mends them hears of the others then.
+const maxFaults = 200
+
+// Join makes one error of faults: sorted, each said once, and no check's complaint where the YAML itself is wrong. Of very many only the
+// first are there, and how many more there are.
 func Join(written, checked []*Error) error {
 	checked = slices.DeleteFunc(checked, func(e *Error) bool {
 		return slices.ContainsFunc(written, func(w *Error) bool { return w.Line == e.Line && (w.Column == e.Column || w.Field == e.Field) })
@@ -78,6 +82,9 @@ func Join(written, checked []*Error) error {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	all = slices.CompactFunc(all, func(a, b *Error) bool { return *a == *b })
+	if more := len(all) - maxFaults; more > 0 {
+		all = append(all[:maxFaults:maxFaults], &Error{Of: all[0].Of, Message: fmt.Sprintf("%d more faults: mend these first", more)})
+	}
 	errs := make([]error, len(all))
 	for i, e := range all {
 		errs[i] = e

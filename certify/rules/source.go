@@ -48,6 +48,10 @@ func Decode(kind Kind, text []byte, message proto.Message) (*Source, []*Error) {
 	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode {
 		return nil, []*Error{{Of: kind.Of, Line: 1, Column: 1, Message: kind.Name + " is a mapping of fields"}}
 	}
+	if node := alias(&document); node != nil {
+		// Nothing else is said of the text: whoever follows an alias reads what it names once more, and what is named in that, too.
+		return nil, []*Error{{Of: kind.Of, Line: node.Line, Column: node.Column, Message: aliasMessage(kind)}}
+	}
 	s := &Source{kind: kind, lines: strings.Split(string(text), "\n"), root: document.Content[0]}
 	// protoyaml quotes the line of what it refuses, and panics where that is the line after the last.
 	if !bytes.HasSuffix(text, []byte("\n")) {
@@ -57,6 +61,23 @@ func Decode(kind Kind, text []byte, message proto.Message) (*Source, []*Error) {
 	s.strict(s.root, message.ProtoReflect().Descriptor(), "", &faults)
 	// Whatever protoyaml would say of the same nodes is less exact, but the rest is worth reading at once.
 	return s, append(faults, elsewhere(protoyamlErrors(kind, protoyaml.Unmarshal(text, message)), faults)...)
+}
+
+// alias finds the first alias in a node, nil if there is none.
+func alias(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		return node
+	}
+	for _, content := range node.Content {
+		if found := alias(content); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func aliasMessage(kind Kind) string {
+	return "anchors and aliases are refused: " + kind.Name + " says everything where it is read"
 }
 
 // checkText refuses what YAML would read differently than an editor shows it.
@@ -155,8 +176,8 @@ func (s *Source) strict(node *yaml.Node, descriptor protoreflect.MessageDescript
 		}
 		for i, value := range values {
 			switch {
-			case value.Kind == yaml.AliasNode || value.Anchor != "":
-				report(value, name(i), "anchors and aliases are refused: %s says everything where it is read", s.kind.Name)
+			case value.Anchor != "":
+				report(value, name(i), "%s", aliasMessage(s.kind))
 			case value.Kind == yaml.ScalarNode && value.Tag == "!!null" && value.Value != "", value.Kind == yaml.ScalarNode && value.Tag == "!!binary":
 				report(value, name(i), "%s is refused: leave the field out or write text in quotes", value.Value)
 			case field.Kind() == protoreflect.MessageKind && value.Kind == yaml.MappingNode:

@@ -54,7 +54,8 @@ type TransferServiceClient interface {
 	QuoteTransfer(ctx context.Context, in *QuoteTransferRequest, opts ...grpc.CallOption) (*QuoteTransferResponse, error)
 	// Asks an institution to take over what a quote says. An institution asks under the resident's consent.
 	RequestTransfer(ctx context.Context, in *RequestTransferRequest, opts ...grpc.CallOption) (*RequestTransferResponse, error)
-	// Accepts a transfer, in whole or in part: by the institution.
+	// Accepts a transfer, in whole or in part: by the institution. What it asked for itself it accepts only while a consent
+	// under which it could has not been withdrawn.
 	AcceptTransfer(ctx context.Context, in *AcceptTransferRequest, opts ...grpc.CallOption) (*AcceptTransferResponse, error)
 	// Declines a transfer: by the institution. What was reserved is free again.
 	DeclineTransfer(ctx context.Context, in *DeclineTransferRequest, opts ...grpc.CallOption) (*DeclineTransferResponse, error)
@@ -179,7 +180,8 @@ type TransferServiceServer interface {
 	QuoteTransfer(context.Context, *QuoteTransferRequest) (*QuoteTransferResponse, error)
 	// Asks an institution to take over what a quote says. An institution asks under the resident's consent.
 	RequestTransfer(context.Context, *RequestTransferRequest) (*RequestTransferResponse, error)
-	// Accepts a transfer, in whole or in part: by the institution.
+	// Accepts a transfer, in whole or in part: by the institution. What it asked for itself it accepts only while a consent
+	// under which it could has not been withdrawn.
 	AcceptTransfer(context.Context, *AcceptTransferRequest) (*AcceptTransferResponse, error)
 	// Declines a transfer: by the institution. What was reserved is free again.
 	DeclineTransfer(context.Context, *DeclineTransferRequest) (*DeclineTransferResponse, error)
