@@ -107,10 +107,18 @@ func wireType(kind protoreflect.Kind) protowire.Type {
 
 var errWire = errors.New("they are no message")
 
+// consumeTag is [protowire.ConsumeTag], which takes longer for tags of one byte: nearly all are.
+func consumeTag(b []byte) (number protowire.Number, wire protowire.Type, n int) {
+	if tag := b[0]; 1<<3 <= tag && tag < 1<<7 {
+		return protowire.Number(tag >> 3), protowire.Type(tag & 7), 1
+	}
+	return protowire.ConsumeTag(b)
+}
+
 // check says what in the bytes of a message does not belong there.
 func (s *shape) check(b []byte) error {
 	for len(b) > 0 {
-		number, wire, n := protowire.ConsumeTag(b)
+		number, wire, n := consumeTag(b)
 		if n < 0 {
 			return errWire
 		}

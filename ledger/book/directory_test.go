@@ -209,3 +209,50 @@ func TestSameRow(t *testing.T) {
 		t.Error("a damaged row is the same as a sound one")
 	}
 }
+
+// A list is the same however it came about, and another one in another order.
+func TestSameRowOfLists(t *testing.T) {
+	t.Parallel()
+	row := func(parts ...*ledgerv1.WeekRow) (whole []byte) {
+		for _, part := range parts {
+			b, err := part.MarshalVT()
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole = append(whole, b...)
+		}
+		return whole
+	}
+	item := func(index ...uint64) (items []*ledgerv1.CompletionItem) {
+		for _, i := range index {
+			items = append(items, &ledgerv1.CompletionItem{Index: i})
+		}
+		return items
+	}
+	day := func(day ...int32) (days []*ledgerv1.DayItem) {
+		for _, d := range day {
+			days = append(days, &ledgerv1.DayItem{Day: d})
+		}
+		return days
+	}
+	whole := row(&ledgerv1.WeekRow{Items: item(7, 8, 9), Days: day(1, 2)})
+	for name, test := range map[string]struct {
+		other []byte
+		same  bool
+	}{
+		"in steps": {row(&ledgerv1.WeekRow{Items: item(7), Days: day(1)}, &ledgerv1.WeekRow{Items: item(8, 9), Days: day(2)}), true},
+		"days first": {
+			row(&ledgerv1.WeekRow{Days: day(1)}, &ledgerv1.WeekRow{Items: item(7, 8)}, &ledgerv1.WeekRow{Items: item(9), Days: day(2)}), true,
+		},
+		"other order": {row(&ledgerv1.WeekRow{Items: item(8, 7, 9), Days: day(1, 2)}), false},
+		"other days":  {row(&ledgerv1.WeekRow{Items: item(7), Days: day(2)}, &ledgerv1.WeekRow{Items: item(8, 9), Days: day(1)}), false},
+		"one twice":   {row(&ledgerv1.WeekRow{Items: item(7, 8, 8), Days: day(1, 2)}), false},
+		"one more":    {row(&ledgerv1.WeekRow{Items: item(7, 8, 9, 10), Days: day(1, 2)}), false},
+		"one fewer":   {row(&ledgerv1.WeekRow{Items: item(7, 8), Days: day(1, 2)}), false},
+		"a day less":  {row(&ledgerv1.WeekRow{Items: item(7, 8, 9, 9), Days: day(1)}), false},
+	} {
+		if book.SameRow(book.TableWeeks, whole, test.other) != test.same || book.SameRow(book.TableWeeks, test.other, whole) != test.same {
+			t.Errorf("%s: it is not %t", name, test.same)
+		}
+	}
+}
