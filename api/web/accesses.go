@@ -21,6 +21,8 @@ type (
 	}
 	accessLine struct {
 		Date, Who, Tag, What string
+		// Code is what for, where that is a code and no words.
+		Code string
 	}
 	consentLine struct {
 		Who, Tag, What string
@@ -58,8 +60,12 @@ func (s *site) looksOf(ctx context.Context, caller access.Caller, v recordView) 
 		if a.Officer != "" {
 			line.What = v.say("工作人员", "an officer") + v.say("：", ": ") + line.What
 		}
-		if a.Purpose != "" {
-			line.What += v.say("（", " (") + v.purpose(a.Purpose) + v.say("）", ")")
+		switch words := v.purpose(a.Purpose); {
+		case a.Purpose == "":
+		case words == a.Purpose:
+			line.Code = words
+		default:
+			line.What += v.say("（", " (") + words + v.say("）", ")")
 		}
 		shown.Accesses = append(shown.Accesses, line)
 	}
@@ -101,6 +107,18 @@ func (l language) lookedFor(action string) string {
 		return l.say("代为申请认定", "filed a claim for you")
 	case access.RecordOpeningBalances:
 		return l.say("登记期初余额", "recorded opening balances")
+	case access.ExportPortfolio:
+		return l.say("导出学习档案", "took the record along as a file")
+	case access.ExportIdentity:
+		return l.say("导出学习档案和身份信息", "took the record along as a file, with your name and document")
+	case access.RequestTransfer:
+		return l.say("代为申请学分转换", "asked for a transfer for you")
+	case access.ReadTransfers:
+		return l.say("查看学分转换", "looked at your transfers")
+	case access.GetTransferBundle:
+		return l.say("下载已接收学分的证明文件", "fetched the proof of credits that it took over")
+	case access.ReadMerges:
+		return l.say("查看账户合并", "looked at a merge of accounts")
 	case access.GrantConsent:
 		return l.say("代为授权", "granted a consent for you")
 	case access.WithdrawConsent:

@@ -2,11 +2,14 @@ package web_test
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
+	"github.com/learning-credit-bank/creditbank/api/export"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
@@ -52,6 +55,17 @@ func TestPortfolioShowsWhoLooked(t *testing.T) {
 	}
 	if _, err := b.GetPortfolio(context.Background(), b.Officer(apitest.Officer), account.ID, 0); err != nil {
 		t.Fatal(err)
+	}
+	for _, by := range []access.Caller{b.Officer(apitest.Registrar), b.Resident(account.ID)} {
+		err = b.ExportPortfolio(context.Background(), by, api.Export{
+			Account: account.ID, Format: export.JSON, Purpose: "counter",
+		}, func(api.ExportedFile) (io.Writer, error) { return io.Discard, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if page := says("zh", "工作人员：导出学习档案"); strings.Count(page, "导出学习档案") != 1 || !strings.Contains(page, "json:counter") {
+		t.Error("it is not there once")
 	}
 	says("zh", "开放大学", "学分转换，可见部分记录，有效至", "西湖区社区学院", "工作人员：查看学习档案", "工作人员：代为授权")
 	says("en", "may see a part of the record", "an officer: looked at the record", "granted a consent for you")
