@@ -73,24 +73,25 @@ func sleep(ctx context.Context, d time.Duration) error {
 type commands struct {
 	globals
 
-	Keys        keysCommand        `cmd:"" help:"Make and show the keys of an organization."`
-	Post        postCommand        `cmd:"" help:"Post completions from files; posting them again changes nothing."`
-	Portfolio   portfolioCommand   `cmd:"" help:"Show a learning record with its reasons."`
-	Export      exportCommand      `cmd:"" help:"Write a learning record into a file that others read."`
-	Account     accountCommand     `cmd:"" help:"Merge two accounts of one person, with three officers."`
-	Claim       claimCommand       `cmd:"" help:"Claim what was learned before or elsewhere."`
-	Transfer    transferCommand    `cmd:"" help:"Ask what institutions would take over, and have them do so."`
-	Review      reviewCommand      `cmd:"" help:"See and decide the cases that wait for an officer."`
-	Clawback    clawbackCommand    `cmd:"" help:"Take back what should not have counted, with two officers."`
-	Hold        holdCommand        `cmd:"" help:"Hold completions until two officers know more."`
-	Balances    balancesCommand    `cmd:"" help:"Take over what residents earned under another system, with two officers."`
-	Course      courseCommand      `cmd:"" help:"Look courses up, propose, accredit and change them."`
-	Application applicationCommand `cmd:"" help:"Apply for the accreditation of an organization, and decide on it."`
-	Policy      policyCommand      `cmd:"" help:"Check, try, propose and publish the rules of credit."`
-	Agreement   agreementCommand   `cmd:"" help:"Check, publish and show what institutions take over."`
-	Consent     consentCommand     `cmd:"" help:"Let institutions ask about a record, and take it back."`
-	Audit       auditCommand       `cmd:"" help:"Check that the history of the bank was not rewritten."`
-	Proof       proofCommand       `cmd:"" help:"Fetch and verify the proof that an entry is in the log."`
+	Keys         keysCommand         `cmd:"" help:"Make and show the keys of an organization."`
+	Post         postCommand         `cmd:"" help:"Post completions from files; posting them again changes nothing."`
+	Portfolio    portfolioCommand    `cmd:"" help:"Show a learning record with its reasons."`
+	Export       exportCommand       `cmd:"" help:"Write a learning record into a file that others read."`
+	Account      accountCommand      `cmd:"" help:"Merge two accounts of one person, with three officers."`
+	Claim        claimCommand        `cmd:"" help:"Claim what was learned before or elsewhere."`
+	Transfer     transferCommand     `cmd:"" help:"Ask what institutions would take over, and have them do so."`
+	Review       reviewCommand       `cmd:"" help:"See and decide the cases that wait for an officer."`
+	Clawback     clawbackCommand     `cmd:"" help:"Take back what should not have counted, with two officers."`
+	Hold         holdCommand         `cmd:"" help:"Hold completions until two officers know more."`
+	Balances     balancesCommand     `cmd:"" help:"Take over what residents earned under another system, with two officers."`
+	Course       courseCommand       `cmd:"" help:"Look courses up, propose, accredit and change them."`
+	Organization organizationCommand `cmd:"" help:"Change what an organization may do."`
+	Application  applicationCommand  `cmd:"" help:"Apply for the accreditation of an organization, and decide on it."`
+	Policy       policyCommand       `cmd:"" help:"Check, try, propose and publish the rules of credit."`
+	Agreement    agreementCommand    `cmd:"" help:"Check, publish and show what institutions take over."`
+	Consent      consentCommand      `cmd:"" help:"Let institutions ask about a record, and take it back."`
+	Audit        auditCommand        `cmd:"" help:"Check that the history of the bank was not rewritten."`
+	Proof        proofCommand        `cmd:"" help:"Fetch and verify the proof that an entry is in the log."`
 
 	VerifyBundle verifyBundleCommand `cmd:"" help:"Check the file of a transfer with the log's public key alone, without asking anybody."`
 
