@@ -51,6 +51,8 @@ type Config struct {
 	// Published answers the checkpoint that everyone is shown, which may be older than the newest; nil: the newest, without
 	// cosignatures.
 	Published func() *cosignature.Checkpoint
+	// TrustedLogs are those of other banks whose bundles can be checked.
+	TrustedLogs []TrustedLog
 	// Metrics registers creditbank_api_… and creditbank_review_…; nil for none.
 	Metrics prometheus.Registerer
 }

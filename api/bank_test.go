@@ -68,7 +68,7 @@ func ctx() context.Context { return context.Background() }
 func (b *bank) fsck() ledger.FsckReport {
 	b.t.Helper()
 	report, err := ledger.Fsck(ctx(), ledger.FsckConfig{
-		Engine: b.engine, Anchor: b.Anchor, Verifier: b.Verifier, BankID: apitest.BankID, Origin: apitest.Origin,
+		Engine: b.engine, Anchor: b.Anchor, Verifier: b.Verifier, BankID: apitest.BankID, Origin: b.Ledger.Origin(),
 		Author: author, Unseal: b.unseal,
 	})
 	must(b.t, err)

@@ -66,6 +66,8 @@ type EvidenceFile struct {
 	// Size is in bytes.
 	Size      int
 	MediaType string
+	// Inbound is what another bank's bundle shows: when it was brought, and to officers in the case. Nil otherwise.
+	Inbound *Inbound
 }
 
 // Grant is what an officer grants of a claim.

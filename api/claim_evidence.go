@@ -24,7 +24,7 @@ const (
 )
 
 // UploadEvidence keeps a file for a claim of an account, by the learner or by an officer who is going to file it for them. It has
-// to be a PDF, JPEG or PNG of at most [evidence.MaxBytes], and by its content what its media type and the extension of its
+// to be a PDF, JPEG, PNG or another bank's bundle of at most [evidence.MaxBytes], and by its content what its media type and the extension of its
 // name say. Unless a claim or an answer names it, it is gone a day later. The same file of an account is kept once.
 func (b *Bank) UploadEvidence(
 	ctx context.Context, caller access.Caller, id unit.AccountID, name, mediaType string, content []byte,
@@ -53,7 +53,11 @@ func (b *Bank) UploadEvidence(
 	if err != nil {
 		return EvidenceFile{}, err
 	}
-	return EvidenceFile{ClaimFile: ClaimFile{ID: kept.ID, Name: name}, Size: kept.Size, MediaType: kept.MediaType}, nil
+	file := EvidenceFile{ClaimFile: ClaimFile{ID: kept.ID, Name: name}, Size: kept.Size, MediaType: kept.MediaType}
+	if mediaType == evidence.Bundle {
+		file.Inbound, err = b.inbound(content)
+	}
+	return file, err
 }
 
 // evidenceFault says which field of an upload is at fault, and how to mend it.
@@ -71,7 +75,7 @@ func evidenceFault(err error) *Error {
 		fault.Field = "content"
 		fault.Message = "the files of the account have as many bytes together as they may: scan with fewer, or name one that is there already; what was named in a claim stays"
 	case errors.Is(err, evidence.ErrType):
-		fault.Field, fault.Message = "media_type", "files are application/pdf, image/jpeg or image/png"
+		fault.Field, fault.Message = "media_type", "files are application/pdf, image/jpeg, image/png or "+evidence.Bundle
 	case errors.Is(err, evidence.ErrMismatch):
 		fault.Field = "content"
 		fault.Message = "the file is not what it says it is: content, media type and the extension of its name must agree, the file be whole, and nothing follow its end"

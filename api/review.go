@@ -166,6 +166,9 @@ func (b *Bank) ReadCase(ctx context.Context, caller access.Caller, id uint64) (C
 		if evidence.Claim, err = reader.openClaim(ctx, filed, row); err != nil {
 			return fail(err)
 		}
+		if err := b.checkInbound(ctx, view, row, evidence.Claim.Evidence); err != nil {
+			return fail(err)
+		}
 		c.Minutes = evidence.Claim.Claimed.Minutes
 	} else if evidence, err = b.asPosted(ctx, e.GetCompletionRecorded()); err != nil {
 		return fail(err)

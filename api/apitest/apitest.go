@@ -7,6 +7,7 @@
 package apitest
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"log/slog"
@@ -54,6 +55,9 @@ type Options struct {
 	// Simulations and SimulationCompletions are as in api.Config.
 	Simulations           int
 	SimulationCompletions int64
+	// Origin is that of the log; empty: [Origin]. TrustedLogs are as in api.Config.
+	Origin      string
+	TrustedLogs []api.TrustedLog
 	// Empty leaves out everything but the founding: see [Bank.Settle].
 	Empty bool
 }
@@ -119,12 +123,13 @@ func (b *Bank) open(options Options) {
 	seed := make([]byte, ed25519.SeedSize)
 	_, _ = b.random.Read(seed)
 	key := ed25519.NewKeyFromSeed(seed)
-	signer, err := note.NewSigner(merkle.SignerKey(Origin, key))
+	origin := cmp.Or(options.Origin, Origin)
+	signer, err := note.NewSigner(merkle.SignerKey(origin, key))
 	b.must(err)
-	b.Verifier, err = note.NewVerifier(merkle.VerifierKey(Origin, key.Public().(ed25519.PublicKey)))
+	b.Verifier, err = note.NewVerifier(merkle.VerifierKey(origin, key.Public().(ed25519.PublicKey)))
 	b.must(err)
 	b.Ledger, err = ledger.Open(b.ctx(), ledger.Config{
-		Engine: engine, Anchor: b.Anchor, BankID: BankID, Origin: Origin, Signer: signer, Verifier: b.Verifier,
+		Engine: engine, Anchor: b.Anchor, BankID: BankID, Origin: origin, Signer: signer, Verifier: b.Verifier,
 		Now: b.Clock.Now, Rand: b.random, Log: slog.New(slog.DiscardHandler), Metrics: options.Metrics, Queue: options.Queue,
 	})
 	b.must(err)
@@ -140,7 +145,7 @@ func (b *Bank) open(options Options) {
 		Ledger: b.Ledger, Vault: b.Vault, Now: b.Clock.Now, Rand: b.random,
 		Issuers:          []access.Issuer{{Name: Issuer, Key: b.IssuerKey.Public(), Officers: true, Residents: true}},
 		ResolvePerMinute: options.ResolvePerMinute, Metrics: options.Metrics,
-		Simulations: options.Simulations, SimulationCompletions: options.SimulationCompletions,
+		TrustedLogs: options.TrustedLogs, Simulations: options.Simulations, SimulationCompletions: options.SimulationCompletions,
 	})
 	b.must(err)
 }

@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -32,6 +33,7 @@ const (
 	// maxEntry is how large an entry is at most, as the log takes it, and maxAmount an amount in milli-credits.
 	maxEntry  = 65_535
 	maxAmount = 1 << 50
+	maxOrigin = 255
 )
 
 // Marshal writes a bundle as a file.
@@ -57,8 +59,8 @@ func faultf(part, format string, args ...any) *Error {
 
 func entryPart(index uint64) string { return "entry " + strconv.FormatUint(index, 10) }
 
-// parse reads a file. What it answers is well-formed, and nothing more.
-func parse(file []byte) (*ledgerv1.TransferBundle, error) {
+// Content answers what follows the first line of a file that is framed as a bundle: its title, and as many bytes as that says.
+func Content(file []byte) ([]byte, error) {
 	if len(file) > MaxBytes {
 		return nil, faultf("file", "it has %d bytes, the most are %d", len(file), MaxBytes)
 	}
@@ -73,6 +75,28 @@ func parse(file []byte) (*ledgerv1.TransferBundle, error) {
 		return nil, faultf("file", "it was cut off: %d of %d bytes are there", len(content), length)
 	case len(content) > length:
 		return nil, faultf("file", "%d bytes follow its end", len(content)-length)
+	}
+	return content, nil
+}
+
+// Origin answers the log that a bundle says it is of. That it is, Verify says.
+func Origin(file []byte) (string, error) {
+	b, err := parse(file)
+	if err != nil {
+		return "", err
+	}
+	first, _, found := bytes.Cut(b.GetCheckpoint(), []byte("\n"))
+	if !found || len(first) == 0 || len(first) > maxOrigin || !utf8.Valid(first) {
+		return "", faultf("checkpoint", "it names no log")
+	}
+	return string(first), nil
+}
+
+// parse reads a file. What it answers is well-formed, and nothing more.
+func parse(file []byte) (*ledgerv1.TransferBundle, error) {
+	content, err := Content(file)
+	if err != nil {
+		return nil, err
 	}
 	if err := countParts(content); err != nil {
 		return nil, err

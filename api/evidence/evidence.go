@@ -1,13 +1,14 @@
-// Package evidence looks whether a file is what it says it is: a PDF, a JPEG or a PNG, by its content, its declared media type and
+// Package evidence looks whether a file is what it says it is: a PDF, a JPEG, a PNG, or the bundle of a transfer
+// from another bank, by its content, its declared media type and
 // the extension of its name, all three alike.
 //
 // What is checked is the outside: the signature at the very first byte, the structure that ends the file, and that nothing
 // follows it, so that one file is not two kinds at once; of pictures the header is decoded and every part of a PNG is
 // held against its checksum. What is drawn in a picture, what a document says, and whether it carries scripts or malware
-// is not looked at: a PDF can hide both where only a full reader finds them, so whoever opens one needs a viewer that runs nothing.
+// is not looked at, nor whether what a bundle says holds: a PDF can hide both where only a full reader finds them, so whoever opens one needs a viewer that runs nothing.
 //
 // The package keeps nothing, and never puts a name or a byte of a file into an error. Its one invariant: what Check accepts
-// has exactly one of three media types.
+// has exactly one of four media types.
 package evidence
 
 import (
@@ -21,6 +22,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/learning-credit-bank/creditbank/api/bundle"
 )
 
 // Limits of a file.
@@ -39,7 +42,7 @@ var (
 	// ErrSize says that it has too many, or a picture too many pixels.
 	ErrSize = errors.New("evidence: the file is too large")
 	// ErrType says that its declared type is none that is taken.
-	ErrType = errors.New("evidence: files are PDF, JPEG or PNG")
+	ErrType = errors.New("evidence: files are PDF, JPEG, PNG or bundles")
 	// ErrMismatch says that it is not what it says it is.
 	ErrMismatch = errors.New("evidence: the file is not what it says it is")
 )
@@ -49,6 +52,8 @@ const (
 	PDF  = "application/pdf"
 	JPEG = "image/jpeg"
 	PNG  = "image/png"
+	// Bundle is the bundle of a transfer, as package bundle describes it.
+	Bundle = "application/vnd.creditbank.transfer-bundle"
 )
 
 // signs are what a file of a media type begins with, and the extensions of its name; none: it is not taken. No signature
@@ -61,6 +66,8 @@ func signs(mediaType string) (signature string, extensions []string) {
 		return "\xff\xd8\xff", []string{".jpg", ".jpeg"}
 	case PNG:
 		return "\x89PNG\r\n\x1a\n", []string{".png"}
+	case Bundle:
+		return "creditbank/v1 transfer bundle ", []string{".bundle"}
 	default:
 		return "", nil
 	}
@@ -82,6 +89,11 @@ func Check(name, mediaType string, content []byte) error {
 		return ErrMismatch
 	}
 	switch mediaType {
+	case Bundle:
+		if _, err := bundle.Content(content); err != nil {
+			return ErrMismatch
+		}
+		return nil
 	case PDF:
 		return checkPDF(content)
 	case PNG:

@@ -89,8 +89,37 @@ func evidenceID(field, s string) (id vault.EvidenceID, err error) {
 
 func evidenceFileProto(f api.EvidenceFile) *creditbankv1.EvidenceFile {
 	return &creditbankv1.EvidenceFile{
-		EvidenceId: hex.EncodeToString(f.ID[:]), Name: f.Name, MediaType: f.MediaType, Size: int64(f.Size),
+		EvidenceId: hex.EncodeToString(f.ID[:]), Name: f.Name, MediaType: f.MediaType, Size: int64(f.Size), Inbound: inboundProto(f.Inbound),
 	}
+}
+
+// inboundProto is nil for nil. The number of the account is left out: it is for the other bank alone.
+func inboundProto(in *api.Inbound) *creditbankv1.InboundBundle {
+	if in == nil {
+		return nil
+	}
+	answer := &creditbankv1.InboundBundle{
+		Status: creditbankv1.InboundStatus(in.Status), Origin: in.Origin, Part: in.Part, Problem: in.Problem,
+	}
+	if in.Shown == nil {
+		return answer
+	}
+	answer.BankId, answer.LogSize, answer.AccountId = in.Shown.BankID, in.Shown.Size, in.Shown.AccountID
+	answer.Institution, answer.Programme = in.Shown.Institution, in.Shown.Programme
+	for _, item := range in.Shown.Items {
+		one := &creditbankv1.InboundItem{
+			EntryIndex: item.Recorded, Kind: item.KindName, CourseTitle: item.Title, Category: item.Category, EndDate: item.Ended,
+			MilliCredits: int64(item.Credits), SignedBy: item.Platform,
+		}
+		if item.Code != "" {
+			one.Course = item.Provider + "/" + item.Code
+		}
+		if item.HasScore {
+			one.Score = &item.Score
+		}
+		answer.Items = append(answer.Items, one)
+	}
+	return answer
 }
 
 // claimProto is nil for nil.

@@ -130,6 +130,7 @@ func portfolioEntriesProto(entries []api.PortfolioEntry, view creditbankv1.View)
 		v := &values[i]
 		v.EntryIndex, v.Course, v.CourseTitle, v.Provider, v.ProviderName = e.Index, e.Course, e.Title, e.Provider, e.ProviderName
 		v.Platform, v.EndDate, v.RecordTime = e.Platform, e.EndDate, timestamp(e.Recorded)
+		v.Merged = e.Merged
 		v.Assessment, v.DecisionReasonCode, v.DecisionNote = assessmentProto(e.Decision, view), e.ReasonCode, e.Note
 		v.DecisionReasonWords = reasonWordsProto(e.ReasonCode)
 		if full(view) {

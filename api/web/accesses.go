@@ -23,6 +23,8 @@ type (
 	}
 	accessLine struct {
 		Date, Who, Tag, What string
+		// Code is what for, where that is a code and no words.
+		Code string
 	}
 	consentLine struct {
 		Who, Tag, What string
@@ -57,14 +59,15 @@ func (s *site) looksOf(ctx context.Context, caller access.Caller, v recordView) 
 			Date: v.date(a.Time.In(zone)) + " " + a.Time.In(zone).Format("15:04"), Who: a.OrganizationName, Tag: v.foreign(a.OrganizationName),
 			What: v.lookedFor(a.Action),
 		}
-		if a.Officer == "" && a.Organization == "" {
-			line.Who, line.Tag = v.say("您本人", "You"), ""
-		}
 		if a.Officer != "" {
 			line.What = v.say("工作人员", "an officer") + v.say("：", ": ") + line.What
 		}
 		for _, code := range strings.FieldsFunc(a.Purpose, func(r rune) bool { return r == ':' }) {
-			line.What += v.say("（", " (") + v.purpose(code) + v.say("）", ")")
+			if words := v.purpose(code); words != code {
+				line.What += v.say("（", " (") + words + v.say("）", ")")
+			} else {
+				line.Code = code
+			}
 		}
 		shown.Accesses = append(shown.Accesses, line)
 	}

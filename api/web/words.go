@@ -94,7 +94,7 @@ func phrases() map[string]phrase {
 		"export-submit":         {"下载文件", "Download the file"},
 		// Who looked
 		"looks":          {"谁看过我的档案", "Who looked at my record"},
-		"looks-words":    {"别人每次查看，以及每次导出文件（包括您自己导出），都会记录在这里，至少保留一年。没有您的授权，任何机构都得不到您的学习记录。", "Every look of others and every file that is made of it, your own too, is noted here, and kept for at least a year. Without your consent no institution is told anything of your record."},
+		"looks-words":    {"除您本人以外，每次查看都会记录在这里，至少保留一年。没有您的授权，任何机构都得不到您的学习记录。", "Every look but your own is noted here, and kept for at least a year. Without your consent no institution is told anything of your record."},
 		"consents":       {"目前有效的授权", "Who may ask at present"},
 		"accesses":       {"最近的查看", "Who looked last"},
 		"accesses-empty": {"还没有人查看过。", "Nobody has looked yet."},

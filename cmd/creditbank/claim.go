@@ -12,9 +12,9 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 
-	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
-
+	"github.com/learning-credit-bank/creditbank/api/evidence"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
 type claimCommand struct {
@@ -105,12 +105,12 @@ type evidenceFile struct {
 
 // readFiles reads files before anything is sent. What they are is said by their extensions, and checked by the bank.
 func readFiles(paths []string) ([]evidenceFile, error) {
-	types := map[string]string{".pdf": "application/pdf", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+	types := map[string]string{".pdf": "application/pdf", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".bundle": evidence.Bundle}
 	files := make([]evidenceFile, len(paths))
 	for i, path := range paths {
 		mediaType := types[strings.ToLower(filepath.Ext(path))]
 		if mediaType == "" {
-			return nil, usagef("--file: %s is none of .pdf, .jpg, .jpeg and .png", path)
+			return nil, usagef("--file: %s is none of .pdf, .jpg, .jpeg, .png and .bundle", path)
 		}
 		content, err := readAtMost("--file", path, maxEvidenceBytes)
 		if err != nil {
@@ -157,6 +157,12 @@ func upload(
 		if err != nil {
 			fmt.Fprintf(p.stderr, g.language(p).say("creditbank: 未接收 %s\n", "creditbank: %s was not taken\n"), clean(file.name))
 			return nil, err
+		}
+		if in := answer.GetFile().GetInbound(); in != nil && !g.JSON {
+			t := &table{}
+			t.row(g.language(p).say("材料", "file"), clean(file.name))
+			inboundRows(t, g.language(p), in)
+			t.write(p.stdout)
 		}
 		refs[i] = &creditbankv1.EvidenceRef{EvidenceId: answer.GetFile().GetEvidenceId(), Name: file.name}
 	}
@@ -239,7 +245,45 @@ func claimRows(t *table, l language, c *creditbankv1.Claim) {
 	}
 	for _, file := range c.GetFiles() {
 		t.row(l.say("材料", "file"), fmt.Sprintf("%s, %s, %d B, %s", clean(file.GetName()), clean(file.GetMediaType()), file.GetSize(), clean(file.GetEvidenceId())))
+		inboundRows(t, l, file.GetInbound())
 	}
+}
+
+// inboundRows says what another bank's bundle shows, and what it does not.
+func inboundRows(t *table, l language, in *creditbankv1.InboundBundle) {
+	if in == nil {
+		return
+	}
+	row := func(what string) { t.row("", what) }
+	switch in.GetStatus() {
+	case creditbankv1.InboundStatus_INBOUND_STATUS_VERIFIED:
+		row(fmt.Sprintf(l.say("已核验：%[1]s，账本 %[3]s 前 %[2]d 条", "verified: %[1]s, within the first %[2]d entries of the log %[3]s"),
+			clean(in.GetBankId()), in.GetLogSize(), clean(in.GetOrigin())))
+	case creditbankv1.InboundStatus_INBOUND_STATUS_OWN_BANK:
+		row(l.say("未核验：出自本行，所列学分已在本行某人的档案中", "not verified: it is of this bank, and what it holds is on somebody's record here already"))
+		return
+	case creditbankv1.InboundStatus_INBOUND_STATUS_REFUSED:
+		row(l.say("未通过核验：", "not verified: ") + clean(in.GetPart()) + ": " + clean(in.GetProblem()))
+		return
+	default:
+		row(l.say("未核验：本行不认识的学分银行 ", "not verified: unknown bank ") + clean(in.GetOrigin()))
+		return
+	}
+	for _, item := range in.GetItems() {
+		what, signed := clean(item.GetCourseTitle()), clean(item.GetSignedBy())
+		if what == "" {
+			what = clean(item.GetKind())
+		}
+		if signed == "" {
+			signed = l.say("仅由该行记载", "that bank alone says so")
+		} else {
+			signed = l.say("签名：", "signed by ") + signed
+		}
+		row(fmt.Sprintf("%d  %s  %s [%s]  %s  %s", item.GetEntryIndex(), clean(item.GetEndDate()), what, clean(item.GetCategory()),
+			l.credits(item.GetMilliCredits()), signed))
+	}
+	row(l.say("不能证明：账户是否属于申请人（该行账户 ", "not shown: that it is the learner's own (account ") + clean(in.GetAccountId()) +
+		l.say("）、此后是否被撤销、是否已被他人使用", " there), that nothing was taken back since, and that nobody else used it"))
 }
 
 // saveEvidence writes the files of a claim into a directory. Their names are the bank's own, by id and kind, since what a
@@ -253,7 +297,7 @@ func saveEvidence(ctx context.Context, g *globals, p *process, client creditbank
 		if err != nil {
 			return err
 		}
-		extension := map[string]string{"application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png"}[file.GetMediaType()]
+		extension := map[string]string{"application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png", evidence.Bundle: ".bundle"}[file.GetMediaType()]
 		if len(file.GetEvidenceId()) < 16 || strings.ContainsFunc(file.GetEvidenceId(), func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }) {
 			return refusef("the bank named a file by no id")
 		}

@@ -25,7 +25,7 @@ func (f *fakeReview) UploadEvidence(
 	if err := f.bank.caller(ctx, access.Resident, access.Officer); err != nil {
 		return nil, err
 	}
-	if string(r.GetContent()[:4]) != "%PDF" {
+	if c := string(r.GetContent()); !strings.HasPrefix(c, "%PDF") && !strings.HasPrefix(c, "creditbank/v1 transfer bundle") {
 		return nil, refuse(codes.InvalidArgument, "EVIDENCE_TYPE_MISMATCH", "content", "the file is not what it says it is")
 	}
 	f.bank.mu.Lock()
@@ -40,7 +40,11 @@ func (f *fakeReview) UploadEvidence(
 
 func (c *fakeClaim) file(id string) *creditbankv1.EvidenceFile {
 	r := c.uploaded[id]
-	return &creditbankv1.EvidenceFile{EvidenceId: id, Name: r.GetName(), MediaType: r.GetMediaType(), Size: int64(len(r.GetContent()))}
+	answer := &creditbankv1.EvidenceFile{EvidenceId: id, Name: r.GetName(), MediaType: r.GetMediaType(), Size: int64(len(r.GetContent()))}
+	if strings.HasSuffix(answer.GetName(), ".bundle") {
+		answer.Inbound = inboundBundle(answer.GetName())
+	}
+	return answer
 }
 
 // SubmitClaim implements creditbankv1.ReviewServiceServer.
@@ -100,4 +104,26 @@ func (f *fakeReview) moved(
 	}
 	c.entry.Case.State = state
 	return &creditbankv1.CaseSummary{CaseId: id, State: state}, nil
+}
+
+// inboundBundle is what a bundle shows, by its name.
+func inboundBundle(name string) *creditbankv1.InboundBundle {
+	switch name {
+	case "broken.bundle":
+		return &creditbankv1.InboundBundle{
+			Status: creditbankv1.InboundStatus_INBOUND_STATUS_REFUSED, Part: "entry 7", Problem: "it is not shown to be in the log",
+		}
+	case "strange.bundle":
+		return &creditbankv1.InboundBundle{Status: creditbankv1.InboundStatus_INBOUND_STATUS_UNKNOWN_BANK, Origin: "a.test/log"}
+	case "own.bundle":
+		return &creditbankv1.InboundBundle{Status: creditbankv1.InboundStatus_INBOUND_STATUS_OWN_BANK}
+	default:
+		return &creditbankv1.InboundBundle{
+			Status: creditbankv1.InboundStatus_INBOUND_STATUS_VERIFIED, Origin: "b.test/log", BankId: "b.test", LogSize: 99, AccountId: "0a",
+			Items: []*creditbankv1.InboundItem{
+				{EntryIndex: 41, Kind: "completion", CourseTitle: "焊工技能", Category: "vocational", EndDate: "2026-05-26", MilliCredits: 5000, SignedBy: "p-1"},
+				{EntryIndex: 42, Kind: "claim", Category: "arts", EndDate: "2024-06-30", MilliCredits: 1000},
+			},
+		}
+	}
 }

@@ -145,6 +145,24 @@ func (f fakeApplications) Apply(ctx context.Context, r *creditbankv1.ApplyReques
 	return &creditbankv1.ApplyResponse{Application: &creditbankv1.Application{Application: 91, Organization: r.GetOrganization(), Role: r.GetRole()}}, nil
 }
 
+// ChangeOrganization implements creditbankv1.ApplicationServiceServer: only what it says of one suspension is right.
+func (f fakeApplications) ChangeOrganization(
+	ctx context.Context, r *creditbankv1.ChangeOrganizationRequest,
+) (*creditbankv1.ChangeOrganizationResponse, error) {
+	if err := f.bank.caller(ctx, access.Officer); err != nil {
+		return nil, err
+	}
+	switch {
+	case r.GetChange() == ledgerv1.OrganizationChange_ORGANIZATION_CHANGE_SUSPENDED && r.GetFrom() == "2026-07-01" && r.GetReasonCode() == "QUALITY" &&
+		r.GetOrganization() == "study-xihu" && r.GetUntil() == "2026-08-01" && r.GetReason() == "late" && r.GetRequestId() != "":
+		return &creditbankv1.ChangeOrganizationResponse{EntryIndex: 77}, nil
+	case r.GetChange() == ledgerv1.OrganizationChange_ORGANIZATION_CHANGE_ROLES && len(r.GetRoles()) == 2 && r.GetRoles()[1] == ledgerv1.Role_ROLE_PROVIDER:
+		return &creditbankv1.ChangeOrganizationResponse{EntryIndex: 78}, nil
+	default:
+		return nil, refuse(codes.InvalidArgument, "FIELD_INVALID", "change", "it is not that")
+	}
+}
+
 // ListApplications implements creditbankv1.ApplicationServiceServer.
 func (fakeApplications) ListApplications(_ context.Context, r *creditbankv1.ListApplicationsRequest) (*creditbankv1.ListApplicationsResponse, error) {
 	answer := new(creditbankv1.ListApplicationsResponse)

@@ -84,12 +84,13 @@ type commands struct {
 	Application applicationCommand `cmd:"" group:"organization" help:"Apply for the accreditation of an organization; officers decide."`
 	Agreement   agreementCommand   `cmd:"" group:"organization" help:"Check, publish and show what institutions take over."`
 
-	Review   reviewCommand   `cmd:"" group:"officer" help:"See and decide the cases that wait for an officer; learners answer and appeal."`
-	Clawback clawbackCommand `cmd:"" group:"officer" help:"Take back what should not have counted, with two officers."`
-	Hold     holdCommand     `cmd:"" group:"officer" help:"Hold completions until two officers know more."`
-	Account  accountCommand  `cmd:"" group:"officer" help:"Merge two accounts of one person, with three officers."`
-	Balances balancesCommand `cmd:"" group:"officer" help:"Take over what residents earned under another system, with two officers."`
-	Policy   policyCommand   `cmd:"" group:"officer" help:"Check, try, propose and publish the rules of credit."`
+	Review       reviewCommand       `cmd:"" group:"officer" help:"See and decide the cases that wait for an officer; learners answer and appeal."`
+	Organization organizationCommand `cmd:"" group:"officer" help:"Change what an organization may do."`
+	Clawback     clawbackCommand     `cmd:"" group:"officer" help:"Take back what should not have counted, with two officers."`
+	Hold         holdCommand         `cmd:"" group:"officer" help:"Hold completions until two officers know more."`
+	Account      accountCommand      `cmd:"" group:"officer" help:"Merge two accounts of one person, with three officers."`
+	Balances     balancesCommand     `cmd:"" group:"officer" help:"Take over what residents earned under another system, with two officers."`
+	Policy       policyCommand       `cmd:"" group:"officer" help:"Check, try, propose and publish the rules of credit."`
 
 	Course       courseCommand       `cmd:"" group:"anyone" help:"Look courses up; providers propose them, officers accredit and change them."`
 	Audit        auditCommand        `cmd:"" group:"anyone" help:"Check that the history of the bank was not rewritten."`

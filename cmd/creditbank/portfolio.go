@@ -169,6 +169,9 @@ func printEntries(p *process, l language, portfolio *creditbankv1.Portfolio) {
 		t.row(fmt.Sprint(entry.GetEntryIndex()), clean(entry.GetEndDate()), title, provider, l.outcome(a.GetOutcome()),
 			l.minutes(a.GetMinutes()), l.credits(a.GetAvailableMilliCredits()+a.GetPendingMilliCredits()))
 		printAssessment(t, l, a)
+		if entry.GetMerged() {
+			t.note(l.say("来自合并的另一账户", "came with another account of the same person"))
+		}
 		if opening := entry.GetOpeningBalance(); opening != nil {
 			t.note(l.opening(opening))
 		}

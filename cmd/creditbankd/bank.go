@@ -115,6 +115,7 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 	cfg := api.Config{
 		Ledger: b.ledger, Vault: b.vault, Issuers: o.issuers, Now: p.now, Rand: accounts,
 		ResolvePerMinute: o.config.limits.resolvePerMinute, Metrics: o.metrics,
+		TrustedLogs: o.config.trustedLogs(),
 	}
 	if o.witnesses && len(o.config.witness.witnesses) > 0 {
 		if b.witnesses, err = p.witnesses(o, b.ledger); err != nil {

@@ -43,6 +43,7 @@ func (l *loading) check() {
 	l.checkListen()
 	l.checkIssuers()
 	l.checkWitnesses()
+	l.checkTrustedLogs()
 }
 
 // has says whether a key has a fault already.

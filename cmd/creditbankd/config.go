@@ -62,6 +62,9 @@ type config struct {
 		interval, timeout time.Duration
 		witnesses         []witnessConfig
 	}
+	inbound struct {
+		banks []trustedLogConfig
+	}
 	shutdown struct {
 		grace time.Duration
 	}
@@ -108,9 +111,10 @@ type setting struct {
 const (
 	issuersKey   = "sign_in.issuers"
 	witnessesKey = "witness.witnesses"
+	banksKey     = "inbound.banks"
 )
 
-func listKeys() []string { return []string{issuersKey, witnessesKey} }
+func listKeys() []string { return []string{issuersKey, witnessesKey, banksKey} }
 
 // settings is the table of all keys, bound to c.
 func (c *config) settings() []setting {
@@ -412,6 +416,9 @@ func (l *loading) read(values *koanf.Koanf) {
 			}
 		}
 	}
+	for _, key := range listKeys() {
+		sections[section(key)] = true
+	}
 	all := values.All()
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		value := all[key]
@@ -421,6 +428,8 @@ func (l *loading) read(values *koanf.Koanf) {
 			readList(l, key, "issuer: give name, public_key_file and kinds", value, &l.config.signIn.issuers, (*issuerConfig).read)
 		case key == witnessesKey:
 			readList(l, key, "witness: give url and vkey", value, &l.config.witness.witnesses, (*witnessConfig).read)
+		case key == banksKey:
+			readList(l, key, "bank: give vkey, and origin if that is another", value, &l.config.inbound.banks, (*trustedLogConfig).read)
 		case sections[key] && isEmpty(value): // a section of which everything is commented out
 		case sections[key]:
 			l.fault(key, "is a section, not a value; %s", l.known(section(key)))
@@ -454,6 +463,8 @@ func (l *loading) known(of string) string {
 	for _, key := range listKeys() {
 		if section(key) == of {
 			keys = append(keys, key)
+		} else if !slices.Contains(sections, section(key)) {
+			sections = append(sections, section(key))
 		}
 	}
 	if len(keys) > 0 {

@@ -167,6 +167,67 @@ func (CaseState) EnumDescriptor() ([]byte, []int) {
 	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{1}
 }
 
+// InboundStatus is what a machine could say of a bundle.
+type InboundStatus int32
+
+const (
+	// Not said.
+	InboundStatus_INBOUND_STATUS_UNSPECIFIED InboundStatus = 0
+	// All that is shown holds under the key of a log that the bank trusts.
+	InboundStatus_INBOUND_STATUS_VERIFIED InboundStatus = 1
+	// The log is none that the bank trusts: nothing of it was checked.
+	InboundStatus_INBOUND_STATUS_UNKNOWN_BANK InboundStatus = 2
+	// The log is that of this bank: what it holds is on somebody's record here already.
+	InboundStatus_INBOUND_STATUS_OWN_BANK InboundStatus = 3
+	// It does not hold.
+	InboundStatus_INBOUND_STATUS_REFUSED InboundStatus = 4
+)
+
+// Enum value maps for InboundStatus.
+var (
+	InboundStatus_name = map[int32]string{
+		0: "INBOUND_STATUS_UNSPECIFIED",
+		1: "INBOUND_STATUS_VERIFIED",
+		2: "INBOUND_STATUS_UNKNOWN_BANK",
+		3: "INBOUND_STATUS_OWN_BANK",
+		4: "INBOUND_STATUS_REFUSED",
+	}
+	InboundStatus_value = map[string]int32{
+		"INBOUND_STATUS_UNSPECIFIED":  0,
+		"INBOUND_STATUS_VERIFIED":     1,
+		"INBOUND_STATUS_UNKNOWN_BANK": 2,
+		"INBOUND_STATUS_OWN_BANK":     3,
+		"INBOUND_STATUS_REFUSED":      4,
+	}
+)
+
+func (x InboundStatus) Enum() *InboundStatus {
+	p := new(InboundStatus)
+	*p = x
+	return p
+}
+
+func (x InboundStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (InboundStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditbank_v1_common_proto_enumTypes[2].Descriptor()
+}
+
+func (InboundStatus) Type() protoreflect.EnumType {
+	return &file_creditbank_v1_common_proto_enumTypes[2]
+}
+
+func (x InboundStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use InboundStatus.Descriptor instead.
+func (InboundStatus) EnumDescriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{2}
+}
+
 // Text is said in the languages of the pages.
 type Text struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -793,10 +854,12 @@ type EvidenceFile struct {
 	EvidenceId string `protobuf:"bytes,1,opt,name=evidence_id,json=evidenceId,proto3" json:"evidence_id,omitempty"`
 	// Name that the learner gave it.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// What it was found to be: application/pdf, image/jpeg or image/png.
+	// What it was found to be: application/pdf, image/jpeg, image/png or application/vnd.creditbank.transfer-bundle.
 	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	// Bytes of its content.
-	Size          int64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	Size int64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	// What another bank's bundle shows: when it was brought, and to officers in its case.
+	Inbound       *InboundBundle `protobuf:"bytes,5,opt,name=inbound,proto3" json:"inbound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -859,6 +922,259 @@ func (x *EvidenceFile) GetSize() int64 {
 	return 0
 }
 
+func (x *EvidenceFile) GetInbound() *InboundBundle {
+	if x != nil {
+		return x.Inbound
+	}
+	return nil
+}
+
+// InboundBundle is what the bundle of a transfer shows that another bank made. It does not show whose credits these are: the account in
+// it is another bank's. Nor does it show that nothing was taken back since, or that nobody else brought the same one.
+type InboundBundle struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What a machine could say of it.
+	Status InboundStatus `protobuf:"varint,1,opt,name=status,proto3,enum=creditbank.v1.InboundStatus" json:"status,omitempty"`
+	// Log that it says it is of; where it is not verified, it only says so.
+	Origin string `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	// What does not hold, where it is refused: the part of the file, and what is wrong there.
+	Part string `protobuf:"bytes,3,opt,name=part,proto3" json:"part,omitempty"`
+	// See part.
+	Problem string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Id of the bank. From here on fields are set where it is verified.
+	BankId string `protobuf:"bytes,5,opt,name=bank_id,json=bankId,proto3" json:"bank_id,omitempty"`
+	// Size of the log in the checkpoint under which everything holds.
+	LogSize uint64 `protobuf:"varint,6,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	// Opaque id of the account at that bank.
+	AccountId string `protobuf:"bytes,7,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Institution that took the credits over there.
+	Institution string `protobuf:"bytes,8,opt,name=institution,proto3" json:"institution,omitempty"`
+	// Its programme.
+	Programme string `protobuf:"bytes,9,opt,name=programme,proto3" json:"programme,omitempty"`
+	// What was taken over, item by item.
+	Items         []*InboundItem `protobuf:"bytes,10,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InboundBundle) Reset() {
+	*x = InboundBundle{}
+	mi := &file_creditbank_v1_common_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InboundBundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InboundBundle) ProtoMessage() {}
+
+func (x *InboundBundle) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_common_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InboundBundle.ProtoReflect.Descriptor instead.
+func (*InboundBundle) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *InboundBundle) GetStatus() InboundStatus {
+	if x != nil {
+		return x.Status
+	}
+	return InboundStatus_INBOUND_STATUS_UNSPECIFIED
+}
+
+func (x *InboundBundle) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *InboundBundle) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
+}
+
+func (x *InboundBundle) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *InboundBundle) GetBankId() string {
+	if x != nil {
+		return x.BankId
+	}
+	return ""
+}
+
+func (x *InboundBundle) GetLogSize() uint64 {
+	if x != nil {
+		return x.LogSize
+	}
+	return 0
+}
+
+func (x *InboundBundle) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *InboundBundle) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *InboundBundle) GetProgramme() string {
+	if x != nil {
+		return x.Programme
+	}
+	return ""
+}
+
+func (x *InboundBundle) GetItems() []*InboundItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// InboundItem is what a bundle shows of one item.
+type InboundItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entry of the other bank's log that recorded it.
+	EntryIndex uint64 `protobuf:"varint,1,opt,name=entry_index,json=entryIndex,proto3" json:"entry_index,omitempty"`
+	// What it is: "completion", "opening_balance" or "claim".
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Title of the course; empty where there is none.
+	CourseTitle string `protobuf:"bytes,3,opt,name=course_title,json=courseTitle,proto3" json:"course_title,omitempty"`
+	// Provider and code of the course there, "provider/code"; empty where there is none.
+	Course string `protobuf:"bytes,4,opt,name=course,proto3" json:"course,omitempty"`
+	// Category, as the other bank names it.
+	Category string `protobuf:"bytes,5,opt,name=category,proto3" json:"category,omitempty"`
+	// Last day of the learning, YYYY-MM-DD.
+	EndDate string `protobuf:"bytes,6,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	// Milli-credits of the other bank.
+	MilliCredits int64 `protobuf:"varint,7,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	// Platform that signed the completion; empty: the other bank alone says so.
+	SignedBy string `protobuf:"bytes,8,opt,name=signed_by,json=signedBy,proto3" json:"signed_by,omitempty"`
+	// Score that the platform signed, where it signed one.
+	Score         *int32 `protobuf:"varint,9,opt,name=score,proto3,oneof" json:"score,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InboundItem) Reset() {
+	*x = InboundItem{}
+	mi := &file_creditbank_v1_common_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InboundItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InboundItem) ProtoMessage() {}
+
+func (x *InboundItem) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_common_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InboundItem.ProtoReflect.Descriptor instead.
+func (*InboundItem) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *InboundItem) GetEntryIndex() uint64 {
+	if x != nil {
+		return x.EntryIndex
+	}
+	return 0
+}
+
+func (x *InboundItem) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *InboundItem) GetCourseTitle() string {
+	if x != nil {
+		return x.CourseTitle
+	}
+	return ""
+}
+
+func (x *InboundItem) GetCourse() string {
+	if x != nil {
+		return x.Course
+	}
+	return ""
+}
+
+func (x *InboundItem) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *InboundItem) GetEndDate() string {
+	if x != nil {
+		return x.EndDate
+	}
+	return ""
+}
+
+func (x *InboundItem) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+func (x *InboundItem) GetSignedBy() string {
+	if x != nil {
+		return x.SignedBy
+	}
+	return ""
+}
+
+func (x *InboundItem) GetScore() int32 {
+	if x != nil && x.Score != nil {
+		return *x.Score
+	}
+	return 0
+}
+
 // CaseProgress is a case as its learner sees it.
 type CaseProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -880,7 +1196,7 @@ type CaseProgress struct {
 
 func (x *CaseProgress) Reset() {
 	*x = CaseProgress{}
-	mi := &file_creditbank_v1_common_proto_msgTypes[7]
+	mi := &file_creditbank_v1_common_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +1208,7 @@ func (x *CaseProgress) String() string {
 func (*CaseProgress) ProtoMessage() {}
 
 func (x *CaseProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_common_proto_msgTypes[7]
+	mi := &file_creditbank_v1_common_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1221,7 @@ func (x *CaseProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseProgress.ProtoReflect.Descriptor instead.
 func (*CaseProgress) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{7}
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CaseProgress) GetCaseId() uint64 {
@@ -1012,14 +1328,40 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\aclaimed\x18\b \x01(\v2\x19.creditbank.v1.ClaimGrantR\aclaimed\x121\n" +
 	"\x05files\x18\t \x03(\v2\x1b.creditbank.v1.EvidenceFileR\x05files\x12\x19\n" +
 	"\bfiled_by\x18\n" +
-	" \x01(\tR\afiledBy\"v\n" +
+	" \x01(\tR\afiledBy\"\xae\x01\n" +
 	"\fEvidenceFile\x12\x1f\n" +
 	"\vevidence_id\x18\x01 \x01(\tR\n" +
 	"evidenceId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n" +
-	"\x04size\x18\x04 \x01(\x03R\x04size\"\x82\x02\n" +
+	"\x04size\x18\x04 \x01(\x03R\x04size\x126\n" +
+	"\ainbound\x18\x05 \x01(\v2\x1c.creditbank.v1.InboundBundleR\ainbound\"\xd0\x02\n" +
+	"\rInboundBundle\x124\n" +
+	"\x06status\x18\x01 \x01(\x0e2\x1c.creditbank.v1.InboundStatusR\x06status\x12\x16\n" +
+	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x12\n" +
+	"\x04part\x18\x03 \x01(\tR\x04part\x12\x18\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\x12\x17\n" +
+	"\abank_id\x18\x05 \x01(\tR\x06bankId\x12\x19\n" +
+	"\blog_size\x18\x06 \x01(\x04R\alogSize\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\a \x01(\tR\taccountId\x12 \n" +
+	"\vinstitution\x18\b \x01(\tR\vinstitution\x12\x1c\n" +
+	"\tprogramme\x18\t \x01(\tR\tprogramme\x120\n" +
+	"\x05items\x18\n" +
+	" \x03(\v2\x1a.creditbank.v1.InboundItemR\x05items\"\x9b\x02\n" +
+	"\vInboundItem\x12\x1f\n" +
+	"\ventry_index\x18\x01 \x01(\x04R\n" +
+	"entryIndex\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12!\n" +
+	"\fcourse_title\x18\x03 \x01(\tR\vcourseTitle\x12\x16\n" +
+	"\x06course\x18\x04 \x01(\tR\x06course\x12\x1a\n" +
+	"\bcategory\x18\x05 \x01(\tR\bcategory\x12\x19\n" +
+	"\bend_date\x18\x06 \x01(\tR\aendDate\x12#\n" +
+	"\rmilli_credits\x18\a \x01(\x03R\fmilliCredits\x12\x1b\n" +
+	"\tsigned_by\x18\b \x01(\tR\bsignedBy\x12\x19\n" +
+	"\x05score\x18\t \x01(\x05H\x00R\x05score\x88\x01\x01B\b\n" +
+	"\x06_score\"\x82\x02\n" +
 	"\fCaseProgress\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\x126\n" +
@@ -1045,7 +1387,13 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\x13CASE_STATE_OBJECTED\x10\t\x12\x17\n" +
 	"\x13CASE_STATE_APPEALED\x10\n" +
 	"\x12\x16\n" +
-	"\x12CASE_STATE_REVOKED\x10\vBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"\x12CASE_STATE_REVOKED\x10\v*\xa6\x01\n" +
+	"\rInboundStatus\x12\x1e\n" +
+	"\x1aINBOUND_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17INBOUND_STATUS_VERIFIED\x10\x01\x12\x1f\n" +
+	"\x1bINBOUND_STATUS_UNKNOWN_BANK\x10\x02\x12\x1b\n" +
+	"\x17INBOUND_STATUS_OWN_BANK\x10\x03\x12\x1a\n" +
+	"\x16INBOUND_STATUS_REFUSED\x10\x04BMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_common_proto_rawDescOnce sync.Once
@@ -1059,49 +1407,55 @@ func file_creditbank_v1_common_proto_rawDescGZIP() []byte {
 	return file_creditbank_v1_common_proto_rawDescData
 }
 
-var file_creditbank_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_creditbank_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_creditbank_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_creditbank_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_creditbank_v1_common_proto_goTypes = []any{
 	(View)(0),                     // 0: creditbank.v1.View
 	(CaseState)(0),                // 1: creditbank.v1.CaseState
-	(*Text)(nil),                  // 2: creditbank.v1.Text
-	(*Assessment)(nil),            // 3: creditbank.v1.Assessment
-	(*Reason)(nil),                // 4: creditbank.v1.Reason
-	(*CaseEvent)(nil),             // 5: creditbank.v1.CaseEvent
-	(*ClaimGrant)(nil),            // 6: creditbank.v1.ClaimGrant
-	(*Claim)(nil),                 // 7: creditbank.v1.Claim
-	(*EvidenceFile)(nil),          // 8: creditbank.v1.EvidenceFile
-	(*CaseProgress)(nil),          // 9: creditbank.v1.CaseProgress
-	(v1.Outcome)(0),               // 10: creditbank.ledger.v1.Outcome
-	(v1.Stage)(0),                 // 11: creditbank.ledger.v1.Stage
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(v1.CaseStep)(0),              // 13: creditbank.ledger.v1.CaseStep
-	(v1.ClaimKind)(0),             // 14: creditbank.ledger.v1.ClaimKind
+	(InboundStatus)(0),            // 2: creditbank.v1.InboundStatus
+	(*Text)(nil),                  // 3: creditbank.v1.Text
+	(*Assessment)(nil),            // 4: creditbank.v1.Assessment
+	(*Reason)(nil),                // 5: creditbank.v1.Reason
+	(*CaseEvent)(nil),             // 6: creditbank.v1.CaseEvent
+	(*ClaimGrant)(nil),            // 7: creditbank.v1.ClaimGrant
+	(*Claim)(nil),                 // 8: creditbank.v1.Claim
+	(*EvidenceFile)(nil),          // 9: creditbank.v1.EvidenceFile
+	(*InboundBundle)(nil),         // 10: creditbank.v1.InboundBundle
+	(*InboundItem)(nil),           // 11: creditbank.v1.InboundItem
+	(*CaseProgress)(nil),          // 12: creditbank.v1.CaseProgress
+	(v1.Outcome)(0),               // 13: creditbank.ledger.v1.Outcome
+	(v1.Stage)(0),                 // 14: creditbank.ledger.v1.Stage
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(v1.CaseStep)(0),              // 16: creditbank.ledger.v1.CaseStep
+	(v1.ClaimKind)(0),             // 17: creditbank.ledger.v1.ClaimKind
 }
 var file_creditbank_v1_common_proto_depIdxs = []int32{
-	10, // 0: creditbank.v1.Assessment.outcome:type_name -> creditbank.ledger.v1.Outcome
-	4,  // 1: creditbank.v1.Assessment.reasons:type_name -> creditbank.v1.Reason
-	11, // 2: creditbank.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
-	2,  // 3: creditbank.v1.Reason.words:type_name -> creditbank.v1.Text
-	12, // 4: creditbank.v1.CaseEvent.time:type_name -> google.protobuf.Timestamp
-	13, // 5: creditbank.v1.CaseEvent.step:type_name -> creditbank.ledger.v1.CaseStep
+	13, // 0: creditbank.v1.Assessment.outcome:type_name -> creditbank.ledger.v1.Outcome
+	5,  // 1: creditbank.v1.Assessment.reasons:type_name -> creditbank.v1.Reason
+	14, // 2: creditbank.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	3,  // 3: creditbank.v1.Reason.words:type_name -> creditbank.v1.Text
+	15, // 4: creditbank.v1.CaseEvent.time:type_name -> google.protobuf.Timestamp
+	16, // 5: creditbank.v1.CaseEvent.step:type_name -> creditbank.ledger.v1.CaseStep
 	1,  // 6: creditbank.v1.CaseEvent.state:type_name -> creditbank.v1.CaseState
-	12, // 7: creditbank.v1.CaseEvent.deadline:type_name -> google.protobuf.Timestamp
-	6,  // 8: creditbank.v1.CaseEvent.grant:type_name -> creditbank.v1.ClaimGrant
-	2,  // 9: creditbank.v1.CaseEvent.reason_words:type_name -> creditbank.v1.Text
-	2,  // 10: creditbank.v1.Claim.name:type_name -> creditbank.v1.Text
-	14, // 11: creditbank.v1.Claim.kind:type_name -> creditbank.ledger.v1.ClaimKind
-	6,  // 12: creditbank.v1.Claim.claimed:type_name -> creditbank.v1.ClaimGrant
-	8,  // 13: creditbank.v1.Claim.files:type_name -> creditbank.v1.EvidenceFile
-	1,  // 14: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
-	12, // 15: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
-	5,  // 16: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
-	2,  // 17: creditbank.v1.CaseProgress.words:type_name -> creditbank.v1.Text
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	15, // 7: creditbank.v1.CaseEvent.deadline:type_name -> google.protobuf.Timestamp
+	7,  // 8: creditbank.v1.CaseEvent.grant:type_name -> creditbank.v1.ClaimGrant
+	3,  // 9: creditbank.v1.CaseEvent.reason_words:type_name -> creditbank.v1.Text
+	3,  // 10: creditbank.v1.Claim.name:type_name -> creditbank.v1.Text
+	17, // 11: creditbank.v1.Claim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	7,  // 12: creditbank.v1.Claim.claimed:type_name -> creditbank.v1.ClaimGrant
+	9,  // 13: creditbank.v1.Claim.files:type_name -> creditbank.v1.EvidenceFile
+	10, // 14: creditbank.v1.EvidenceFile.inbound:type_name -> creditbank.v1.InboundBundle
+	2,  // 15: creditbank.v1.InboundBundle.status:type_name -> creditbank.v1.InboundStatus
+	11, // 16: creditbank.v1.InboundBundle.items:type_name -> creditbank.v1.InboundItem
+	1,  // 17: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
+	15, // 18: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
+	6,  // 19: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
+	3,  // 20: creditbank.v1.CaseProgress.words:type_name -> creditbank.v1.Text
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_common_proto_init() }
@@ -1109,13 +1463,14 @@ func file_creditbank_v1_common_proto_init() {
 	if File_creditbank_v1_common_proto != nil {
 		return
 	}
+	file_creditbank_v1_common_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_common_proto_rawDesc), len(file_creditbank_v1_common_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   8,
+			NumEnums:      3,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -890,8 +890,10 @@ type PortfolioEntry struct {
 	Claim *Claim `protobuf:"bytes,14,opt,name=claim,proto3" json:"claim,omitempty"`
 	// Why an officer decided as they did, in words; absent where there is no code.
 	DecisionReasonWords *Text `protobuf:"bytes,20,opt,name=decision_reason_words,json=decisionReasonWords,proto3" json:"decision_reason_words,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// It came with another account of the same person that became part of this one.
+	Merged        bool `protobuf:"varint,21,opt,name=merged,proto3" json:"merged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PortfolioEntry) Reset() {
@@ -1027,6 +1029,13 @@ func (x *PortfolioEntry) GetDecisionReasonWords() *Text {
 		return x.DecisionReasonWords
 	}
 	return nil
+}
+
+func (x *PortfolioEntry) GetMerged() bool {
+	if x != nil {
+		return x.Merged
+	}
+	return false
 }
 
 // OpeningBalance is what was earned under another system and taken over. Two officers answered for it.
@@ -1328,7 +1337,7 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\x14professional_minutes\x18\x05 \x01(\x03R\x13professionalMinutes\x12B\n" +
 	"\x1drequired_professional_minutes\x18\x06 \x01(\x03R\x1brequiredProfessionalMinutes\x12\x10\n" +
 	"\x03met\x18\a \x01(\bR\x03met\x12)\n" +
-	"\x05words\x18\b \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xa1\x05\n" +
+	"\x05words\x18\b \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xb9\x05\n" +
 	"\x0ePortfolioEntry\x12\x1f\n" +
 	"\ventry_index\x18\x01 \x01(\x04R\n" +
 	"entryIndex\x12\x16\n" +
@@ -1349,7 +1358,8 @@ const file_creditbank_v1_portfolio_proto_rawDesc = "" +
 	"\x04case\x18\f \x01(\v2\x1b.creditbank.v1.CaseProgressR\x04case\x12F\n" +
 	"\x0fopening_balance\x18\r \x01(\v2\x1d.creditbank.v1.OpeningBalanceR\x0eopeningBalance\x12*\n" +
 	"\x05claim\x18\x0e \x01(\v2\x14.creditbank.v1.ClaimR\x05claim\x12G\n" +
-	"\x15decision_reason_words\x18\x14 \x01(\v2\x13.creditbank.v1.TextR\x13decisionReasonWords\"\xbf\x01\n" +
+	"\x15decision_reason_words\x18\x14 \x01(\v2\x13.creditbank.v1.TextR\x13decisionReasonWords\x12\x16\n" +
+	"\x06merged\x18\x15 \x01(\bR\x06merged\"\xbf\x01\n" +
 	"\x0eOpeningBalance\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12#\n" +
 	"\rsource_record\x18\x02 \x01(\tR\fsourceRecord\x12\x14\n" +

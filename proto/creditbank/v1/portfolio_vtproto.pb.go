@@ -754,6 +754,18 @@ func (m *PortfolioEntry) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Merged {
+		i--
+		if m.Merged {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa8
+	}
 	if m.DecisionReasonWords != nil {
 		size, err := m.DecisionReasonWords.MarshalToSizedBufferVT(dAtA[:i])
 		if err != nil {
@@ -1419,6 +1431,9 @@ func (m *PortfolioEntry) SizeVT() (n int) {
 	if m.DecisionReasonWords != nil {
 		l = m.DecisionReasonWords.SizeVT()
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Merged {
+		n += 3
 	}
 	n += len(m.unknownFields)
 	return n
@@ -3844,6 +3859,26 @@ func (m *PortfolioEntry) UnmarshalVT(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 21:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Merged", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Merged = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

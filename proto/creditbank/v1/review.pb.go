@@ -3091,7 +3091,7 @@ type UploadEvidenceRequest struct {
 	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// Its name, with an extension that says what it is, in 1 to 200 characters.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// application/pdf, image/jpeg or image/png.
+	// application/pdf, image/jpeg, image/png or, for the bundle of a transfer, application/vnd.creditbank.transfer-bundle.
 	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	// All of it: at most 3 MiB, a picture at most 100 million pixels.
 	Content       []byte `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
