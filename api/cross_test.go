@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
 	"github.com/learning-credit-bank/creditbank/api/bundle"
 	"github.com/learning-credit-bank/creditbank/api/export"
@@ -48,7 +49,7 @@ func TestMergeBringsTransfers(t *testing.T) {
 	}
 	a.changesNothing("a merge with transfers")
 	// The same credits are not recognised once more, and what was sealed for the old account is read.
-	second := a.one(withScore(a.learned(into, apitest.Smartphone, 5, 900), 80))
+	a.one(withScore(a.learned(into, apitest.Smartphone, 5, 900), 80))
 	for _, d := range a.quoted(into, college, elderCare).Decisions {
 		if entry, _ := a.quoted(into, college, elderCare).Entry(d.Item.Lot); entry == first.Index && d.Takes != 0 {
 			t.Errorf("recognised twice: %+v", d)
@@ -88,11 +89,7 @@ func TestMergeBringsTransfers(t *testing.T) {
 	if _, _, err := a.ListAccesses(ctx(), resident, from.ID, api.Page{}); err != nil {
 		t.Error(err)
 	}
-	for _, caller := range []uint8{0, 1} {
-		by := resident
-		if caller == 1 {
-			by = a.Officer(apitest.Officer)
-		}
+	for _, by := range []access.Caller{resident, a.Officer(apitest.Officer)} {
 		err := a.ExportPortfolio(ctx(), by, api.Export{Account: from.ID, Format: export.JSON, Purpose: "job"}, nil)
 		wants(t, err, api.Precondition, api.ReasonAccountMerged, "account_id")
 	}
@@ -114,7 +111,6 @@ func TestMergeBringsTransfers(t *testing.T) {
 	if _, raw := a.entry(r.Index); raw.GetCompletionVoided().GetUnrecovered() != int64(spent.Taken) {
 		t.Errorf("unrecovered %d", raw.GetCompletionVoided().GetUnrecovered())
 	}
-	_ = second
 	a.changesNothing("a void after a merge")
 }
 
