@@ -284,16 +284,31 @@ func (b *Bank) look(
 		}
 	}
 	switch {
-	case action == access.ReadAccount:
+	case action == access.ReadAccount, holder != id && staysReadable(action):
 		return nil
 	case goesOn.GetMoving():
 		return arriving("account_id")
 	case holder == id:
 		return nil
 	}
+	return goneOn(holder)
+}
+
+// goneOn is the fault of asking for an account that became part of another one.
+func goneOn(holder unit.AccountID) *Error {
 	fault := faultf(Precondition, ReasonAccountMerged, "account_id", "the account became part of another one of the same person: ask for account %s", holder)
 	fault.Metadata = map[string]string{"merged_into": holder.String()}
 	return fault
+}
+
+// staysReadable says whether something can be asked about an account that became part of another one: what did not go over to that.
+func staysReadable(action access.Action) bool {
+	switch action {
+	case access.ReadAccesses, access.ReadTransfers, access.ReadConsents, access.WithdrawConsent:
+		return true
+	default:
+		return false
+	}
 }
 
 func (b *Bank) readAccount(ctx context.Context, id unit.AccountID) (Account, error) {

@@ -283,10 +283,21 @@ func (b *Bank) openDoubts(ctx context.Context, d *directory, found []doubted, re
 	if len(found) == 0 {
 		return 0, nil
 	}
+	ids := make([]unit.AccountID, len(found))
+	for i := range found {
+		ids[i] = unit.AccountID(found[i].account)
+	}
+	sealers, err := b.vault.SealersInPassing(ctx, ids)
+	if err != nil {
+		return 0, err
+	}
 	_, errs, err := b.ledger.ProposeEach(ctx, nil, len(found), func(tx *ledger.Tx, i int) error {
 		id, item, err := located(tx, found[i].account, found[i].ref)
 		if err != nil {
 			return err
+		}
+		if sealers[i] == nil {
+			return nil // of a person who was forgotten nobody can decide anything any more
 		}
 		gone := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_REFUSED || item.GetOutcome() == ledgerv1.Outcome_OUTCOME_WITHDRAWN
 		// A void is in doubt where it stands, a completion where none does.

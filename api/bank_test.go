@@ -278,8 +278,10 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 			sum.Pending += e.Decision.Pending
 			points += e.Decision.Points
 			if e.Opening == nil { // no policy judged it
-				all := *e.Decision // what institutions hold or took was given, too
-				all.Available += e.Reserved + e.Transferred
+				all := *e.Decision
+				if all.Outcome == awarded { // what institutions hold or took was given, too
+					all.Available += e.Reserved + e.Transferred
+				}
 				checkChain(b.t, &all)
 			}
 		}

@@ -62,7 +62,7 @@ type ClawbackTotals struct {
 	Completions, Accounts int64
 	Minutes               unit.Minutes
 	Points                unit.Points
-	// Reserved, Transferred and Expired cannot be taken back: they are held for a transfer, used, or gone.
+	// Reserved is held for transfers, which end, so that it is taken back, too. Transferred and Expired cannot be taken back.
 	Pending, Available, Reserved, Transferred, Expired unit.Credits
 	// Cases are open, and would end.
 	Cases int64
@@ -87,8 +87,8 @@ type Clawback struct {
 	Done, Left int64
 	Minutes    unit.Minutes
 	Points     unit.Points
-	// Reversed was taken back; Unrecovered had been used, and Reserved was held for a transfer.
-	Reversed, Unrecovered, Reserved unit.Credits
+	// Reversed was taken back; Unrecovered had been used.
+	Reversed, Unrecovered unit.Credits
 	// Unreached could not be taken back; that is known in the end.
 	Unreached int64
 	// Hold says that its completions are held until it is decided, HoldFuture that so is what is recorded from then on; Held is how
@@ -211,8 +211,7 @@ func (d *directory) clawbackOf(index uint64, row *ledgerv1.ClawbackRow) Clawback
 		Totals: totalsFrom(fact.GetTotals()), ReasonCode: fact.GetReasonCode(), Reason: fact.GetReason(),
 		ProposedBy: fact.GetActor().GetOfficer(), Proposed: timeOf(row.GetTime()), DecidedBy: row.GetDecidedBy(), Since: timeOf(row.GetStateTime()),
 		Done: row.GetCompletions(), Minutes: unit.Minutes(row.GetMinutes()), Points: unit.Points(row.GetMilliPoints()),
-		Reversed: unit.Credits(row.GetReversed()), Unrecovered: unit.Credits(row.GetUnrecovered()), Reserved: unit.Credits(row.GetReserved()),
-		Unreached: row.GetUnreached(), Hold: fact.GetHold(), HoldFuture: fact.GetHoldFuture(), Held: row.GetHeld(),
+		Reversed: unit.Credits(row.GetReversed()), Unrecovered: unit.Credits(row.GetUnrecovered()), Unreached: row.GetUnreached(), Hold: fact.GetHold(), HoldFuture: fact.GetHoldFuture(), Held: row.GetHeld(),
 	}
 	if row.GetConfirmed() != nil {
 		c.Totals = totalsFrom(row.GetConfirmed())

@@ -24,6 +24,8 @@ type ClawbackPreview struct {
 	Totals       ClawbackTotals
 	// NotCounting were taken back, refused or given up; Unreachable are of people who were forgotten.
 	NotCounting, Unreachable int64
+	// TransfersEnded wait for an institution and would end; of TransfersTold, which were accepted, the institution would be told.
+	TransfersEnded, TransfersTold int64
 	// Accounts are those that would lose most credits.
 	Accounts []ClawbackAccount
 	// Digest stands for the selection and its totals, in hex.
@@ -36,7 +38,7 @@ type ClawbackAccount struct {
 	Number      string
 	Completions int64
 	Minutes     unit.Minutes
-	// Credits would be taken back; Unrecovered are used, or held for a transfer.
+	// Credits would be taken back, also those that are held for a transfer, which ends; Unrecovered are used.
 	Credits, Unrecovered unit.Credits
 }
 
@@ -111,7 +113,7 @@ func (b *Bank) preview(
 		return ClawbackPreview{}, faultf(Busy, ReasonBusy, "", "%d previews are under way, as many as may be; try again when one has ended", previewsAtOnce)
 	}
 	p := ClawbackPreview{Selection: d.selectionFrom(s), Organization: organization}
-	accounts := make(map[unit.AccountID]*ClawbackAccount)
+	accounts, transfers := make(map[unit.AccountID]*ClawbackAccount), make(map[uint64]bool)
 	for found, err := range chosen(ctx, view, s, func(done, total uint64) error {
 		if progress == nil {
 			return nil
@@ -121,7 +123,7 @@ func (b *Bank) preview(
 		if err != nil {
 			return ClawbackPreview{}, err
 		}
-		if err := b.tallySelected(ctx, found, &p, accounts); err != nil {
+		if err := b.tallySelected(ctx, found, &p, accounts, transfers); err != nil {
 			return ClawbackPreview{}, err
 		}
 		if p.Totals.Completions > MaxClawback {
@@ -130,6 +132,17 @@ func (b *Bank) preview(
 		}
 	}
 	p.Totals.Accounts = int64(len(accounts))
+	for hold := range transfers {
+		row, err := view.State(ctx).Transfer(hold)
+		if err != nil {
+			return ClawbackPreview{}, err
+		}
+		if row.GetStatus() == ledgerv1.HoldStatus_HOLD_STATUS_HELD {
+			p.TransfersEnded++
+		} else {
+			p.TransfersTold++
+		}
+	}
 	if err := b.worst(ctx, accounts, &p); err != nil {
 		return ClawbackPreview{}, err
 	}
@@ -138,8 +151,10 @@ func (b *Bank) preview(
 	return p, nil
 }
 
-// tallySelected counts some of the completions.
-func (b *Bank) tallySelected(ctx context.Context, found []chosenOne, p *ClawbackPreview, accounts map[unit.AccountID]*ClawbackAccount) error {
+// tallySelected counts some of the completions, and notes the transfers that stand on them.
+func (b *Bank) tallySelected(
+	ctx context.Context, found []chosenOne, p *ClawbackPreview, accounts map[unit.AccountID]*ClawbackAccount, transfers map[uint64]bool,
+) error {
 	ids := make([]unit.AccountID, len(found))
 	for i, one := range found {
 		ids[i] = one.account
@@ -177,8 +192,11 @@ func (b *Bank) tallySelected(ctx context.Context, found []chosenOne, p *Clawback
 			t.Reserved += unit.Credits(lot.GetReserved())
 			t.Transferred += unit.Credits(lot.GetTransferred())
 			t.Expired += unit.Credits(lot.GetExpired())
-			a.Credits += unit.Credits(lot.GetPending() + lot.GetAvailable())
-			a.Unrecovered += unit.Credits(lot.GetReserved() + lot.GetTransferred())
+			a.Credits += unit.Credits(lot.GetPending() + lot.GetAvailable() + lot.GetReserved())
+			a.Unrecovered += unit.Credits(lot.GetTransferred())
+			for _, use := range lot.GetUses() {
+				transfers[use.GetHold()] = true
+			}
 		}
 	}
 	return nil

@@ -126,11 +126,11 @@ func (n NewConsent) check() *Error {
 
 // checkConsent refuses what does not fit the bank at the moment.
 func (d *directory) checkConsent(n NewConsent, now time.Time) *Error {
-	row, ok := d.organizations[n.Institution]
+	_, ok := d.organizations[n.Institution]
 	switch {
 	case !ok:
 		return faultf(NotFound, ReasonUnknownOrganization, "institution", "there is no organization %q", n.Institution)
-	case !slices.Contains(row.GetFact().GetRoles(), ledgerv1.Role_ROLE_ACCEPTOR):
+	case d.admissions[n.Institution].granted(ledgerv1.Role_ROLE_ACCEPTOR) == nil:
 		return faultf(Precondition, ReasonNotAnAcceptor, "institution", "%q is no accepting institution", n.Institution)
 	case !n.Expires.After(now), n.Expires.After(now.AddDate(maxConsentYears, 0, 1)):
 		return invalid(ReasonTime, "expire_time", "a consent ends after now, and at most %d years from now", maxConsentYears)
@@ -225,7 +225,8 @@ func unknownConsent() *Error {
 	return faultf(NotFound, ReasonNotFound, "consent_id", "the account has no such consent; see ListConsents")
 }
 
-// ListConsents answers a page of the consents of an account, those that were granted last first.
+// ListConsents answers a page of the consents of an account, those that were granted last first. Those of an account that became part
+// of another one let nobody ask as long as it is: what is consented to is the record that there was, and not the other one.
 func (b *Bank) ListConsents(ctx context.Context, caller access.Caller, id unit.AccountID, page Page) (consents []Consent, next string, err error) {
 	size, fault := page.size(usualConsentPage, maxConsentPage)
 	if fault != nil {
@@ -248,6 +249,11 @@ func (b *Bank) ListConsents(ctx context.Context, caller access.Caller, id unit.A
 	if err != nil {
 		return nil, "", err
 	}
+	account, err := view.State(ctx).Account(id)
+	if err != nil {
+		return nil, "", err
+	}
+	merged := isMerged(account)
 	slices.Reverse(all)
 	for _, c := range all {
 		if before != 0 && c.index >= before {
@@ -257,7 +263,9 @@ func (b *Bank) ListConsents(ctx context.Context, caller access.Caller, id unit.A
 			next, err = pageToken(asked, consents[size-1].Index)
 			return consents, next, err
 		}
-		consents = append(consents, d.consentOf(c, b.config.Now()))
+		consent := d.consentOf(c, b.config.Now())
+		consent.Active = consent.Active && !merged
+		consents = append(consents, consent)
 	}
 	return consents, "", nil
 }

@@ -189,6 +189,7 @@ const (
 	ReasonMergeOpen            Reason = "MERGE_OPEN"
 	ReasonMergeChanged         Reason = "MERGE_CHANGED"
 	ReasonMergeReserved        Reason = "MERGE_CREDITS_RESERVED"
+	ReasonMergeHeld            Reason = "MERGE_COMPLETIONS_HELD"
 	ReasonMergeUsed            Reason = "MERGE_CREDITS_USED"
 	ReasonUnknownLevel         Reason = "UNKNOWN_LEVEL"
 	ReasonUnknownApplication   Reason = "UNKNOWN_APPLICATION"

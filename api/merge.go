@@ -342,14 +342,12 @@ func (b *Bank) merge(ctx context.Context, s mergeStep) (uint64, error) {
 	if err := checkDirection(s.tx, from, into, "merge"); err != nil {
 		return 0, err
 	}
+	if err := nothingWaits(s.tx, from, into); err != nil {
+		return 0, err
+	}
 	account, err := s.tx.Account(from)
 	if err != nil {
 		return 0, err
-	}
-	for _, sum := range account.GetSums() {
-		if sum.GetReserved() != 0 {
-			return 0, faultf(Precondition, ReasonMergeReserved, "merge", "credits of the account are held for a transfer: wait until that has ended")
-		}
 	}
 	index, err := s.tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_AccountsMerged{AccountsMerged: &ledgerv1.AccountsMerged{
 		Actor: s.caller.Actor(), Request: s.request, Merge: s.Merge, From: from[:], Into: into[:],
@@ -360,6 +358,33 @@ func (b *Bank) merge(ctx context.Context, s mergeStep) (uint64, error) {
 	}
 	_, err = b.goOn(ctx, s.tx, s.directory, s.Merge)
 	return index, err
+}
+
+// nothingWaits refuses to merge while an institution, or officers, are about to decide on what would come over.
+func nothingWaits(tx scribe, from, into unit.AccountID) error {
+	account, err := tx.Account(from)
+	if err != nil {
+		return err
+	}
+	if n := len(account.GetHolds()); n > 0 {
+		return faultf(Precondition, ReasonMergeReserved, "merge", "%d transfers of the account wait for an institution: wait until they have ended", n)
+	}
+	for _, id := range []unit.AccountID{from, into} {
+		if err := nothingHeld(tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nothingHeld refuses an account of which a clawback holds something: what is held must not be judged anew, and come free by it.
+func nothingHeld(tx scribe, id unit.AccountID) error {
+	held, err := itemsOf(tx, id, func(item *ledgerv1.CompletionItem) bool { return item.GetHeldPlusOne() != 0 })
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	return faultf(Precondition, ReasonMergeHeld, "merge", "clawback %d holds completion %d of account %s: have it decided first",
+		held[0].GetHeldPlusOne()-1, held[0].GetIndex(), id)
 }
 
 // readyToMerge refuses an account that is not open any more, and writes down what is overdue on it.

@@ -192,7 +192,7 @@ func (t travel) bring(ctx context.Context, through uint64) error {
 }
 
 // judgesAgain says whether an item is judged once more where it comes to: a completion that counts, or would but for another one,
-// unless its credits have gone their way or an officer has it before them.
+// unless its credits have gone their way, an institution has recognised them, or an officer has it before them.
 func (t travel) judgesAgain(item *ledgerv1.CompletionItem) bool {
 	if item.GetKind() != ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED || item.GetCasePlusOne() != 0 {
 		return false
@@ -201,7 +201,7 @@ func (t travel) judgesAgain(item *ledgerv1.CompletionItem) bool {
 		return false
 	}
 	return !slices.ContainsFunc(item.GetLots(), func(lot *ledgerv1.LotState) bool {
-		return lot.GetReserved()+lot.GetTransferred()+lot.GetExpired() > 0
+		return lot.GetReserved()+lot.GetTransferred()+lot.GetExpired() > 0 || len(lot.GetUses()) > 0
 	})
 }
 

@@ -72,6 +72,9 @@ func (b *Bank) previewMerge(ctx context.Context, view ledger.View, d *directory,
 			return nil, err
 		}
 	}
+	if err := nothingWaits(mind, m.From, m.Into); err != nil {
+		return nil, err
+	}
 	before, err := outcomes(mind, m.From, m.Into)
 	if err != nil {
 		return nil, err

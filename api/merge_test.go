@@ -447,7 +447,7 @@ func TestMergeIsOneAccount(t *testing.T) {
 		from, into, one := b.Open(), b.Open(), b.Open()
 		indexes := make(map[uint64]uint64) // of one, by those of the two
 		for _, account := range []api.Account{into, from} {
-			m := &machine{bank: b, accounts: []api.Account{account}}
+			m := &machine{acceptors: &acceptors{bank: b}, accounts: []api.Account{account}}
 			for range rapid.IntRange(0, 12).Draw(rt, "completions") {
 				platform := rapid.SampledFrom([]string{apitest.Platform, apitest.OtherPlatform}).Draw(rt, "platform")
 				s := m.draw(rt)

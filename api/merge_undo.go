@@ -16,8 +16,8 @@ import (
 //
 //   - the account that goes on is open, and has not become part of another one itself;
 //   - nothing happened to an item that came over but that credits of it were released, or that another item of the same merge took
-//     its place: no credits of it were held, transferred or expired since, its platform did not take it back, and no officer took a
-//     step of a case on it;
+//     its place: no credits of it are held, or were transferred or expired since, its platform did not take it back, and no officer
+//     took a step of a case on it;
 //   - nothing happened to a completion of the account whose place one of them took;
 //   - nothing that was recorded or decided on the account since is of the same course or equivalence group as an item that came over,
 //     or has a day in common with one: it may have been judged on what would go away;
@@ -81,6 +81,13 @@ func used(format string, args ...any) *Error {
 
 // came looks at an item that came over.
 func (u *undoing) came(item *ledgerv1.CompletionItem) error {
+	for _, lot := range item.GetLots() {
+		for _, use := range lot.GetUses() {
+			if use.GetHold() >= u.merged {
+				return used("transfer %d has credits of item %d that came over", use.GetHold(), item.GetIndex())
+			}
+		}
+	}
 	last := item.GetMovedPlusOne() - 1
 	for _, index := range item.GetEffectsIn() {
 		if index < item.GetMovedPlusOne() {

@@ -182,7 +182,11 @@ func (b *Bank) lookForExport(ctx context.Context, caller access.Caller, e Export
 	if err != nil {
 		return err
 	}
-	subject := access.Subject{Organization: account.GetHome(), Account: e.Account}
+	holder, goesOn, err := b.livingRow(ctx, e.Account)
+	if err != nil {
+		return err
+	}
+	subject := access.Subject{Organization: account.GetHome(), Account: holder}
 	if err := caller.Check(access.ExportPortfolio, subject, d); err != nil {
 		return err
 	}
@@ -196,6 +200,12 @@ func (b *Bank) lookForExport(ctx context.Context, caller access.Caller, e Export
 	}
 	if caller.Kind != access.Resident && e.Purpose == "" {
 		return wrongPurpose()
+	}
+	if goesOn.GetMoving() {
+		return arriving("account_id")
+	}
+	if holder != e.Account {
+		return goneOn(holder)
 	}
 	if caller.Kind == access.Resident {
 		return nil

@@ -106,7 +106,12 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 	if err != nil {
 		return nil, err
 	}
-	asked := quoting{account: id, agreed: a, programme: r.Programme, day: a.Day(now), lots: r.Lots, scope: scope}
+	if fault := d.checkAcceptor(r.Institution, a.Day(now)); fault != nil {
+		return nil, fault
+	}
+	asked := quoting{
+		account: id, agreed: a, programme: r.Programme, day: a.Day(now), lots: r.Lots, scope: scope, institution: r.Institution,
+	}
 	if asked.taken, err = takenBefore(view.State(ctx), d, r.Institution, id); err != nil {
 		return nil, err
 	}
@@ -133,6 +138,15 @@ func (b *Bank) allowLook(caller access.Caller, what string) error {
 	return nil
 }
 
+// checkAcceptor refuses an institution that accepts nothing on a day: it was suspended or ended, or is no acceptor any more. What waits
+// for it then can be declined and withdrawn, or lapses.
+func (d *directory) checkAcceptor(institution string, day agreement.Day) *Error {
+	if d.admissions[institution].admits(ledgerv1.Role_ROLE_ACCEPTOR, int32(day)) {
+		return nil
+	}
+	return faultf(Precondition, ReasonNotAnAcceptor, "institution", "%q is suspended or has ended, or is no accepting institution any more", institution)
+}
+
 // quotedAccount finds the account that a quote is about, and what of it the caller may see; a nil scope is all.
 func (b *Bank) quotedAccount(
 	ctx context.Context, view ledger.View, d *directory, caller access.Caller, r QuoteRequest, now time.Time,
@@ -151,19 +165,19 @@ func (b *Bank) quotedAccount(
 			return id, nil, err
 		}
 	}
+	// The number of an account that became part of another one leads on to that, whose holder has to consent themselves.
+	id, account, err := living(view.State(ctx), id)
+	if err != nil {
+		return id, nil, err
+	}
 	if err := caller.Check(access.QuoteTransfer, access.Subject{Organization: r.Institution, Account: id}, d); err != nil {
 		return id, nil, err
 	}
 	var scope *consentScope
 	if caller.Kind != access.Resident {
-		var err error
 		if scope, err = consentedTo(ctx, view, id, r.Institution, PurposeTransfer, now); err != nil {
 			return id, nil, err
 		}
-	}
-	account, err := view.State(ctx).Account(id)
-	if err != nil {
-		return id, nil, err
 	}
 	if fault := checkOpen(account); fault != nil {
 		fault.Field = "account_number"
@@ -183,8 +197,9 @@ type quoting struct {
 	lots []agreement.Lot
 	// scope is what may be seen; nil: all.
 	scope *consentScope
-	// taken is what the institution took over before.
-	taken agreement.Taken
+	// institution is asked; taken is what it took over before, but for what it recognised of lots, which they say themselves.
+	institution string
+	taken       agreement.Taken
 }
 
 // quote reads a record and asks the agreement on it.
@@ -216,12 +231,18 @@ func (b *Bank) quote(ctx context.Context, view ledger.View, d *directory, q quot
 
 // quoteOf asks the agreement on lots that were chosen. It reads nothing more: it can run in the writer.
 func (b *Bank) quoteOf(d *directory, q quoting, chosen []chosenLot, said map[uint64]saidOf) (*TransferQuote, error) {
+	q.taken.Recognised = make(map[agreement.Lot]unit.Credits)
 	items := make([]agreement.Item, len(chosen))
 	answer := &TransferQuote{Agreement: d.agreementOf(q.agreed), titles: make(map[agreement.Lot]quotedItem, len(chosen))}
 	transferable := d.transferableOf()
 	for i, c := range chosen {
 		var title string
 		items[i], title = d.quoteItem(c, said[c.item.GetIndex()], transferable)
+		for _, use := range c.lot.GetUses() {
+			if use.GetRecognised() && use.GetOrganization() == d.organizations[q.institution].GetIndex() {
+				q.taken.Recognised[items[i].Lot] += unit.Credits(use.GetMilliCredits())
+			}
+		}
 		answer.titles[items[i].Lot] = quotedItem{c.item.GetIndex(), title}
 	}
 	var err error
@@ -298,7 +319,7 @@ func (b *Bank) openSaid(ctx context.Context, view ledger.View, id unit.AccountID
 		return nil, err
 	}
 	for i, index := range indexes {
-		if said[index], err = openStatement(sealer, index, raw[i]); err != nil {
+		if said[index], err = b.openStatement(ctx, id, sealer, index, raw[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -307,26 +328,33 @@ func (b *Bank) openSaid(ctx context.Context, view ledger.View, id unit.AccountID
 
 // openStatement opens the statement of a CompletionRecorded. Of the entry and of what is sealed, which the bank wrote itself, it reads
 // no more than it needs: decoding all of them would take half the time of a quote.
-func openStatement(sealer *vault.Sealer, index uint64, raw []byte) (saidOf, error) {
+func (b *Bank) openStatement(ctx context.Context, id unit.AccountID, sealer *vault.Sealer, index uint64, raw []byte) (saidOf, error) {
 	const (
 		entryCompletion protowire.Number = 4 // Entry.completion_recorded
 		recordedOrigin  protowire.Number = 1
+		recordedAccount protowire.Number = 2
 		recordedSealed  protowire.Number = 12
 		originStatement protowire.Number = 2 // Origin.statement_id
 		sealedStatement protowire.Number = 1
 	)
 	recorded := contentOf(raw, entryCompletion)
-	var id unit.StatementID
-	copy(id[:], contentOf(contentOf(recorded, recordedOrigin), originStatement))
-	opened, err := sealer.Unseal("CompletionRecorded", id, contentOf(recorded, recordedSealed))
+	var statement unit.StatementID
+	copy(statement[:], contentOf(contentOf(recorded, recordedOrigin), originStatement))
+	if account := contentOf(recorded, recordedAccount); len(account) == len(id) { // it may have come over from another account
+		var err error
+		if sealer, err = b.unsealerOf(ctx, account, id, sealer); err != nil || sealer == nil {
+			return saidOf{}, err
+		}
+	}
+	opened, err := sealer.Unseal("CompletionRecorded", statement, contentOf(recorded, recordedSealed))
 	if err != nil {
 		return saidOf{}, fmt.Errorf("%w: entry %d: %w", ledger.ErrDamaged, index, err)
 	}
-	statement := new(statementv1.Statement)
-	if err := statement.UnmarshalVT(contentOf(opened, sealedStatement)); err != nil {
+	said := new(statementv1.Statement)
+	if err := said.UnmarshalVT(contentOf(opened, sealedStatement)); err != nil {
 		return saidOf{}, fmt.Errorf("%w: the statement of entry %d: %v", ledger.ErrDamaged, index, err)
 	}
-	return saidOf{statement.GetCompletion().GetMode(), statement.GetCompletion().Score}, nil
+	return saidOf{said.GetCompletion().GetMode(), said.GetCompletion().Score}, nil
 }
 
 // contentOf answers the content of a field of bytes, or of a message, in bytes that the bank wrote; nil where it is not there.

@@ -206,7 +206,7 @@ func TestSimulationIsWhatRepublishingGives(t *testing.T) {
 		if checks++; checks > 8 && !testing.Verbose() {
 			return // two banks cost 40 ms: -v asks for all
 		}
-		d := &diary{machine: machine{bank: newBank(t)}}
+		d := &diary{machine: machine{acceptors: &acceptors{bank: newBank(t)}}}
 		for range 3 {
 			d.accounts = append(d.accounts, d.Open())
 		}

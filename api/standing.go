@@ -168,7 +168,7 @@ func (s *standing) readPrior(ref *ledgerv1.CompletionRef) (policy.Prior, error) 
 			return policy.Prior{}, err
 		}
 	}
-	prior := policy.Prior{Completion: ref.GetIndex(), Replaceable: sealer != nil && whole(item)}
+	prior := policy.Prior{Completion: ref.GetIndex(), Replaceable: sealer != nil && whole(item) && !usedIn(s.tx, item)}
 	if sealer != nil {
 		completion, _, err := statedCompletion(sealer, recorded)
 		if err != nil {
@@ -214,6 +214,13 @@ func openStated(
 		return nil, nil, fmt.Errorf("%w: a recorded statement: %v", ledger.ErrDamaged, err)
 	}
 	return stated.GetCompletion(), opened, nil
+}
+
+// usedIn says whether institutions had something of a completion, where the history that is rehearsed knows of it and the rehearsal
+// does not.
+func usedIn(tx scribe, item *ledgerv1.CompletionItem) bool {
+	r, ok := tx.(*rehearsal)
+	return ok && r.used != nil && r.used(item.GetIndex())
 }
 
 // whole says whether all that a completion was issued is still available, and no institution has recognised it.

@@ -149,13 +149,12 @@ func (b *Bank) maySeeTransfer(
 	if row == nil {
 		return unknownTransfer(hold)
 	}
-	id := learnerOf(row)
+	id, account, err := living(view.State(ctx), learnerOf(row))
+	if err != nil {
+		return err
+	}
 	subject := access.Subject{Account: id, Organization: d.numbers[row.GetOrganization()]}
 	if caller.Kind == access.Officer {
-		account, err := view.State(ctx).Account(id)
-		if err != nil {
-			return err
-		}
 		subject.Organization = account.GetHome()
 	}
 	if caller.Check(access.ReadTransfers, subject, d) != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/bundle"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -31,7 +32,11 @@ func (b *Bank) TransferBundle(ctx context.Context, caller access.Caller, hold ui
 		return nil, err
 	}
 	subject := access.Subject{Organization: d.numbers[row.GetOrganization()]}
-	copy(subject.Account[:], row.GetAccount())
+	if row != nil {
+		if subject.Account, _, err = living(view.State(ctx), learnerOf(row)); err != nil {
+			return nil, err
+		}
+	}
 	if row == nil || caller.Check(access.GetTransferBundle, subject, d) != nil {
 		return nil, unknownTransfer(hold)
 	}
@@ -88,7 +93,7 @@ func (b *bundling) collect(ctx context.Context, row *ledgerv1.TransferRow) error
 		if e.GetCompletionRecorded() == nil {
 			continue
 		}
-		if err := b.state(ctx, row, e); err != nil {
+		if err := b.state(ctx, e); err != nil {
 			return err
 		}
 	}
@@ -108,11 +113,11 @@ func compareIndex(x, y uint64) int {
 }
 
 // state adds the statement of a completion, with the way to its platform's signature.
-func (b *bundling) state(ctx context.Context, row *ledgerv1.TransferRow, e *ledgerv1.Entry) error {
+func (b *bundling) state(ctx context.Context, e *ledgerv1.Entry) error {
 	fact := e.GetCompletionRecorded()
 	origin := fact.GetOrigin()
 	b.entries = append(b.entries, fact.GetCourse())
-	sealer, err := b.bank.accountSealer(ctx, learnerOf(row))
+	sealer, err := b.bank.accountSealer(ctx, unit.AccountID(fact.GetAccount()))
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,9 @@ func (b *Bank) mayEnd(ctx context.Context, caller access.Caller, action access.A
 	}
 	subject := access.Subject{Account: unit.AccountID{}, Organization: d.numbers[row.GetOrganization()]}
 	if row != nil {
-		subject.Account = unit.AccountID(row.GetAccount())
+		if subject.Account, _, err = living(view.State(ctx), learnerOf(row)); err != nil {
+			return err
+		}
 	}
 	if row == nil || caller.Check(action, subject, d) != nil {
 		return unknownTransfer(hold)
@@ -206,6 +208,9 @@ func (b *Bank) appendEnd(
 	if err != nil {
 		return 0, err
 	}
+	if row.GetStatus() != ledgerv1.HoldStatus_HOLD_STATUS_HELD {
+		return 0, transferEnded(hold, row)
+	}
 	id := learnerOf(row)
 	account, err := tx.Account(id)
 	if err != nil {
@@ -214,6 +219,9 @@ func (b *Bank) appendEnd(
 	sealer, err := b.accountSealer(ctx, id)
 	if err != nil {
 		return 0, err
+	}
+	if account.GetMoving() {
+		return 0, arriving("transfer_id")
 	}
 	if sealer == nil || checkOpen(account) != nil {
 		return 0, faultf(Precondition, ReasonAccountNotOpen, "transfer_id", "the account is frozen, merged, closed or erased")
@@ -235,6 +243,9 @@ func (b *Bank) appendEnd(
 	statement := unit.StatementID(placed.GetHoldPlaced().GetRequest().GetRequestId())
 	e := &ledgerv1.Entry{}
 	if action == access.AcceptTransfer {
+		if fault := d.mayAccept(row, tx.Now()); fault != nil {
+			return 0, fault
+		}
 		fact := &ledgerv1.HoldPosted{Actor: caller.Actor(), Request: request, Hold: hold, Account: id[:]}
 		if fact.Taken, err = takenOf(row, take); err != nil {
 			return 0, err
@@ -265,6 +276,17 @@ func (b *Bank) appendEnd(
 		return 0, err
 	}
 	return tx.Append(e)
+}
+
+// mayAccept refuses what an institution would accept that accepts nothing today.
+func (d *directory) mayAccept(row *ledgerv1.TransferRow, now time.Time) *Error {
+	institution := d.numbers[row.GetOrganization()]
+	for _, a := range d.agreements[institution] {
+		if a.row.GetIndex() == row.GetAgreement() {
+			return d.checkAcceptor(institution, a.Day(now))
+		}
+	}
+	return nil // fsck finds that the agreement is missing
 }
 
 // takenOf is what is taken of each item of a hold.
@@ -348,7 +370,7 @@ func (b *Bank) transferDone(ctx context.Context, caller access.Caller, hold uint
 	if answer.Transfer, err = b.openTransfer(ctx, view, d, hold, row); err != nil {
 		return TransferDone{}, err
 	}
-	account, err := view.State(ctx).Account(answer.Transfer.Account)
+	_, account, err := living(view.State(ctx), answer.Transfer.Account)
 	if err != nil {
 		return TransferDone{}, err
 	}

@@ -117,7 +117,7 @@ func (b *Bank) askedTransfer(ctx context.Context, caller access.Caller, r Transf
 	if err != nil {
 		return quoting{}, nil, err
 	}
-	asked := quoting{account: id, programme: r.Programme, lots: r.Lots, scope: scope}
+	asked := quoting{account: id, programme: r.Programme, lots: r.Lots, scope: scope, institution: r.Institution}
 	if caller.Kind == access.Resident {
 		return asked, nil, nil
 	}
@@ -170,6 +170,9 @@ func (b *Bank) placeHold(
 	if asked.agreed = d.agreementNamed(r.Agreement); asked.agreed == nil || asked.agreed.Institution() != r.Institution {
 		return 0, faultf(NotFound, ReasonNotFound, "agreement_hash", "%q has no agreement with this hash; see ListAgreements", r.Institution)
 	}
+	if fault := d.checkAcceptor(r.Institution, asked.agreed.Day(tx.Now())); fault != nil {
+		return 0, fault
+	}
 	// What is overdue comes first: credits that have expired are not there to be taken over, those of holds that lapsed are.
 	if err := b.settle(ctx, tx, d, asked.account); err != nil {
 		return 0, err
@@ -180,20 +183,20 @@ func (b *Bank) placeHold(
 	if asked.taken, err = takenBefore(tx, d, r.Institution, asked.account); err != nil {
 		return 0, err
 	}
-	quote, refs, err := b.quoteAgain(tx, d, asked, sealer)
+	quote, refs, err := b.quoteAgain(ctx, tx, d, asked, sealer)
 	if err != nil {
 		return 0, err
 	}
 	today := asked.agreed.Day(tx.Now())
 	if today < asked.day || today > quote.Until {
-		return 0, b.newQuote(tx, d, asked, sealer, today, quote.Until)
+		return 0, b.newQuote(ctx, tx, d, asked, sealer, today, quote.Until)
 	}
 	if !d.quotableOn(asked.agreed, asked.day) {
 		return 0, faultf(Precondition, ReasonAgreementNotInForce, "quote_date", "on %s the agreement was not in force, or not published yet: nothing was quoted under it",
 			asked.day)
 	}
 	if !bytes.Equal(quote.Digest[:], r.QuoteDigest) {
-		return 0, b.newQuote(tx, d, asked, sealer, today, 0)
+		return 0, b.newQuote(ctx, tx, d, asked, sealer, today, 0)
 	}
 	h := &holding{
 		request: request, actor: caller.Actor(), account: asked.account, agreement: asked.agreed.row.GetIndex(), digest: quote.Digest,
@@ -204,7 +207,7 @@ func (b *Bank) placeHold(
 
 // quoteAgain makes a quote in the writer, and answers what its lots are of.
 func (b *Bank) quoteAgain(
-	tx *ledger.Tx, d *directory, asked quoting, sealer *vault.Sealer,
+	ctx context.Context, tx *ledger.Tx, d *directory, asked quoting, sealer *vault.Sealer,
 ) (*TransferQuote, map[agreement.Lot]*ledgerv1.CompletionRef, error) {
 	numbers, err := tx.Weeks(asked.account)
 	if err != nil {
@@ -233,7 +236,15 @@ func (b *Bank) quoteAgain(
 		if err != nil {
 			return nil, nil, err
 		}
-		stated, _, err := statedCompletion(sealer, e.GetCompletionRecorded())
+		recorded := e.GetCompletionRecorded()
+		unsealer, err := b.unsealerOf(ctx, recorded.GetAccount(), asked.account, sealer)
+		if err != nil {
+			return nil, nil, err
+		}
+		if unsealer == nil {
+			continue
+		}
+		stated, _, err := statedCompletion(unsealer, recorded)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -244,7 +255,9 @@ func (b *Bank) quoteAgain(
 }
 
 // newQuote refuses a quote that does not hold any more, with what it would be today.
-func (b *Bank) newQuote(tx *ledger.Tx, d *directory, asked quoting, sealer *vault.Sealer, today, until agreement.Day) error {
+func (b *Bank) newQuote(
+	ctx context.Context, tx *ledger.Tx, d *directory, asked quoting, sealer *vault.Sealer, today, until agreement.Day,
+) error {
 	e := faultf(Changed, ReasonQuoteChanged, "quote_digest", "the record, or what the institution has of it, is not what the quote was made of any more")
 	if until != 0 {
 		e = faultf(Precondition, ReasonQuoteExpired, "quote_date", "the quote was honoured from its day until %s, and today is %s", until, today)
@@ -254,7 +267,7 @@ func (b *Bank) newQuote(tx *ledger.Tx, d *directory, asked quoting, sealer *vaul
 		return e
 	}
 	asked.day = today
-	now, _, err := b.quoteAgain(tx, d, asked, sealer)
+	now, _, err := b.quoteAgain(ctx, tx, d, asked, sealer)
 	if err != nil {
 		e.Message += fmt.Sprintf("; today there would be none: %s", AsError(err).Message)
 		return e
@@ -341,9 +354,9 @@ type transferReader interface {
 	Transfer(index uint64) (*ledgerv1.TransferRow, error)
 }
 
-// takenBefore is what an institution has of an account already, be it accepted or still held.
+// takenBefore is what counts towards the caps of an institution for an account already, be it accepted or still held.
 func takenBefore(r transferReader, d *directory, institution string, id unit.AccountID) (agreement.Taken, error) {
-	taken := agreement.Taken{Counts: make(map[string]unit.Credits), Recognised: make(map[agreement.Lot]unit.Credits)}
+	taken := agreement.Taken{Counts: make(map[string]unit.Credits)}
 	account, err := r.Account(id)
 	if err != nil {
 		return taken, err
@@ -368,9 +381,6 @@ func takenBefore(r transferReader, d *directory, institution string, id unit.Acc
 			}
 			if had == 0 {
 				continue
-			}
-			if item.GetRecognised() {
-				taken.Recognised[agreement.Lot{Entry: item.GetEntry(), Position: item.GetPosition()}] += unit.Credits(had)
 			}
 			for _, count := range item.GetCounts() {
 				taken.Counts[count.GetKey()] += unit.Credits(shareOf(count.GetMilliCredits(), had, item.GetMilliCredits()))

@@ -26,6 +26,9 @@ type rehearsal struct {
 	below func(index uint64) (*ledgerv1.Entry, error)
 	// crowd answers who was counted in a crowd when the entry that is being rehearsed was written; nil: whoever is here.
 	crowd func(key uint64) (*ledgerv1.CrowdRow, error)
+	// used says whether institutions had something of a completion when the entry that is being rehearsed was written; nil: what is
+	// here says so.
+	used func(completion uint64) bool
 	// opened hears of every case; it may be nil.
 	opened func(completion uint64, causes []string)
 }
@@ -119,6 +122,9 @@ type tried struct {
 	account *ledgerv1.AccountRow
 	// crowds are those that were asked for, as they are on the ledger.
 	crowds map[uint64][]uint64
+	// uses are what institutions had of completions, and current is the entry that is being rehearsed.
+	uses    map[uint64][]pastUse
+	current uint64
 	// suspects are completions of crowds that have not been reported yet, on the way through the history.
 	suspects []suspected
 	// statement is the one that is being judged: its memory is used again.
@@ -176,6 +182,9 @@ func (t *trial) account(ctx context.Context, w *weeks, sealer *vault.Sealer, sum
 		a.countCases(entries, 1)
 		a.keep(items, before, sealer == nil)
 		return nil
+	}
+	if err := a.readUses(ctx); err != nil {
+		return err
 	}
 	if err := a.rehearse(ctx, entries); err != nil {
 		return fmt.Errorf("account %s: %w", w.id, err)
@@ -322,13 +331,14 @@ func (a *tried) rehearse(ctx context.Context, entries []*ledgerv1.Entry) error {
 				a.sum.opened(1, causes)
 			}
 		},
+		used: a.used,
 	}
 	var err error
 	if a.account, err = a.book.Account(a.id); err != nil {
 		return err
 	}
 	for _, e := range entries {
-		a.book.now = e.GetTime()
+		a.book.now, a.current = e.GetTime(), e.GetIndex()
 		if err := a.reportUntil(e.GetIndex()); err != nil {
 			return err
 		}
@@ -336,7 +346,7 @@ func (a *tried) rehearse(ctx context.Context, entries []*ledgerv1.Entry) error {
 			return fmt.Errorf("entry %d: %w", e.GetIndex(), err)
 		}
 	}
-	a.book.now = a.view.Time().UnixMicro()
+	a.book.now, a.current = a.view.Time().UnixMicro(), a.view.Size()
 	if err := a.reportUntil(a.view.Size()); err != nil {
 		return err
 	}

@@ -207,7 +207,7 @@ func (a *tried) keepHeld(ctx context.Context, index uint64, held *ledgerv1.Compl
 			return err
 		}
 	default:
-		fact.Effects = heldBack(item)
+		fact.Effects = a.heldBack(item)
 	}
 	if err := a.book.put(index, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CompletionHeld{CompletionHeld: fact}}); err != nil {
 		return err

@@ -20,7 +20,7 @@ func (f *fsck) checkClawback(c *chunk, e *ledgerv1.Entry) error {
 		return f.checkClawbackDecided(c, e, fact.ClawbackDecided)
 	case *ledgerv1.Entry_CreditsReversed:
 		r := fact.CreditsReversed
-		if r.GetUnrecovered() < 0 || r.GetReserved() < 0 {
+		if r.GetUnrecovered() < 0 {
 			c.at(e.GetIndex(), "unrecovered", "it is less than nothing")
 		}
 		checkOwnLots(c, e.GetIndex(), r.GetCompletion(), r.GetEffects())

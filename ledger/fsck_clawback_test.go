@@ -79,7 +79,7 @@ func TestFsckOfClawbacks(t *testing.T) {
 		"released by oneself": {func(e []*ledgerv1.Entry) { e[6].GetClawbackDecided().Actor.Officer = "chen" }, "entry 6: actor"},
 		"free undecided":      {func(e []*ledgerv1.Entry) { e[6], e[7] = e[7], e[6] }, "entry 6: free"},
 		"released held":       {func(e []*ledgerv1.Entry) { e[7], e[8] = e[8], e[7] }, "entry 7: state"},
-		"less than nothing":   {func(e []*ledgerv1.Entry) { e[11].GetCreditsReversed().Reserved = -1 }, "entry 11: unrecovered"},
+		"less than nothing":   {func(e []*ledgerv1.Entry) { e[11].GetCreditsReversed().Unrecovered = -1 }, "entry 11: unrecovered"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -223,7 +223,8 @@ func (c *check) item(v *Verified, held *ledgerv1.HoldItem) (Item, error) {
 		return item, faultf(part, "it records nothing of which credits are given")
 	}
 	switch {
-	case !bytes.Equal(account, v.Account[:]):
+	// It may have come over from an account that became part of this one: then the entry of its lot says so.
+	case held.GetEntry() == item.Recorded && !bytes.Equal(account, v.Account[:]):
 		return item, faultf(part, "it is of another account than the transfer")
 	case category != held.GetCategory():
 		return item, faultf(part, "it is of category %q, and %q was taken", category, held.GetCategory())
@@ -252,6 +253,8 @@ func (c *check) lot(v *Verified, held *ledgerv1.HoldItem) error {
 	case *ledgerv1.Entry_CreditsAwarded:
 		account, of = fact.CreditsAwarded.GetAccount(), fact.CreditsAwarded.GetCompletion().GetIndex()
 		effects = fact.CreditsAwarded.GetEffects()
+	case *ledgerv1.Entry_ItemMoved:
+		account, of, effects = fact.ItemMoved.GetInto(), fact.ItemMoved.GetItem().GetIndex(), fact.ItemMoved.GetEffects()
 	default:
 	}
 	lots := effects.GetLots()
@@ -398,9 +401,8 @@ func (c *check) stated(v *Verified, item *Item, part string, statement, id []byt
 	switch {
 	case !bytes.Equal(s.GetId(), id) || !same:
 		return faultf(part, "it states another completion than the log has recorded")
-	case v.AccountNumber != "" && v.AccountNumber != stated.GetAccountNumber():
-		return faultf(part, "it is about another learner than the one before it")
 	}
+	// A learner can have had several: a number can be reissued, and an account become part of another one.
 	v.AccountNumber = stated.GetAccountNumber()
 	if item.HasScore = stated.Score != nil; item.HasScore {
 		item.Score = stated.GetScore()

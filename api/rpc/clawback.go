@@ -28,6 +28,7 @@ func (c *clawbacks) PreviewClawback(
 		return err
 	}
 	preview := &creditbankv1.ClawbackPreview{
+		TransfersEnded: p.TransfersEnded, TransfersTold: p.TransfersTold,
 		Selection: selectionProto(p.Selection), Organization: p.Organization, Totals: clawbackTotalsProto(p.Totals),
 		NotCounting: p.NotCounting, Unreachable: p.Unreachable, Digest: p.Digest,
 	}
@@ -151,6 +152,6 @@ func clawbackProto(c api.Clawback) *creditbankv1.Clawback {
 		Totals: clawbackTotalsProto(c.Totals), ReasonCode: c.ReasonCode, Reason: c.Reason, ProposedBy: c.ProposedBy, ProposeTime: timestamp(c.Proposed),
 		DecidedBy: c.DecidedBy, StateTime: timestamp(c.Since), CompletionsDone: c.Done, CompletionsLeft: c.Left,
 		Minutes: int64(c.Minutes), MilliPoints: int64(c.Points), Reversed: int64(c.Reversed), Unrecovered: int64(c.Unrecovered),
-		Reserved: int64(c.Reserved), Unreached: c.Unreached, Hold: c.Hold, HoldFuture: c.HoldFuture, CompletionsHeld: c.Held,
+		Unreached: c.Unreached, Hold: c.Hold, HoldFuture: c.HoldFuture, CompletionsHeld: c.Held,
 	}
 }

@@ -349,6 +349,9 @@ func (c clawing) printPreview(v *creditbankv1.ClawbackPreview) error {
 	if n := v.GetUnreachable(); n > 0 {
 		t.row(l.say("无法追回", "cannot be reached"), fmt.Sprintf(l.say("%d 条，学习者已注销", "%d, of people who were forgotten"), n))
 	}
+	if ended, told := v.GetTransfersEnded(), v.GetTransfersTold(); ended+told > 0 {
+		t.row(l.say("转换申请", "transfers"), fmt.Sprintf(l.say("%d 项等待中的将终止，%d 项已接受的将通知接受机构", "%d that wait end, of %d accepted ones the institution is told"), ended, told))
+	}
 	t.row(l.say("摘要", "digest"), clean(v.GetDigest()))
 	t.write(c.p.stdout)
 	if len(v.GetAccounts()) > 0 {
@@ -367,10 +370,10 @@ func (c clawing) totals(t *table, v *creditbankv1.ClawbackTotals) {
 	l := c.g.language(c.p)
 	t.row(l.say("学习记录", "completions"), fmt.Sprintf(l.say("%d 条，%d 个账户，%d 分钟，%d 个未结案件", "%d of %d accounts: %d minutes, %d open cases"),
 		v.GetCompletions(), v.GetAccounts(), v.GetMinutes(), v.GetOpenCases()))
-	t.row(l.say("可追回学分", "credits to take back"), fmt.Sprintf(l.say("%s（可用 %s，待放 %s）", "%s (%s available, %s waiting)"),
-		l.credits(v.GetAvailable()+v.GetPending()), l.credits(v.GetAvailable()), l.credits(v.GetPending())))
-	t.row(l.say("不能追回学分", "credits out of reach"), fmt.Sprintf(l.say("已转出 %s，转换中 %s，已过期 %s", "%s transferred, %s held for transfers, %s expired"),
-		l.credits(v.GetTransferred()), l.credits(v.GetReserved()), l.credits(v.GetExpired())))
+	t.row(l.say("可追回学分", "credits to take back"), fmt.Sprintf(l.say("%s（可用 %s，待放 %s，转换中 %s）", "%s (%s available, %s waiting, %s held for transfers)"),
+		l.credits(v.GetAvailable()+v.GetPending()+v.GetReserved()), l.credits(v.GetAvailable()), l.credits(v.GetPending()), l.credits(v.GetReserved())))
+	t.row(l.say("不能追回学分", "credits out of reach"), fmt.Sprintf(l.say("已转出 %s，已过期 %s", "%s transferred, %s expired"),
+		l.credits(v.GetTransferred()), l.credits(v.GetExpired())))
 	t.row(l.say("积分", "points"), l.credits(v.GetMilliPoints()))
 }
 
@@ -405,8 +408,8 @@ func (c clawing) print(v *creditbankv1.Clawback) error {
 	}
 	t.row(l.say("进度", "progress"), fmt.Sprintf(l.say("已追回 %d 条，剩余 %d 条", "%d taken back, %d left"), v.GetCompletionsDone(), v.GetCompletionsLeft()))
 	if v.GetCompletionsDone() > 0 {
-		t.row(l.say("已追回学分", "credits taken back"), fmt.Sprintf(l.say("%s；已转出 %s，转换中 %s", "%s; not %s transferred, %s held for transfers"),
-			l.credits(v.GetReversed()), l.credits(v.GetUnrecovered()), l.credits(v.GetReserved())))
+		t.row(l.say("已追回学分", "credits taken back"), fmt.Sprintf(l.say("%s；已转出 %s", "%s; not %s transferred"),
+			l.credits(v.GetReversed()), l.credits(v.GetUnrecovered())))
 	}
 	if n := v.GetUnreached(); n > 0 {
 		t.row(l.say("无法追回", "not reached"), fmt.Sprintf(l.say("%d 条，学习者已注销", "%d, of people who were forgotten"), n))

@@ -49,7 +49,7 @@ func (f *fakeClawbacks) PreviewClawback(
 		return err
 	}
 	return stream.Send(&creditbankv1.PreviewClawbackResponse{Preview: &creditbankv1.ClawbackPreview{
-		Selection: selection, Organization: "xihu-cc", Totals: clawbackTotals(), NotCounting: 2, Unreachable: 1, Digest: strings.Repeat("ab", 32),
+		Selection: selection, Organization: "xihu-cc", Totals: clawbackTotals(), NotCounting: 2, Unreachable: 1, TransfersEnded: 2, TransfersTold: 1, Digest: strings.Repeat("ab", 32),
 		Accounts: []*creditbankv1.ClawbackAccount{{MaskedNumber: "1234 **** **** 5678", Completions: 2, Minutes: 180, MilliCredits: 300, Unrecovered: 50}},
 	}})
 }

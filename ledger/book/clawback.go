@@ -207,7 +207,6 @@ func (s *State) creditsReversed(e *ledgerv1.Entry, fact *ledgerv1.CreditsReverse
 		clawback.Reversed += change.GetReversed()
 	}
 	clawback.Unrecovered += fact.GetUnrecovered()
-	clawback.Reserved += fact.GetReserved()
 	return nil
 }
 

@@ -92,7 +92,6 @@ func (n *naive) reversed(e *ledgerv1.Entry, f *ledgerv1.CreditsReversed) {
 		c.reversed += change.GetReversed()
 	}
 	c.unrecovered += f.GetUnrecovered()
-	c.reserve += f.GetReserved()
 }
 
 func (m *machine) proposeClawback(t *rapid.T) {
@@ -164,7 +163,6 @@ func (m *machine) reverse(t *rapid.T) {
 		Causes: []string{"CLAWED_BACK"}, Risk: 4, Deadline: m.time + 9,
 	}
 	for _, lot := range item.lots {
-		f.Reserved += lot.amounts[2]
 		f.Unrecovered += lot.amounts[3]
 	}
 	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CreditsReversed{CreditsReversed: f}})
@@ -200,7 +198,7 @@ func (m *machine) checkClawbacks(t *rapid.T) {
 		kept.Request = nil
 		if err != nil || naiveState(row.GetState()) != want.state || row.GetDecidedBy() != want.decider || !proto.Equal(row.GetFact(), kept) ||
 			row.GetCompletions() != want.completions || row.GetMinutes() != want.minutes || row.GetMilliPoints() != want.points ||
-			row.GetReversed() != want.reversed || row.GetUnrecovered() != want.unrecovered || row.GetReserved() != want.reserve ||
+			row.GetReversed() != want.reversed || row.GetUnrecovered() != want.unrecovered ||
 			row.GetUnreached() != want.unreached || row.GetHeld() != want.held {
 			t.Fatalf("clawback %d: %v, %v, not %+v", index, row, err, want)
 		}

@@ -185,7 +185,9 @@ func issueLot(
 func (s *State) changeLot(
 	e *ledgerv1.Entry, id unit.AccountID, account *ledgerv1.AccountRow, change *ledgerv1.LotChange,
 ) error {
-	if change.GetReserved() != 0 || change.GetTransferred() != 0 {
+	// What an item brings that comes over by a merge was transferred before.
+	brought := e.GetItemMoved() != nil && change.GetEntry() == e.GetIndex()
+	if change.GetReserved() != 0 || change.GetTransferred() != 0 && !brought {
 		return fmt.Errorf("%w: what is reserved or transferred of lot %d/%d changes without a hold",
 			ErrInconsistent, change.GetEntry(), change.GetPosition())
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
@@ -36,8 +38,8 @@ func (s *State) holdPlaced(e *ledgerv1.Entry, fact *ledgerv1.HoldPlaced) error {
 	row.Status, row.Account, row.Organization, row.Programme = ledgerv1.HoldStatus_HOLD_STATUS_HELD, fact.GetAccount(), organization, fact.GetProgramme()
 	row.Agreement, row.Time, row.Deadline = fact.GetAgreement(), e.GetTime(), fact.GetDeadline()
 	row.Items, row.ChangedIndex = fact.GetItems(), e.GetIndex()
-	for _, item := range row.GetItems() {
-		if err := s.use(id, e.GetIndex(), organization, item); err != nil {
+	for i, item := range row.GetItems() {
+		if err := s.use(id, e.GetIndex(), organization, i, item); err != nil {
 			return err
 		}
 	}
@@ -55,7 +57,7 @@ func (s *State) holdPlaced(e *ledgerv1.Entry, fact *ledgerv1.HoldPlaced) error {
 }
 
 // use notes with a lot that a hold stands on it.
-func (s *State) use(id unit.AccountID, hold, organization uint64, item *ledgerv1.HoldItem) error {
+func (s *State) use(id unit.AccountID, hold, organization uint64, number int, item *ledgerv1.HoldItem) error {
 	lot, category, err := s.heldLot(id, item)
 	if err != nil {
 		return err
@@ -82,7 +84,7 @@ func (s *State) use(id unit.AccountID, hold, organization uint64, item *ledgerv1
 		return fmt.Errorf("%w: the institution would have more of lot %d/%d than there is", ErrInconsistent, lot.GetEntry(), lot.GetPosition())
 	}
 	lot.Uses = append(lot.Uses, &ledgerv1.LotUse{
-		Hold: hold, Organization: organization, MilliCredits: item.GetMilliCredits(), Recognised: item.GetRecognised(),
+		Hold: hold, Organization: organization, MilliCredits: item.GetMilliCredits(), Recognised: item.GetRecognised(), Item: uint32(number),
 	})
 	return nil
 }
@@ -270,6 +272,68 @@ func freed(item *ledgerv1.HoldItem, taken int64, change *ledgerv1.LotChange) boo
 		change.GetPending() == 0 && change.GetReversed() == 0
 }
 
+// bringTransfers has the account that goes on know what institutions took over from the one that becomes part of it.
+func (s *State) bringTransfers(m meeting) error {
+	m.into.Transfers = append(m.into.Transfers, m.from.GetTransfers()...)
+	for _, hold := range m.from.GetTransfers() {
+		if err := s.set(AccountTransferKey(m.intoID, hold), []byte{byte(ledgerv1.HoldStatus_HOLD_STATUS_POSTED)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeTransfers is the inverse of bringTransfers.
+func (s *State) takeTransfers(m meeting) error {
+	m.into.Transfers = slices.DeleteFunc(m.into.GetTransfers(), func(hold uint64) bool { return slices.Contains(m.from.GetTransfers(), hold) })
+	for _, hold := range m.from.GetTransfers() {
+		if err := s.set(AccountTransferKey(m.intoID, hold), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bringUses has the lots of an item that came over be those that institutions took of where it came from. All that they took comes
+// with them, lot by lot, and nothing else.
+func bringUses(old, item *ledgerv1.CompletionItem) error {
+	used := slices.ContainsFunc(old.GetLots(), func(lot *ledgerv1.LotState) bool { return len(lot.GetUses()) > 0 })
+	if used && len(item.GetLots()) != len(old.GetLots()) {
+		return fmt.Errorf("%w: item %d has %d lots, and brings %d", ErrInconsistent, item.GetIndex(), len(old.GetLots()), len(item.GetLots()))
+	}
+	for i, lot := range item.GetLots() {
+		transferred := int64(0)
+		if used {
+			transferred = old.GetLots()[i].GetTransferred()
+			for _, use := range old.GetLots()[i].GetUses() {
+				lot.Uses = append(lot.Uses, proto.CloneOf(use))
+			}
+		}
+		if lot.GetTransferred() != transferred {
+			return fmt.Errorf("%w: %d of lot %d of item %d were transferred, not %d", ErrInconsistent, transferred, i, item.GetIndex(), lot.GetTransferred())
+		}
+	}
+	return nil
+}
+
+// usedElsewhere answers a hold that has something of an item which came over, and had nothing of it before; whether there is one.
+func usedElsewhere(old, item *ledgerv1.CompletionItem) (hold uint64, since bool) {
+	before := make(map[uint64]bool)
+	for _, lot := range old.GetLots() {
+		for _, use := range lot.GetUses() {
+			before[use.GetHold()] = true
+		}
+	}
+	for _, lot := range item.GetLots() {
+		for _, use := range lot.GetUses() {
+			if !before[use.GetHold()] {
+				return use.GetHold(), true
+			}
+		}
+	}
+	return 0, false
+}
+
 // listHold writes the rows by which a hold is found.
 func (s *State) listHold(row *ledgerv1.TransferRow, index uint64) error {
 	status := []byte{byte(row.GetStatus())}
@@ -298,14 +362,11 @@ func (s *State) clawBack(e *ledgerv1.Entry, item *ledgerv1.CompletionItem) error
 			if row.GetStatus() == ledgerv1.HoldStatus_HOLD_STATUS_HELD {
 				return fmt.Errorf("%w: hold %d stands on completion %d", ErrInconsistent, use.GetHold(), item.GetIndex())
 			}
-			i := slices.IndexFunc(row.GetItems(), func(h *ledgerv1.HoldItem) bool {
-				return h.GetEntry() == lot.GetEntry() && h.GetPosition() == lot.GetPosition()
-			})
-			known := slices.ContainsFunc(row.GetClawbacks(), func(c *ledgerv1.TransferClawback) bool { return int(c.GetItem()) == i })
+			known := slices.ContainsFunc(row.GetClawbacks(), func(c *ledgerv1.TransferClawback) bool { return c.GetItem() == use.GetItem() })
 			if known {
 				continue
 			}
-			row.Clawbacks = append(row.Clawbacks, &ledgerv1.TransferClawback{Entry: e.GetIndex(), Item: uint32(i)})
+			row.Clawbacks = append(row.Clawbacks, &ledgerv1.TransferClawback{Entry: e.GetIndex(), Item: use.GetItem()})
 			row.ChangedIndex = e.GetIndex()
 			if err := s.mark(row.GetOrganization(), e.GetIndex()); err != nil {
 				return err

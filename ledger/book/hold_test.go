@@ -166,25 +166,37 @@ func (m *machine) release(t *rapid.T, item *naiveItem) {
 	}
 }
 
+// endHolds has all holds of an account declined.
+func (m *machine) endHolds(t *rapid.T, account []byte) {
+	for _, index := range slices.Sorted(maps.Keys(m.model.holds)) {
+		if h := m.model.holds[index]; h.account == string(account) && h.status == "HELD" {
+			m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_HoldVoided{HoldVoided: &ledgerv1.HoldVoided{
+				Hold: index, Account: account, Cause: ledgerv1.HoldVoid_HOLD_VOID_DECLINED, Effects: free(t, h, nil),
+			}}})
+		}
+	}
+}
+
 // checkHolds compares the holds of an account, and what its lots say of them, with the model.
 func (m *machine) checkHolds(t *rapid.T, id unit.AccountID, a *ledgerv1.AccountRow, want *naiveAccount) {
 	var open, posted []string
-	byEnd := make(map[uint64]uint64)
 	for _, index := range slices.Sorted(maps.Keys(m.model.holds)) {
 		h := m.model.holds[index]
 		if h.account != string(id[:]) {
 			continue
 		}
 		m.checkHold(t, index, h)
-		switch h.status {
-		case "HELD":
+		if h.status == "HELD" {
 			open = append(open, fmt.Sprintf("%d until %d", index, h.lapses))
-		case "POSTED":
-			byEnd[h.ended] = index
 		}
 	}
-	for _, end := range slices.Sorted(maps.Keys(byEnd)) {
-		posted = append(posted, fmt.Sprint(byEnd[end]))
+	for _, hold := range want.transfers {
+		posted = append(posted, fmt.Sprint(hold))
+	}
+	for _, key := range want.merged(string(id[:]), m.model.holds) {
+		if value, err := m.state.Row([]byte(key)); err != nil || len(value) != 1 || ledgerv1.HoldStatus(value[0]) != ledgerv1.HoldStatus_HOLD_STATUS_POSTED {
+			t.Fatalf("a transfer that came with another account has no row %x, or another: %x, %v", key, value, err)
+		}
 	}
 	var gotOpen, gotPosted []string
 	for _, h := range a.GetHolds() {
@@ -215,6 +227,7 @@ func (m *machine) checkUses(t *rapid.T, l *ledgerv1.LotState, lot *naiveLot) {
 		h := m.model.holds[use.hold]
 		u := &ledgerv1.LotUse{
 			Hold: use.hold, Organization: h.organization, MilliCredits: h.outstanding(use.item), Recognised: h.items[use.item].GetRecognised(),
+			Item: uint32(use.item),
 		}
 		want = append(want, u)
 		switch {

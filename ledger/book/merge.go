@@ -143,6 +143,8 @@ func (s *State) accountsMerged(e *ledgerv1.Entry, fact *ledgerv1.AccountsMerged)
 	switch {
 	case m.from.GetStatus() == merged || m.into.GetStatus() == merged || m.from.GetMoving() || m.into.GetMoving():
 		return fmt.Errorf("%w: one of the accounts is part of another, or on its way", ErrInconsistent)
+	case len(m.from.GetHolds()) > 0:
+		return fmt.Errorf("%w: %d holds of the account have not ended", ErrInconsistent, len(m.from.GetHolds()))
 	case fact.GetItems() != items:
 		return fmt.Errorf("%w: the account has %d items, not %d", ErrInconsistent, items, fact.GetItems())
 	}
@@ -150,6 +152,9 @@ func (s *State) accountsMerged(e *ledgerv1.Entry, fact *ledgerv1.AccountsMerged)
 	row.Items, row.Left, row.ThroughPlusOne, row.ChangedIndex = items, items, 0, e.GetIndex()
 	row.Status = ledgerv1.MergeStatus_MERGE_STATUS_MOVING
 	m.from.Status, m.from.MergedInto = merged, fact.GetInto()
+	if err := s.bringTransfers(m); err != nil {
+		return err
+	}
 	m.arrive()
 	return s.requested(e, fact.GetActor(), fact.GetRequest())
 }
@@ -169,6 +174,9 @@ func (s *State) accountsUnmerged(e *ledgerv1.Entry, fact *ledgerv1.AccountsUnmer
 	row.UndoneBy, row.Left, row.ChangedIndex = fact.GetActor().GetOfficer(), row.GetItems(), e.GetIndex()
 	row.Status = ledgerv1.MergeStatus_MERGE_STATUS_RETURNING
 	m.from.Status, m.from.MergedInto = row.GetStatusBefore(), nil
+	if err := s.takeTransfers(m); err != nil {
+		return err
+	}
 	m.arrive()
 	return s.requested(e, fact.GetActor(), fact.GetRequest())
 }
@@ -205,11 +213,14 @@ func (s *State) itemMoved(e *ledgerv1.Entry, fact *ledgerv1.ItemMoved) error {
 	if old == nil || old.GetIndex() < row.GetThroughPlusOne() {
 		return fmt.Errorf("%w: item %d is none of the account, or has come over", ErrInconsistent, fact.GetItem().GetIndex())
 	}
+	if old.GetHeldPlusOne() != 0 {
+		return fmt.Errorf("%w: clawback %d holds item %d", ErrInconsistent, old.GetHeldPlusOne()-1, old.GetIndex())
+	}
 	item := &ledgerv1.CompletionItem{
 		Index: old.GetIndex(), Time: old.GetTime(), Organization: old.GetOrganization(), Course: old.GetCourse(), Category: old.GetCategory(),
 		EndDay: old.GetEndDay(), Kind: old.GetKind(), Source: old.GetSource(), CasePlusOne: old.GetCasePlusOne(),
 		LastCasePlusOne: old.GetLastCasePlusOne(), DecidedPlusOne: old.GetDecidedPlusOne(), EffectsIn: slices.Clone(old.GetEffectsIn()),
-		MovedPlusOne: e.GetIndex() + 1, MergePlusOne: fact.GetMerge() + 1,
+		MovedPlusOne: e.GetIndex() + 1, MergePlusOne: fact.GetMerge() + 1, ClawbackPlusOne: old.GetClawbackPlusOne(),
 	}
 	if err := s.putItem(m.intoID, m.into, item); err != nil {
 		return err
@@ -231,7 +242,10 @@ func (s *State) itemMoved(e *ledgerv1.Entry, fact *ledgerv1.ItemMoved) error {
 	row.Left--
 	row.ThroughPlusOne, row.ChangedIndex = item.GetIndex()+1, e.GetIndex()
 	m.arrive()
-	return s.changeCompletion(e, m.intoID, m.into, item, fact.GetOutcome(), fact.GetEffects())
+	if err := s.changeCompletion(e, m.intoID, m.into, item, fact.GetOutcome(), fact.GetEffects()); err != nil {
+		return err
+	}
+	return bringUses(old, item)
 }
 
 // putItem puts an item that was recorded elsewhere among those of an account.
@@ -298,6 +312,9 @@ func (s *State) itemReturned(e *ledgerv1.Entry, fact *ledgerv1.ItemReturned) err
 	if item.GetMergePlusOne() != fact.GetMerge()+1 || len(fact.GetEffects().GetLots()) > 0 {
 		return fmt.Errorf("%w: item %d did not come by this merge, or would leave credits", ErrInconsistent, item.GetIndex())
 	}
+	if hold, since := usedElsewhere(old, item); since {
+		return fmt.Errorf("%w: hold %d has something of item %d", ErrInconsistent, hold, item.GetIndex())
+	}
 	if err := s.addEffects(e, m.intoID, m.into, item, fact.GetEffects()); err != nil {
 		return err
 	}
@@ -348,7 +365,7 @@ func takeLots(account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem, lots 
 		held := &ledgerv1.LotState{
 			Entry: lots[i].GetEntry(), Position: lots[i].GetPosition(), ExpiresDay: lot.GetExpiresDay(),
 			Pending: -lots[i].GetPending(), Available: -lots[i].GetAvailable(), Reserved: -lots[i].GetReserved(),
-			Transferred: -lots[i].GetTransferred(), Expired: -lots[i].GetExpired(), Reversed: -lots[i].GetReversed(),
+			Transferred: -lots[i].GetTransferred(), Expired: -lots[i].GetExpired(), Reversed: -lots[i].GetReversed(), Uses: lot.GetUses(),
 		}
 		if !proto.Equal(held, lot) {
 			return fmt.Errorf("%w: lot %d/%d holds something else", ErrInconsistent, lot.GetEntry(), lot.GetPosition())

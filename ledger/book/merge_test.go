@@ -45,6 +45,7 @@ func (n *naive) mergeChanged(e *ledgerv1.Entry) {
 		from, into := n.accounts[m.from], n.accounts[m.into]
 		m.before, m.items, m.left, m.changed = from.status, f.GetItems(), f.GetItems(), e.GetIndex()
 		from.status, from.mergedInto = ledgerv1.AccountStatus_ACCOUNT_STATUS_MERGED, m.into
+		into.transfers = append(into.transfers, from.transfers...)
 		m.status, into.moving = ledgerv1.MergeStatus_MERGE_STATUS_MOVING, true
 		n.arrived(m)
 		n.requested(e, f.GetActor(), f.GetRequest())
@@ -53,6 +54,7 @@ func (n *naive) mergeChanged(e *ledgerv1.Entry) {
 		m := n.merges[f.GetMerge()]
 		from, into := n.accounts[m.from], n.accounts[m.into]
 		from.status, from.mergedInto, from.moving, into.moving = m.before, "", true, true
+		into.transfers = slices.DeleteFunc(into.transfers, func(hold uint64) bool { return slices.Contains(from.transfers, hold) })
 		m.status, m.left, m.changed = ledgerv1.MergeStatus_MERGE_STATUS_RETURNING, m.items, e.GetIndex()
 		n.arrived(m)
 		n.requested(e, f.GetActor(), f.GetRequest())
@@ -89,7 +91,8 @@ func (a *naiveAccount) count(item *naiveItem, by int64) {
 
 func (n *naive) itemMoved(e *ledgerv1.Entry, f *ledgerv1.ItemMoved) {
 	into := n.accounts[string(f.GetInto())]
-	item := *n.item(f.GetFrom(), f.GetItem())
+	old := n.item(f.GetFrom(), f.GetItem())
+	item := *old
 	item.account, item.minutes, item.points, item.lots, item.sessionsPut = string(f.GetInto()), 0, 0, nil, nil
 	item.contributed, item.effectsIn, item.moved = new(ledgerv1.Effects), slices.Clone(item.effectsIn), e.GetIndex()+1
 	into.items[item.index] = &item
@@ -101,6 +104,11 @@ func (n *naive) itemMoved(e *ledgerv1.Entry, f *ledgerv1.ItemMoved) {
 		n.open(e, &item, f.GetCauses(), f.GetRisk(), f.GetDue())
 	}
 	n.change(e, &item, f.GetOutcome(), f.GetEffects())
+	if n.used(old) {
+		for i, lot := range item.lots {
+			lot.was = old.lots[i]
+		}
+	}
 	m := n.merges[f.GetMerge()]
 	m.left, m.changed = m.left-1, e.GetIndex()
 	n.arrived(m)
@@ -151,6 +159,12 @@ func (m *machine) merge(t *rapid.T) {
 	if string(from) == string(into) {
 		t.Skip("one account")
 	}
+	for _, item := range a.items {
+		if item.held != 0 {
+			t.Skip("something of it is held")
+		}
+	}
+	m.endHolds(t, from)
 	officer := func(id string) *ledgerv1.Actor { return &ledgerv1.Actor{Officer: id} }
 	id := uint64(len(m.entries))
 	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_AccountMergeProposed{AccountMergeProposed: &ledgerv1.AccountMergeProposed{
@@ -203,6 +217,8 @@ func (m *machine) between(t *rapid.T) {
 func (m *machine) moveItem(t *rapid.T, id uint64, from, into []byte, item *naiveItem, a *naiveAccount) {
 	fact := &ledgerv1.ItemMoved{Merge: id, From: from, Into: into, Item: item.ref(), Outcome: item.outcome, Effects: new(ledgerv1.Effects)}
 	switch {
+	case m.model.used(item):
+		fact.Effects = bringUsed(item, uint64(len(m.entries)))
 	case item.open == 0 && item.kind == 0 && rapid.IntRange(0, 4).Draw(t, "overlaps") == 0:
 		fact.Outcome, fact.Causes, fact.Risk = ledgerv1.Outcome_OUTCOME_IN_REVIEW, []string{"OVERLAP"}, 3
 	case item.outcome == ledgerv1.Outcome_OUTCOME_AWARDED:
@@ -213,11 +229,25 @@ func (m *machine) moveItem(t *rapid.T, id uint64, from, into []byte, item *naive
 	m.do(t, &ledgerv1.Entry{Fact: &ledgerv1.Entry_ItemMoved{ItemMoved: fact}})
 }
 
+// bringUsed brings the lots of an item of which institutions have something, one for one: what was transferred stays that.
+func bringUsed(item *naiveItem, entry uint64) *ledgerv1.Effects {
+	f := new(ledgerv1.Effects)
+	for i, lot := range item.lots {
+		f.Lots = append(f.Lots, &ledgerv1.Lot{Category: item.category, Available: lot.issued, ExpiresDay: lot.expires})
+		if n := lot.amounts[3]; n != 0 {
+			f.LotChanges = append(f.LotChanges, &ledgerv1.LotChange{
+				Entry: entry, Position: uint32(i), Completion: item.ref(), Available: -n, Transferred: n,
+			})
+		}
+	}
+	return f
+}
+
 // takePlace has an item that comes over take the place of one that is there.
 func (m *machine) takePlace(t *rapid.T, item *naiveItem, a *naiveAccount, fact *ledgerv1.ItemMoved) {
 	for _, g := range a.groups {
 		prior := a.items[g.GetCompletion().GetIndex()]
-		fits := prior != nil && prior.outcome == ledgerv1.Outcome_OUTCOME_AWARDED && prior.course != item.course && len(prior.reversed()) > 0
+		fits := prior != nil && prior.outcome == ledgerv1.Outcome_OUTCOME_AWARDED && prior.course != item.course && len(prior.reversed()) > 0 && !m.onHold(prior)
 		if !fits || item.kind != 0 || rapid.Bool().Draw(t, "beside it") {
 			continue
 		}

@@ -539,6 +539,9 @@ func (m *machine) checkLists(t *rapid.T) {
 	for id, h := range m.model.holds {
 		wanted += len(h.rows(id))
 	}
+	for id, a := range m.model.accounts {
+		wanted += len(a.merged(id, m.model.holds))
+	}
 	for key := range m.below {
 		switch key[0] {
 		case book.TableQueue, book.TableCaseTimes, book.TableHeld, book.TableTransfers, book.TableTransferLists, book.TableHoldTimes:

@@ -48,6 +48,9 @@ func (n *naive) placeHold(e *ledgerv1.Entry, f *ledgerv1.HoldPlaced) {
 func (n *naive) endHold(e *ledgerv1.Entry, hold uint64, status string, effects *ledgerv1.Effects) *naiveHold {
 	h := n.holds[hold]
 	h.status, h.ended, h.endedAt, h.changed = status, e.GetIndex()+1, e.GetTime(), e.GetIndex()
+	if a := n.accounts[h.account]; status == "POSTED" {
+		a.transfers = append(a.transfers, hold)
+	}
 	n.moveLots(n.accounts[h.account], effects)
 	n.mark(h.organization, e.GetIndex())
 	return h
@@ -80,13 +83,20 @@ func (n *naive) uses(lot *naiveLot) []naiveUse {
 	var all []naiveUse
 	for hold, h := range n.holds {
 		for i, item := range h.items {
-			if item.GetEntry() == lot.entry && item.GetPosition() == lot.position && h.outstanding(i) > 0 {
-				all = append(all, naiveUse{hold, i})
+			for of := lot; of != nil; of = of.was {
+				if item.GetEntry() == of.entry && item.GetPosition() == of.position && h.outstanding(i) > 0 {
+					all = append(all, naiveUse{hold, i})
+				}
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b naiveUse) int { return int(a.hold) - int(b.hold) })
 	return all
+}
+
+// used says whether institutions have something of an item.
+func (n *naive) used(item *naiveItem) bool {
+	return slices.ContainsFunc(item.lots, func(lot *naiveLot) bool { return len(n.uses(lot)) > 0 })
 }
 
 // tell tells those who have something of an item that it gives no credits any more.
@@ -100,6 +110,16 @@ func (n *naive) tell(e *ledgerv1.Entry, item *naiveItem) {
 			}
 		}
 	}
+}
+
+// merged are the keys by which transfers are found that came with another account.
+func (a *naiveAccount) merged(id string, holds map[uint64]*naiveHold) (keys []string) {
+	for _, hold := range a.transfers {
+		if holds[hold].account != id {
+			keys = append(keys, "\x1e\x01"+id+string(binary.BigEndian.AppendUint64(nil, hold)))
+		}
+	}
+	return keys
 }
 
 // rows are the keys by which a hold is found.

@@ -68,12 +68,12 @@ type naiveImport struct {
 }
 
 type naiveClawback struct {
-	proposed                       *ledgerv1.ClawbackProposed
-	state                          string
-	proposer, decider              string
-	completions, minutes, points   int64
-	reversed, unrecovered, reserve int64
-	unreached, held                int64
+	proposed                     *ledgerv1.ClawbackProposed
+	state                        string
+	proposer, decider            string
+	completions, minutes, points int64
+	reversed, unrecovered        int64
+	unreached, held              int64
 }
 
 type naiveAccount struct {
@@ -95,6 +95,7 @@ type naiveAccount struct {
 	points      map[int32]int64 // by the day on which they lapse
 	groups      []*ledgerv1.GroupChange
 	items       map[uint64]*naiveItem
+	transfers   []uint64 // posted, in their order
 	sessions    map[int32][]*ledgerv1.DaySession
 	days        map[naiveDay]int64
 }
@@ -128,6 +129,8 @@ type naiveLot struct {
 	issued   int64
 	expires  int32
 	amounts  amounts
+	// was is the lot that came over as this one, where institutions had something of its item.
+	was *naiveLot
 }
 
 type naiveCase struct {

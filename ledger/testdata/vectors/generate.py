@@ -271,8 +271,8 @@ MESSAGES = {
                         "totals=5:ClawbackTotals digest=6:b reason_code=7:s reason=8:s hold=9:t hold_future=10:t",
     "ClawbackDecided": "actor=1:Actor request=2:Request clawback=3:u state=4:ClawbackState totals=5:ClawbackTotals digest=6:b "
                        "unreached=7:i",
-    "CreditsReversed": "account=1:b completion=2:CompletionRef clawback=3:u effects=4:Effects unrecovered=5:i reserved=6:i "
-                       "causes=7:*s risk=8:w deadline=9:i",
+    "CreditsReversed": "account=1:b completion=2:CompletionRef clawback=3:u effects=4:Effects unrecovered=5:i causes=6:*s "
+                       "risk=7:w deadline=8:i",
     "CompletionHeld": "account=1:b completion=2:CompletionRef clawback=3:u free=4:t effects=5:Effects",
     # creditbank.ledger.v1, rows
     "TreeRow": "size=1:u time=2:i root=3:b partial_leaves=4:b",
@@ -293,7 +293,7 @@ MESSAGES = {
                       "moved_plus_one=20:u merge_plus_one=21:u clawback_plus_one=23:u held_plus_one=24:u",
     "LotState": "entry=1:u position=2:w pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i reversed=8:i "
                 "expires_day=9:d uses=10:*LotUse",
-    "LotUse": "hold=1:u organization=2:u milli_credits=3:i recognised=4:t",
+    "LotUse": "hold=1:u organization=2:u milli_credits=3:i recognised=4:t item=5:w",
     "TransferRow": "status=1:HoldStatus account=2:b organization=3:u programme=4:s agreement=5:u time=6:i deadline=7:i "
                    "items=8:*HoldItem taken=9:*HoldTaken ended_plus_one=10:u ended_time=11:i clawbacks=12:*TransferClawback "
                    "changed_index=13:u",
@@ -325,7 +325,7 @@ MESSAGES = {
                 "left=13:i through_plus_one=14:u reason_code=15:s",
     "ClawbackRow": "time=1:i fact=2:ClawbackProposed state=3:ClawbackState state_time=4:i decided_by=5:s "
                    "confirmed=6:ClawbackTotals completions=7:i minutes=8:i milli_points=9:i reversed=10:i unrecovered=11:i "
-                   "reserved=12:i unreached=13:i held=14:i",
+                   "unreached=12:i held=13:i",
     "RequestRow": "hash=1:b index=2:u",
     "AgreementRow": "index=1:u time=2:i fact=3:AgreementPublished ended_plus_one=4:u last_day=5:d",
     "ConsentRow": "time=1:i fact=2:ConsentGranted withdrawn_plus_one=3:u withdrawn_time=4:i withdrawn_by=5:s",
@@ -1876,7 +1876,7 @@ class State:
         reversed_ = sum(c.get("reversed", 0) for c in f.get("effects", {}).get("lot_changes", []))
         for field, amount in (("completions", 1), ("minutes", before[0] - item.get("minutes", 0)),
                               ("milli_points", before[1] - item.get("milli_points", 0)), ("reversed", reversed_),
-                              ("unrecovered", f.get("unrecovered", 0)), ("reserved", f.get("reserved", 0))):
+                              ("unrecovered", f.get("unrecovered", 0))):
             row[field] = row.get(field, 0) + amount
 
     def completion_held(self, i, t, f):
@@ -1938,16 +1938,23 @@ class State:
     def accounts_merged(self, i, t, f):
         row, from_, into = self.merge_of(i, f, "REVIEWED")
         items = sum(from_.get(k, 0) for k in ("completions", "opening_balances", "claims"))
+        assert not from_.get("holds")
         assert items == f["items"] and not into.get("moving") and "ACCOUNT_STATUS_MERGED" not in (from_["status"], into["status"])
         row.update(status_before=from_["status"], merged_by=f["actor"]["officer"], merged_plus_one=i + 1, items=items, left=items,
                    through_plus_one=0)
         from_.update(status="ACCOUNT_STATUS_MERGED", merged_into=f["into"])
+        for hold in from_.get("transfers", []):
+            into.setdefault("transfers", []).append(hold)
+            self.rows[table(0x1E, b"\x01", f["into"], u64(hold))] = bytes([enum_names("HoldStatus").index("HOLD_STATUS_POSTED")])
         self.arrive(row, from_, into, "MOVING", "MERGED")
 
     def accounts_unmerged(self, i, t, f):
         row, from_, into = self.merge_of(i, f, "UNDO_PROPOSED")
         row.update(undone_by=f["actor"]["officer"], left=row["items"])
         from_.update(status=row["status_before"], merged_into=b"")
+        for hold in from_.get("transfers", []):
+            into["transfers"].remove(hold)
+            del self.rows[table(0x1E, b"\x01", f["into"], u64(hold))]
         self.arrive(row, from_, into, "RETURNING", "UNDONE")
 
     def hand_case(self, case, from_, into, account):
@@ -1961,9 +1968,9 @@ class State:
     def item_moved(self, i, t, f):
         row, from_, into = self.merge_of(i, f, "MOVING")
         old = self.item(f["from"], f["item"])
-        assert old["index"] >= row.get("through_plus_one", 0)
+        assert old["index"] >= row.get("through_plus_one", 0) and not old.get("held_plus_one")
         kept = ("index", "time", "organization", "course", "category", "end_day", "kind", "source", "case_plus_one",
-                "last_case_plus_one", "decided_plus_one", "effects_in")
+                "last_case_plus_one", "decided_plus_one", "effects_in", "clawback_plus_one")
         item = copy.deepcopy({k: old[k] for k in kept if k in old})
         item.update(moved_plus_one=i + 1, merge_plus_one=f["merge"] + 1)
         items = self.week(f["into"], item["end_day"]).setdefault("items", [])
@@ -1979,11 +1986,20 @@ class State:
         row.update(left=row["left"] - 1, through_plus_one=item["index"] + 1)
         self.arrive(row, from_, into, "MOVING", "MERGED")
         self.change(i, f["into"], item, f["outcome"], f.get("effects", {}))
+        if any(lot.get("uses") for lot in old.get("lots", [])):
+            assert [lot["transferred"] for lot in item.get("lots", [])] == [lot["transferred"] for lot in old["lots"]]
+            for lot, was in zip(item["lots"], old["lots"]):
+                if was.get("uses"):
+                    lot["uses"] = copy.deepcopy(was["uses"])
+        else:
+            assert not any(lot["transferred"] for lot in item.get("lots", []))
 
     def item_returned(self, i, t, f):
         row, from_, into = self.merge_of(i, f, "RETURNING")
         item, old = self.item(f["into"], f["item"]), self.item(f["from"], f["item"])
         assert item["merge_plus_one"] == f["merge"] + 1 and not f.get("effects", {}).get("lots")
+        used = [{u["hold"] for lot in x.get("lots", []) for u in lot.get("uses", [])} for x in (item, old)]
+        assert used[0] <= used[1]
         self.effects(i, f["into"], item, f.get("effects", {}))
         assert "restores" not in f  # none in this log
         assert len(f.get("lots", [])) == len(item.get("lots", []))
@@ -2169,7 +2185,7 @@ class State:
         row = self.new(table(0x1D, u64(i)), "TransferRow", status="HOLD_STATUS_HELD", account=account, organization=number,
                        programme=f["programme"], agreement=f["agreement"], time=t, deadline=f["deadline"], items=f["items"],
                        changed_index=i)
-        for held in f["items"]:
+        for n, held in enumerate(f["items"]):
             item, lot = self.lot(account, held)
             assert held["milli_credits"] > 0 and held["category"] == item["category"]
             recognised = held.get("recognised", False)
@@ -2177,7 +2193,8 @@ class State:
             had = [u for u in lot.setdefault("uses", []) if u["organization"] == number]
             assert all(u["hold"] != i for u in had)
             assert sum(u["milli_credits"] for u in had) + held["milli_credits"] <= sum(lot[a] for a in AMOUNTS)
-            lot["uses"].append({"hold": i, "organization": number, "milli_credits": held["milli_credits"], "recognised": recognised})
+            lot["uses"].append({"hold": i, "organization": number, "milli_credits": held["milli_credits"], "recognised": recognised,
+                                "item": n})
         self.move_held(account, f["items"], f["effects"])
         self.rows[table(5, account)][1].setdefault("holds", []).append({"hold": i, "deadline": f["deadline"]})
         self.list_hold(i, row)
@@ -2222,8 +2239,7 @@ class State:
             for use in lot.get("uses", []):
                 row = self.rows[table(0x1D, u64(use["hold"]))][1]
                 assert row["status"] == "HOLD_STATUS_POSTED"
-                n = next(n for n, held in enumerate(row["items"])
-                         if (held["entry"], held.get("position", 0)) == (lot["entry"], lot["position"]))
+                n = use["item"]
                 if all(c["item"] != n for c in row.get("clawbacks", [])):
                     row.setdefault("clawbacks", []).append({"entry": i, "item": n})
                     row["changed_index"] = i
@@ -2325,7 +2341,8 @@ class State:
         for c in e.get("lot_changes", []):
             owner = self.item(account, c["completion"])
             lot = next(x for x in owner["lots"] if (x["entry"], x["position"]) == (c["entry"], c.get("position", 0)))
-            assert sum(c.get(a, 0) for a in AMOUNTS) == 0 and not c.get("reserved") and not c.get("transferred")
+            moved = item is owner and c["entry"] == i and item.get("moved_plus_one") == i + 1
+            assert sum(c.get(a, 0) for a in AMOUNTS) == 0 and not c.get("reserved") and (moved or not c.get("transferred"))
             total = self.sum(row, owner["category"])
             for a in AMOUNTS:
                 lot[a] += c.get(a, 0)

@@ -236,7 +236,7 @@ type ClawbackTotals struct {
 	Pending int64 `protobuf:"varint,5,opt,name=pending,proto3" json:"pending,omitempty"`
 	// Milli-credits that can be used.
 	Available int64 `protobuf:"varint,6,opt,name=available,proto3" json:"available,omitempty"`
-	// Milli-credits held for a transfer: they cannot be taken back as long as they are.
+	// Milli-credits held for a transfer: it ends, and they are taken back with the others.
 	Reserved int64 `protobuf:"varint,7,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	// Milli-credits transferred: they cannot be taken back.
 	Transferred int64 `protobuf:"varint,8,opt,name=transferred,proto3" json:"transferred,omitempty"`
@@ -446,7 +446,11 @@ type ClawbackPreview struct {
 	// The accounts that would lose most credits, at most ten.
 	Accounts []*ClawbackAccount `protobuf:"bytes,6,rep,name=accounts,proto3" json:"accounts,omitempty"`
 	// Stands for the selection and its totals: 64 hex digits.
-	Digest        string `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest string `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Transfers that wait for an institution's answer, and would end.
+	TransfersEnded int64 `protobuf:"varint,8,opt,name=transfers_ended,json=transfersEnded,proto3" json:"transfers_ended,omitempty"`
+	// Transfers that institutions have accepted, and of which they would be told.
+	TransfersTold int64 `protobuf:"varint,9,opt,name=transfers_told,json=transfersTold,proto3" json:"transfers_told,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -528,6 +532,20 @@ func (x *ClawbackPreview) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *ClawbackPreview) GetTransfersEnded() int64 {
+	if x != nil {
+		return x.TransfersEnded
+	}
+	return 0
+}
+
+func (x *ClawbackPreview) GetTransfersTold() int64 {
+	if x != nil {
+		return x.TransfersTold
+	}
+	return 0
 }
 
 // PreviewClawbackRequest asks what a clawback would reverse.
@@ -695,16 +713,14 @@ type Clawback struct {
 	Reversed int64 `protobuf:"varint,16,opt,name=reversed,proto3" json:"reversed,omitempty"`
 	// Milli-credits that could not be, since they had been used.
 	Unrecovered int64 `protobuf:"varint,17,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`
-	// Milli-credits that could not be, since they were held for a transfer.
-	Reserved int64 `protobuf:"varint,18,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	// Completions that could not be taken back, since their learners were forgotten; known when it is finished.
-	Unreached int64 `protobuf:"varint,19,opt,name=unreached,proto3" json:"unreached,omitempty"`
+	Unreached int64 `protobuf:"varint,18,opt,name=unreached,proto3" json:"unreached,omitempty"`
 	// Its completions are held until it is decided.
-	Hold bool `protobuf:"varint,20,opt,name=hold,proto3" json:"hold,omitempty"`
+	Hold bool `protobuf:"varint,19,opt,name=hold,proto3" json:"hold,omitempty"`
 	// What is recorded from then on is held too.
-	HoldFuture bool `protobuf:"varint,21,opt,name=hold_future,json=holdFuture,proto3" json:"hold_future,omitempty"`
+	HoldFuture bool `protobuf:"varint,20,opt,name=hold_future,json=holdFuture,proto3" json:"hold_future,omitempty"`
 	// Completions that it holds now.
-	CompletionsHeld int64 `protobuf:"varint,22,opt,name=completions_held,json=completionsHeld,proto3" json:"completions_held,omitempty"`
+	CompletionsHeld int64 `protobuf:"varint,21,opt,name=completions_held,json=completionsHeld,proto3" json:"completions_held,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -854,13 +870,6 @@ func (x *Clawback) GetReversed() int64 {
 func (x *Clawback) GetUnrecovered() int64 {
 	if x != nil {
 		return x.Unrecovered
-	}
-	return 0
-}
-
-func (x *Clawback) GetReserved() int64 {
-	if x != nil {
-		return x.Reserved
 	}
 	return 0
 }
@@ -1499,7 +1508,7 @@ const file_creditbank_v1_clawback_proto_rawDesc = "" +
 	"\vcompletions\x18\x02 \x01(\x03R\vcompletions\x12\x18\n" +
 	"\aminutes\x18\x03 \x01(\x03R\aminutes\x12#\n" +
 	"\rmilli_credits\x18\x04 \x01(\x03R\fmilliCredits\x12 \n" +
-	"\vunrecovered\x18\x05 \x01(\x03R\vunrecovered\"\xc5\x02\n" +
+	"\vunrecovered\x18\x05 \x01(\x03R\vunrecovered\"\x95\x03\n" +
 	"\x0fClawbackPreview\x12>\n" +
 	"\tselection\x18\x01 \x01(\v2 .creditbank.v1.ClawbackSelectionR\tselection\x12\"\n" +
 	"\forganization\x18\x02 \x01(\tR\forganization\x125\n" +
@@ -1507,7 +1516,9 @@ const file_creditbank_v1_clawback_proto_rawDesc = "" +
 	"\fnot_counting\x18\x04 \x01(\x03R\vnotCounting\x12 \n" +
 	"\vunreachable\x18\x05 \x01(\x03R\vunreachable\x12:\n" +
 	"\baccounts\x18\x06 \x03(\v2\x1e.creditbank.v1.ClawbackAccountR\baccounts\x12\x16\n" +
-	"\x06digest\x18\a \x01(\tR\x06digest\"t\n" +
+	"\x06digest\x18\a \x01(\tR\x06digest\x12'\n" +
+	"\x0ftransfers_ended\x18\b \x01(\x03R\x0etransfersEnded\x12%\n" +
+	"\x0etransfers_told\x18\t \x01(\x03R\rtransfersTold\"t\n" +
 	"\x16PreviewClawbackRequest\x12>\n" +
 	"\tselection\x18\x01 \x01(\v2 .creditbank.v1.ClawbackSelectionR\tselection\x12\x1a\n" +
 	"\bclawback\x18\x02 \x01(\x04R\bclawback\"\xbd\x01\n" +
@@ -1515,7 +1526,7 @@ const file_creditbank_v1_clawback_proto_rawDesc = "" +
 	"\fentries_done\x18\x01 \x01(\x04R\ventriesDone\x12#\n" +
 	"\rentries_total\x18\x02 \x01(\x04R\fentriesTotal\x12 \n" +
 	"\vcompletions\x18\x03 \x01(\x03R\vcompletions\x128\n" +
-	"\apreview\x18\x04 \x01(\v2\x1e.creditbank.v1.ClawbackPreviewR\apreview\"\xd3\x06\n" +
+	"\apreview\x18\x04 \x01(\v2\x1e.creditbank.v1.ClawbackPreviewR\apreview\"\xb7\x06\n" +
 	"\bClawback\x12\x1a\n" +
 	"\bclawback\x18\x01 \x01(\x04R\bclawback\x12\"\n" +
 	"\forganization\x18\x02 \x01(\tR\forganization\x12>\n" +
@@ -1538,13 +1549,12 @@ const file_creditbank_v1_clawback_proto_rawDesc = "" +
 	"\aminutes\x18\x0e \x01(\x03R\aminutes\x12!\n" +
 	"\fmilli_points\x18\x0f \x01(\x03R\vmilliPoints\x12\x1a\n" +
 	"\breversed\x18\x10 \x01(\x03R\breversed\x12 \n" +
-	"\vunrecovered\x18\x11 \x01(\x03R\vunrecovered\x12\x1a\n" +
-	"\breserved\x18\x12 \x01(\x03R\breserved\x12\x1c\n" +
-	"\tunreached\x18\x13 \x01(\x03R\tunreached\x12\x12\n" +
-	"\x04hold\x18\x14 \x01(\bR\x04hold\x12\x1f\n" +
-	"\vhold_future\x18\x15 \x01(\bR\n" +
+	"\vunrecovered\x18\x11 \x01(\x03R\vunrecovered\x12\x1c\n" +
+	"\tunreached\x18\x12 \x01(\x03R\tunreached\x12\x12\n" +
+	"\x04hold\x18\x13 \x01(\bR\x04hold\x12\x1f\n" +
+	"\vhold_future\x18\x14 \x01(\bR\n" +
 	"holdFuture\x12)\n" +
-	"\x10completions_held\x18\x16 \x01(\x03R\x0fcompletionsHeld\"\xfd\x01\n" +
+	"\x10completions_held\x18\x15 \x01(\x03R\x0fcompletionsHeld\"\xfd\x01\n" +
 	"\x16ProposeClawbackRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12>\n" +

@@ -8890,7 +8890,7 @@ type ClawbackTotals struct {
 	Pending int64 `protobuf:"varint,5,opt,name=pending,proto3" json:"pending,omitempty"`
 	// Milli-credits that can be used.
 	Available int64 `protobuf:"varint,6,opt,name=available,proto3" json:"available,omitempty"`
-	// Milli-credits held for a transfer: they cannot be taken back as long as they are.
+	// Milli-credits held for a transfer: it ends, and they are taken back with the others.
 	Reserved int64 `protobuf:"varint,7,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	// Milli-credits transferred: they cannot be taken back.
 	Transferred int64 `protobuf:"varint,8,opt,name=transferred,proto3" json:"transferred,omitempty"`
@@ -9243,14 +9243,12 @@ type CreditsReversed struct {
 	Effects *Effects `protobuf:"bytes,4,opt,name=effects,proto3" json:"effects,omitempty"`
 	// Milli-credits that could not be taken back since they had been used.
 	Unrecovered int64 `protobuf:"varint,5,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`
-	// Milli-credits that could not be taken back since they are held for a transfer.
-	Reserved int64 `protobuf:"varint,6,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	// Causes of the case.
-	Causes []string `protobuf:"bytes,7,rep,name=causes,proto3" json:"causes,omitempty"`
+	Causes []string `protobuf:"bytes,6,rep,name=causes,proto3" json:"causes,omitempty"`
 	// Risk of the case, 1 to 5.
-	Risk uint32 `protobuf:"varint,8,opt,name=risk,proto3" json:"risk,omitempty"`
+	Risk uint32 `protobuf:"varint,7,opt,name=risk,proto3" json:"risk,omitempty"`
 	// Until when the learner may appeal: microseconds since 1970.
-	Deadline      int64 `protobuf:"varint,9,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Deadline      int64 `protobuf:"varint,8,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -9316,13 +9314,6 @@ func (x *CreditsReversed) GetEffects() *Effects {
 func (x *CreditsReversed) GetUnrecovered() int64 {
 	if x != nil {
 		return x.Unrecovered
-	}
-	return 0
-}
-
-func (x *CreditsReversed) GetReserved() int64 {
-	if x != nil {
-		return x.Reserved
 	}
 	return 0
 }
@@ -10109,7 +10100,7 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2#.creditbank.ledger.v1.ClawbackStateR\x05state\x12<\n" +
 	"\x06totals\x18\x05 \x01(\v2$.creditbank.ledger.v1.ClawbackTotalsR\x06totals\x12\x16\n" +
 	"\x06digest\x18\x06 \x01(\fR\x06digest\x12\x1c\n" +
-	"\tunreached\x18\a \x01(\x03R\tunreached\"\xcb\x02\n" +
+	"\tunreached\x18\a \x01(\x03R\tunreached\"\xaf\x02\n" +
 	"\x0fCreditsReversed\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\fR\aaccount\x12C\n" +
 	"\n" +
@@ -10117,11 +10108,10 @@ const file_creditbank_ledger_v1_entry_proto_rawDesc = "" +
 	"completion\x12\x1a\n" +
 	"\bclawback\x18\x03 \x01(\x04R\bclawback\x127\n" +
 	"\aeffects\x18\x04 \x01(\v2\x1d.creditbank.ledger.v1.EffectsR\aeffects\x12 \n" +
-	"\vunrecovered\x18\x05 \x01(\x03R\vunrecovered\x12\x1a\n" +
-	"\breserved\x18\x06 \x01(\x03R\breserved\x12\x16\n" +
-	"\x06causes\x18\a \x03(\tR\x06causes\x12\x12\n" +
-	"\x04risk\x18\b \x01(\rR\x04risk\x12\x1a\n" +
-	"\bdeadline\x18\t \x01(\x03R\bdeadline\"\xd8\x01\n" +
+	"\vunrecovered\x18\x05 \x01(\x03R\vunrecovered\x12\x16\n" +
+	"\x06causes\x18\x06 \x03(\tR\x06causes\x12\x12\n" +
+	"\x04risk\x18\a \x01(\rR\x04risk\x12\x1a\n" +
+	"\bdeadline\x18\b \x01(\x03R\bdeadline\"\xd8\x01\n" +
 	"\x0eCompletionHeld\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\fR\aaccount\x12C\n" +
 	"\n" +

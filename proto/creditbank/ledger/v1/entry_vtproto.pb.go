@@ -7259,12 +7259,12 @@ func (m *CreditsReversed) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.Deadline != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Deadline))
 		i--
-		dAtA[i] = 0x48
+		dAtA[i] = 0x40
 	}
 	if m.Risk != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Risk))
 		i--
-		dAtA[i] = 0x40
+		dAtA[i] = 0x38
 	}
 	if len(m.Causes) > 0 {
 		for iNdEx := len(m.Causes) - 1; iNdEx >= 0; iNdEx-- {
@@ -7272,13 +7272,8 @@ func (m *CreditsReversed) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			copy(dAtA[i:], m.Causes[iNdEx])
 			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Causes[iNdEx])))
 			i--
-			dAtA[i] = 0x3a
+			dAtA[i] = 0x32
 		}
-	}
-	if m.Reserved != 0 {
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Reserved))
-		i--
-		dAtA[i] = 0x30
 	}
 	if m.Unrecovered != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Unrecovered))
@@ -10608,9 +10603,6 @@ func (m *CreditsReversed) SizeVT() (n int) {
 	}
 	if m.Unrecovered != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Unrecovered))
-	}
-	if m.Reserved != 0 {
-		n += 1 + protohelpers.SizeOfVarint(uint64(m.Reserved))
 	}
 	if len(m.Causes) > 0 {
 		for _, s := range m.Causes {
@@ -30193,25 +30185,6 @@ func (m *CreditsReversed) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 		case 6:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Reserved", wireType)
-			}
-			m.Reserved = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Reserved |= int64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		case 7:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Causes", wireType)
 			}
@@ -30243,7 +30216,7 @@ func (m *CreditsReversed) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Causes = append(m.Causes, string(dAtA[iNdEx:postIndex]))
 			iNdEx = postIndex
-		case 8:
+		case 7:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Risk", wireType)
 			}
@@ -30262,7 +30235,7 @@ func (m *CreditsReversed) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
-		case 9:
+		case 8:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Deadline", wireType)
 			}

@@ -1168,7 +1168,9 @@ type LotUse struct {
 	// Milli-credits that are held, or were taken.
 	MilliCredits int64 `protobuf:"varint,3,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
 	// They are only recognised.
-	Recognised    bool `protobuf:"varint,4,opt,name=recognised,proto3" json:"recognised,omitempty"`
+	Recognised bool `protobuf:"varint,4,opt,name=recognised,proto3" json:"recognised,omitempty"`
+	// Which of the hold's items it is, from 0: an item of a record that comes over by a merge has other lots than the hold names.
+	Item          uint32 `protobuf:"varint,5,opt,name=item,proto3" json:"item,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1229,6 +1231,13 @@ func (x *LotUse) GetRecognised() bool {
 		return x.Recognised
 	}
 	return false
+}
+
+func (x *LotUse) GetItem() uint32 {
+	if x != nil {
+		return x.Item
+	}
+	return 0
 }
 
 // DayItem is a day with what was learned on it.
@@ -2758,12 +2767,10 @@ type ClawbackRow struct {
 	Reversed int64 `protobuf:"varint,10,opt,name=reversed,proto3" json:"reversed,omitempty"`
 	// Milli-credits that could not be, since they had been used.
 	Unrecovered int64 `protobuf:"varint,11,opt,name=unrecovered,proto3" json:"unrecovered,omitempty"`
-	// Milli-credits that could not be, since they were held for a transfer.
-	Reserved int64 `protobuf:"varint,12,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	// Completions that could not be taken back, where it is finished.
-	Unreached int64 `protobuf:"varint,13,opt,name=unreached,proto3" json:"unreached,omitempty"`
+	Unreached int64 `protobuf:"varint,12,opt,name=unreached,proto3" json:"unreached,omitempty"`
 	// Completions that it holds now.
-	Held          int64 `protobuf:"varint,14,opt,name=held,proto3" json:"held,omitempty"`
+	Held          int64 `protobuf:"varint,13,opt,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2871,13 +2878,6 @@ func (x *ClawbackRow) GetReversed() int64 {
 func (x *ClawbackRow) GetUnrecovered() int64 {
 	if x != nil {
 		return x.Unrecovered
-	}
-	return 0
-}
-
-func (x *ClawbackRow) GetReserved() int64 {
-	if x != nil {
-		return x.Reserved
 	}
 	return 0
 }
@@ -3563,14 +3563,15 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\vexpires_day\x18\t \x01(\x05R\n" +
 	"expiresDay\x120\n" +
 	"\x04uses\x18\n" +
-	" \x03(\v2\x1c.creditbank.ledger.v1.LotUseR\x04uses\"\x85\x01\n" +
+	" \x03(\v2\x1c.creditbank.ledger.v1.LotUseR\x04uses\"\x99\x01\n" +
 	"\x06LotUse\x12\x12\n" +
 	"\x04hold\x18\x01 \x01(\x04R\x04hold\x12\"\n" +
 	"\forganization\x18\x02 \x01(\x04R\forganization\x12#\n" +
 	"\rmilli_credits\x18\x03 \x01(\x03R\fmilliCredits\x12\x1e\n" +
 	"\n" +
 	"recognised\x18\x04 \x01(\bR\n" +
-	"recognised\"\x95\x01\n" +
+	"recognised\x12\x12\n" +
+	"\x04item\x18\x05 \x01(\rR\x04item\"\x95\x01\n" +
 	"\aDayItem\x12\x10\n" +
 	"\x03day\x18\x01 \x01(\x05R\x03day\x12<\n" +
 	"\bsessions\x18\x02 \x03(\v2 .creditbank.ledger.v1.DaySessionR\bsessions\x12:\n" +
@@ -3706,7 +3707,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04left\x18\r \x01(\x03R\x04left\x12(\n" +
 	"\x10through_plus_one\x18\x0e \x01(\x04R\x0ethroughPlusOne\x12\x1f\n" +
 	"\vreason_code\x18\x0f \x01(\tR\n" +
-	"reasonCode\"\x85\x04\n" +
+	"reasonCode\"\xe9\x03\n" +
 	"\vClawbackRow\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12:\n" +
 	"\x04fact\x18\x02 \x01(\v2&.creditbank.ledger.v1.ClawbackProposedR\x04fact\x129\n" +
@@ -3721,10 +3722,9 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\fmilli_points\x18\t \x01(\x03R\vmilliPoints\x12\x1a\n" +
 	"\breversed\x18\n" +
 	" \x01(\x03R\breversed\x12 \n" +
-	"\vunrecovered\x18\v \x01(\x03R\vunrecovered\x12\x1a\n" +
-	"\breserved\x18\f \x01(\x03R\breserved\x12\x1c\n" +
-	"\tunreached\x18\r \x01(\x03R\tunreached\x12\x12\n" +
-	"\x04held\x18\x0e \x01(\x03R\x04held\"6\n" +
+	"\vunrecovered\x18\v \x01(\x03R\vunrecovered\x12\x1c\n" +
+	"\tunreached\x18\f \x01(\x03R\tunreached\x12\x12\n" +
+	"\x04held\x18\r \x01(\x03R\x04held\"6\n" +
 	"\n" +
 	"RequestRow\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +

@@ -902,6 +902,11 @@ func (m *LotUse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Item != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Item))
+		i--
+		dAtA[i] = 0x28
+	}
 	if m.Recognised {
 		i--
 		if m.Recognised {
@@ -2203,15 +2208,10 @@ func (m *ClawbackRow) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.Held != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Held))
 		i--
-		dAtA[i] = 0x70
+		dAtA[i] = 0x68
 	}
 	if m.Unreached != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Unreached))
-		i--
-		dAtA[i] = 0x68
-	}
-	if m.Reserved != 0 {
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Reserved))
 		i--
 		dAtA[i] = 0x60
 	}
@@ -3141,6 +3141,9 @@ func (m *LotUse) SizeVT() (n int) {
 	if m.Recognised {
 		n += 2
 	}
+	if m.Item != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Item))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -3712,9 +3715,6 @@ func (m *ClawbackRow) SizeVT() (n int) {
 	}
 	if m.Unrecovered != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Unrecovered))
-	}
-	if m.Reserved != 0 {
-		n += 1 + protohelpers.SizeOfVarint(uint64(m.Reserved))
 	}
 	if m.Unreached != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Unreached))
@@ -6351,6 +6351,25 @@ func (m *LotUse) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Recognised = bool(v != 0)
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Item", wireType)
+			}
+			m.Item = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Item |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -10052,25 +10071,6 @@ func (m *ClawbackRow) UnmarshalVT(dAtA []byte) error {
 			}
 		case 12:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Reserved", wireType)
-			}
-			m.Reserved = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Reserved |= int64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		case 13:
-			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Unreached", wireType)
 			}
 			m.Unreached = 0
@@ -10088,7 +10088,7 @@ func (m *ClawbackRow) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
-		case 14:
+		case 13:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Held", wireType)
 			}

@@ -1,0 +1,241 @@
+package api_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/api/apitest"
+	"github.com/learning-credit-bank/creditbank/api/bundle"
+	"github.com/learning-credit-bank/creditbank/api/export"
+	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+)
+
+const policyHeld = policy.Held
+
+// accepts has an institution take over all that it was asked to.
+func (a *acceptors) accepts(t api.Transfer) api.Transfer {
+	a.t.Helper()
+	done, err := a.AcceptTransfer(ctx(), a.institution(t.Institution), api.Acceptance{RequestID: a.RequestID(), Hold: t.Hold}, false)
+	must(a.t, err)
+	return done.Transfer
+}
+
+// What institutions took of an account counts for them after a merge, is found by both, and is told when it is taken back.
+func TestMergeBringsTransfers(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	from, into := a.Open(), a.Open()
+	s := a.learned(from, apitest.Welding, 20, wholeCourse)
+	first := a.one(s)
+	recognised := a.accepts(a.requests(from, college, elderCare))
+	waits := a.requests(from, university, socialWork)
+	m := a.proposes(from, into)
+	a.agrees(apitest.Officer, m.ID)
+	_, _, err := a.DecideMerge(ctx(), a.Officer(apitest.SecondOfficer), a.mergeStep(m.ID, true))
+	wants(t, err, api.Precondition, api.ReasonMergeReserved, "merge")
+	if _, preview, err := a.GetMerge(ctx(), a.Officer(apitest.Officer), m.ID); err != nil || preview != nil {
+		t.Errorf("a preview of what cannot be done: %+v, %v", preview, err)
+	}
+	spent := a.accepts(waits)
+	a.grants(from)
+	m = a.agrees(apitest.SecondOfficer, m.ID)
+	if m.Status != merged || a.totals(into)[2] != spent.Taken {
+		t.Errorf("merge %+v, %v of %s", m, a.totals(into), spent.Taken)
+	}
+	a.changesNothing("a merge with transfers")
+	// The same credits are not recognised once more, and what was sealed for the old account is read.
+	a.one(withScore(a.learned(into, apitest.Smartphone, 5, 900), 80))
+	for _, d := range a.quoted(into, college, elderCare).Decisions {
+		if entry, _ := a.quoted(into, college, elderCare).Entry(d.Item.Lot); entry == first.Index && d.Takes != 0 {
+			t.Errorf("recognised twice: %+v", d)
+		}
+	}
+	resident := a.Resident(from.ID)
+	for _, filter := range []api.TransferFilter{{Account: into.ID}, {Account: from.ID}} {
+		listed, _, err := a.ListTransfers(ctx(), resident, filter, api.Page{})
+		if err != nil || len(listed) != 2 || listed[0].Hold != spent.Hold || listed[1].Hold != recognised.Hold {
+			t.Errorf("listed %+v, %v", listed, err)
+		}
+	}
+	for _, hold := range []uint64{spent.Hold, recognised.Hold} {
+		a.stands(into, hold, posted)
+		file, err := a.TransferBundle(ctx(), resident, hold)
+		must(t, err)
+		if _, err := bundle.Verify(file, a.Verifier, apitest.Origin); err != nil {
+			t.Error(err)
+		}
+	}
+	// The number of the old account leads on, and the consent on it does not.
+	ask := api.QuoteRequest{Number: string(from.Number), Programme: socialWork}
+	_, err = a.QuoteTransfer(ctx(), a.institution(university), ask)
+	wants(t, err, api.Denied, api.ReasonNoConsent, "account_number")
+	a.grants(into)
+	q, err := a.QuoteTransfer(ctx(), a.institution(university), ask)
+	must(t, err)
+	if len(q.Decisions) == 0 {
+		t.Error("nothing is quoted")
+	}
+	consents, _, err := a.ListConsents(ctx(), resident, from.ID, api.Page{})
+	if err != nil || len(consents) != 1 || consents[0].Active {
+		t.Errorf("consents %+v, %v", consents, err)
+	}
+	_, err = a.WithdrawConsent(ctx(), resident, a.RequestID(), from.ID, consents[0].Index)
+	must(t, err)
+	if _, _, err := a.ListAccesses(ctx(), resident, from.ID, api.Page{}); err != nil {
+		t.Error(err)
+	}
+	for _, by := range []access.Caller{resident, a.Officer(apitest.Officer)} {
+		err := a.ExportPortfolio(ctx(), by, api.Export{Account: from.ID, Format: export.JSON, Purpose: "job"}, nil)
+		wants(t, err, api.Precondition, api.ReasonAccountMerged, "account_id")
+	}
+	// A transfer of what came over binds it.
+	later := a.requests(into, university, socialWork)
+	stuck := false
+	for _, item := range later.Items {
+		stuck = stuck || item.Completion == first.Index
+	}
+	if _, _, err = a.UndoMerge(ctx(), a.Officer(apitest.ThirdOfficer), a.mergeStep(m.ID, true)); stuck != (err != nil) {
+		t.Errorf("undone although credits are held: %v, %v", stuck, err)
+	}
+	r := a.one(a.Void(s.GetId()))
+	for _, hold := range []uint64{spent.Hold, recognised.Hold} {
+		if told := a.stands(into, hold, posted); !told.Items[0].IsClawedBack || told.Items[0].ClawedBack != r.Index {
+			t.Errorf("told %+v", told)
+		}
+	}
+	if _, raw := a.entry(r.Index); raw.GetCompletionVoided().GetUnrecovered() != int64(spent.Taken) {
+		t.Errorf("unrecovered %d", raw.GetCompletionVoided().GetUnrecovered())
+	}
+	a.changesNothing("a void after a merge")
+}
+
+// A merge that is undone gives the transfers back.
+func TestUndoMergeOfTransfers(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	from, into := a.learner(), a.Open()
+	spent := a.accepts(a.requests(from, university, socialWork))
+	before, row := a.totals(from), a.row(from)
+	a.undoes(a.merges(from, into))
+	if got := a.totals(from); got != before || a.totals(into) != [3]unit.Credits{} {
+		t.Errorf("%v, not %v; %v", got, before, a.totals(into))
+	}
+	if now := a.row(from); fmt.Sprint(now.GetTransfers()) != fmt.Sprint(row.GetTransfers()) || len(a.row(into).GetTransfers()) != 0 {
+		t.Errorf("transfers %v, %v", now.GetTransfers(), a.row(into).GetTransfers())
+	}
+	if listed, _, err := a.ListTransfers(ctx(), a.Resident(into.ID), api.TransferFilter{Account: into.ID}, api.Page{}); err != nil || len(listed) != 0 {
+		t.Errorf("listed %+v, %v", listed, err)
+	}
+	a.stands(from, spent.Hold, posted)
+}
+
+// What a clawback holds is not judged anew by a merge, which would set it free.
+func TestMergeWaitsForHolds(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	from, into := b.Open(), b.Open()
+	b.one(b.learned(from, apitest.Calligraphy, 3, 90))
+	c, err := b.ProposeClawback(ctx(), b.Officer(apitest.Officer), api.ClawbackProposal{
+		RequestID: b.RequestID(), Selection: ofCourse(apitest.Beishan, apitest.Calligraphy), ReasonCode: "IMPLAUSIBLE", Reason: "核查中", Hold: true,
+	})
+	must(t, err)
+	b.runs(c.Index, clawHeld)
+	m := b.proposes(from, into)
+	b.agrees(apitest.Officer, m.ID)
+	_, _, err = b.DecideMerge(ctx(), b.Officer(apitest.SecondOfficer), b.mergeStep(m.ID, true))
+	wants(t, err, api.Precondition, api.ReasonMergeHeld, "merge")
+	_, err = b.DeclineClawback(ctx(), b.Officer(apitest.SecondOfficer), b.RequestID(), c.Index)
+	must(t, err)
+	b.runs(c.Index, clawReleased)
+	b.agrees(apitest.SecondOfficer, m.ID)
+	b.has(into, 90, 100, 0, 0)
+	// A clawback finds what came over.
+	if c := b.claws(ofCourse(apitest.Beishan, apitest.Calligraphy)); c.Done != 1 || c.Reversed != 100 {
+		t.Errorf("clawback %+v", c)
+	}
+	b.changesNothing("a clawback after a merge")
+}
+
+// A clawback ends the transfers that wait on what it takes back or holds, and says so before; of what was transferred the
+// institution is told.
+func TestClawbackAmongTransfers(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	l := a.Open()
+	index := a.one(a.learned(l, apitest.Welding, 20, wholeCourse)).Index
+	s := api.ClawbackSelection{Completion: index}
+	recognised := a.accepts(a.requests(l, college, elderCare))
+	waits := a.requests(l, university, socialWork)
+	p := a.previews(s)
+	if p.TransfersEnded != 1 || p.TransfersTold != 1 || p.Totals.Reserved != waits.Held || p.Totals.Transferred != 0 {
+		t.Errorf("preview %+v", p)
+	}
+	hold, err := a.ProposeClawback(ctx(), a.Officer(apitest.Officer), api.ClawbackProposal{
+		RequestID: a.RequestID(), Selection: s, ReasonCode: "IMPLAUSIBLE", Reason: "核查中", Hold: true,
+	})
+	must(t, err)
+	a.runs(hold.Index, clawHeld)
+	a.stands(l, waits.Hold, takenBack)
+	if got := a.totals(l); got != [3]unit.Credits{} {
+		t.Errorf("held, %v", got)
+	}
+	if q := a.quoted(l, university, socialWork); q.Takes != 0 {
+		t.Errorf("what is held is quoted: %+v", q.Quote)
+	}
+	_, err = a.RequestTransfer(ctx(), a.Resident(l.ID), a.asked(a.quoted(l, university, socialWork)), false)
+	wants(t, err, api.Precondition, api.ReasonNothingToTransfer, "lots")
+	_, err = a.DeclineClawback(ctx(), a.Officer(apitest.SecondOfficer), a.RequestID(), hold.Index)
+	must(t, err)
+	a.runs(hold.Index, clawReleased)
+	a.changesNothing("a hold that ended a transfer")
+	half := a.requests(l, university, socialWork)
+	_, err = a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{
+		RequestID: a.RequestID(), Hold: half.Hold, Take: []api.TransferTake{{Item: 0, Credits: half.Items[0].Credits / 2}},
+	}, false)
+	must(t, err)
+	took := half.Items[0].Credits / 2
+	open := a.requests(l, university, socialWork)
+	since := a.size()
+	c := a.claws(s)
+	if c.Totals.Transferred != took || c.Unrecovered != took || c.Totals.Reserved != open.Held || c.Reversed != c.Totals.Available+c.Totals.Pending+open.Held {
+		t.Errorf("clawback %+v, of which %s were taken", c, took)
+	}
+	a.stands(l, open.Hold, takenBack)
+	listed, _, err := a.ListTransfers(ctx(), a.institution(university), api.TransferFilter{Status: ledgerv1.HoldStatus_HOLD_STATUS_REVERSED}, api.Page{})
+	if err != nil || len(listed) != 2 {
+		t.Errorf("the university lists %+v, %v", listed, err)
+	}
+	for _, of := range []api.Transfer{half, recognised} {
+		if told := a.stands(l, of.Hold, posted); !told.Items[0].IsClawedBack || told.Items[0].ClawedBack < since {
+			t.Errorf("told %+v", told)
+		}
+	}
+	a.changesNothing("a clawback of what was transferred")
+}
+
+// An institution that is suspended is quoted nothing, asked for nothing and takes nothing; what waits for it can end.
+func TestSuspendedAcceptor(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	l := a.learner()
+	q := a.quoted(l, university, socialWork)
+	waits := a.requests(l, university, socialWork)
+	today := a.Clock.Now().Format(time.DateOnly)
+	must(t, a.changeOrganization(api.OrganizationChange{
+		Organization: university, Change: ledgerv1.OrganizationChange_ORGANIZATION_CHANGE_SUSPENDED, From: today,
+	}))
+	resident := a.Resident(l.ID)
+	_, err := a.QuoteTransfer(ctx(), resident, api.QuoteRequest{Institution: university, Programme: socialWork})
+	wants(t, err, api.Precondition, api.ReasonNotAnAcceptor, "institution")
+	_, err = a.RequestTransfer(ctx(), resident, a.asked(q), false)
+	wants(t, err, api.Precondition, api.ReasonNotAnAcceptor, "institution")
+	_, err = a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{RequestID: a.RequestID(), Hold: waits.Hold}, false)
+	wants(t, err, api.Precondition, api.ReasonNotAnAcceptor, "institution")
+	_, err = a.WithdrawTransfer(ctx(), resident, a.RequestID(), waits.Hold, false)
+	must(t, err)
+}
