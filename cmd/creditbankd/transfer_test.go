@@ -41,7 +41,9 @@ func TestTransferJourney(t *testing.T) {
 	j.buildClient()
 	j.postAll()
 	for i, id := range j.accounts {
-		j.persons = append(j.persons, person{account: id, number: j.numbers[i]})
+		j.persons = append(j.persons, person{
+			account: id, number: j.numbers[i], tokenFile: filepath.Join(t.TempDir(), "resident.token"),
+		})
 	}
 	if err := errors.Join(j.institutionKeys(), j.agree(t.Context())); err != nil {
 		t.Fatal(err)

@@ -158,6 +158,7 @@ func (m *machine) chosen(t *rapid.T, c *naiveClawback, fits func(i *naiveItem) b
 func (m *machine) reverse(t *rapid.T) {
 	index, c := m.clawback(t, "CONFIRMED")
 	a, item := m.chosen(t, c, func(i *naiveItem) bool { return i.clawback != index+1 })
+	m.release(t, item)
 	f := &ledgerv1.CreditsReversed{
 		Account: []byte(item.account), Completion: item.ref(), Clawback: index, Effects: m.reversal(a, item),
 		Causes: []string{"CLAWED_BACK"}, Risk: 4, Deadline: m.time + 9,
