@@ -49,11 +49,11 @@ const (
 	// format is the version of Pebble's files. It is only ever raised, deliberately: Pebble can't go back.
 	format = pebble.FormatValueSeparation
 
-	memTableBytes     = 64 << 20
-	blockBytes        = 8 << 10 // small, because the ledger reads single rows; a cached block is 8 KiB for one of them
-	lowestBlockBytes  = 16 << 10
-	filterBits        = 10 // per key: one look-up of an absent key in a hundred reads a block in vain
-	slowDisk          = 5 * time.Second
+	memTableBytes    = 64 << 20
+	blockBytes       = 8 << 10 // small, because the ledger reads single rows; a cached block is 8 KiB for one of them
+	lowestBlockBytes = 16 << 10
+	filterBits       = 10 // per key: one look-up of an absent key in a hundred reads a block in vain
+	slowDisk         = 5 * time.Second
 )
 
 // DefaultCacheBytes is the size of the cache of blocks if not told otherwise: 512 MiB.
