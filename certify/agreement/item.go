@@ -104,7 +104,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	case "level":
 		return types.Int(a.Level), true
 	case "mode":
-		return types.String(modeName(a.Mode)), true
+		return types.String(rules.ModeName(a.Mode)), true
 	case "minutes":
 		return types.Int(a.Minutes), true
 	case "has_score":
@@ -141,25 +141,6 @@ func kindName(kind policyv1.Agreement_Kind) string {
 	case Claim:
 		return "claim"
 	case policyv1.Agreement_KIND_UNSPECIFIED:
-		return ""
-	default:
-		return ""
-	}
-}
-
-func modeName(mode statementv1.Mode) string {
-	switch mode {
-	case statementv1.Mode_MODE_CLASSROOM:
-		return "classroom"
-	case statementv1.Mode_MODE_ONLINE:
-		return "online"
-	case statementv1.Mode_MODE_PRACTICE:
-		return "practice"
-	case statementv1.Mode_MODE_LECTURE:
-		return "lecture"
-	case statementv1.Mode_MODE_ACHIEVEMENT:
-		return "achievement"
-	case statementv1.Mode_MODE_UNSPECIFIED:
 		return ""
 	default:
 		return ""
@@ -217,10 +198,7 @@ func (c *compiler) look(a *Agreement) func(tree *ast.AST, e ast.Expr, report rul
 			case "kind":
 				known = name == "completion" || name == "opening" || name == "claim"
 			case "mode":
-				known = false
-				for number := range statementv1.Mode_name {
-					known = known || name != "" && modeName(statementv1.Mode(number)) == name
-				}
+				known = rules.IsMode(name)
 			}
 			if !known {
 				report(constant, "unknown %s %q", variable, name)

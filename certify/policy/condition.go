@@ -158,7 +158,7 @@ func (c *conditionCompiler) inspectNames(e ast.Expr, report rules.Report) {
 		switch {
 		case variable == "category" && !c.hasCategory(name):
 			report(constant, "unknown category %q", name)
-		case variable == "mode" && !isMode(name):
+		case variable == "mode" && !rules.IsMode(name):
 			report(constant, "unknown mode %q", name)
 		}
 	})
@@ -166,13 +166,4 @@ func (c *conditionCompiler) inspectNames(e ast.Expr, report rules.Report) {
 
 func (c *conditionCompiler) hasCategory(id string) bool {
 	return slices.ContainsFunc(c.categories, func(c *policyv1.Category) bool { return c.GetId() == id })
-}
-
-func isMode(name string) bool {
-	for number := range statementv1.Mode_name {
-		if name != "" && modeName(statementv1.Mode(number)) == name {
-			return true
-		}
-	}
-	return false
 }

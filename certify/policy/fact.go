@@ -66,7 +66,7 @@ type Attendance struct{ Held, Attended, Late int32 }
 
 // minutes is the sum over the sessions, and whether the fact is within the limits that all arithmetic here relies on.
 func (f *Fact) minutes() (int64, bool) {
-	if len(f.Sessions) == 0 || len(f.Sessions) > MaxSessions || modeName(f.Mode) == "" || f.NominalMinutes < 0 {
+	if len(f.Sessions) == 0 || len(f.Sessions) > MaxSessions || rules.ModeName(f.Mode) == "" || f.NominalMinutes < 0 {
 		return 0, false
 	}
 	var sum unit.Minutes
@@ -93,26 +93,6 @@ func (f *Fact) started() time.Time {
 		return f.PostedAt
 	}
 	return f.Sessions[0].Start
-}
-
-// modeName is the name of a mode in conditions; empty for what is none.
-func modeName(mode statementv1.Mode) string {
-	switch mode {
-	case statementv1.Mode_MODE_CLASSROOM:
-		return "classroom"
-	case statementv1.Mode_MODE_ONLINE:
-		return "online"
-	case statementv1.Mode_MODE_PRACTICE:
-		return "practice"
-	case statementv1.Mode_MODE_LECTURE:
-		return "lecture"
-	case statementv1.Mode_MODE_ACHIEVEMENT:
-		return "achievement"
-	case statementv1.Mode_MODE_UNSPECIFIED:
-		return ""
-	default:
-		return ""
-	}
 }
 
 // age is the learner's whole years on a day; false where the birth date is unknown or lies after it. Who was born on 29
@@ -181,7 +161,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	f := &a.fact
 	switch name {
 	case "mode":
-		return types.String(modeName(f.Mode)), true
+		return types.String(rules.ModeName(f.Mode)), true
 	case "minutes":
 		return types.Int(a.minutes), true
 	case "sessions":

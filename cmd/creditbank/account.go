@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/uuid"
+	"google.golang.org/grpc"
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
@@ -38,12 +38,12 @@ type mergeProposeCommand struct {
 
 // Run proposes the merge.
 func (c *mergeProposeCommand) Run(ctx context.Context, g *globals, p *process) error {
-	return changeMerge(ctx, g, p, func(ctx context.Context, client creditbankv1.MergeServiceClient, id string) (*creditbankv1.Merge, error) {
-		answer, err := client.ProposeMerge(ctx, &creditbankv1.ProposeMergeRequest{
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, id string) (*creditbankv1.Merge, error) {
+		answer, err := creditbankv1.NewMergeServiceClient(conn).ProposeMerge(ctx, &creditbankv1.ProposeMergeRequest{
 			RequestId: id, FromAccountId: c.From, IntoAccountId: c.Into, ReasonCode: c.Reason,
 		})
 		return answer.GetMerge(), err
-	})
+	}, printMerge)
 }
 
 // mergeStep is what a step of a merge says.
@@ -81,53 +81,21 @@ func (c *mergeKeepCommand) Run(ctx context.Context, g *globals, p *process) erro
 }
 
 func (c mergeStep) decide(ctx context.Context, g *globals, p *process, decision creditbankv1.MergeDecision) error {
-	return changeMerge(ctx, g, p, func(ctx context.Context, client creditbankv1.MergeServiceClient, id string) (*creditbankv1.Merge, error) {
-		answer, err := client.DecideMerge(ctx, &creditbankv1.DecideMergeRequest{
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, id string) (*creditbankv1.Merge, error) {
+		answer, err := creditbankv1.NewMergeServiceClient(conn).DecideMerge(ctx, &creditbankv1.DecideMergeRequest{
 			RequestId: id, Merge: c.Merge, Decision: decision, ReasonCode: c.Reason, Etag: c.Etag,
 		})
 		return answer.GetMerge(), err
-	})
+	}, printMerge)
 }
 
 func (c mergeStep) undo(ctx context.Context, g *globals, p *process, decision creditbankv1.MergeDecision) error {
-	return changeMerge(ctx, g, p, func(ctx context.Context, client creditbankv1.MergeServiceClient, id string) (*creditbankv1.Merge, error) {
-		answer, err := client.UndoMerge(ctx, &creditbankv1.UndoMergeRequest{
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, id string) (*creditbankv1.Merge, error) {
+		answer, err := creditbankv1.NewMergeServiceClient(conn).UndoMerge(ctx, &creditbankv1.UndoMergeRequest{
 			RequestId: id, Merge: c.Merge, Decision: decision, ReasonCode: c.Reason, Etag: c.Etag,
 		})
 		return answer.GetMerge(), err
-	})
-}
-
-// changeMerge makes a call that changes a merge, under one id however often it has to be made, and prints what it answers.
-func changeMerge(
-	ctx context.Context, g *globals, p *process,
-	change func(ctx context.Context, client creditbankv1.MergeServiceClient, id string) (*creditbankv1.Merge, error),
-) error {
-	id, err := uuid.NewRandomFromReader(p.random)
-	if err != nil {
-		return fmt.Errorf("request id: %v", err)
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewMergeServiceClient(conn)
-	var changed *creditbankv1.Merge
-	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		changed, err = change(ctx, client, id.String())
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeMessage(p.stdout, changed)
-	}
-	printMerge(p, g.language(p), changed)
-	return nil
+	}, printMerge)
 }
 
 type mergeShowCommand struct {

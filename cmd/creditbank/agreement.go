@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	"github.com/learning-credit-bank/creditbank/certify/agreement"
@@ -131,12 +132,12 @@ func (c *agreementPublishCommand) Run(ctx context.Context, g *globals, p *proces
 	if err != nil {
 		return err
 	}
-	err = changeAgreement(ctx, g, p, func(ctx context.Context, client creditbankv1.AgreementServiceClient) (*creditbankv1.Agreement, error) {
-		answer, err := client.PublishAgreement(ctx, &creditbankv1.PublishAgreementRequest{
+	err = change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (*creditbankv1.Agreement, error) {
+		answer, err := creditbankv1.NewAgreementServiceClient(conn).PublishAgreement(ctx, &creditbankv1.PublishAgreementRequest{
 			RequestId: id, Yaml: text, KeyId: key.Public().ID().String(), Signature: signature,
 		})
 		return answer.GetAgreement(), err
-	})
+	}, printAgreement)
 	if s, ok := status.FromError(err); err != nil && ok && faultOf(s).reason == "AGREEMENT_INVALID" {
 		_, fault := agreement.Compile(text)
 		if faults := agreement.Faults(fault); len(faults) > 0 {
@@ -145,34 +146,6 @@ func (c *agreementPublishCommand) Run(ctx context.Context, g *globals, p *proces
 		}
 	}
 	return err
-}
-
-// changeAgreement makes a call that changes an agreement, as often as it has to be made, and prints what it answers.
-func changeAgreement(
-	ctx context.Context, g *globals, p *process,
-	change func(ctx context.Context, client creditbankv1.AgreementServiceClient) (*creditbankv1.Agreement, error),
-) error {
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewAgreementServiceClient(conn)
-	var changed *creditbankv1.Agreement
-	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		changed, err = change(ctx, client)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeMessage(p.stdout, changed)
-	}
-	printAgreement(p, g.language(p), changed)
-	return nil
 }
 
 type agreementEndCommand struct {
@@ -187,10 +160,10 @@ func (c *agreementEndCommand) Run(ctx context.Context, g *globals, p *process) e
 	if err != nil {
 		return err
 	}
-	return changeAgreement(ctx, g, p, func(ctx context.Context, client creditbankv1.AgreementServiceClient) (*creditbankv1.Agreement, error) {
-		answer, err := client.EndAgreement(ctx, &creditbankv1.EndAgreementRequest{RequestId: id, AgreementHash: c.Hash, LastDate: c.Last})
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (*creditbankv1.Agreement, error) {
+		answer, err := creditbankv1.NewAgreementServiceClient(conn).EndAgreement(ctx, &creditbankv1.EndAgreementRequest{RequestId: id, AgreementHash: c.Hash, LastDate: c.Last})
 		return answer.GetAgreement(), err
-	})
+	}, printAgreement)
 }
 
 type agreementListCommand struct {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
@@ -43,10 +44,10 @@ func (c *consentGrantCommand) Run(ctx context.Context, g *globals, p *process) e
 		RequestId: id, AccountId: c.Account, Institution: c.Institution, Purpose: c.Purpose, Categories: c.Category, EntryIndexes: c.Entry,
 		ExpireTime: timestamppb.New(p.now().Add(time.Duration(c.Days) * 24 * time.Hour).Truncate(time.Second)),
 	}
-	return changeConsent(ctx, g, p, func(ctx context.Context, client creditbankv1.ConsentServiceClient) (*creditbankv1.Consent, error) {
-		answer, err := client.GrantConsent(ctx, request)
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (*creditbankv1.Consent, error) {
+		answer, err := creditbankv1.NewConsentServiceClient(conn).GrantConsent(ctx, request)
 		return answer.GetConsent(), err
-	})
+	}, printConsent)
 }
 
 type consentWithdrawCommand struct {
@@ -61,38 +62,14 @@ func (c *consentWithdrawCommand) Run(ctx context.Context, g *globals, p *process
 	if err != nil {
 		return err
 	}
-	return changeConsent(ctx, g, p, func(ctx context.Context, client creditbankv1.ConsentServiceClient) (*creditbankv1.Consent, error) {
-		answer, err := client.WithdrawConsent(ctx, &creditbankv1.WithdrawConsentRequest{RequestId: id, AccountId: c.Account, ConsentId: c.Consent})
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (*creditbankv1.Consent, error) {
+		answer, err := creditbankv1.NewConsentServiceClient(conn).WithdrawConsent(ctx, &creditbankv1.WithdrawConsentRequest{RequestId: id, AccountId: c.Account, ConsentId: c.Consent})
 		return answer.GetConsent(), err
-	})
+	}, printConsent)
 }
 
-// changeConsent makes a call that changes a consent, as often as it has to be made, and prints what it answers.
-func changeConsent(
-	ctx context.Context, g *globals, p *process,
-	change func(ctx context.Context, client creditbankv1.ConsentServiceClient) (*creditbankv1.Consent, error),
-) error {
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewConsentServiceClient(conn)
-	var changed *creditbankv1.Consent
-	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		changed, err = change(ctx, client)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeMessage(p.stdout, changed)
-	}
-	printConsents(p, g.language(p), []*creditbankv1.Consent{changed})
-	return nil
+func printConsent(p *process, l language, one *creditbankv1.Consent) {
+	printConsents(p, l, []*creditbankv1.Consent{one})
 }
 
 type consentListCommand struct {

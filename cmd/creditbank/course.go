@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
@@ -231,28 +230,6 @@ func tellCourse(g *globals, p *process, answer proto.Message, course *creditbank
 	}
 	printCourse(p, g.language(p), course)
 	return nil
-}
-
-// asked asks for a change. The request id makes it one change, however often it has to be asked for.
-func asked[Answer proto.Message](
-	ctx context.Context, g *globals, p *process, ask func(ctx context.Context, conn grpc.ClientConnInterface, requestID string) (Answer, error),
-) (answer Answer, err error) {
-	id, err := uuid.NewRandomFromReader(p.random)
-	if err != nil {
-		return answer, fmt.Errorf("request id: %v", err)
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return answer, err
-	}
-	defer hangUp(conn)
-	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		answer, err = ask(ctx, conn, id.String())
-		return err
-	})
-	return answer, err
 }
 
 // why are the flags with which somebody says why.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
@@ -219,10 +218,10 @@ func (c *policyProposeCommand) Run(ctx context.Context, g *globals, p *process) 
 	if err != nil {
 		return err
 	}
-	err = changePolicy(ctx, g, p, func(ctx context.Context, client creditbankv1.PolicyServiceClient, id string) (*creditbankv1.Policy, error) {
-		answer, err := client.ProposePolicy(ctx, &creditbankv1.ProposePolicyRequest{RequestId: id, Yaml: text})
+	err = change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, id string) (*creditbankv1.Policy, error) {
+		answer, err := creditbankv1.NewPolicyServiceClient(conn).ProposePolicy(ctx, &creditbankv1.ProposePolicyRequest{RequestId: id, Yaml: text})
 		return answer.GetPolicy(), err
-	})
+	}, printPolicy)
 	return faulty(p, c.File, text, err)
 }
 
@@ -232,42 +231,10 @@ type policyPublishCommand struct {
 
 // Run publishes the policy.
 func (c *policyPublishCommand) Run(ctx context.Context, g *globals, p *process) error {
-	return changePolicy(ctx, g, p, func(ctx context.Context, client creditbankv1.PolicyServiceClient, id string) (*creditbankv1.Policy, error) {
-		answer, err := client.PublishPolicy(ctx, &creditbankv1.PublishPolicyRequest{RequestId: id, PolicyHash: c.Hash})
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, id string) (*creditbankv1.Policy, error) {
+		answer, err := creditbankv1.NewPolicyServiceClient(conn).PublishPolicy(ctx, &creditbankv1.PublishPolicyRequest{RequestId: id, PolicyHash: c.Hash})
 		return answer.GetPolicy(), err
-	})
-}
-
-// changePolicy makes a call that changes a policy, under one id however often it has to be made, and prints what it answers.
-func changePolicy(
-	ctx context.Context, g *globals, p *process,
-	change func(ctx context.Context, client creditbankv1.PolicyServiceClient, id string) (*creditbankv1.Policy, error),
-) error {
-	id, err := uuid.NewRandomFromReader(p.random)
-	if err != nil {
-		return fmt.Errorf("request id: %v", err)
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewPolicyServiceClient(conn)
-	var changed *creditbankv1.Policy
-	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		changed, err = change(ctx, client, id.String())
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeMessage(p.stdout, changed)
-	}
-	printPolicy(p, g.language(p), changed)
-	return nil
+	}, printPolicy)
 }
 
 type policySimulateCommand struct {

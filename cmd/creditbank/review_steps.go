@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -25,27 +24,13 @@ func decisionOf(word string) creditbankv1.Decision {
 	return creditbankv1.Decision(creditbankv1.Decision_value["DECISION_"+strings.ToUpper(strings.ReplaceAll(word, "-", "_"))])
 }
 
-// step asks for a step of a case. The request id makes it one step, however often it has to be asked for.
+// step asks for a step of a case.
 func step[Answer proto.Message](
 	ctx context.Context, g *globals, p *process, ask func(ctx context.Context, client creditbankv1.ReviewServiceClient, requestID string) (Answer, error),
-) (answer Answer, err error) {
-	id, err := uuid.NewRandomFromReader(p.random)
-	if err != nil {
-		return answer, fmt.Errorf("request id: %v", err)
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return answer, err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewReviewServiceClient(conn)
-	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		answer, err = ask(ctx, client, id.String())
-		return err
+) (Answer, error) {
+	return asked(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, id string) (Answer, error) {
+		return ask(ctx, creditbankv1.NewReviewServiceClient(conn), id)
 	})
-	return answer, err
 }
 
 // tell shows how a case stands after a step.

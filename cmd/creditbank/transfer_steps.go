@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -57,9 +58,9 @@ func (c *transferRequestCommand) Run(ctx context.Context, g *globals, p *process
 			request.Lots = append(request.Lots, item.GetLot())
 		}
 	}
-	return changeTransfer(ctx, g, p, func(ctx context.Context, client creditbankv1.TransferServiceClient) (transferAnswer, error) {
-		return client.RequestTransfer(ctx, request)
-	})
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (transferAnswer, error) {
+		return creditbankv1.NewTransferServiceClient(conn).RequestTransfer(ctx, request)
+	}, printChangedTransfer)
 }
 
 type transferAcceptCommand struct {
@@ -85,9 +86,9 @@ func (c *transferAcceptCommand) Run(ctx context.Context, g *globals, p *process)
 		}
 		request.Take = append(request.Take, &creditbankv1.TransferTake{Item: uint32(place), MilliCredits: amount})
 	}
-	return changeTransfer(ctx, g, p, func(ctx context.Context, client creditbankv1.TransferServiceClient) (transferAnswer, error) {
-		return client.AcceptTransfer(ctx, request)
-	})
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (transferAnswer, error) {
+		return creditbankv1.NewTransferServiceClient(conn).AcceptTransfer(ctx, request)
+	}, printChangedTransfer)
 }
 
 type transferDeclineCommand struct {
@@ -103,11 +104,11 @@ func (c *transferDeclineCommand) Run(ctx context.Context, g *globals, p *process
 	if err != nil {
 		return err
 	}
-	return changeTransfer(ctx, g, p, func(ctx context.Context, client creditbankv1.TransferServiceClient) (transferAnswer, error) {
-		return client.DeclineTransfer(ctx, &creditbankv1.DeclineTransferRequest{
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (transferAnswer, error) {
+		return creditbankv1.NewTransferServiceClient(conn).DeclineTransfer(ctx, &creditbankv1.DeclineTransferRequest{
 			RequestId: id, TransferId: c.Transfer, ReasonCode: c.Reason, Note: c.Note, WithProof: true,
 		})
-	})
+	}, printChangedTransfer)
 }
 
 type transferWithdrawCommand struct {
@@ -121,9 +122,9 @@ func (c *transferWithdrawCommand) Run(ctx context.Context, g *globals, p *proces
 	if err != nil {
 		return err
 	}
-	return changeTransfer(ctx, g, p, func(ctx context.Context, client creditbankv1.TransferServiceClient) (transferAnswer, error) {
-		return client.WithdrawTransfer(ctx, &creditbankv1.WithdrawTransferRequest{RequestId: id, TransferId: c.Transfer, WithProof: true})
-	})
+	return change(ctx, g, p, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (transferAnswer, error) {
+		return creditbankv1.NewTransferServiceClient(conn).WithdrawTransfer(ctx, &creditbankv1.WithdrawTransferRequest{RequestId: id, TransferId: c.Transfer, WithProof: true})
+	}, printChangedTransfer)
 }
 
 // transferAnswer is what all changes of a transfer answer.
@@ -134,30 +135,8 @@ type transferAnswer interface {
 	GetProof() *creditbankv1.TransferProof
 }
 
-// changeTransfer changes a transfer, and says how it stands then.
-func changeTransfer(
-	ctx context.Context, g *globals, p *process, change func(context.Context, creditbankv1.TransferServiceClient) (transferAnswer, error),
-) error {
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	client := creditbankv1.NewTransferServiceClient(conn)
-	var answer transferAnswer
-	err = retry{p: p, limit: g.Timeout}.do(ctx, func() (err error) {
-		ctx, done := g.call(ctx)
-		defer done()
-		answer, err = change(ctx, client)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return writeMessage(p.stdout, answer)
-	}
-	l := g.language(p)
+// printChangedTransfer says how a transfer stands after a change of it.
+func printChangedTransfer(p *process, l language, answer transferAnswer) {
 	printTransfer(p, l, answer.GetTransfer())
 	t := &table{}
 	t.row(l.say("本专业累计", "programme so far"), l.credits(answer.GetBalance().GetProgrammeMilliCredits()))
@@ -168,7 +147,6 @@ func changeTransfer(
 	}
 	t.row(l.say("账本条目", "entry"), fmt.Sprint(answer.GetProof().GetEntryIndex()))
 	t.write(p.stdout)
-	return nil
 }
 
 // transferStatus says where a transfer stands.
