@@ -63,11 +63,13 @@ func (g *generator) clawbackDecision(w *world, c api.Clawback) (command, error) 
 	}
 	n := g.number()
 	if g.chance(50) {
-		return by(apitest.SecondOfficer, fmt.Sprintf("%d: release hold %d", n, c.Index), requestID(1<<20+n),
+		release := by(apitest.SecondOfficer, fmt.Sprintf("%d: release hold %d", n, c.Index), requestID(1<<20+n),
 			func(w *world, by access.Caller, request string) (string, error) {
 				c, err := w.DeclineClawback(ctx(), by, request, c.Index)
 				return entry(c.Index, err)
-			}), nil
+			})
+		release.overtaken = []api.Reason{api.ReasonClawbackDecided}
+		return release, nil
 	}
 	p, err := w.PreviewClawback(ctx(), officer, api.ClawbackSelection{}, c.Index, nil)
 	if err != nil {
@@ -78,7 +80,7 @@ func (g *generator) clawbackDecision(w *world, c api.Clawback) (command, error) 
 			c, err := w.ConfirmClawback(ctx(), by, request, c.Index, p.Digest)
 			return entry(c.Index, err)
 		})
-	confirm.overtaken = api.ReasonClawbackChanged
+	confirm.overtaken = []api.Reason{api.ReasonClawbackChanged, api.ReasonClawbackDecided}
 	return confirm, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -257,7 +258,7 @@ type change struct {
 	ask  func(w *world) (answer string, err error)
 	// overtaken is what it may be answered when it was not done before another change that was in doubt with it; so is that the
 	// completion has come to be held.
-	overtaken api.Reason
+	overtaken []api.Reason
 }
 
 func (c change) changes() bool { return true }
@@ -266,7 +267,7 @@ func (c change) String() string { return c.name }
 
 func (c change) run(w *world, m *model, again bool) error {
 	err := ask(c, w, m, again)
-	if fault, ok := errors.AsType[*api.Error](err); ok && again && (fault.Reason == c.overtaken || fault.Reason == api.ReasonCompletionHeld) {
+	if fault, ok := errors.AsType[*api.Error](err); ok && again && (slices.Contains(c.overtaken, fault.Reason) || fault.Reason == api.ReasonCompletionHeld) {
 		return nil
 	}
 	return err

@@ -290,7 +290,7 @@ func (g *generator) decision(w *world, m *model) (command, error) {
 			_, _, index, _, err := w.DecideCase(ctx(), by, d)
 			return entry(index, err)
 		})
-	decide.overtaken = api.ReasonCaseChanged
+	decide.overtaken = []api.Reason{api.ReasonCaseChanged}
 	return decide, nil
 }
 
