@@ -35,7 +35,7 @@ func asked[Answer proto.Message](ctx context.Context, g *globals, p *process, as
 
 // change asks for a change and prints what it answers, for people or for programs.
 func change[Answer proto.Message](
-	ctx context.Context, g *globals, p *process, ask asking[Answer], print func(p *process, l language, answer Answer),
+	ctx context.Context, g *globals, p *process, ask asking[Answer], show func(p *process, l language, answer Answer),
 ) error {
 	answer, err := asked(ctx, g, p, ask)
 	if err != nil {
@@ -44,6 +44,6 @@ func change[Answer proto.Message](
 	if g.JSON {
 		return writeMessage(p.stdout, answer)
 	}
-	print(p, g.language(p), answer)
+	show(p, g.language(p), answer)
 	return nil
 }
