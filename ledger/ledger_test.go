@@ -78,7 +78,7 @@ func newWorld(tb testing.TB) *world {
 func (w *world) config() ledger.Config {
 	return ledger.Config{
 		Engine: w.engine, Anchor: w.anchor, BankID: bankID, Origin: origin, Signer: w.signer, Verifier: w.verifier,
-		Now: w.now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler),
+		Now: w.now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler), CacheBytes: 1 << 20,
 	}
 }
 

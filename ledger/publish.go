@@ -41,7 +41,7 @@ func (t *tip) save(batch *store.Batch) error {
 // is how a ledger starts, whatever ended the one before.
 func (l *Ledger) recover(ctx context.Context) error {
 	head := l.config.Engine.Head()
-	l.state = book.NewState(rows{context.WithoutCancel(ctx), l.config.Engine})
+	l.forget(ctx)
 	anchored, err := l.anchored()
 	if err != nil {
 		return err
@@ -82,6 +82,18 @@ func (l *Ledger) recover(ctx context.Context) error {
 		return err
 	}
 	return l.publish(loaded)
+}
+
+// forget makes the writer know nothing but what the engine has.
+func (l *Ledger) forget(ctx context.Context) {
+	l.cache.reset()
+	below := rows{context.WithoutCancel(ctx), l.config.Engine}
+	if !l.cache.isThere() {
+		l.state = book.NewState(below)
+		return
+	}
+	l.state = book.NewState(cachedRows{below, l.cache})
+	l.state.Limit(recentRows)
 }
 
 // anchored answers the checkpoint at the anchor, of size 0 when there is none.

@@ -179,7 +179,12 @@ func (w *writer) begin(waiting []*proposal) (*Tx, error) {
 	var keys [][]byte
 	for _, p := range waiting {
 		for _, key := range p.reads {
-			if !w.state.Knows(key) {
+			if w.state.Knows(key) {
+				continue
+			}
+			if value := w.cache.row(key); value != nil {
+				tx.Prefetched(key, value)
+			} else {
 				keys = append(keys, key)
 			}
 		}
@@ -190,6 +195,7 @@ func (w *writer) begin(waiting []*proposal) (*Tx, error) {
 	}
 	for i, key := range keys {
 		tx.Prefetched(key, values[i])
+		w.cache.hold(key, values[i])
 	}
 	return tx, nil
 }
@@ -237,6 +243,7 @@ func (w *writer) handOver() {
 	go func() {
 		if b.err = w.commit(b); b.err == nil {
 			b.answer(w.receipt(), nil)
+			w.cache.committed(&b.rows)
 		}
 		w.landed <- b
 	}()

@@ -150,6 +150,7 @@ func open(s setting, disk vfs.FS) (_ *world, err error) {
 	w.ledger, err = ledger.Open(ctx(), ledger.Config{
 		Engine: w.rows, Anchor: w.anchor, BankID: apitest.BankID, Origin: apitest.Origin, Signer: s.signer, Verifier: s.verifier,
 		Now: s.clock.Now, Rand: newStream(s.seed, 'l', s.life), Log: slog.New(slog.DiscardHandler),
+		CacheBytes: 1 << 20,
 	})
 	if err != nil {
 		return nil, err

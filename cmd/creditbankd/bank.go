@@ -21,6 +21,10 @@ import (
 // storeLabel tells the metrics of the two stores apart.
 const storeLabel = "store"
 
+// accountBytes is how much memory the ledger gets for the rows of each account that is kept: its standing and the weeks in which
+// it learns.
+const accountBytes = 1 << 10
+
 // opening is how a bank is opened.
 type opening struct {
 	config  *config
@@ -102,6 +106,7 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 		Engine: b.stores.ledger, Anchor: anchor, BankID: o.config.bank.id, Origin: o.config.bank.origin,
 		Signer: o.secrets.log.signer, Verifier: o.secrets.log.verifier,
 		Now: p.now, Rand: p.random, Log: o.log, Metrics: o.metrics, Queue: o.config.limits.queue,
+		CacheBytes: o.config.memory.accounts * accountBytes,
 		AcceptTime: o.acceptTime, AcceptAnchor: o.acceptAnchor,
 	})
 	if err != nil {

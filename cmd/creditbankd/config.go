@@ -242,7 +242,7 @@ type overrides struct {
 	LimitsQueue     *string `name:"limits.queue" placeholder:"N" group:"configuration" help:"Proposals that wait for the writer (4096)."`
 	LimitsResolve   *string `name:"limits.resolve_per_minute" placeholder:"N" group:"configuration" help:"Questions for an account by document, per caller (60)."`
 	LimitsEvidence  *string `name:"limits.evidence_bytes" placeholder:"BYTES" group:"configuration" help:"Files of evidence of one account, together (209715200)."`
-	MemoryAccounts  *string `name:"memory.accounts" placeholder:"N" group:"configuration" help:"Accounts of which keys are kept in memory (262144)."`
+	MemoryAccounts  *string `name:"memory.accounts" placeholder:"N" group:"configuration" help:"Accounts of which keys and standing are kept in memory (262144)."`
 	MemoryLedger    *string `name:"memory.ledger_bytes" placeholder:"BYTES" group:"configuration" help:"Cache of the ledger's blocks (536870912)."`
 	LocalPrivateKey *string `name:"sign_in.local.private_key_file" placeholder:"FILE" group:"configuration" help:"Key with which \"token\" signs (PEM)."`
 	LocalPublicKey  *string `name:"sign_in.local.public_key_file" placeholder:"FILE" group:"configuration" help:"Key that verifies these tokens (PEM)."`

@@ -47,10 +47,12 @@ type State struct {
 	touched []*row // since the last Keep or Undo
 	changed []*row // kept since the last HandedOver, in order
 	flying  []*row // handed over, and not known to be committed
+	limit   int    // how many rows one generation holds
 }
 
-// maxRows is how many rows one generation holds: enough for the accounts of a busy hour, and some 100 MB at most.
-const maxRows = 1 << 16
+// defaultRows is how many rows one generation holds, unless Limit says otherwise: enough for the accounts of a busy hour, and some
+// 100 MB at most.
+const defaultRows = 1 << 16
 
 // row is one row as the state sees it. At most one of kept and message is newer than the other: between Keep and Undo a
 // touched row's message is ahead of its bytes.
@@ -68,8 +70,11 @@ type row struct {
 
 // NewState starts with no changes.
 func NewState(below Rows) *State {
-	return &State{below: below, rows: newGenerations(), statements: newGenerations()}
+	return &State{below: below, rows: newGenerations(), statements: newGenerations(), limit: defaultRows}
 }
+
+// Limit says how many rows one generation holds: few, where reading below is cheap. What is not committed is never forgotten.
+func (s *State) Limit(rows int) { s.limit = rows }
 
 // Prefetched hands the state a row that was read in advance: nil when there is none. A row the state knows already
 // keeps what the state knows.
@@ -211,7 +216,7 @@ func (s *State) HandedOver() {
 // changed, or handed over next, has been used since the last time.
 func (s *State) Committed() {
 	s.flying = s.flying[:0]
-	if len(s.rows.young) > maxRows {
+	if len(s.rows.young) > s.limit {
 		s.rows.turn()
 		clear(s.newest[:])
 	}
