@@ -21,9 +21,22 @@ import (
 // storeLabel tells the metrics of the two stores apart.
 const storeLabel = "store"
 
-// accountBytes is how much memory the ledger gets for the rows of each account that is kept: its standing and the weeks in which
-// it learns.
-const accountBytes = 1 << 10
+// What the memory of a bank is reckoned with.
+const (
+	// accountBytes is how much the ledger gets for the rows of each account that is kept: its standing and the weeks in which it
+	// learns. They lie outside of the heap.
+	accountBytes = 1 << 10
+	// keyBytes is for the keys of each of these accounts, and for as much garbage.
+	keyBytes = 2 << 10
+	// workBytes is for everything else, requests in flight among it.
+	workBytes = 1 << 30
+)
+
+// heapBytes is how much memory the heap of a bank should take at the most. The caches of blocks are counted, since they lie in it
+// where the program is built without cgo.
+func (c *config) heapBytes() int64 {
+	return workBytes + int64(c.memory.accounts)*keyBytes + int64(c.memory.ledgerBytes) + pebble.DefaultCacheBytes
+}
 
 // opening is how a bank is opened.
 type opening struct {

@@ -46,6 +46,7 @@ type command struct {
 	t              *testing.T
 	stdout, stderr buffer
 	code           int
+	limit          int64 // of the heap, once it serves
 
 	started chan addresses
 	stop    context.CancelFunc
@@ -59,6 +60,7 @@ func start(t *testing.T, now func() time.Time, args ...string) *command {
 	c := &command{t: t, started: make(chan addresses, 1), stop: stop, ended: make(chan struct{})}
 	p := &process{
 		stdin: strings.NewReader(""), stdout: &c.stdout, stderr: &c.stderr, now: now, random: rand.Reader,
+		serving: func(limit int64) { c.limit = limit },
 		started: func(at addresses) { c.started <- at },
 	}
 	go func() {

@@ -76,6 +76,9 @@ type service struct {
 // serve opens the bank and answers until ctx ends, or something that it cannot do without does. Then what is in flight
 // finishes, within the time that the configuration grants.
 func (p *process) serve(ctx context.Context, s service) (err error) {
+	if p.serving != nil {
+		p.serving(s.config.heapBytes())
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.metrics, s.opening.witnesses = registry, true

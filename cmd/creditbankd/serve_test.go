@@ -159,8 +159,14 @@ func TestBankFromInitToStop(t *testing.T) {
 	}
 
 	once(t, "fsck", "--config", configuration).must()
-	server = start(t, time.Now, "serve", "--config", configuration, "--listen.pprof", "true")
+	if server.limit != 5<<29 {
+		t.Errorf("the heap may have %d bytes", server.limit)
+	}
+	server = start(t, time.Now, "serve", "--config", configuration, "--listen.pprof", "true", "--memory.accounts", "1048576")
 	at = server.ready()
+	if server.limit != 4<<30 {
+		t.Errorf("the heap may have %d bytes when the keys of a million accounts are kept", server.limit)
+	}
 	if code, _ := get(t, new(http.Client), "http://"+at.admin+"/debug/pprof/"); code != http.StatusOK {
 		t.Errorf("profiles answer %d", code)
 	}
