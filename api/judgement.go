@@ -143,7 +143,7 @@ func (j *judgement) reopen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	j.effects.Sessions = sessionsProto(judged.Sessions())
+	setSessions(j.effects, judged.Sessions())
 	return nil
 }
 
@@ -199,7 +199,7 @@ func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
 	j.outcome, j.reasons = assessment.Outcome, assessment.Reasons
 	j.effects = new(ledgerv1.Effects)
 	if j.item.GetOutcome() == ledgerv1.Outcome_OUTCOME_VOIDED {
-		j.effects.Sessions = sessionsProto(judged.Sessions()) // the void took them
+		setSessions(j.effects, judged.Sessions()) // the void took them
 	}
 	return standing.effects(assessment, judged, j.ref.GetIndex(), j.effects)
 }

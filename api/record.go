@@ -447,12 +447,34 @@ type draftBuffers struct {
 	reasons []ledgerv1.Reason
 	said    []*ledgerv1.Reason
 	plain   []byte // of what is sealed
+	// What an assessment adds, in the lists of the effects.
+	hours    []*ledgerv1.YearMinutes
+	days     []*ledgerv1.DayMinutes
+	usage    []*ledgerv1.CapUsage
+	lots     []*ledgerv1.Lot
+	points   []*ledgerv1.Points
+	sessions []*ledgerv1.SessionTime
 }
 
 // blank answers the draft with nothing in it.
 func (d *draft) blank() *draft {
+	b, e := &d.buffers, &d.effects
+	b.hours, b.days, b.usage, b.lots, b.points, b.sessions = e.Hours, e.Days, e.Usage, e.Lots, e.Points, e.Sessions
 	*d = draft{buffers: d.buffers}
+	e.Hours, e.Days, e.Usage, e.Lots, e.Points, e.Sessions = b.hours[:0], b.days[:0], b.usage[:0], b.lots[:0], b.points[:0], b.sessions[:0]
 	return d
+}
+
+// more answers a new element of a list. It is one that was in the list before it was emptied, if there is one, and is to be
+// overwritten as a whole.
+func more[T any](list *[]*T) *T {
+	n := len(*list)
+	if n < cap(*list) && (*list)[:n+1][n] != nil {
+		*list = (*list)[:n+1]
+	} else {
+		*list = append(*list, new(T))
+	}
+	return (*list)[n]
 }
 
 // say answers reasons as they are sealed.
@@ -504,14 +526,12 @@ func (r *recording) origin(tx *ledger.Tx, i int, origin *ledgerv1.Origin) error 
 	return nil
 }
 
-func sessionsProto(sessions []policy.SessionTime) []*ledgerv1.SessionTime {
-	values, pointers := make([]ledgerv1.SessionTime, len(sessions)), make([]*ledgerv1.SessionTime, len(sessions))
-	for i, s := range sessions {
-		v := &values[i]
-		v.Day, v.Start, v.Length = int32(s.Day), s.Start, s.Length
-		pointers[i] = v
+// setSessions makes sessions those of effects.
+func setSessions(effects *ledgerv1.Effects, sessions []policy.SessionTime) {
+	effects.Sessions = effects.Sessions[:0]
+	for _, s := range sessions {
+		*more(&effects.Sessions) = ledgerv1.SessionTime{Day: int32(s.Day), Start: s.Start, Length: s.Length}
 	}
-	return pointers
 }
 
 // answer completes the results when everything is durable.

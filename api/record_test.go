@@ -39,6 +39,46 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// Statements are recorded together as they are one by one, whatever those before them were.
+func TestRecordTogether(t *testing.T) {
+	t.Parallel()
+	together, alone := newBank(t), newBank(t)
+	statements := func(b *bank) []*statementv1.Statement {
+		var all []*statementv1.Statement
+		accounts := []api.Account{b.Open(), b.Open()}
+		for i, sessions := range [][]int64{{90}, {45, 45, 60}, {5}, {90, 90}, {}, {30, 30, 30, 30}, {1}, {100}} {
+			s := b.Completion(accounts[i%2].Number)
+			begin := b.Clock.Now().Truncate(time.Hour).AddDate(0, 0, -10*i-9)
+			s.GetCompletion().Sessions = nil
+			for day, minutes := range sessions {
+				s.GetCompletion().Sessions = append(s.GetCompletion().GetSessions(), apitest.Session(begin.AddDate(0, 0, day), minutes))
+			}
+			all = append(all, s)
+		}
+		return all
+	}
+	results, lots := together.post(apitest.Platform, statements(together)...), 0
+	for i, s := range statements(alone) {
+		got, want := results[i], alone.post(apitest.Platform, s)[0]
+		if got.Status != want.Status {
+			t.Fatalf("statement %d is %v, %v alone", i, got.Status, want.Status)
+		}
+		if got.Status != api.Recorded {
+			continue
+		}
+		_, a := together.entry(got.Index)
+		_, b := alone.entry(want.Index)
+		effects := b.GetCompletionRecorded().GetEffects()
+		if !proto.Equal(a.GetCompletionRecorded().GetEffects(), effects) {
+			t.Errorf("statement %d has the effects %v, %v alone", i, a.GetCompletionRecorded().GetEffects(), effects)
+		}
+		lots += len(effects.GetLots())
+	}
+	if lots < 3 || results[4].Status != api.Rejected {
+		t.Errorf("%d lots, and a statement without sessions is %v", lots, results[4].Status)
+	}
+}
+
 // The same bytes are answered with what was decided then, and nothing is written.
 func TestReplay(t *testing.T) {
 	t.Parallel()

@@ -77,7 +77,7 @@ func (p *preparedStatement) describe(
 	if err := s.effects(a, p.judged, index, recorded.GetEffects()); err != nil {
 		return err
 	}
-	recorded.Effects.Sessions = sessionsProto(p.judged.Sessions())
+	setSessions(recorded.GetEffects(), p.judged.Sessions())
 	recorded.Account, recorded.Course, recorded.Category = p.account[:], p.course.GetIndex(), p.course.fact.GetCategory()
 	recorded.Outcome, recorded.Causes, recorded.Risk = a.Outcome, a.Causes, uint32(a.Risk)
 	recorded.PolicyHash = p.policy.row.GetFact().GetPolicyHash()

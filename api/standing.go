@@ -43,12 +43,16 @@ type standing struct {
 
 // standingKeys names the rows that a decision reads.
 func standingKeys(account unit.AccountID, judged *policy.Prepared) [][]byte {
-	keys := [][]byte{book.AccountKey(account), book.WeekKey(account, book.WeekOf(int32(judged.EndDay())))}
-	for _, day := range judged.Days() {
-		key := book.WeekKey(account, book.WeekOf(int32(day)))
-		if !slices.ContainsFunc(keys, func(k []byte) bool { return string(k) == string(key) }) {
-			keys = append(keys, key)
+	keys, weeks := [][]byte{book.AccountKey(account)}, make([]int32, 0, 8)
+	name := func(day policy.Day) {
+		week := book.WeekOf(int32(day))
+		if !slices.Contains(weeks, week) {
+			keys, weeks = append(keys, book.WeekKey(account, week)), append(weeks, week)
 		}
+	}
+	name(judged.EndDay())
+	for _, day := range judged.Days() {
+		name(day)
 	}
 	for _, crowd := range judged.Crowds() {
 		keys = append(keys, book.CrowdKey(crowd.Key))
@@ -246,28 +250,23 @@ func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index u
 	effects.Remainder = int64(a.Remainder)
 	category := s.course.fact.GetCategory()
 	for _, h := range a.Hours {
-		effects.Hours = append(effects.Hours, &ledgerv1.YearMinutes{
-			Year: int32(h.Year), Category: category, Minutes: int64(h.Minutes),
-		})
+		*more(&effects.Hours) = ledgerv1.YearMinutes{Year: int32(h.Year), Category: category, Minutes: int64(h.Minutes)}
 	}
 	for _, d := range a.Days {
-		effects.Days = append(effects.Days, &ledgerv1.DayMinutes{Day: int32(d.Day), Rule: d.Rule, Minutes: int64(d.Minutes)})
+		*more(&effects.Days) = ledgerv1.DayMinutes{Day: int32(d.Day), Rule: d.Rule, Minutes: int64(d.Minutes)}
 	}
-	usage := make([]ledgerv1.CapUsage, len(a.Usage))
-	effects.Usage = make([]*ledgerv1.CapUsage, len(a.Usage))
-	for i, u := range a.Usage {
-		usage[i].Key, usage[i].MilliCredits = u.Key, int64(u.Credits)
-		effects.Usage[i] = &usage[i]
+	for _, u := range a.Usage {
+		*more(&effects.Usage) = ledgerv1.CapUsage{Key: u.Key, MilliCredits: int64(u.Credits)}
 	}
 	if a.Available+a.Pending > 0 {
-		effects.Lots = append(effects.Lots, &ledgerv1.Lot{
+		*more(&effects.Lots) = ledgerv1.Lot{
 			Category: category, Level: s.course.fact.GetLevel(),
 			Available: int64(a.Available), Pending: int64(a.Pending),
 			ExpiresDay: int32(a.ExpiresDay), Caps: a.Caps,
-		})
+		}
 	}
 	if a.Points > 0 {
-		effects.Points = []*ledgerv1.Points{{LapsesDay: int32(a.PointsLapseDay), MilliPoints: int64(a.Points)}}
+		*more(&effects.Points) = ledgerv1.Points{LapsesDay: int32(a.PointsLapseDay), MilliPoints: int64(a.Points)}
 	}
 	if a.GroupStands {
 		effects.Group = &ledgerv1.GroupChange{

@@ -253,18 +253,14 @@ func (s *State) moveLot(
 
 // track keeps the account's lists of lots that wait and of lots that expire.
 func track(account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem, lot *ledgerv1.LotState) {
-	ref := &ledgerv1.LotRef{
-		Entry: lot.GetEntry(), Position: lot.GetPosition(), ExpiresDay: lot.GetExpiresDay(),
-		Completion: &ledgerv1.CompletionRef{Index: item.GetIndex(), EndDay: item.GetEndDay()},
-	}
-	account.Pending = listed(account.Pending, ref, lot.GetPending() > 0)
 	unused := lot.GetPending()+lot.GetAvailable() > 0
-	account.Expiring = listed(account.Expiring, ref, lot.GetExpiresDay() != 0 && unused)
+	account.Pending = listed(account.Pending, item, lot, lot.GetPending() > 0)
+	account.Expiring = listed(account.Expiring, item, lot, lot.GetExpiresDay() != 0 && unused)
 }
 
-// listed answers refs with ref in it or not, in the order in which the lots were made.
-func listed(refs []*ledgerv1.LotRef, ref *ledgerv1.LotRef, wanted bool) []*ledgerv1.LotRef {
-	i, found := slices.BinarySearchFunc(refs, ref, func(a, b *ledgerv1.LotRef) int {
+// listed answers refs with a lot in it or not, in the order in which the lots were made.
+func listed(refs []*ledgerv1.LotRef, item *ledgerv1.CompletionItem, lot *ledgerv1.LotState, wanted bool) []*ledgerv1.LotRef {
+	i, found := slices.BinarySearchFunc(refs, lot, func(a *ledgerv1.LotRef, b *ledgerv1.LotState) int {
 		if c := compare(a.GetEntry(), b.GetEntry()); c != 0 {
 			return c
 		}
@@ -272,7 +268,10 @@ func listed(refs []*ledgerv1.LotRef, ref *ledgerv1.LotRef, wanted bool) []*ledge
 	})
 	switch {
 	case wanted && !found:
-		return slices.Insert(refs, i, ref)
+		return slices.Insert(refs, i, &ledgerv1.LotRef{
+			Entry: lot.GetEntry(), Position: lot.GetPosition(), ExpiresDay: lot.GetExpiresDay(),
+			Completion: &ledgerv1.CompletionRef{Index: item.GetIndex(), EndDay: item.GetEndDay()},
+		})
 	case !wanted && found:
 		return slices.Delete(refs, i, i+1)
 	default:
