@@ -64,6 +64,13 @@ func (c cache) committed(batch *store.Batch) {
 	}
 }
 
+// lookups is how many rows were found since the last reset, and how many were not.
+func (c cache) lookups() (hits, misses uint64) {
+	var s fastcache.Stats
+	c.rows.UpdateStats(&s)
+	return s.GetCalls - min(s.Misses, s.GetCalls), s.Misses
+}
+
 // reset forgets everything, and gives its memory back for other caches.
 func (c cache) reset() {
 	if c.isThere() {

@@ -24,6 +24,14 @@ func newMetrics(registerer prometheus.Registerer, l *Ledger) *metrics {
 	factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "creditbank_ledger_queue_capacity", Help: "Proposals that may wait for the writer.",
 	}, func() float64 { return float64(cap(l.queue)) })
+	if l.cache.isThere() {
+		factory.NewCounterFunc(prometheus.CounterOpts{
+			Name: "creditbank_ledger_cache_hits_total", Help: "Rows of accounts that the writer found in its cache.",
+		}, func() float64 { hits, _ := l.cache.lookups(); return float64(hits) })
+		factory.NewCounterFunc(prometheus.CounterOpts{
+			Name: "creditbank_ledger_cache_misses_total", Help: "Rows of accounts that the writer had to look for in the store.",
+		}, func() float64 { _, misses := l.cache.lookups(); return float64(misses) })
+	}
 	return &metrics{
 		entries: factory.NewCounter(prometheus.CounterOpts{
 			Name: "creditbank_ledger_entries_total", Help: "Entries written since the start.",

@@ -141,7 +141,8 @@ func TestBankFromInitToStop(t *testing.T) {
 	}
 	code, metrics := get(t, new(http.Client), "http://"+at.admin+"/metrics")
 	for _, want := range []string{
-		"go_goroutines", "process_start_time_seconds", "creditbank_ledger_size_entries 5", `creditbank_store_head{store="ledger"}`,
+		"go_goroutines", "process_start_time_seconds", "creditbank_ledger_size_entries 5", "creditbank_ledger_cache_hits_total",
+		`creditbank_store_head{store="ledger"}`,
 		`creditbank_store_head{store="vault"}`, "grpc_server_handled_total", "creditbank_review_open_cases 0",
 	} {
 		if code != http.StatusOK || !strings.Contains(metrics, want) {
