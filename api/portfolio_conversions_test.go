@@ -105,12 +105,12 @@ func TestConversionsOfAMergedAccount(t *testing.T) {
 	a := newTransfers(t)
 	from, into := a.learner(), a.learner()
 	a.claimed(from)
-	takes := func(l api.Account, institution, programme string) api.Transfer {
+	takes := func(l api.Account, institution, programme string) {
 		t.Helper()
 		transfer := a.requests(l, institution, programme)
 		_, err := a.AcceptTransfer(ctx(), a.institution(institution), api.Acceptance{RequestID: a.RequestID(), Hold: transfer.Hold}, false)
 		must(t, err)
-		return a.stands(l, transfer.Hold, posted)
+		a.stands(l, transfer.Hold, posted)
 	}
 	rows := func(l api.Account) []string {
 		t.Helper()

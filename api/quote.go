@@ -399,11 +399,17 @@ func (d *directory) quoteItem(c chosenLot, said saidOf, transferable func(provid
 		}
 	default:
 	}
-	for id := item.Provider; id != ""; id = d.parent(id) {
-		item.Above = append(item.Above, id)
-	}
+	item.Above = d.above(item.Provider)
 	item.Transferable = transferable(item.Provider, c.item.GetEndDay(), item.Category)
 	return item, title
+}
+
+// above are an organization and all above it, the nearest first.
+func (d *directory) above(organization string) (all []string) {
+	for id := organization; id != ""; id = d.parent(id) {
+		all = append(all, id)
+	}
+	return all
 }
 
 // transferableOf answers whether the policy for learning of a provider that ended on a day lets a category count towards a degree. It
