@@ -25,8 +25,8 @@ import (
 const (
 	// MaxQuoteLots is how many lots a quote can be narrowed to.
 	MaxQuoteLots = 500
-	// looksPerMinute is how many quotes an institution may ask for in a minute, and how many times it may ask for, read and fetch
-	// transfers: each writes a line into a journal, which its account's holder reads.
+	// looksPerMinute is how many quotes an institution may ask for in a minute, how many pages of consents, and how many times it may
+	// ask for, read and fetch transfers: each writes lines into a journal, which the holders of the accounts read.
 	looksPerMinute = 600
 )
 
