@@ -341,7 +341,7 @@ type earningKey struct {
 	on     int32
 }
 
-// maxEarnings is how many are remembered, some 20 MB at most.
+// maxEarnings is how many are remembered, some 30 MB at most.
 const maxEarnings = 1 << 14
 
 // of answers what a course gives under a policy, which is the one of the day, and what institutions make of that on another day, where
