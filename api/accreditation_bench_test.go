@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
+	"github.com/learning-credit-bank/creditbank/deploy/agreements"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
@@ -109,6 +111,45 @@ func BenchmarkQueryAccreditation(b *testing.B) {
 		}
 		asked(b, n)
 	})
+}
+
+// BenchmarkQueryCertificate asks about each of 10,000 certificates in turn, by code and by title, a thousand at a time, where the
+// agreements of two institutions say what they stand for.
+func BenchmarkQueryCertificate(b *testing.B) {
+	a := acceptorsOf(b, &bank{Bank: newCatalogue(b), t: b})
+	a.publishes(university, agreements.OpenUniversity2026())
+	a.publishes(college, agreements.VocationalCollege2026())
+	found, err := a.ListCourses(ctx(), api.CourseFilter{Search: "第 期"}, api.Page{Size: 1000})
+	queries := make([]api.Query, 0, catalogueSize)
+	for {
+		must(b, err)
+		for i, c := range found.Courses {
+			queries = append(queries, api.Query{
+				Certificate: &api.CertificateName{Issuer: c.Provider, Name: []string{c.Code, c.Title}[i%2]}, Date: "2026-06-15",
+			})
+		}
+		if found.Next == "" {
+			break
+		}
+		found, err = a.ListCourses(ctx(), api.CourseFilter{Search: "第 期"}, api.Page{Size: 1000, Token: found.Next})
+	}
+	for name, days := range map[string]int{"thousand": 1, "new days": 1000} { // of new days nothing is remembered
+		b.Run(name, func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				some := queries[n%len(queries):][:api.MaxQueries]
+				for i := range some {
+					some[i].Date = time.Date(2026, 1, 1+n/api.MaxQueries%days, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+				}
+				answers, err := a.QueryAccreditations(ctx(), some)
+				if must(b, err); answers[999].Fault != nil || !answers[999].Accredited || answers[999].Earning == nil || !answers[999].Claim.Possible {
+					b.Fatalf("%+v", answers[999])
+				}
+				n += api.MaxQueries
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "queries/s")
+		})
+	}
 }
 
 // BenchmarkDirectory reads the directory with 10,000 courses anew, as the first caller after any change of it does.

@@ -42,6 +42,7 @@ type directory struct {
 	agreements    map[string][]*agreed    // by institution
 	agreedHashes  map[policyHash]*agreed
 	earnings      *earnings
+	spoken        *spokenNames
 	// holds are the clawbacks that hold what is recorded now.
 	holds []*ledgerv1.ClawbackSelection
 }
@@ -167,6 +168,7 @@ func (b *Bank) readDirectory(ctx context.Context, view ledger.View, version uint
 		provided:      make(map[string][]*course),
 		admissions:    make(map[string]*admission),
 		earnings:      new(earnings),
+		spoken:        new(spokenNames),
 		policies:      make(map[policyHash]*published),
 		scopes:        make(map[string][]*published),
 		agreements:    make(map[string][]*agreed),
@@ -458,8 +460,13 @@ func (d *directory) Officer(id string) (string, []ledgerv1.OfficerRole, bool) {
 
 // newest answers the newest version of a course that counts on a day, else the newest that was accredited; nil if there is none.
 func (d *directory) newest(provider, code string, day int32) *course {
+	return newestOf(d.versions[courseCode{provider, code}], day)
+}
+
+// newestOf is newest among versions in the order in which they were proposed.
+func newestOf(versions []*course, day int32) *course {
 	var last *course
-	for _, c := range slices.Backward(d.versions[courseCode{provider, code}]) {
+	for _, c := range slices.Backward(versions) {
 		switch {
 		case !c.counts():
 		case contains(c.open, day):

@@ -97,3 +97,63 @@ func TestExportConversions(t *testing.T) {
 		wants(t, err, test.kind, test.reason, test.field)
 	}
 }
+
+// What institutions took over from an account goes on with the one that it became part of: in the file, and in the list. Where the
+// merge is undone, it comes home.
+func TestConversionsOfAMergedAccount(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	from, into := a.learner(), a.learner()
+	a.claimed(from)
+	takes := func(l api.Account, institution, programme string) {
+		t.Helper()
+		transfer := a.requests(l, institution, programme)
+		_, err := a.AcceptTransfer(ctx(), a.institution(institution), api.Acceptance{RequestID: a.RequestID(), Hold: transfer.Hold}, false)
+		must(t, err)
+		a.stands(l, transfer.Hold, posted)
+	}
+	rows := func(l api.Account) []string {
+		t.Helper()
+		content, _, err := a.exports(a.Resident(l.ID), api.Export{Account: l.ID, Format: export.ConversionCSV})
+		must(t, err)
+		all := strings.Split(strings.TrimSpace(content), "\r\n")[1:]
+		for i, row := range all { // but for the name and the document
+			all[i] = strings.SplitN(row, ",", 3)[2]
+		}
+		slices.Sort(all)
+		return all
+	}
+	holds := func(l api.Account) (all []uint64) {
+		t.Helper()
+		transfers, _, err := a.ListTransfers(ctx(), a.Resident(l.ID), api.TransferFilter{Account: l.ID}, api.Page{})
+		must(t, err)
+		for _, transfer := range transfers {
+			all = append(all, transfer.Hold)
+		}
+		slices.Sort(all)
+		return all
+	}
+	takes(from, college, elderCare)
+	takes(from, university, socialWork)
+	takes(into, university, socialWork)
+	before := [2][]string{rows(from), rows(into)}
+	listed := [2][]uint64{holds(from), holds(into)}
+	if len(before[0]) < 3 || len(before[1]) == 0 || len(listed[0]) != 2 || len(listed[1]) != 1 {
+		t.Fatalf("before the merge %q, %v", before, listed)
+	}
+	m := a.merges(from, into)
+	together := slices.Sorted(slices.Values(slices.Concat(before[0], before[1])))
+	if got := rows(into); !slices.Equal(got, together) {
+		t.Errorf("after the merge\n%s\nnot\n%s", strings.Join(got, "\n"), strings.Join(together, "\n"))
+	}
+	if got, want := holds(into), slices.Sorted(slices.Values(slices.Concat(listed[0], listed[1]))); !slices.Equal(got, want) {
+		t.Errorf("after the merge the list has %v, not %v", got, want)
+	}
+	a.undoes(m)
+	if got := [2][]string{rows(from), rows(into)}; !slices.Equal(got[0], before[0]) || !slices.Equal(got[1], before[1]) {
+		t.Errorf("undone\n%q\nnot\n%q", got, before)
+	}
+	if got := [2][]uint64{holds(from), holds(into)}; !slices.Equal(got[0], listed[0]) || !slices.Equal(got[1], listed[1]) {
+		t.Errorf("undone, the lists have %v, not %v", got, listed)
+	}
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -14,16 +15,18 @@ import (
 // MaxQueries is the most questions of one call.
 const MaxQueries = 1000
 
-// Query asks how one subject stands on a date: a course, a provider or a platform.
+// Query asks how one subject stands on a date: a course, a provider, a platform or a certificate.
 type Query struct {
 	// Provider and Code name a course; an empty Version asks for the one that counts on the date, else the newest that was accredited.
 	Provider, Code, Version string
 	// Role asks about Provider or Platform as an organization, where it is not 0; Organization is its id.
 	Role         ledgerv1.Role
 	Organization string
-	// Date is YYYY-MM-DD, on which the learning ends; empty: today.
+	// Certificate asks about a certificate, where it is not nil.
+	Certificate *CertificateName
+	// Date is YYYY-MM-DD, on which the learning ends, or the certificate is issued; empty: today.
 	Date string
-	// Mode is how a course is learned; 0: as a class.
+	// Mode is how a course is learned; 0: as a class. A certificate is always an achievement.
 	Mode statementv1.Mode
 }
 
@@ -57,6 +60,8 @@ type Accreditation struct {
 	// it; nil where it is not accredited.
 	PolicyHash []byte
 	Earning    *Earning
+	// Claim is what a claim to a certificate would give; nil where something else was asked about.
+	Claim *ClaimOutlook
 }
 
 // Earning is what somebody with an empty record gets who completes a course once: in full, with its nominal minutes in pieces of one
@@ -68,6 +73,12 @@ type Earning struct {
 	Points  unit.Points
 	// Reasons are the words of the policy, step by step.
 	Reasons []Text
+	// Equivalents are the courses of institutions for which a certificate stands with them.
+	Equivalents []Equivalent
+
+	// available can be used at once, until the day of expires; 0: for ever.
+	available unit.Credits
+	expires   policy.Day
 }
 
 // QueryAccreditation answers how a subject stands. It says nothing of any person, and is anyone's.
@@ -110,12 +121,15 @@ func (b *Bank) QueryAccreditations(ctx context.Context, queries []Query) ([]Quer
 }
 
 func (b *Bank) query(d *directory, q Query) (*Accreditation, *Error) {
+	if q.Certificate != nil {
+		return d.queryCertificate(q, b.config.Now())
+	}
 	subject := q.Provider
 	if q.Role != 0 {
 		subject = q.Organization
 	}
 	if subject == "" {
-		return nil, invalid(ReasonField, "subject", "nothing is asked about: set course, provider or platform")
+		return nil, invalid(ReasonField, "subject", "nothing is asked about: set course, provider, platform or certificate")
 	}
 	now := b.config.Now()
 	day, fault := parseDay("date", q.Date, true)
@@ -148,8 +162,15 @@ func (d *directory) queryCourse(q Query, day int32, now time.Time) *Accreditatio
 	if c == nil {
 		return &Accreditation{Standing: StandingUnknown, Reasons: []string{"COURSE_UNKNOWN"}}
 	}
-	p := d.policyFor(q.Provider, timeOfDay(day))
-	shown := d.courseOf(c, d.policyFor(q.Provider, now))
+	return d.accreditation(c, q.Mode, day, 0, now)
+}
+
+// accreditation is how a course stands for learning that ends on a day. On is the day on which institutions are asked what it stands
+// for with them; 0: they are not.
+func (d *directory) accreditation(c *course, mode statementv1.Mode, day, on int32, now time.Time) *Accreditation {
+	provider := c.fact.GetProvider()
+	p := d.policyFor(provider, timeOfDay(day))
+	shown := d.courseOf(c, d.policyFor(provider, now))
 	standing, reason := d.standing(c, day)
 	a := &Accreditation{Standing: standing, Accredited: standing == StandingAccredited, Reasons: []string{reason}, Course: &shown}
 	if p == nil {
@@ -159,7 +180,7 @@ func (d *directory) queryCourse(q Query, day int32, now time.Time) *Accreditatio
 	hash := p.Hash()
 	a.PolicyHash = hash[:]
 	if a.Accredited {
-		a.Earning = d.earnings.of(d, p, c, q.Mode, day)
+		a.Earning = d.earnings.of(d, p, c, mode, day, on)
 	}
 	return a
 }
@@ -262,11 +283,11 @@ func AccreditationWords(code string) Text {
 	case "COURSE_RETIRED":
 		return Text{ZH: "课程已停止认证，该日期之后的学习不再计入。", EN: "The course was retired before this date."}
 	case "BEFORE_VALIDITY":
-		return Text{ZH: "该日期早于课程认证的有效期。", EN: "The date is before the course's validity."}
+		return Text{ZH: "该日期早于认证的有效期。", EN: "The date is before its validity."}
 	case "AFTER_VALIDITY":
-		return Text{ZH: "该日期晚于课程认证的有效期。", EN: "The date is after the course's validity."}
+		return Text{ZH: "该日期晚于认证的有效期。", EN: "The date is after its validity."}
 	case "BETWEEN_VALIDITIES":
-		return Text{ZH: "该日期在课程的两个有效期之间。", EN: "The date is between two validities of the course."}
+		return Text{ZH: "该日期在两个认证有效期之间。", EN: "The date is between two of its validities."}
 	case "COURSE_UNKNOWN":
 		return Text{ZH: "没有这门课程。", EN: "There is no such course."}
 	case "APPLICATION_PENDING":
@@ -274,7 +295,7 @@ func AccreditationWords(code string) Text {
 	case "NO_POLICY":
 		return Text{ZH: "该日期没有适用的认定办法。", EN: "No policy is in force on this date."}
 	default:
-		return organizationWords(code)
+		return cmp.Or(organizationWords(code), certificateWords(code))
 	}
 }
 
@@ -317,17 +338,19 @@ type earningKey struct {
 	course uint64
 	mode   statementv1.Mode
 	day    int32
+	on     int32
 }
 
-// maxEarnings is how many are remembered, some 20 MB at most.
+// maxEarnings is how many are remembered, some 30 MB at most.
 const maxEarnings = 1 << 14
 
-// of answers what a course gives under a policy, which is the one of the day. It works it out where nobody has asked lately.
-func (e *earnings) of(d *directory, p *published, c *course, mode statementv1.Mode, day int32) *Earning {
+// of answers what a course gives under a policy, which is the one of the day, and what institutions make of that on another day, where
+// that is not 0. It works it out where nobody has asked lately.
+func (e *earnings) of(d *directory, p *published, c *course, mode statementv1.Mode, day, on int32) *Earning {
 	if mode == statementv1.Mode_MODE_UNSPECIFIED {
 		mode = statementv1.Mode_MODE_CLASSROOM
 	}
-	key := earningKey{c.GetIndex(), mode, day}
+	key := earningKey{c.GetIndex(), mode, day, on}
 	e.mu.Lock()
 	known := e.known[key]
 	e.mu.Unlock()
@@ -335,6 +358,9 @@ func (e *earnings) of(d *directory, p *published, c *course, mode statementv1.Mo
 		return known
 	}
 	earned := earning(d, p, c, mode, day)
+	if on != 0 {
+		earned.Equivalents = d.equivalents(c, earned, day, on)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.known == nil || len(e.known) >= maxEarnings {
@@ -356,7 +382,7 @@ func earning(d *directory, p *published, c *course, mode statementv1.Mode, day i
 	fact := s.fact(c, policy.Day(day), unit.OrganizationID(provider), d.tier(provider), end)
 	fact.Sessions = pieces(unit.Minutes(c.fact.GetNominalMinutes()), end)
 	a := p.Prepare(fact).Decide(blank{})
-	earned := &Earning{Outcome: a.Outcome, Credits: a.Available + a.Pending, Points: a.Points}
+	earned := &Earning{Outcome: a.Outcome, Credits: a.Available + a.Pending, Points: a.Points, available: a.Available, expires: a.ExpiresDay}
 	for _, hours := range a.Hours {
 		earned.Minutes += hours.Minutes
 	}

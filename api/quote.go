@@ -25,8 +25,8 @@ import (
 const (
 	// MaxQuoteLots is how many lots a quote can be narrowed to.
 	MaxQuoteLots = 500
-	// looksPerMinute is how many quotes an institution may ask for in a minute, and how many times it may ask for, read and fetch
-	// transfers: each writes a line into a journal, which its account's holder reads.
+	// looksPerMinute is how many quotes an institution may ask for in a minute, how many pages of consents, and how many times it may
+	// ask for, read and fetch transfers: each writes lines into a journal, which the holders of the accounts read.
 	looksPerMinute = 600
 )
 
@@ -399,11 +399,17 @@ func (d *directory) quoteItem(c chosenLot, said saidOf, transferable func(provid
 		}
 	default:
 	}
-	for id := item.Provider; id != ""; id = d.parent(id) {
-		item.Above = append(item.Above, id)
-	}
+	item.Above = d.above(item.Provider)
 	item.Transferable = transferable(item.Provider, c.item.GetEndDay(), item.Category)
 	return item, title
+}
+
+// above are an organization and all above it, the nearest first.
+func (d *directory) above(organization string) (all []string) {
+	for id := organization; id != ""; id = d.parent(id) {
+		all = append(all, id)
+	}
+	return all
 }
 
 // transferableOf answers whether the policy for learning of a provider that ended on a day lets a category count towards a degree. It

@@ -290,7 +290,7 @@ func TestFsckOfInventedRows(t *testing.T) {
 		}
 	}
 	for _, key := range [][]byte{
-		book.MetaKey("other"), {book.TableApplications + 1, 1}, {book.TableConsents + 1, 1}, {book.TableHoldTimes + 1, 1}, {0xff},
+		book.MetaKey("other"), {book.TableConsents + 1, 1}, {book.TableHoldTimes + 1, 1}, {0xff},
 	} {
 		set(t, w, key, []byte("?"))
 		if report := w.fsck(t); len(report.Faults) != 1 || report.Faults[0].Rebuilt() {

@@ -81,6 +81,9 @@ func (l *Ledger) recover(ctx context.Context) error {
 	if err := checkAnchor(ctx, l.config.Engine, loaded, anchored); err != nil {
 		return err
 	}
+	if loaded.head, err = listConsents(ctx, l.config.Engine, head); err != nil {
+		return err
+	}
 	return l.publish(loaded)
 }
 

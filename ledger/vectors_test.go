@@ -961,6 +961,7 @@ func TestGoldenKeyLayouts(t *testing.T) {
 		"import":                             book.ImportKey(proposed),
 		"agreement":                          book.AgreementKey(agreement),
 		"consent":                            book.ConsentKey(account, granted),
+		"consent to an organization":         book.ConsentListKey(number, granted),
 		"hold":                               book.TransferKey(held.GetIndex()),
 		"hold of an account":                 book.AccountTransferKey(account, held.GetIndex()),
 		"hold for an organization":           book.OrganizationTransferKey(number, held.GetIndex()),

@@ -129,6 +129,8 @@ const (
 	ReadAccesses     Action = "ReadAccesses"
 	QuoteTransfer    Action = "QuoteTransfer"
 
+	ReadReceivedConsents Action = "ReadReceivedConsents"
+
 	RequestTransfer  Action = "RequestTransfer"
 	AcceptTransfer   Action = "AcceptTransfer"
 	DeclineTransfer  Action = "DeclineTransfer"
@@ -231,6 +233,8 @@ func ruleFor(action Action) rule {
 		return rule{holder: true, self: roles(acceptor)}
 	case GrantConsent, WithdrawConsent, ReadConsents:
 		return rule{holder: true, offices: offices(registrar, certification)}
+	case ReadReceivedConsents:
+		return rule{self: roles(acceptor)}
 	case ReadAccesses:
 		return rule{holder: true, offices: offices(registrar)}
 	case RegisterOrganization, ChangeOrganization, AddKey, RevokeKey, AppointOfficer, RemoveOfficer:

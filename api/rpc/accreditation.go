@@ -131,6 +131,13 @@ func queryFrom(r *creditbankv1.QueryAccreditationRequest) api.Query {
 		query.Role, query.Organization = ledgerv1.Role_ROLE_PROVIDER, subject.Provider
 	case *creditbankv1.QueryAccreditationRequest_Platform:
 		query.Role, query.Organization = ledgerv1.Role_ROLE_PLATFORM, subject.Platform
+	case *creditbankv1.QueryAccreditationRequest_Certificate:
+		c := subject.Certificate
+		query.Certificate = &api.CertificateName{Issuer: c.GetIssuer(), Name: c.GetName(), Category: c.GetCategory(), Home: c.GetHome()}
+		if c.Level != nil {
+			level := int(c.GetLevel())
+			query.Certificate.Level = &level
+		}
 	}
 	return query
 }
@@ -147,10 +154,10 @@ func accreditationProto(a *api.Accreditation, words bool) *creditbankv1.QueryAcc
 		}
 	}
 	for i, code := range a.Reasons {
-		answer.Reasons[i] = &creditbankv1.AccreditationReason{Code: code}
-		if words {
-			answer.Reasons[i].Words = textProto(api.AccreditationWords(code))
-		}
+		answer.Reasons[i] = accreditationReason(code, words)
+	}
+	if a.Claim != nil {
+		answer.Claim = claimOutlookProto(a.Claim, words)
 	}
 	if e := a.Earning; e != nil {
 		answer.NominalMilliCredits = int64(e.Credits)
@@ -162,6 +169,42 @@ func accreditationProto(a *api.Accreditation, words bool) *creditbankv1.QueryAcc
 				answer.Earning.Reasons = append(answer.Earning.Reasons, textProto(reason))
 			}
 		}
+		for _, e := range e.Equivalents {
+			answer.Earning.Equivalents = append(answer.Earning.Equivalents, equivalentProto(e, words))
+		}
+	}
+	return answer
+}
+
+func accreditationReason(code string, words bool) *creditbankv1.AccreditationReason {
+	reason := &creditbankv1.AccreditationReason{Code: code}
+	if words {
+		reason.Words = textProto(api.AccreditationWords(code))
+	}
+	return reason
+}
+
+func claimOutlookProto(c *api.ClaimOutlook, words bool) *creditbankv1.ClaimOutlook {
+	answer := &creditbankv1.ClaimOutlook{
+		Possible: c.Possible, Reason: accreditationReason(c.Reason, words), Rule: c.Rule, Category: c.Category, Minutes: int64(c.Minutes),
+		MilliCredits: int64(c.Credits), PolicyHash: hex.EncodeToString(c.PolicyHash),
+	}
+	if words && c.Rule != "" {
+		answer.Name = textProto(c.Name)
+	}
+	if words && c.Possible {
+		answer.Words = textProto(c.Words)
+	}
+	return answer
+}
+
+func equivalentProto(e api.Equivalent, words bool) *creditbankv1.Equivalent {
+	answer := &creditbankv1.Equivalent{
+		Institution: e.Institution, InstitutionName: e.InstitutionName, AgreementHash: hex.EncodeToString(e.AgreementHash), Programme: e.Programme,
+		Course: e.Course, TakesMilliCredits: int64(e.Takes), GivesMilliCredits: int64(e.Gives), Until: e.Until,
+	}
+	if words {
+		answer.ProgrammeName, answer.CourseName = textProto(e.ProgrammeName), textProto(e.CourseName)
 	}
 	return answer
 }

@@ -65,6 +65,22 @@ func (c *consents) ListConsents(
 	return answer, nil
 }
 
+// ListReceivedConsents implements ConsentService.
+func (c *consents) ListReceivedConsents(
+	ctx context.Context, r *creditbankv1.ListReceivedConsentsRequest,
+) (*creditbankv1.ListReceivedConsentsResponse, error) {
+	filter := api.ConsentFilter{Purpose: r.GetPurpose(), ActiveOnly: r.GetActiveOnly()}
+	listed, next, err := c.bank.ListReceivedConsents(ctx, callerOf(ctx), filter, pageOf(r.GetPageSize(), r.GetPageToken()))
+	if err != nil {
+		return nil, err
+	}
+	answer := &creditbankv1.ListReceivedConsentsResponse{Consents: make([]*creditbankv1.ReceivedConsent, len(listed)), NextPageToken: next}
+	for i, consent := range listed {
+		answer.Consents[i] = &creditbankv1.ReceivedConsent{Consent: consentProto(consent.Consent), AccountNumber: string(consent.Number)}
+	}
+	return answer, nil
+}
+
 func consentProto(c api.Consent) *creditbankv1.Consent {
 	state := creditbankv1.ConsentState_CONSENT_STATE_EXPIRED
 	switch {

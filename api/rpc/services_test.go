@@ -349,12 +349,33 @@ func TestAccreditationService(t *testing.T) {
 		answer := ok[*creditbankv1.BatchQueryAccreditationResponse](t)(anyone.BatchQueryAccreditation(ctx, &creditbankv1.BatchQueryAccreditationRequest{
 			Queries: []*creditbankv1.QueryAccreditationRequest{calligraphy}, WithoutWords: without,
 		})).GetAnswers()[0].GetAnswer()
+		if answer.GetClaim() != nil {
+			t.Errorf("of a course nothing is claimed: %v", answer.GetClaim())
+		}
 		// 720 minutes of 900 on the net make 0.8 credits.
 		if e := answer.GetEarning(); e.GetMilliCredits() != 800 || e.GetMinutes() != 720 || e.GetOutcome() != ledgerv1.Outcome_OUTCOME_AWARDED ||
 			e.GetMilliPoints() != 12_000 || (len(e.GetReasons()) == 0) != without || (answer.GetReasons()[0].GetWords() == nil) != without {
 			t.Errorf("without words %t: %v", without, answer)
 		}
 	}
+	level := int32(1)
+	certificate := &creditbankv1.QueryAccreditationRequest{Subject: &creditbankv1.QueryAccreditationRequest_Certificate{Certificate: &creditbankv1.CertificateName{
+		Issuer: apitest.Beishan, Name: apitest.Calligraphy, Level: &level, Category: "vocational", Home: apitest.Beishan,
+	}}}
+	for _, without := range []bool{false, true} {
+		answer := ok[*creditbankv1.BatchQueryAccreditationResponse](t)(anyone.BatchQueryAccreditation(ctx, &creditbankv1.BatchQueryAccreditationRequest{
+			Queries: []*creditbankv1.QueryAccreditationRequest{certificate}, WithoutWords: without,
+		})).GetAnswers()[0].GetAnswer()
+		if c := answer.GetClaim(); answer.GetStatus() != creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_ACCREDITED || answer.GetEarning().GetMilliCredits() != 1000 ||
+			answer.GetReasons()[0].GetCode() != "CERTIFICATE_ACCREDITED" || !c.GetPossible() || c.GetReason().GetCode() != "CLAIM_POSSIBLE" ||
+			c.GetRule() != "claimed-certificate" || c.GetCategory() != "vocational" || c.GetMinutes() != 720 || c.GetMilliCredits() != 1000 ||
+			c.GetPolicyHash() != hex.EncodeToString(s.Policy) || (c.GetName() == nil) != without || (c.GetWords() == nil) != without || (c.GetReason().GetWords() == nil) != without {
+			t.Errorf("without words %t: %v", without, answer)
+		}
+	}
+	level = 21
+	_, err = anyone.QueryAccreditation(ctx, certificate)
+	refused(t, err, codes.InvalidArgument, api.ReasonField, "certificate.level")
 	_, err = anyone.BatchQueryAccreditation(ctx, &creditbankv1.BatchQueryAccreditationRequest{})
 	refused(t, err, codes.InvalidArgument, api.ReasonBatchSize, "queries")
 	change := &creditbankv1.ChangeCourseRequest{
@@ -367,7 +388,7 @@ func TestAccreditationService(t *testing.T) {
 	if len(changed.GetSuspended()) != 1 || changed.GetSuspended()[0].GetUntil() != "2026-07-31" || changed.GetStatus() != creditbankv1.CourseStatus_COURSE_STATUS_ACCREDITED {
 		t.Errorf("suspended %v", changed)
 	}
-	level := int32(3)
+	level = 3
 	for _, found := range []*creditbankv1.ListCoursesResponse{
 		ok[*creditbankv1.ListCoursesResponse](t)(anyone.ListCourses(ctx, &creditbankv1.ListCoursesRequest{Level: &level})),
 		ok[*creditbankv1.ListCoursesResponse](t)(anyone.ListCourses(ctx, &creditbankv1.ListCoursesRequest{Search: "焊工 WELD", Within: apitest.Root, ValidOn: "2026-07-01"})),

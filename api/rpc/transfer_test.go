@@ -100,6 +100,13 @@ func TestQuoteOverRPC(t *testing.T) {
 	if len(accesses) != 2 || accesses[0].GetOrganization() != university || accesses[0].GetAction() != "QuoteTransfer" || accesses[0].GetPurpose() != "transfer" {
 		t.Errorf("accesses %v", accesses)
 	}
+	received := ok[*creditbankv1.ListReceivedConsentsResponse](t)(creditbankv1.NewConsentServiceClient(conn).ListReceivedConsents(
+		ctx, &creditbankv1.ListReceivedConsentsRequest{PageSize: 10, Purpose: "transfer", ActiveOnly: true}))
+	if got := received.GetConsents(); len(got) != 1 || got[0].GetAccountNumber() != string(account.Number) || !proto.Equal(got[0].GetConsent(), consent) || received.GetNextPageToken() != "" {
+		t.Errorf("received %v, granted %v", received, consent)
+	}
+	_, err = consents.ListReceivedConsents(ctx, new(creditbankv1.ListReceivedConsentsRequest))
+	refused(t, err, codes.PermissionDenied, api.ReasonDenied, "")
 	withdrawn := ok[*creditbankv1.WithdrawConsentResponse](t)(consents.WithdrawConsent(ctx, &creditbankv1.WithdrawConsentRequest{
 		RequestId: s.RequestID(), ConsentId: consent.GetConsentId(),
 	})).GetConsent()

@@ -137,6 +137,8 @@ func (l language) lookedFor(action string) string {
 		return l.say("代为撤回授权", "withdrew a consent for you")
 	case access.ReadConsents:
 		return l.say("查看授权", "looked at your consents")
+	case access.ReadReceivedConsents:
+		return l.say("查看您给它的授权", "looked at the consent that you gave it")
 	case access.ReadAccesses:
 		return l.say("查看访问记录", "looked at who had looked")
 	default:

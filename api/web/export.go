@@ -20,6 +20,7 @@ const (
 type exportForm struct {
 	Address string
 	Formats []exportChoice
+	Codes   []exportCodes
 }
 
 // exportChoice is a form of a file.
@@ -31,7 +32,7 @@ type exportChoice struct {
 }
 
 // exportForm offers the formats, the one for people first.
-func (v recordView) exportForm() exportForm {
+func (v recordView) exportForm(institutions []exportOption) exportForm {
 	return exportForm{exportPath, []exportChoice{
 		{
 			string(export.ShanghaiXLSX), v.say("电子表格", "Workbook"), "Excel",
@@ -57,7 +58,7 @@ func (v recordView) exportForm() exportForm {
 			string(export.JSON), v.say("完整数据", "Complete data"), "JSON",
 			v.say("本行掌握的全部学习记录和理由，供您留存或用程序读取。", "Everything that the bank knows of your learning, with the reasons, to keep or for programs."), false,
 		},
-	}}
+	}, v.codes(institutions)}
 }
 
 // export answers the record of whoever is signed in as a file. It is asked for by POST: nothing about it is part of an address.
@@ -78,13 +79,15 @@ func (s *site) export(w http.ResponseWriter, r *http.Request) error {
 	}
 	form := r.PostForm
 	file := &fileWriter{response: w}
-	err = s.config.Bank.ExportPortfolio(r.Context(), caller, api.Export{
+	asked := api.Export{
 		Account: caller.Account, Format: export.Format(form.Get("format")),
 		Choice: export.Choice{
 			From: form.Get("from"), To: form.Get("to"), EarnedOnly: form.Has("earned"), BestPerCourse: form.Has("best"),
 		},
 		Identity: form.Has("identity"),
-	}, func(f api.ExportedFile) (io.Writer, error) {
+	}
+	readCodes(form, &asked)
+	err = s.config.Bank.ExportPortfolio(r.Context(), caller, asked, func(f api.ExportedFile) (io.Writer, error) {
 		file.file = f
 		return file, nil
 	})
@@ -102,6 +105,9 @@ func (s *site) export(w http.ResponseWriter, r *http.Request) error {
 // exportFault is what a resident reads of an export that cannot be.
 func exportFault(e *api.Error) fault {
 	f := faultOf(e.Kind)
+	if told, ok := codeFault(e, f); ok {
+		return told
+	}
 	switch {
 	case e.Reason == api.ReasonExportSize:
 		f.title = phrase{"记录太多，一个表格放不下", "There is too much for one workbook"}

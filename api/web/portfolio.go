@@ -86,6 +86,11 @@ func (s *site) showPortfolio(w http.ResponseWriter, r *http.Request, caller acce
 	content := view.record(account, sum, entries, place == "", next)
 	content.Transfers = view.transfers(transfers)
 	if content.First {
+		institutions, err := s.tookOver(ctx, caller, t.language)
+		if err != nil {
+			return err
+		}
+		content.Export = view.exportForm(institutions)
 		if content.Looks, err = s.looksOf(ctx, caller, view); err != nil {
 			return err
 		}
@@ -247,7 +252,6 @@ func (v recordView) record(
 		c.Points = v.points(sum.Points)
 		c.Categories, c.Sum = v.categories(sum, hour)
 		c.Years = v.requirements(sum.Requirements)
-		c.Export = v.exportForm()
 	}
 	return c
 }

@@ -89,6 +89,8 @@ func phrases() map[string]phrase {
 		"export-to":             {"结束日期", "Last day"},
 		"export-earned":         {"只要已认定的记录", "Only what was awarded"},
 		"export-best":           {"同一门课程合并为一条，取最好成绩", "One entry for each course, with its best score"},
+		"export-codes":          {"学校要求填写的代码", "Codes that schools ask for"},
+		"export-codes-words":    {"只用于电子表格、文本表格和转换表格，只有学校知道。可以全部不填，不填的在表格里留空。", "For the tables of deposits and of conversions: what only a school knows. All of it may be left empty, and stays empty then."},
 		"export-identity":       {"写入我的姓名和证件号码", "Include my name and document number"},
 		"export-identity-words": {"不勾选时，姓名和证件号码会隐去大部分。勾选后，还会写入账号和出生日期，请只交给您信任的单位。", "Otherwise most of both is masked. With it, account number and birth date are in the file, too: hand it only to those whom you trust."},
 		"export-submit":         {"下载文件", "Download the file"},

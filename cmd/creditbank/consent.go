@@ -16,6 +16,7 @@ type consentCommand struct {
 	Grant    consentGrantCommand    `cmd:"" help:"Let an institution ask about a record."`
 	Withdraw consentWithdrawCommand `cmd:"" help:"Take a consent back, at once."`
 	List     consentListCommand     `cmd:"" help:"List the consents of a record, those that were granted last first."`
+	Received consentReceivedCommand `cmd:"" help:"List the consents that are granted to the calling institution."`
 }
 
 // maxConsentDays is longer than any consent the bank takes.
@@ -97,6 +98,45 @@ func (c *consentListCommand) Run(ctx context.Context, g *globals, p *process) er
 		return writeList(p.stdout, consents)
 	}
 	printConsents(p, g.language(p), consents)
+	return nil
+}
+
+type consentReceivedCommand struct {
+	Active  bool   `help:"Only those that hold."`
+	Purpose string `placeholder:"CODE" help:"Only those for this purpose."`
+}
+
+// Run lists the consents that an institution has.
+func (c *consentReceivedCommand) Run(ctx context.Context, g *globals, p *process) error {
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	client := creditbankv1.NewConsentServiceClient(conn)
+	consents, err := pages(func(token string) ([]*creditbankv1.ReceivedConsent, string, error) {
+		ctx, done := g.call(ctx)
+		defer done()
+		page, err := client.ListReceivedConsents(ctx, &creditbankv1.ListReceivedConsentsRequest{
+			ActiveOnly: c.Active, Purpose: c.Purpose, PageSize: 100, PageToken: token,
+		})
+		return page.GetConsents(), page.GetNextPageToken(), err
+	}, 0)
+	if err != nil {
+		return err
+	}
+	if g.JSON {
+		return writeList(p.stdout, consents)
+	}
+	l := g.language(p)
+	t := &table{right: []int{0}}
+	t.row(l.say("编号", "consent"), l.say("账号", "account"), l.say("用途", "purpose"), l.say("范围", "may see"), l.say("到期", "ends"), l.say("状态", "state"))
+	for _, one := range consents {
+		of := one.GetConsent()
+		t.row(strconv.FormatUint(of.GetConsentId(), 10), clean(one.GetAccountNumber()), clean(of.GetPurpose()), l.scope(of), when(of.GetExpireTime()),
+			l.consentState(of.GetState()))
+	}
+	t.write(p.stdout)
 	return nil
 }
 

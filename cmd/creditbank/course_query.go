@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
 type courseQueryCommand struct {
-	Subjects []string `arg:"" help:"Courses as PROVIDER/CODE or PROVIDER/CODE/VERSION, and provider:ID and platform:ID; at most 1,000."`
-	Date     string   `placeholder:"DATE" help:"Day on which the learning ends (YYYY-MM-DD); today without it."`
-	Mode     string   `enum:"classroom,online,practice,lecture,achievement" default:"classroom" help:"How it is learned: classroom, online, practice, lecture or achievement."`
+	Subjects []string `arg:"" help:"Courses as PROVIDER/CODE or PROVIDER/CODE/VERSION, provider:ID, platform:ID, and certificate:ISSUER/NAME by id or name of the issuer and code or title; at most 1,000."`
+	Date     string   `placeholder:"DATE" help:"Day on which the learning ends, or the certificate is issued (YYYY-MM-DD); today without it."`
+	Mode     string   `enum:"classroom,online,practice,lecture,achievement" default:"classroom" help:"How courses are learned: classroom, online, practice, lecture or achievement."`
+	Level    *int32   `placeholder:"N" help:"Level of the certificates; whichever they have without it."`
+	Category string   `placeholder:"ID" help:"Category in which certificates would be claimed; without it the one in which they are accredited."`
+	Home     string   `placeholder:"ID" help:"Organization where the learner is at home, whose policy says what can be claimed."`
 	Why      bool     `help:"Also show how the credits come about."`
 }
 
@@ -64,6 +68,15 @@ func (c *courseQueryCommand) Run(ctx context.Context, g *globals, p *process) er
 				t.note(l.text(words))
 			}
 		}
+		for _, e := range a.GetEarning().GetEquivalents() {
+			t.note(l.equivalent(e))
+		}
+		if claim := a.GetClaim(); claim != nil {
+			t.note(l.text(claim.GetReason().GetWords()))
+			if claim.GetPossible() {
+				t.note(l.claimable(claim))
+			}
+		}
 	}
 	t.write(p.stdout)
 	return nil
@@ -76,16 +89,49 @@ func (c *courseQueryCommand) question(subject string) (*creditbankv1.QueryAccred
 		question.Subject = &creditbankv1.QueryAccreditationRequest_Provider{Provider: id}
 	case named && kind == "platform":
 		question.Subject = &creditbankv1.QueryAccreditationRequest_Platform{Platform: id}
+	case named && kind == "certificate":
+		issuer, name, ok := strings.Cut(id, "/")
+		if !ok || issuer == "" || name == "" {
+			return nil, usagef("a certificate is certificate:ISSUER/NAME, not %q", clean(subject))
+		}
+		question.Subject = &creditbankv1.QueryAccreditationRequest_Certificate{Certificate: &creditbankv1.CertificateName{
+			Issuer: issuer, Name: name, Level: c.Level, Category: c.Category, Home: c.Home,
+		}}
+		question.Date = c.Date
+		return question, nil
 	default:
 		var course courseArg
 		if err := course.UnmarshalText([]byte(subject)); err != nil {
-			return nil, usagef("%v; or provider:ID, or platform:ID", err)
+			return nil, usagef("%v; or provider:ID, platform:ID or certificate:ISSUER/NAME", err)
 		}
 		question = courseQuestion(course)
 	}
 	question.Date = c.Date
 	question.Mode = creditbankv1.LearningMode(creditbankv1.LearningMode_value["LEARNING_MODE_"+strings.ToUpper(c.Mode)])
 	return question, nil
+}
+
+// equivalent says for which course of an institution a certificate stands.
+func (l language) equivalent(e *creditbankv1.Equivalent) string {
+	institution, programme, course := clean(e.GetInstitutionName()), l.text(e.GetProgrammeName()), l.text(e.GetCourseName())
+	takes, gives := l.credits(e.GetTakesMilliCredits()), l.credits(e.GetGivesMilliCredits())
+	said := l.say(
+		fmt.Sprintf("在%s“%s”专业对应课程“%s”（%s）：用 %s 学分，计 %s 学分", institution, programme, course, clean(e.GetCourse()), takes, gives),
+		fmt.Sprintf("At %s, in %s, it stands for %s (%s): it takes %s credits and gives %s", institution, programme, course, clean(e.GetCourse()), takes, gives),
+	)
+	if until := clean(e.GetUntil()); until != "" {
+		return said + l.say("，可在 "+until+" 之前（含当日）转换。", ", until "+until+".")
+	}
+	return said + l.say("。", ".")
+}
+
+// claimable says what a claim gives at most.
+func (l language) claimable(c *creditbankv1.ClaimOutlook) string {
+	name, minutes, credits := l.text(c.GetName()), itoa(c.GetMinutes()), l.credits(c.GetMilliCredits())
+	return l.say(
+		fmt.Sprintf("按“%s”（%s 类）申请，最多 %s 分钟，合 %s 学分。", name, clean(c.GetCategory()), minutes, credits),
+		fmt.Sprintf("Claimed as %s in category %s, it gives at most %s minutes and %s credits.", name, clean(c.GetCategory()), minutes, credits),
+	)
 }
 
 // standing says how a subject stands on a date.

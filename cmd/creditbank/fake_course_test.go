@@ -60,6 +60,8 @@ func (fakeCourses) QueryAccreditation(
 ) (*creditbankv1.QueryAccreditationResponse, error) {
 	course := find(r.GetCourse().GetProvider(), r.GetCourse().GetCode())
 	switch {
+	case r.GetCertificate() != nil:
+		return certified(r), nil
 	case r.GetProvider() != "" || r.GetPlatform() != "":
 		return &creditbankv1.QueryAccreditationResponse{
 			Status:  creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_SUSPENDED,
@@ -74,6 +76,30 @@ func (fakeCourses) QueryAccreditation(
 			Earning: &creditbankv1.Earning{MilliCredits: 1000, Reasons: []*creditbankv1.Text{{Zh: "每 16 学时 1 学分", En: "as " + r.GetMode().String()}}},
 		}, nil
 	}
+}
+
+// certified answers a certificate that is accredited, unless another level of it is asked for.
+func certified(r *creditbankv1.QueryAccreditationRequest) *creditbankv1.QueryAccreditationResponse {
+	c := r.GetCertificate()
+	answer := &creditbankv1.QueryAccreditationResponse{
+		Status:  creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_UNKNOWN,
+		Reasons: []*creditbankv1.AccreditationReason{{Words: &creditbankv1.Text{Zh: "没有这种证书。", En: "There is no " + c.GetName() + " of " + c.GetIssuer() + "."}}},
+		Claim: &creditbankv1.ClaimOutlook{
+			Possible: true, Category: c.GetCategory(), Minutes: 2880, MilliCredits: 4000, Name: &creditbankv1.Text{Zh: "证书与资格", En: "Certificates"},
+			Reason: &creditbankv1.AccreditationReason{Words: &creditbankv1.Text{Zh: "可以申请。", En: "It can be claimed at " + c.GetHome() + "."}},
+		},
+	}
+	if c.GetLevel() != 4 || r.GetMode() != 0 {
+		return answer
+	}
+	answer.Status, answer.Reasons[0].Words.En = creditbankv1.AccreditationStatus_ACCREDITATION_STATUS_ACCREDITED, "It counts on "+r.GetDate()+"."
+	answer.Course = &creditbankv1.Course{Category: "vocational", Level: 4, NominalMinutes: 2880}
+	answer.Earning = &creditbankv1.Earning{MilliCredits: 4000, Equivalents: []*creditbankv1.Equivalent{{
+		InstitutionName: "开放大学", ProgrammeName: &creditbankv1.Text{Zh: "社会工作", En: "Social work"}, Course: "SW-204",
+		CourseName: &creditbankv1.Text{Zh: "老年社会工作", En: "Older people"}, TakesMilliCredits: 2000, GivesMilliCredits: 3000, Until: "2031-06-14",
+	}}}
+	answer.Claim.Possible, answer.Claim.Reason.Words.En = false, "It is too old to be claimed."
+	return answer
 }
 
 // BatchQueryAccreditation implements creditbankv1.AccreditationServiceServer. Code "wrong" is no question.

@@ -120,6 +120,31 @@ func (f *fakeTransfers) WithdrawConsent(ctx context.Context, r *creditbankv1.Wit
 	return nil, refuse(codes.NotFound, "NOT_FOUND", "consent_id", "the account has no such consent; see ListConsents")
 }
 
+// ListReceivedConsents implements creditbankv1.ConsentServiceServer: one of them a page. Who has withdrawn is not named.
+func (f *fakeTransfers) ListReceivedConsents(
+	ctx context.Context, r *creditbankv1.ListReceivedConsentsRequest,
+) (*creditbankv1.ListReceivedConsentsResponse, error) {
+	if err := f.bank.caller(ctx, access.Organization); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	place := len(r.GetPageToken())
+	if place >= len(f.consents) {
+		return new(creditbankv1.ListReceivedConsentsResponse), nil
+	}
+	answer := &creditbankv1.ListReceivedConsentsResponse{NextPageToken: r.GetPageToken() + "x"}
+	one := &creditbankv1.ReceivedConsent{Consent: f.consents[place]}
+	active := one.GetConsent().GetState() == creditbankv1.ConsentState_CONSENT_STATE_ACTIVE
+	if active {
+		one.AccountNumber = "6225880100000014"
+	}
+	if (active || !r.GetActiveOnly()) && (r.GetPurpose() == "" || r.GetPurpose() == one.GetConsent().GetPurpose()) {
+		answer.Consents = []*creditbankv1.ReceivedConsent{one}
+	}
+	return answer, nil
+}
+
 // ListConsents implements creditbankv1.ConsentServiceServer.
 func (f *fakeTransfers) ListConsents(ctx context.Context, _ *creditbankv1.ListConsentsRequest) (*creditbankv1.ListConsentsResponse, error) {
 	if err := f.bank.caller(ctx, access.Resident); err != nil {

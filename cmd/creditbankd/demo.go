@@ -77,14 +77,15 @@ func (c *demoCommand) Run(ctx context.Context, p *process) (err error) {
 	if err := l.err(); err != nil {
 		return err
 	}
-	if err := p.foundDemo(ctx, opening); err != nil {
-		return err
-	}
 	show, err := c.newShow(p, d, directory, opening)
 	if err != nil {
 		return err
 	}
 	show.draws = draws
+	fmt.Fprintf(p.stderr, "A made-up district is being built in %s\n", directory)
+	if err := show.begin(ctx, opening); err != nil || ctx.Err() != nil {
+		return err
+	}
 	return p.serve(ctx, service{opening: opening, people: show.people(), ready: show.run})
 }
 

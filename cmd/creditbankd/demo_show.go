@@ -56,9 +56,10 @@ type show struct {
 	platforms []platform
 	// institutions accept credits.
 	institutions []institution
-	// persons are those who can be signed in, residents first. Their accounts are known when peopled is closed.
+	// persons are those who can be signed in, residents first. Their accounts are known when peopled is closed, by known.
 	persons []person
 	peopled chan struct{}
+	known   sync.Once
 
 	conn *grpc.ClientConn
 	// numbers are the account numbers of the residents, in their order.
@@ -85,31 +86,17 @@ type tally struct {
 }
 
 // run fills the bank, says what happened, and where to go on.
-func (s *show) run(ctx context.Context, at addresses) (err error) {
-	s.conn, err = grpc.NewClient(at.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return fmt.Errorf("%v", err)
-	}
-	defer func() { err = errors.Join(err, s.conn.Close()) }()
-	fmt.Fprintf(s.process.stderr, "A made-up district is being built in %s\n", s.directory)
-	for _, step := range []struct {
-		what string
-		do   func(context.Context) error
-	}{
-		{"registering schools, platforms and officers", s.register},
-		{"publishing the policy", s.publish},
-		{"accrediting the courses", s.accredit},
-		{"opening the accounts", s.open},
-		{"posting completions", s.post},
-		{"deciding cases", s.decide},
-		{"deciding applications", s.admit},
-		{"agreeing with the institutions that take credits over", s.agree},
-		{"having credits taken over", s.transfer},
-		{"checking the listed residents", s.checkListed},
-	} {
-		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("the demo stopped while %s: %w", step.what, err)
-		}
+func (s *show) run(ctx context.Context, at addresses) error {
+	err := s.steps(ctx, at, append(s.opening(),
+		step{"letting a transfer lapse", s.lapse},
+		step{"posting completions", s.post},
+		step{"deciding cases", s.decide},
+		step{"deciding applications", s.admit},
+		step{"having credits taken over", s.transfer},
+		step{"checking the listed residents", s.checkListed},
+	))
+	if err := errors.Join(err, ctx.Err()); err != nil {
+		return err
 	}
 	if err := s.writeReady(at); err != nil {
 		return err
@@ -117,6 +104,38 @@ func (s *show) run(ctx context.Context, at addresses) (err error) {
 	s.tell(at)
 	if s.process.started != nil {
 		s.process.started(at)
+	}
+	return nil
+}
+
+// step is a part of what a demo does.
+type step struct {
+	what string
+	do   func(context.Context) error
+}
+
+// opening are the steps with which a bank begins: taken again, they change nothing.
+func (s *show) opening() []step {
+	return []step{
+		{"registering schools, platforms and officers", s.register},
+		{"publishing the policy", s.publish},
+		{"accrediting the courses", s.accredit},
+		{"opening the accounts", s.open},
+		{"agreeing with the institutions that take credits over", s.agree},
+	}
+}
+
+// steps takes steps, one after the other, at a bank that is served.
+func (s *show) steps(ctx context.Context, at addresses, steps []step) (err error) {
+	s.conn, err = grpc.NewClient(at.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return fmt.Errorf("%v", err)
+	}
+	defer func() { err = errors.Join(err, s.conn.Close()) }()
+	for _, step := range steps {
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("the demo stopped while %s: %w", step.what, err)
+		}
 	}
 	return nil
 }
@@ -306,7 +325,7 @@ func (s *show) open(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	close(s.peopled)
+	s.known.Do(func() { close(s.peopled) })
 	return nil
 }
 

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
+	"github.com/learning-credit-bank/creditbank/cmd/creditbankd/internal/district"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
 
@@ -68,6 +70,7 @@ func TestDemo(t *testing.T) {
 	}
 	checkResidents(t, at, r)
 	checkOfficers(t, at, r)
+	checkLapsed(t, at, r)
 	if code := c.finish(); code != exitOK {
 		t.Errorf("it ended with %d\n%s", code, c.stderr.String())
 	}
@@ -114,6 +117,31 @@ func checkResidents(t *testing.T, at addresses, r ready) {
 		if grouped := unit.AccountNumber(one.AccountNumber).Grouped(); code != http.StatusOK || !strings.Contains(page, grouped) {
 			t.Errorf("the page answers %d without the account number", code)
 		}
+	}
+}
+
+// checkLapsed finds the transfer that was asked for when the bank was opened: its time passed, and an entry has ended it since, with
+// nothing of it left with the institution.
+func checkLapsed(t *testing.T, at addresses, r ready) {
+	t.Helper()
+	lapsed := 0
+	for _, one := range r.Residents {
+		answer, err := creditbankv1.NewTransferServiceClient(dial(t, at.grpc, tokenIn(t, one.TokenFile))).ListTransfers(
+			t.Context(), &creditbankv1.ListTransfersRequest{Status: ledgerv1.HoldStatus_HOLD_STATUS_EXPIRED})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, transfer := range answer.GetTransfers() {
+			lapsed++
+			placed, deadline, ended := transfer.GetRequestTime().AsTime(), transfer.GetExpireTime().AsTime(), transfer.GetEndTime().AsTime()
+			if !placed.Equal(noon().AddDate(0, 0, -district.EarlierDays)) || !deadline.After(placed) || !deadline.Before(noon()) || !ended.Equal(noon()) ||
+				transfer.GetEndedIndex() == 0 || transfer.GetTakenMilliCredits() != 0 || transfer.GetHeldMilliCredits() == 0 {
+				t.Errorf("it lapsed as %v", transfer)
+			}
+		}
+	}
+	if lapsed != 1 {
+		t.Errorf("%d transfers have lapsed", lapsed)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
 )
@@ -18,6 +20,8 @@ const (
 	acceptedWhole
 	isDeclined
 	isWithdrawn
+	// lapses was asked for when the bank was opened, and never answered.
+	lapses
 )
 
 // transferPlan is a transfer of the demo: of one of the listed residents, to one of the institutions.
@@ -27,7 +31,7 @@ type transferPlan struct {
 	end                   transferEnd
 }
 
-// transferPlans are some transfers in each state that needs no waiting.
+// transferPlans are some transfers in each state.
 func transferPlans() []transferPlan {
 	return []transferPlan{
 		{1, 0, "social-work-ba", acceptedInPart},
@@ -35,15 +39,21 @@ func transferPlans() []transferPlan {
 		{2, 1, "housekeeping-cert", isDeclined},
 		{2, 0, "early-childhood-dip", isWithdrawn},
 		{2, 0, "social-work-ba", waits},
+		{3, 0, "social-work-ba", lapses},
 	}
 }
 
 // transfer has residents ask institutions to take credits over, and the institutions answer. A demo that goes on with its data has
 // done so already.
 func (s *show) transfer(ctx context.Context) error {
+	return s.transfers(ctx, func(plan transferPlan) bool { return plan.end != lapses })
+}
+
+// transfers does so for some of the plans.
+func (s *show) transfers(ctx context.Context, wanted func(transferPlan) bool) error {
 	client := creditbankv1.NewTransferServiceClient(s.conn)
 	for i, plan := range transferPlans() {
-		if plan.resident >= s.district.Listed() {
+		if !wanted(plan) || plan.resident >= s.district.Listed() {
 			continue
 		}
 		token, err := s.token(&s.persons[plan.resident])
@@ -61,6 +71,9 @@ func (s *show) transfer(ctx context.Context) error {
 			continue
 		}
 		quoted, err := client.QuoteTransfer(ctx, &creditbankv1.QuoteTransferRequest{Institution: asked.ID, Programme: plan.programme}, resident)
+		if plan.end == lapses && status.Code(err) == codes.FailedPrecondition {
+			continue // the agreement had not begun then
+		}
 		if err != nil {
 			return err
 		}
@@ -101,7 +114,7 @@ func (s *show) answer(
 		}, by)
 	case isWithdrawn:
 		_, err = client.WithdrawTransfer(ctx, &creditbankv1.WithdrawTransferRequest{RequestId: request, TransferId: t.GetTransferId()}, resident)
-	case waits:
+	case waits, lapses:
 	}
 	return err
 }

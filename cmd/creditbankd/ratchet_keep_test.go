@@ -487,3 +487,30 @@ func (d *day) acceptWaiting(kept map[uint64]keptTransfer) {
 		d.verifies(d.bundleOf(answer.GetTransfer()), answer.GetTransfer())
 	}
 }
+
+// checkConsents has each institution that was asked for a transfer find who lets it ask.
+func (d *day) checkConsents(kept map[uint64]keptTransfer) {
+	d.t.Helper()
+	asked := make(map[string]bool)
+	for _, transfer := range kept {
+		was := new(creditbankv1.Transfer)
+		if err := protojson.Unmarshal(transfer.Transfer, was); err != nil {
+			d.t.Fatal(err)
+		}
+		asked[was.GetInstitution()] = true
+	}
+	for institution := range asked {
+		page, err := creditbankv1.NewConsentServiceClient(d.conn).ListReceivedConsents(
+			d.t.Context(), new(creditbankv1.ListReceivedConsentsRequest), d.asInstitution(institution),
+		)
+		if err != nil || len(page.GetConsents()) == 0 {
+			d.t.Errorf("consents to %s: %v, %v", institution, page, err)
+		}
+		for _, c := range page.GetConsents() {
+			active := c.GetConsent().GetState() == creditbankv1.ConsentState_CONSENT_STATE_ACTIVE
+			if c.GetConsent().GetInstitution() != institution || active != (c.GetAccountNumber() != "") {
+				d.t.Errorf("consent to %s: %v", institution, c)
+			}
+		}
+	}
+}

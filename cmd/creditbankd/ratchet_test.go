@@ -158,6 +158,7 @@ func openFormat(t *testing.T, archive string) map[string]int {
 			t.Errorf("account %s leads to %q, and led to %q", account, got, into)
 		}
 	}
+	d.checkConsents(m.Transfers)
 	size := d.posts(m.Posted, creditbankv1.StatementStatus_STATEMENT_STATUS_REPLAYED)
 	if grown := d.posts(m.Fresh, creditbankv1.StatementStatus_STATEMENT_STATUS_RECORDED); grown <= size {
 		t.Errorf("the log has %d entries, and had %d", grown, size)

@@ -43,7 +43,8 @@ func (s *State) consentGranted(e *ledgerv1.Entry, fact *ledgerv1.ConsentGranted)
 	if err != nil {
 		return err
 	}
-	if _, err := s.organizationNumber(fact.GetInstitution()); err != nil {
+	institution, err := s.organizationNumber(fact.GetInstitution())
+	if err != nil {
 		return err
 	}
 	if fact.GetExpires() <= e.GetTime() || !slices.IsSorted(fact.GetItems()) {
@@ -57,6 +58,9 @@ func (s *State) consentGranted(e *ledgerv1.Entry, fact *ledgerv1.ConsentGranted)
 	row.Fact = &ledgerv1.ConsentGranted{
 		Actor: fact.GetActor(), Institution: fact.GetInstitution(), Purpose: fact.GetPurpose(), Categories: fact.GetCategories(),
 		Items: fact.GetItems(), Expires: fact.GetExpires(),
+	}
+	if err := s.set(ConsentListKey(institution, e.GetIndex()), id[:]); err != nil {
+		return err
 	}
 	return s.requested(e, fact.GetActor(), fact.GetRequest())
 }

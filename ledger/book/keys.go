@@ -32,6 +32,7 @@ const (
 	TableMerges        byte = 0x16
 	TableClawbacks     byte = 0x17
 	TableApplications  byte = 0x18
+	TableConsentLists  byte = 0x19
 	TableAgreements    byte = 0x1a
 	TableConsents      byte = 0x1b
 	TableTransfers     byte = 0x1d
@@ -41,8 +42,8 @@ const (
 
 // Derived says whether a table is made from the entries alone.
 func Derived(table byte) bool {
-	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableApplications ||
-		table == TableAgreements || table == TableConsents || table >= TableTransfers && table <= TableHoldTimes
+	return table >= TableStatements && table <= TableRequests || table >= TableCaseTimes && table <= TableConsents ||
+		table >= TableTransfers && table <= TableHoldTimes
 }
 
 // MetaKey names a row of the meta table.
@@ -203,6 +204,14 @@ func ConsentKey(id unit.AccountID, index uint64) []byte {
 func ConsentsPrefix(id unit.AccountID) []byte {
 	return append(append(make([]byte, 0, 1+len(id)+8), TableConsents), id[:]...)
 }
+
+// ConsentListKey lists a consent that an account grants to an institution, which is named by the index of its registration.
+func ConsentListKey(institution, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(ConsentListPrefix(institution), index)
+}
+
+// ConsentListPrefix is the range of all consents that are granted to an institution.
+func ConsentListPrefix(institution uint64) []byte { return uintKey(TableConsentLists, institution) }
 
 // TransferKey is where a hold lies; index is the entry that placed it.
 func TransferKey(index uint64) []byte { return uintKey(TableTransfers, index) }

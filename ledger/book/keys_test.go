@@ -149,7 +149,7 @@ func TestTables(t *testing.T) {
 			derived++
 		}
 	}
-	if derived != 25 || !book.Derived(book.TableImports) || !book.Derived(book.TableHoldTimes) || !book.Derived(book.TableMerges) || !book.Derived(book.TableClawbacks) || !book.Derived(book.TableApplications) || !book.Derived(book.TableAgreements) || !book.Derived(book.TableConsents) || book.Derived(book.TableRejects) || book.Derived(book.TableEntries) || book.Derived(book.TableMeta) {
+	if derived != 26 || !book.Derived(book.TableImports) || !book.Derived(book.TableHoldTimes) || !book.Derived(book.TableMerges) || !book.Derived(book.TableClawbacks) || !book.Derived(book.TableApplications) || !book.Derived(book.TableAgreements) || !book.Derived(book.TableConsents) || !book.Derived(book.TableConsentLists) || book.Derived(book.TableRejects) || book.Derived(book.TableEntries) || book.Derived(book.TableMeta) {
 		t.Errorf("%d tables are derived", derived)
 	}
 	if !strings.HasSuffix(string(book.DirectoryKey()), "directory") {

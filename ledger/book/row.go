@@ -85,6 +85,8 @@ func rowName(table byte, key []byte) string {
 		return "agreement " + hex.EncodeToString(key)
 	case table == TableConsents && len(key) == 24:
 		return fmt.Sprintf("consent %d of account %x", number(16), key[:16])
+	case table == TableConsentLists && len(key) == 16:
+		return fmt.Sprintf("consent %d to organization %d", number(8), number(0))
 	case table == TableTransfers && len(key) == 8:
 		return fmt.Sprintf("hold %d", number(0))
 	case table == TableTransferLists && len(key) == 25 && key[0] == ofAccount:

@@ -1766,9 +1766,10 @@ class State:
     def consent_granted(self, i, t, f):
         assert table(5, f["account"]) in self.rows and f["expires"] > t
         assert f.get("items", []) == sorted(f.get("items", []))
-        self.organization_number(f["institution"])
+        institution = self.organization_number(f["institution"])
         kept = {k: v for k, v in f.items() if k not in ("request", "account")}
         self.new(table(0x1B, f["account"], u64(i)), "ConsentRow", time=t, fact=kept)
+        self.rows[table(0x19, u64(institution), u64(i))] = f["account"]
 
     def consent_withdrawn(self, i, t, f):
         row = self.rows[table(0x1B, f["account"], u64(f["consent"]))][1]
@@ -2890,6 +2891,7 @@ def store_vectors():
         ("merge", table(0x16, u64(INDEX["AccountMergeProposed"][0]))),
         ("agreement", table(0x1A, sha256(NEXT_AGREEMENT))),
         ("consent", table(0x1B, ACCOUNT, u64(INDEX["ConsentGranted"][-1]))),
+        ("consent to an organization", table(0x19, u64(3), u64(INDEX["ConsentGranted"][-1]))),
     ]
 
     def slot(sequence, data, magic=b"CBANCHOR", length=None):

@@ -1157,6 +1157,90 @@ func (x *CourseName) GetVersion() string {
 	return ""
 }
 
+// CertificateName names a certificate (证书). One that is accredited is a course of its issuer, completed as an ACHIEVEMENT; any other
+// one can be claimed as prior learning, where the policy foresees it.
+type CertificateName struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization that issues it, by its id or its name: 1 to 200 characters.
+	Issuer string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Code of the certificate with its issuer, or its title: 1 to 200 characters.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Level in the framework of levels, 0 to 20; unset: whichever it has.
+	Level *int32 `protobuf:"varint,3,opt,name=level,proto3,oneof" json:"level,omitempty"`
+	// Category in which it would be claimed, as the policy names it; empty: the one in which it was accredited or proposed.
+	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
+	// Organization where the learner is at home: a claim is under its policy. May be empty where the bank has the policy of one
+	// organization alone.
+	Home          string `protobuf:"bytes,5,opt,name=home,proto3" json:"home,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificateName) Reset() {
+	*x = CertificateName{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificateName) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificateName) ProtoMessage() {}
+
+func (x *CertificateName) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificateName.ProtoReflect.Descriptor instead.
+func (*CertificateName) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CertificateName) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *CertificateName) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CertificateName) GetLevel() int32 {
+	if x != nil && x.Level != nil {
+		return *x.Level
+	}
+	return 0
+}
+
+func (x *CertificateName) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *CertificateName) GetHome() string {
+	if x != nil {
+		return x.Home
+	}
+	return ""
+}
+
 // QueryAccreditationRequest asks about one subject.
 type QueryAccreditationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1167,10 +1251,11 @@ type QueryAccreditationRequest struct {
 	//	*QueryAccreditationRequest_Course
 	//	*QueryAccreditationRequest_Provider
 	//	*QueryAccreditationRequest_Platform
+	//	*QueryAccreditationRequest_Certificate
 	Subject isQueryAccreditationRequest_Subject `protobuf_oneof:"subject"`
-	// Day on which the learning ends: YYYY-MM-DD; empty: today.
+	// Day on which the learning ends, or the certificate is issued: YYYY-MM-DD; empty: today.
 	Date string `protobuf:"bytes,3,opt,name=date,proto3" json:"date,omitempty"`
-	// How a course is learned, for what it would earn; unspecified: as a class.
+	// How a course is learned, for what it would earn; unspecified: as a class. A certificate is always an achievement.
 	Mode          LearningMode `protobuf:"varint,5,opt,name=mode,proto3,enum=creditbank.v1.LearningMode" json:"mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1178,7 +1263,7 @@ type QueryAccreditationRequest struct {
 
 func (x *QueryAccreditationRequest) Reset() {
 	*x = QueryAccreditationRequest{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[11]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1275,7 @@ func (x *QueryAccreditationRequest) String() string {
 func (*QueryAccreditationRequest) ProtoMessage() {}
 
 func (x *QueryAccreditationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[11]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1288,7 @@ func (x *QueryAccreditationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryAccreditationRequest.ProtoReflect.Descriptor instead.
 func (*QueryAccreditationRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{11}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *QueryAccreditationRequest) GetSubject() isQueryAccreditationRequest_Subject {
@@ -1240,6 +1325,15 @@ func (x *QueryAccreditationRequest) GetPlatform() string {
 	return ""
 }
 
+func (x *QueryAccreditationRequest) GetCertificate() *CertificateName {
+	if x != nil {
+		if x, ok := x.Subject.(*QueryAccreditationRequest_Certificate); ok {
+			return x.Certificate
+		}
+	}
+	return nil
+}
+
 func (x *QueryAccreditationRequest) GetDate() string {
 	if x != nil {
 		return x.Date
@@ -1273,11 +1367,18 @@ type QueryAccreditationRequest_Platform struct {
 	Platform string `protobuf:"bytes,4,opt,name=platform,proto3,oneof"`
 }
 
+type QueryAccreditationRequest_Certificate struct {
+	// A certificate.
+	Certificate *CertificateName `protobuf:"bytes,6,opt,name=certificate,proto3,oneof"`
+}
+
 func (*QueryAccreditationRequest_Course) isQueryAccreditationRequest_Subject() {}
 
 func (*QueryAccreditationRequest_Provider) isQueryAccreditationRequest_Subject() {}
 
 func (*QueryAccreditationRequest_Platform) isQueryAccreditationRequest_Subject() {}
+
+func (*QueryAccreditationRequest_Certificate) isQueryAccreditationRequest_Subject() {}
 
 // Earning is what somebody with an empty record gets who completes a course once: in full, with its nominal minutes, passed with full
 // marks, posted on the day by its provider's own platform.
@@ -1292,14 +1393,17 @@ type Earning struct {
 	// Milli-points.
 	MilliPoints int64 `protobuf:"varint,4,opt,name=milli_points,json=milliPoints,proto3" json:"milli_points,omitempty"`
 	// Why, step by step, in the words of the policy.
-	Reasons       []*Text `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	Reasons []*Text `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// Courses of institutions for which a certificate stands with them; empty for other subjects. It is what their agreements in force
+	// today, or on the later date of the question, say to somebody of whom they have taken nothing over.
+	Equivalents   []*Equivalent `protobuf:"bytes,6,rep,name=equivalents,proto3" json:"equivalents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Earning) Reset() {
 	*x = Earning{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[12]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1415,7 @@ func (x *Earning) String() string {
 func (*Earning) ProtoMessage() {}
 
 func (x *Earning) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[12]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1428,7 @@ func (x *Earning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Earning.ProtoReflect.Descriptor instead.
 func (*Earning) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{12}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Earning) GetOutcome() v1.Outcome {
@@ -1362,13 +1466,268 @@ func (x *Earning) GetReasons() []*Text {
 	return nil
 }
 
+func (x *Earning) GetEquivalents() []*Equivalent {
+	if x != nil {
+		return x.Equivalents
+	}
+	return nil
+}
+
+// Equivalent is a course of an institution's programme that a certificate stands for by an agreement.
+type Equivalent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization that accepts.
+	Institution string `protobuf:"bytes,1,opt,name=institution,proto3" json:"institution,omitempty"`
+	// Name of it that people read.
+	InstitutionName string `protobuf:"bytes,2,opt,name=institution_name,json=institutionName,proto3" json:"institution_name,omitempty"`
+	// SHA-256 of the agreement, in hex.
+	AgreementHash string `protobuf:"bytes,3,opt,name=agreement_hash,json=agreementHash,proto3" json:"agreement_hash,omitempty"`
+	// Programme, as the agreement names it.
+	Programme string `protobuf:"bytes,4,opt,name=programme,proto3" json:"programme,omitempty"`
+	// Name of it that people read.
+	ProgrammeName *Text `protobuf:"bytes,5,opt,name=programme_name,json=programmeName,proto3" json:"programme_name,omitempty"`
+	// Code of the course at the institution.
+	Course string `protobuf:"bytes,6,opt,name=course,proto3" json:"course,omitempty"`
+	// Name of it that people read.
+	CourseName *Text `protobuf:"bytes,7,opt,name=course_name,json=courseName,proto3" json:"course_name,omitempty"`
+	// Milli-credits that it costs, of those that the certificate earns.
+	TakesMilliCredits int64 `protobuf:"varint,8,opt,name=takes_milli_credits,json=takesMilliCredits,proto3" json:"takes_milli_credits,omitempty"`
+	// Milli-credits that the course gives at the institution.
+	GivesMilliCredits int64 `protobuf:"varint,9,opt,name=gives_milli_credits,json=givesMilliCredits,proto3" json:"gives_milli_credits,omitempty"`
+	// Last day on which it can be taken over: YYYY-MM-DD; empty: no end.
+	Until         string `protobuf:"bytes,10,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Equivalent) Reset() {
+	*x = Equivalent{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Equivalent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Equivalent) ProtoMessage() {}
+
+func (x *Equivalent) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Equivalent.ProtoReflect.Descriptor instead.
+func (*Equivalent) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Equivalent) GetInstitution() string {
+	if x != nil {
+		return x.Institution
+	}
+	return ""
+}
+
+func (x *Equivalent) GetInstitutionName() string {
+	if x != nil {
+		return x.InstitutionName
+	}
+	return ""
+}
+
+func (x *Equivalent) GetAgreementHash() string {
+	if x != nil {
+		return x.AgreementHash
+	}
+	return ""
+}
+
+func (x *Equivalent) GetProgramme() string {
+	if x != nil {
+		return x.Programme
+	}
+	return ""
+}
+
+func (x *Equivalent) GetProgrammeName() *Text {
+	if x != nil {
+		return x.ProgrammeName
+	}
+	return nil
+}
+
+func (x *Equivalent) GetCourse() string {
+	if x != nil {
+		return x.Course
+	}
+	return ""
+}
+
+func (x *Equivalent) GetCourseName() *Text {
+	if x != nil {
+		return x.CourseName
+	}
+	return nil
+}
+
+func (x *Equivalent) GetTakesMilliCredits() int64 {
+	if x != nil {
+		return x.TakesMilliCredits
+	}
+	return 0
+}
+
+func (x *Equivalent) GetGivesMilliCredits() int64 {
+	if x != nil {
+		return x.GivesMilliCredits
+	}
+	return 0
+}
+
+func (x *Equivalent) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+// ClaimOutlook is what a claim to a certificate gives at most that is filed today, or on the later date of the question. An officer
+// always decides, and may grant less.
+type ClaimOutlook struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the policy foresees such a claim; otherwise only reason, category, rule and policy_hash may be set.
+	Possible bool `protobuf:"varint,1,opt,name=possible,proto3" json:"possible,omitempty"`
+	// CLAIM_POSSIBLE, or why not: CLAIM_NOT_FORESEEN, CLAIM_TOO_OLD, CLAIM_CATEGORY_UNSAID, CLAIM_HOME_UNSAID, NO_POLICY.
+	Reason *AccreditationReason `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Rule of the policy.
+	Rule string `protobuf:"bytes,3,opt,name=rule,proto3" json:"rule,omitempty"`
+	// What the policy calls such claims.
+	Name *Text `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// Category in which it would be claimed.
+	Category string `protobuf:"bytes,5,opt,name=category,proto3" json:"category,omitempty"`
+	// Most minutes of one claim; of an accredited certificate no more than it was approved for.
+	Minutes int64 `protobuf:"varint,6,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// Milli-credits that they give.
+	MilliCredits int64 `protobuf:"varint,7,opt,name=milli_credits,json=milliCredits,proto3" json:"milli_credits,omitempty"`
+	// Words of the policy.
+	Words *Text `protobuf:"bytes,8,opt,name=words,proto3" json:"words,omitempty"`
+	// SHA-256 of the policy at the learner's home, in hex; empty where there is none.
+	PolicyHash    string `protobuf:"bytes,9,opt,name=policy_hash,json=policyHash,proto3" json:"policy_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimOutlook) Reset() {
+	*x = ClaimOutlook{}
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimOutlook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimOutlook) ProtoMessage() {}
+
+func (x *ClaimOutlook) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimOutlook.ProtoReflect.Descriptor instead.
+func (*ClaimOutlook) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ClaimOutlook) GetPossible() bool {
+	if x != nil {
+		return x.Possible
+	}
+	return false
+}
+
+func (x *ClaimOutlook) GetReason() *AccreditationReason {
+	if x != nil {
+		return x.Reason
+	}
+	return nil
+}
+
+func (x *ClaimOutlook) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *ClaimOutlook) GetName() *Text {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *ClaimOutlook) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *ClaimOutlook) GetMinutes() int64 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *ClaimOutlook) GetMilliCredits() int64 {
+	if x != nil {
+		return x.MilliCredits
+	}
+	return 0
+}
+
+func (x *ClaimOutlook) GetWords() *Text {
+	if x != nil {
+		return x.Words
+	}
+	return nil
+}
+
+func (x *ClaimOutlook) GetPolicyHash() string {
+	if x != nil {
+		return x.PolicyHash
+	}
+	return ""
+}
+
 // AccreditationReason is why a subject is accredited or not.
 type AccreditationReason struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The reason: COURSE_ACCREDITED, COURSE_NOT_DECIDED, COURSE_RETURNED, COURSE_REFUSED, COURSE_APPEALED, COURSE_WITHDRAWN,
 	// COURSE_SUSPENDED, COURSE_RETIRED, BEFORE_VALIDITY, AFTER_VALIDITY, BETWEEN_VALIDITIES, COURSE_UNKNOWN, PROVIDER_ADMITTED,
 	// PROVIDER_UNKNOWN, NOT_A_PROVIDER, PROVIDER_SUSPENDED, PROVIDER_ENDED, PROVIDER_NOT_YET, PLATFORM_ADMITTED, PLATFORM_UNKNOWN,
-	// NOT_A_PLATFORM, PLATFORM_SUSPENDED, PLATFORM_ENDED, PLATFORM_NOT_YET, APPLICATION_PENDING, NO_POLICY.
+	// NOT_A_PLATFORM, PLATFORM_SUSPENDED, PLATFORM_ENDED, PLATFORM_NOT_YET, APPLICATION_PENDING, NO_POLICY. Of a certificate
+	// those of a course, with CERTIFICATE_ in the place of COURSE_, and: ISSUER_UNKNOWN, CERTIFICATE_AMBIGUOUS (several have the
+	// title), CERTIFICATE_OTHER_LEVEL (known at another level: see course).
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// Words for people.
 	Words         *Text `protobuf:"bytes,2,opt,name=words,proto3" json:"words,omitempty"`
@@ -1378,7 +1737,7 @@ type AccreditationReason struct {
 
 func (x *AccreditationReason) Reset() {
 	*x = AccreditationReason{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[13]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1749,7 @@ func (x *AccreditationReason) String() string {
 func (*AccreditationReason) ProtoMessage() {}
 
 func (x *AccreditationReason) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[13]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1762,7 @@ func (x *AccreditationReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccreditationReason.ProtoReflect.Descriptor instead.
 func (*AccreditationReason) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{13}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AccreditationReason) GetCode() string {
@@ -1427,7 +1786,7 @@ type QueryAccreditationResponse struct {
 	Accredited bool `protobuf:"varint,1,opt,name=accredited,proto3" json:"accredited,omitempty"`
 	// Why, or why not.
 	Reasons []*AccreditationReason `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
-	// The course, where the subject is one that is known.
+	// The course, where the subject is one that is known, or what a known certificate was proposed or accredited as.
 	Course *Course `protobuf:"bytes,3,opt,name=course,proto3" json:"course,omitempty"`
 	// Courses of the provider that are accredited on the date, where the subject is a provider.
 	AccreditedCourses int64 `protobuf:"varint,4,opt,name=accredited_courses,json=accreditedCourses,proto3" json:"accredited_courses,omitempty"`
@@ -1437,15 +1796,17 @@ type QueryAccreditationResponse struct {
 	PolicyHash string `protobuf:"bytes,6,opt,name=policy_hash,json=policyHash,proto3" json:"policy_hash,omitempty"`
 	// How it stands on the date.
 	Status AccreditationStatus `protobuf:"varint,7,opt,name=status,proto3,enum=creditbank.v1.AccreditationStatus" json:"status,omitempty"`
-	// What the course would earn; only where it is accredited.
-	Earning       *Earning `protobuf:"bytes,8,opt,name=earning,proto3" json:"earning,omitempty"`
+	// What the course or certificate would earn; only where it is accredited.
+	Earning *Earning `protobuf:"bytes,8,opt,name=earning,proto3" json:"earning,omitempty"`
+	// What a claim to a certificate would give, accredited or not; unset for other subjects.
+	Claim         *ClaimOutlook `protobuf:"bytes,9,opt,name=claim,proto3" json:"claim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryAccreditationResponse) Reset() {
 	*x = QueryAccreditationResponse{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[14]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1818,7 @@ func (x *QueryAccreditationResponse) String() string {
 func (*QueryAccreditationResponse) ProtoMessage() {}
 
 func (x *QueryAccreditationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[14]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1831,7 @@ func (x *QueryAccreditationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryAccreditationResponse.ProtoReflect.Descriptor instead.
 func (*QueryAccreditationResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{14}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *QueryAccreditationResponse) GetAccredited() bool {
@@ -1529,6 +1890,13 @@ func (x *QueryAccreditationResponse) GetEarning() *Earning {
 	return nil
 }
 
+func (x *QueryAccreditationResponse) GetClaim() *ClaimOutlook {
+	if x != nil {
+		return x.Claim
+	}
+	return nil
+}
+
 // BatchQueryAccreditationRequest asks much at once.
 type BatchQueryAccreditationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1542,7 +1910,7 @@ type BatchQueryAccreditationRequest struct {
 
 func (x *BatchQueryAccreditationRequest) Reset() {
 	*x = BatchQueryAccreditationRequest{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[15]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1554,7 +1922,7 @@ func (x *BatchQueryAccreditationRequest) String() string {
 func (*BatchQueryAccreditationRequest) ProtoMessage() {}
 
 func (x *BatchQueryAccreditationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[15]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1567,7 +1935,7 @@ func (x *BatchQueryAccreditationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchQueryAccreditationRequest.ProtoReflect.Descriptor instead.
 func (*BatchQueryAccreditationRequest) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{15}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BatchQueryAccreditationRequest) GetQueries() []*QueryAccreditationRequest {
@@ -1601,7 +1969,7 @@ type QueryAnswer struct {
 
 func (x *QueryAnswer) Reset() {
 	*x = QueryAnswer{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[16]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1981,7 @@ func (x *QueryAnswer) String() string {
 func (*QueryAnswer) ProtoMessage() {}
 
 func (x *QueryAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[16]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1994,7 @@ func (x *QueryAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryAnswer.ProtoReflect.Descriptor instead.
 func (*QueryAnswer) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{16}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *QueryAnswer) GetAnswer() *QueryAccreditationResponse {
@@ -1668,7 +2036,7 @@ type BatchQueryAccreditationResponse struct {
 
 func (x *BatchQueryAccreditationResponse) Reset() {
 	*x = BatchQueryAccreditationResponse{}
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[17]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +2048,7 @@ func (x *BatchQueryAccreditationResponse) String() string {
 func (*BatchQueryAccreditationResponse) ProtoMessage() {}
 
 func (x *BatchQueryAccreditationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_accreditation_proto_msgTypes[17]
+	mi := &file_creditbank_v1_accreditation_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +2061,7 @@ func (x *BatchQueryAccreditationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchQueryAccreditationResponse.ProtoReflect.Descriptor instead.
 func (*BatchQueryAccreditationResponse) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{17}
+	return file_creditbank_v1_accreditation_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BatchQueryAccreditationResponse) GetAnswers() []*QueryAnswer {
@@ -1790,23 +2158,57 @@ const file_creditbank_v1_accreditation_proto_rawDesc = "" +
 	"CourseName\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\"\xdc\x01\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\"\x92\x01\n" +
+	"\x0fCertificateName\x12\x16\n" +
+	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n" +
+	"\x05level\x18\x03 \x01(\x05H\x00R\x05level\x88\x01\x01\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x12\n" +
+	"\x04home\x18\x05 \x01(\tR\x04homeB\b\n" +
+	"\x06_level\"\xa0\x02\n" +
 	"\x19QueryAccreditationRequest\x123\n" +
 	"\x06course\x18\x01 \x01(\v2\x19.creditbank.v1.CourseNameH\x00R\x06course\x12\x1c\n" +
 	"\bprovider\x18\x02 \x01(\tH\x00R\bprovider\x12\x1c\n" +
-	"\bplatform\x18\x04 \x01(\tH\x00R\bplatform\x12\x12\n" +
+	"\bplatform\x18\x04 \x01(\tH\x00R\bplatform\x12B\n" +
+	"\vcertificate\x18\x06 \x01(\v2\x1e.creditbank.v1.CertificateNameH\x00R\vcertificate\x12\x12\n" +
 	"\x04date\x18\x03 \x01(\tR\x04date\x12/\n" +
 	"\x04mode\x18\x05 \x01(\x0e2\x1b.creditbank.v1.LearningModeR\x04modeB\t\n" +
-	"\asubject\"\xd3\x01\n" +
+	"\asubject\"\x90\x02\n" +
 	"\aEarning\x127\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1d.creditbank.ledger.v1.OutcomeR\aoutcome\x12\x18\n" +
 	"\aminutes\x18\x02 \x01(\x03R\aminutes\x12#\n" +
 	"\rmilli_credits\x18\x03 \x01(\x03R\fmilliCredits\x12!\n" +
 	"\fmilli_points\x18\x04 \x01(\x03R\vmilliPoints\x12-\n" +
-	"\areasons\x18\x05 \x03(\v2\x13.creditbank.v1.TextR\areasons\"T\n" +
+	"\areasons\x18\x05 \x03(\v2\x13.creditbank.v1.TextR\areasons\x12;\n" +
+	"\vequivalents\x18\x06 \x03(\v2\x19.creditbank.v1.EquivalentR\vequivalents\"\x9e\x03\n" +
+	"\n" +
+	"Equivalent\x12 \n" +
+	"\vinstitution\x18\x01 \x01(\tR\vinstitution\x12)\n" +
+	"\x10institution_name\x18\x02 \x01(\tR\x0finstitutionName\x12%\n" +
+	"\x0eagreement_hash\x18\x03 \x01(\tR\ragreementHash\x12\x1c\n" +
+	"\tprogramme\x18\x04 \x01(\tR\tprogramme\x12:\n" +
+	"\x0eprogramme_name\x18\x05 \x01(\v2\x13.creditbank.v1.TextR\rprogrammeName\x12\x16\n" +
+	"\x06course\x18\x06 \x01(\tR\x06course\x124\n" +
+	"\vcourse_name\x18\a \x01(\v2\x13.creditbank.v1.TextR\n" +
+	"courseName\x12.\n" +
+	"\x13takes_milli_credits\x18\b \x01(\x03R\x11takesMilliCredits\x12.\n" +
+	"\x13gives_milli_credits\x18\t \x01(\x03R\x11givesMilliCredits\x12\x14\n" +
+	"\x05until\x18\n" +
+	" \x01(\tR\x05until\"\xca\x02\n" +
+	"\fClaimOutlook\x12\x1a\n" +
+	"\bpossible\x18\x01 \x01(\bR\bpossible\x12:\n" +
+	"\x06reason\x18\x02 \x01(\v2\".creditbank.v1.AccreditationReasonR\x06reason\x12\x12\n" +
+	"\x04rule\x18\x03 \x01(\tR\x04rule\x12'\n" +
+	"\x04name\x18\x04 \x01(\v2\x13.creditbank.v1.TextR\x04name\x12\x1a\n" +
+	"\bcategory\x18\x05 \x01(\tR\bcategory\x12\x18\n" +
+	"\aminutes\x18\x06 \x01(\x03R\aminutes\x12#\n" +
+	"\rmilli_credits\x18\a \x01(\x03R\fmilliCredits\x12)\n" +
+	"\x05words\x18\b \x01(\v2\x13.creditbank.v1.TextR\x05words\x12\x1f\n" +
+	"\vpolicy_hash\x18\t \x01(\tR\n" +
+	"policyHash\"T\n" +
 	"\x13AccreditationReason\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12)\n" +
-	"\x05words\x18\x02 \x01(\v2\x13.creditbank.v1.TextR\x05words\"\x9b\x03\n" +
+	"\x05words\x18\x02 \x01(\v2\x13.creditbank.v1.TextR\x05words\"\xce\x03\n" +
 	"\x1aQueryAccreditationResponse\x12\x1e\n" +
 	"\n" +
 	"accredited\x18\x01 \x01(\bR\n" +
@@ -1818,7 +2220,8 @@ const file_creditbank_v1_accreditation_proto_rawDesc = "" +
 	"\vpolicy_hash\x18\x06 \x01(\tR\n" +
 	"policyHash\x12:\n" +
 	"\x06status\x18\a \x01(\x0e2\".creditbank.v1.AccreditationStatusR\x06status\x120\n" +
-	"\aearning\x18\b \x01(\v2\x16.creditbank.v1.EarningR\aearning\"\x89\x01\n" +
+	"\aearning\x18\b \x01(\v2\x16.creditbank.v1.EarningR\aearning\x121\n" +
+	"\x05claim\x18\t \x01(\v2\x1b.creditbank.v1.ClaimOutlookR\x05claim\"\x89\x01\n" +
 	"\x1eBatchQueryAccreditationRequest\x12B\n" +
 	"\aqueries\x18\x01 \x03(\v2(.creditbank.v1.QueryAccreditationRequestR\aqueries\x12#\n" +
 	"\rwithout_words\x18\x02 \x01(\bR\fwithoutWords\"\xb9\x01\n" +
@@ -1876,7 +2279,7 @@ func file_creditbank_v1_accreditation_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_v1_accreditation_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_creditbank_v1_accreditation_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_creditbank_v1_accreditation_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_creditbank_v1_accreditation_proto_goTypes = []any{
 	(CourseStatus)(0),                       // 0: creditbank.v1.CourseStatus
 	(LearningMode)(0),                       // 1: creditbank.v1.LearningMode
@@ -1892,60 +2295,71 @@ var file_creditbank_v1_accreditation_proto_goTypes = []any{
 	(*ListCoursesRequest)(nil),              // 11: creditbank.v1.ListCoursesRequest
 	(*ListCoursesResponse)(nil),             // 12: creditbank.v1.ListCoursesResponse
 	(*CourseName)(nil),                      // 13: creditbank.v1.CourseName
-	(*QueryAccreditationRequest)(nil),       // 14: creditbank.v1.QueryAccreditationRequest
-	(*Earning)(nil),                         // 15: creditbank.v1.Earning
-	(*AccreditationReason)(nil),             // 16: creditbank.v1.AccreditationReason
-	(*QueryAccreditationResponse)(nil),      // 17: creditbank.v1.QueryAccreditationResponse
-	(*BatchQueryAccreditationRequest)(nil),  // 18: creditbank.v1.BatchQueryAccreditationRequest
-	(*QueryAnswer)(nil),                     // 19: creditbank.v1.QueryAnswer
-	(*BatchQueryAccreditationResponse)(nil), // 20: creditbank.v1.BatchQueryAccreditationResponse
-	(*Text)(nil),                            // 21: creditbank.v1.Text
-	(v1.CourseDecision)(0),                  // 22: creditbank.ledger.v1.CourseDecision
-	(v1.CourseChange)(0),                    // 23: creditbank.ledger.v1.CourseChange
-	(v1.Outcome)(0),                         // 24: creditbank.ledger.v1.Outcome
+	(*CertificateName)(nil),                 // 14: creditbank.v1.CertificateName
+	(*QueryAccreditationRequest)(nil),       // 15: creditbank.v1.QueryAccreditationRequest
+	(*Earning)(nil),                         // 16: creditbank.v1.Earning
+	(*Equivalent)(nil),                      // 17: creditbank.v1.Equivalent
+	(*ClaimOutlook)(nil),                    // 18: creditbank.v1.ClaimOutlook
+	(*AccreditationReason)(nil),             // 19: creditbank.v1.AccreditationReason
+	(*QueryAccreditationResponse)(nil),      // 20: creditbank.v1.QueryAccreditationResponse
+	(*BatchQueryAccreditationRequest)(nil),  // 21: creditbank.v1.BatchQueryAccreditationRequest
+	(*QueryAnswer)(nil),                     // 22: creditbank.v1.QueryAnswer
+	(*BatchQueryAccreditationResponse)(nil), // 23: creditbank.v1.BatchQueryAccreditationResponse
+	(*Text)(nil),                            // 24: creditbank.v1.Text
+	(v1.CourseDecision)(0),                  // 25: creditbank.ledger.v1.CourseDecision
+	(v1.CourseChange)(0),                    // 26: creditbank.ledger.v1.CourseChange
+	(v1.Outcome)(0),                         // 27: creditbank.ledger.v1.Outcome
 }
 var file_creditbank_v1_accreditation_proto_depIdxs = []int32{
 	0,  // 0: creditbank.v1.Course.status:type_name -> creditbank.v1.CourseStatus
-	21, // 1: creditbank.v1.Course.level_name:type_name -> creditbank.v1.Text
+	24, // 1: creditbank.v1.Course.level_name:type_name -> creditbank.v1.Text
 	4,  // 2: creditbank.v1.Course.renewed:type_name -> creditbank.v1.DayRange
 	4,  // 3: creditbank.v1.Course.suspended:type_name -> creditbank.v1.DayRange
 	3,  // 4: creditbank.v1.ProposeCourseRequest.course:type_name -> creditbank.v1.Course
 	3,  // 5: creditbank.v1.ProposeCourseResponse.course:type_name -> creditbank.v1.Course
-	22, // 6: creditbank.v1.DecideCourseRequest.decision:type_name -> creditbank.ledger.v1.CourseDecision
+	25, // 6: creditbank.v1.DecideCourseRequest.decision:type_name -> creditbank.ledger.v1.CourseDecision
 	3,  // 7: creditbank.v1.DecideCourseResponse.course:type_name -> creditbank.v1.Course
-	23, // 8: creditbank.v1.ChangeCourseRequest.change:type_name -> creditbank.ledger.v1.CourseChange
+	26, // 8: creditbank.v1.ChangeCourseRequest.change:type_name -> creditbank.ledger.v1.CourseChange
 	3,  // 9: creditbank.v1.ChangeCourseResponse.course:type_name -> creditbank.v1.Course
 	0,  // 10: creditbank.v1.ListCoursesRequest.status:type_name -> creditbank.v1.CourseStatus
 	3,  // 11: creditbank.v1.ListCoursesResponse.courses:type_name -> creditbank.v1.Course
 	13, // 12: creditbank.v1.QueryAccreditationRequest.course:type_name -> creditbank.v1.CourseName
-	1,  // 13: creditbank.v1.QueryAccreditationRequest.mode:type_name -> creditbank.v1.LearningMode
-	24, // 14: creditbank.v1.Earning.outcome:type_name -> creditbank.ledger.v1.Outcome
-	21, // 15: creditbank.v1.Earning.reasons:type_name -> creditbank.v1.Text
-	21, // 16: creditbank.v1.AccreditationReason.words:type_name -> creditbank.v1.Text
-	16, // 17: creditbank.v1.QueryAccreditationResponse.reasons:type_name -> creditbank.v1.AccreditationReason
-	3,  // 18: creditbank.v1.QueryAccreditationResponse.course:type_name -> creditbank.v1.Course
-	2,  // 19: creditbank.v1.QueryAccreditationResponse.status:type_name -> creditbank.v1.AccreditationStatus
-	15, // 20: creditbank.v1.QueryAccreditationResponse.earning:type_name -> creditbank.v1.Earning
-	14, // 21: creditbank.v1.BatchQueryAccreditationRequest.queries:type_name -> creditbank.v1.QueryAccreditationRequest
-	17, // 22: creditbank.v1.QueryAnswer.answer:type_name -> creditbank.v1.QueryAccreditationResponse
-	19, // 23: creditbank.v1.BatchQueryAccreditationResponse.answers:type_name -> creditbank.v1.QueryAnswer
-	5,  // 24: creditbank.v1.AccreditationService.ProposeCourse:input_type -> creditbank.v1.ProposeCourseRequest
-	7,  // 25: creditbank.v1.AccreditationService.DecideCourse:input_type -> creditbank.v1.DecideCourseRequest
-	9,  // 26: creditbank.v1.AccreditationService.ChangeCourse:input_type -> creditbank.v1.ChangeCourseRequest
-	11, // 27: creditbank.v1.AccreditationService.ListCourses:input_type -> creditbank.v1.ListCoursesRequest
-	14, // 28: creditbank.v1.AccreditationService.QueryAccreditation:input_type -> creditbank.v1.QueryAccreditationRequest
-	18, // 29: creditbank.v1.AccreditationService.BatchQueryAccreditation:input_type -> creditbank.v1.BatchQueryAccreditationRequest
-	6,  // 30: creditbank.v1.AccreditationService.ProposeCourse:output_type -> creditbank.v1.ProposeCourseResponse
-	8,  // 31: creditbank.v1.AccreditationService.DecideCourse:output_type -> creditbank.v1.DecideCourseResponse
-	10, // 32: creditbank.v1.AccreditationService.ChangeCourse:output_type -> creditbank.v1.ChangeCourseResponse
-	12, // 33: creditbank.v1.AccreditationService.ListCourses:output_type -> creditbank.v1.ListCoursesResponse
-	17, // 34: creditbank.v1.AccreditationService.QueryAccreditation:output_type -> creditbank.v1.QueryAccreditationResponse
-	20, // 35: creditbank.v1.AccreditationService.BatchQueryAccreditation:output_type -> creditbank.v1.BatchQueryAccreditationResponse
-	30, // [30:36] is the sub-list for method output_type
-	24, // [24:30] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	14, // 13: creditbank.v1.QueryAccreditationRequest.certificate:type_name -> creditbank.v1.CertificateName
+	1,  // 14: creditbank.v1.QueryAccreditationRequest.mode:type_name -> creditbank.v1.LearningMode
+	27, // 15: creditbank.v1.Earning.outcome:type_name -> creditbank.ledger.v1.Outcome
+	24, // 16: creditbank.v1.Earning.reasons:type_name -> creditbank.v1.Text
+	17, // 17: creditbank.v1.Earning.equivalents:type_name -> creditbank.v1.Equivalent
+	24, // 18: creditbank.v1.Equivalent.programme_name:type_name -> creditbank.v1.Text
+	24, // 19: creditbank.v1.Equivalent.course_name:type_name -> creditbank.v1.Text
+	19, // 20: creditbank.v1.ClaimOutlook.reason:type_name -> creditbank.v1.AccreditationReason
+	24, // 21: creditbank.v1.ClaimOutlook.name:type_name -> creditbank.v1.Text
+	24, // 22: creditbank.v1.ClaimOutlook.words:type_name -> creditbank.v1.Text
+	24, // 23: creditbank.v1.AccreditationReason.words:type_name -> creditbank.v1.Text
+	19, // 24: creditbank.v1.QueryAccreditationResponse.reasons:type_name -> creditbank.v1.AccreditationReason
+	3,  // 25: creditbank.v1.QueryAccreditationResponse.course:type_name -> creditbank.v1.Course
+	2,  // 26: creditbank.v1.QueryAccreditationResponse.status:type_name -> creditbank.v1.AccreditationStatus
+	16, // 27: creditbank.v1.QueryAccreditationResponse.earning:type_name -> creditbank.v1.Earning
+	18, // 28: creditbank.v1.QueryAccreditationResponse.claim:type_name -> creditbank.v1.ClaimOutlook
+	15, // 29: creditbank.v1.BatchQueryAccreditationRequest.queries:type_name -> creditbank.v1.QueryAccreditationRequest
+	20, // 30: creditbank.v1.QueryAnswer.answer:type_name -> creditbank.v1.QueryAccreditationResponse
+	22, // 31: creditbank.v1.BatchQueryAccreditationResponse.answers:type_name -> creditbank.v1.QueryAnswer
+	5,  // 32: creditbank.v1.AccreditationService.ProposeCourse:input_type -> creditbank.v1.ProposeCourseRequest
+	7,  // 33: creditbank.v1.AccreditationService.DecideCourse:input_type -> creditbank.v1.DecideCourseRequest
+	9,  // 34: creditbank.v1.AccreditationService.ChangeCourse:input_type -> creditbank.v1.ChangeCourseRequest
+	11, // 35: creditbank.v1.AccreditationService.ListCourses:input_type -> creditbank.v1.ListCoursesRequest
+	15, // 36: creditbank.v1.AccreditationService.QueryAccreditation:input_type -> creditbank.v1.QueryAccreditationRequest
+	21, // 37: creditbank.v1.AccreditationService.BatchQueryAccreditation:input_type -> creditbank.v1.BatchQueryAccreditationRequest
+	6,  // 38: creditbank.v1.AccreditationService.ProposeCourse:output_type -> creditbank.v1.ProposeCourseResponse
+	8,  // 39: creditbank.v1.AccreditationService.DecideCourse:output_type -> creditbank.v1.DecideCourseResponse
+	10, // 40: creditbank.v1.AccreditationService.ChangeCourse:output_type -> creditbank.v1.ChangeCourseResponse
+	12, // 41: creditbank.v1.AccreditationService.ListCourses:output_type -> creditbank.v1.ListCoursesResponse
+	20, // 42: creditbank.v1.AccreditationService.QueryAccreditation:output_type -> creditbank.v1.QueryAccreditationResponse
+	23, // 43: creditbank.v1.AccreditationService.BatchQueryAccreditation:output_type -> creditbank.v1.BatchQueryAccreditationResponse
+	38, // [38:44] is the sub-list for method output_type
+	32, // [32:38] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_accreditation_proto_init() }
@@ -1955,10 +2369,12 @@ func file_creditbank_v1_accreditation_proto_init() {
 	}
 	file_creditbank_v1_common_proto_init()
 	file_creditbank_v1_accreditation_proto_msgTypes[8].OneofWrappers = []any{}
-	file_creditbank_v1_accreditation_proto_msgTypes[11].OneofWrappers = []any{
+	file_creditbank_v1_accreditation_proto_msgTypes[11].OneofWrappers = []any{}
+	file_creditbank_v1_accreditation_proto_msgTypes[12].OneofWrappers = []any{
 		(*QueryAccreditationRequest_Course)(nil),
 		(*QueryAccreditationRequest_Provider)(nil),
 		(*QueryAccreditationRequest_Platform)(nil),
+		(*QueryAccreditationRequest_Certificate)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1966,7 +2382,7 @@ func file_creditbank_v1_accreditation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_accreditation_proto_rawDesc), len(file_creditbank_v1_accreditation_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

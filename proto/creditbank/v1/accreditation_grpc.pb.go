@@ -44,7 +44,9 @@ type AccreditationServiceClient interface {
 	ChangeCourse(ctx context.Context, in *ChangeCourseRequest, opts ...grpc.CallOption) (*ChangeCourseResponse, error)
 	// Searches the catalogue. Anyone may ask.
 	ListCourses(ctx context.Context, in *ListCoursesRequest, opts ...grpc.CallOption) (*ListCoursesResponse, error)
-	// Answers whether a course, a provider or a platform is accredited on a date, with the reasons. Anyone may ask.
+	// Answers whether a course, a provider, a platform or a certificate is accredited on a date, what it would earn, and the reasons.
+	// What is not known is answered as UNKNOWN. Anyone may ask. Errors: FIELD_INVALID; UNKNOWN_CATEGORY and UNKNOWN_ORGANIZATION
+	// of a certificate's category and home.
 	QueryAccreditation(ctx context.Context, in *QueryAccreditationRequest, opts ...grpc.CallOption) (*QueryAccreditationResponse, error)
 	// Answers as many as 1,000 questions in one call, each for itself. Anyone may ask.
 	BatchQueryAccreditation(ctx context.Context, in *BatchQueryAccreditationRequest, opts ...grpc.CallOption) (*BatchQueryAccreditationResponse, error)
@@ -133,7 +135,9 @@ type AccreditationServiceServer interface {
 	ChangeCourse(context.Context, *ChangeCourseRequest) (*ChangeCourseResponse, error)
 	// Searches the catalogue. Anyone may ask.
 	ListCourses(context.Context, *ListCoursesRequest) (*ListCoursesResponse, error)
-	// Answers whether a course, a provider or a platform is accredited on a date, with the reasons. Anyone may ask.
+	// Answers whether a course, a provider, a platform or a certificate is accredited on a date, what it would earn, and the reasons.
+	// What is not known is answered as UNKNOWN. Anyone may ask. Errors: FIELD_INVALID; UNKNOWN_CATEGORY and UNKNOWN_ORGANIZATION
+	// of a certificate's category and home.
 	QueryAccreditation(context.Context, *QueryAccreditationRequest) (*QueryAccreditationResponse, error)
 	// Answers as many as 1,000 questions in one call, each for itself. Anyone may ask.
 	BatchQueryAccreditation(context.Context, *BatchQueryAccreditationRequest) (*BatchQueryAccreditationResponse, error)

@@ -601,6 +601,190 @@ func (x *ListConsentsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ReceivedConsent is a consent as the institution sees it to which it is granted.
+type ReceivedConsent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The consent; without the officers who granted or withdrew it.
+	Consent *Consent `protobuf:"bytes,1,opt,name=consent,proto3" json:"consent,omitempty"`
+	// Account number of who granted it, 16 digits, as long as the consent is ACTIVE; empty otherwise.
+	AccountNumber string `protobuf:"bytes,2,opt,name=account_number,json=accountNumber,proto3" json:"account_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceivedConsent) Reset() {
+	*x = ReceivedConsent{}
+	mi := &file_creditbank_v1_consent_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceivedConsent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceivedConsent) ProtoMessage() {}
+
+func (x *ReceivedConsent) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_consent_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceivedConsent.ProtoReflect.Descriptor instead.
+func (*ReceivedConsent) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_consent_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReceivedConsent) GetConsent() *Consent {
+	if x != nil {
+		return x.Consent
+	}
+	return nil
+}
+
+func (x *ReceivedConsent) GetAccountNumber() string {
+	if x != nil {
+		return x.AccountNumber
+	}
+	return ""
+}
+
+// ListReceivedConsentsRequest asks for a page.
+type ListReceivedConsentsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most consents on the page: 1 to 100; 0: 50.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Answers only consents for this purpose; empty: all.
+	Purpose string `protobuf:"bytes,3,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Answers only those that are ACTIVE.
+	ActiveOnly    bool `protobuf:"varint,4,opt,name=active_only,json=activeOnly,proto3" json:"active_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReceivedConsentsRequest) Reset() {
+	*x = ListReceivedConsentsRequest{}
+	mi := &file_creditbank_v1_consent_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReceivedConsentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReceivedConsentsRequest) ProtoMessage() {}
+
+func (x *ListReceivedConsentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_consent_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReceivedConsentsRequest.ProtoReflect.Descriptor instead.
+func (*ListReceivedConsentsRequest) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_consent_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListReceivedConsentsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListReceivedConsentsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListReceivedConsentsRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ListReceivedConsentsRequest) GetActiveOnly() bool {
+	if x != nil {
+		return x.ActiveOnly
+	}
+	return false
+}
+
+// ListReceivedConsentsResponse is a page. It may be short, or empty, and still have another one after it.
+type ListReceivedConsentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The consents, those that were granted last first. Those of an account that became part of another one are not ACTIVE as long as
+	// it is: they are EXPIRED.
+	Consents []*ReceivedConsent `protobuf:"bytes,1,rep,name=consents,proto3" json:"consents,omitempty"`
+	// Where to go on; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReceivedConsentsResponse) Reset() {
+	*x = ListReceivedConsentsResponse{}
+	mi := &file_creditbank_v1_consent_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReceivedConsentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReceivedConsentsResponse) ProtoMessage() {}
+
+func (x *ListReceivedConsentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_consent_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReceivedConsentsResponse.ProtoReflect.Descriptor instead.
+func (*ListReceivedConsentsResponse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_consent_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListReceivedConsentsResponse) GetConsents() []*ReceivedConsent {
+	if x != nil {
+		return x.Consents
+	}
+	return nil
+}
+
+func (x *ListReceivedConsentsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_creditbank_v1_consent_proto protoreflect.FileDescriptor
 
 const file_creditbank_v1_consent_proto_rawDesc = "" +
@@ -658,16 +842,30 @@ const file_creditbank_v1_consent_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"r\n" +
 	"\x14ListConsentsResponse\x122\n" +
 	"\bconsents\x18\x01 \x03(\v2\x16.creditbank.v1.ConsentR\bconsents\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"j\n" +
+	"\x0fReceivedConsent\x120\n" +
+	"\aconsent\x18\x01 \x01(\v2\x16.creditbank.v1.ConsentR\aconsent\x12%\n" +
+	"\x0eaccount_number\x18\x02 \x01(\tR\raccountNumber\"\x94\x01\n" +
+	"\x1bListReceivedConsentsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x18\n" +
+	"\apurpose\x18\x03 \x01(\tR\apurpose\x12\x1f\n" +
+	"\vactive_only\x18\x04 \x01(\bR\n" +
+	"activeOnly\"\x82\x01\n" +
+	"\x1cListReceivedConsentsResponse\x12:\n" +
+	"\bconsents\x18\x01 \x03(\v2\x1e.creditbank.v1.ReceivedConsentR\bconsents\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x7f\n" +
 	"\fConsentState\x12\x1d\n" +
 	"\x19CONSENT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CONSENT_STATE_ACTIVE\x10\x01\x12\x19\n" +
 	"\x15CONSENT_STATE_EXPIRED\x10\x02\x12\x1b\n" +
-	"\x17CONSENT_STATE_WITHDRAWN\x10\x032\xa4\x02\n" +
+	"\x17CONSENT_STATE_WITHDRAWN\x10\x032\x95\x03\n" +
 	"\x0eConsentService\x12W\n" +
 	"\fGrantConsent\x12\".creditbank.v1.GrantConsentRequest\x1a#.creditbank.v1.GrantConsentResponse\x12`\n" +
 	"\x0fWithdrawConsent\x12%.creditbank.v1.WithdrawConsentRequest\x1a&.creditbank.v1.WithdrawConsentResponse\x12W\n" +
-	"\fListConsents\x12\".creditbank.v1.ListConsentsRequest\x1a#.creditbank.v1.ListConsentsResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
+	"\fListConsents\x12\".creditbank.v1.ListConsentsRequest\x1a#.creditbank.v1.ListConsentsResponse\x12o\n" +
+	"\x14ListReceivedConsents\x12*.creditbank.v1.ListReceivedConsentsRequest\x1a+.creditbank.v1.ListReceivedConsentsResponseBMZKgithub.com/learning-credit-bank/creditbank/proto/creditbank/v1;creditbankv1b\x06proto3"
 
 var (
 	file_creditbank_v1_consent_proto_rawDescOnce sync.Once
@@ -682,38 +880,45 @@ func file_creditbank_v1_consent_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_v1_consent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditbank_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_creditbank_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_creditbank_v1_consent_proto_goTypes = []any{
-	(ConsentState)(0),               // 0: creditbank.v1.ConsentState
-	(*Consent)(nil),                 // 1: creditbank.v1.Consent
-	(*GrantConsentRequest)(nil),     // 2: creditbank.v1.GrantConsentRequest
-	(*GrantConsentResponse)(nil),    // 3: creditbank.v1.GrantConsentResponse
-	(*WithdrawConsentRequest)(nil),  // 4: creditbank.v1.WithdrawConsentRequest
-	(*WithdrawConsentResponse)(nil), // 5: creditbank.v1.WithdrawConsentResponse
-	(*ListConsentsRequest)(nil),     // 6: creditbank.v1.ListConsentsRequest
-	(*ListConsentsResponse)(nil),    // 7: creditbank.v1.ListConsentsResponse
-	(*timestamppb.Timestamp)(nil),   // 8: google.protobuf.Timestamp
+	(ConsentState)(0),                    // 0: creditbank.v1.ConsentState
+	(*Consent)(nil),                      // 1: creditbank.v1.Consent
+	(*GrantConsentRequest)(nil),          // 2: creditbank.v1.GrantConsentRequest
+	(*GrantConsentResponse)(nil),         // 3: creditbank.v1.GrantConsentResponse
+	(*WithdrawConsentRequest)(nil),       // 4: creditbank.v1.WithdrawConsentRequest
+	(*WithdrawConsentResponse)(nil),      // 5: creditbank.v1.WithdrawConsentResponse
+	(*ListConsentsRequest)(nil),          // 6: creditbank.v1.ListConsentsRequest
+	(*ListConsentsResponse)(nil),         // 7: creditbank.v1.ListConsentsResponse
+	(*ReceivedConsent)(nil),              // 8: creditbank.v1.ReceivedConsent
+	(*ListReceivedConsentsRequest)(nil),  // 9: creditbank.v1.ListReceivedConsentsRequest
+	(*ListReceivedConsentsResponse)(nil), // 10: creditbank.v1.ListReceivedConsentsResponse
+	(*timestamppb.Timestamp)(nil),        // 11: google.protobuf.Timestamp
 }
 var file_creditbank_v1_consent_proto_depIdxs = []int32{
-	8,  // 0: creditbank.v1.Consent.grant_time:type_name -> google.protobuf.Timestamp
-	8,  // 1: creditbank.v1.Consent.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 0: creditbank.v1.Consent.grant_time:type_name -> google.protobuf.Timestamp
+	11, // 1: creditbank.v1.Consent.expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: creditbank.v1.Consent.state:type_name -> creditbank.v1.ConsentState
-	8,  // 3: creditbank.v1.Consent.withdraw_time:type_name -> google.protobuf.Timestamp
-	8,  // 4: creditbank.v1.GrantConsentRequest.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 3: creditbank.v1.Consent.withdraw_time:type_name -> google.protobuf.Timestamp
+	11, // 4: creditbank.v1.GrantConsentRequest.expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: creditbank.v1.GrantConsentResponse.consent:type_name -> creditbank.v1.Consent
 	1,  // 6: creditbank.v1.WithdrawConsentResponse.consent:type_name -> creditbank.v1.Consent
 	1,  // 7: creditbank.v1.ListConsentsResponse.consents:type_name -> creditbank.v1.Consent
-	2,  // 8: creditbank.v1.ConsentService.GrantConsent:input_type -> creditbank.v1.GrantConsentRequest
-	4,  // 9: creditbank.v1.ConsentService.WithdrawConsent:input_type -> creditbank.v1.WithdrawConsentRequest
-	6,  // 10: creditbank.v1.ConsentService.ListConsents:input_type -> creditbank.v1.ListConsentsRequest
-	3,  // 11: creditbank.v1.ConsentService.GrantConsent:output_type -> creditbank.v1.GrantConsentResponse
-	5,  // 12: creditbank.v1.ConsentService.WithdrawConsent:output_type -> creditbank.v1.WithdrawConsentResponse
-	7,  // 13: creditbank.v1.ConsentService.ListConsents:output_type -> creditbank.v1.ListConsentsResponse
-	11, // [11:14] is the sub-list for method output_type
-	8,  // [8:11] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	1,  // 8: creditbank.v1.ReceivedConsent.consent:type_name -> creditbank.v1.Consent
+	8,  // 9: creditbank.v1.ListReceivedConsentsResponse.consents:type_name -> creditbank.v1.ReceivedConsent
+	2,  // 10: creditbank.v1.ConsentService.GrantConsent:input_type -> creditbank.v1.GrantConsentRequest
+	4,  // 11: creditbank.v1.ConsentService.WithdrawConsent:input_type -> creditbank.v1.WithdrawConsentRequest
+	6,  // 12: creditbank.v1.ConsentService.ListConsents:input_type -> creditbank.v1.ListConsentsRequest
+	9,  // 13: creditbank.v1.ConsentService.ListReceivedConsents:input_type -> creditbank.v1.ListReceivedConsentsRequest
+	3,  // 14: creditbank.v1.ConsentService.GrantConsent:output_type -> creditbank.v1.GrantConsentResponse
+	5,  // 15: creditbank.v1.ConsentService.WithdrawConsent:output_type -> creditbank.v1.WithdrawConsentResponse
+	7,  // 16: creditbank.v1.ConsentService.ListConsents:output_type -> creditbank.v1.ListConsentsResponse
+	10, // 17: creditbank.v1.ConsentService.ListReceivedConsents:output_type -> creditbank.v1.ListReceivedConsentsResponse
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_consent_proto_init() }
@@ -727,7 +932,7 @@ func file_creditbank_v1_consent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_consent_proto_rawDesc), len(file_creditbank_v1_consent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

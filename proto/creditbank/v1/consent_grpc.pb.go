@@ -21,18 +21,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ConsentService_GrantConsent_FullMethodName    = "/creditbank.v1.ConsentService/GrantConsent"
-	ConsentService_WithdrawConsent_FullMethodName = "/creditbank.v1.ConsentService/WithdrawConsent"
-	ConsentService_ListConsents_FullMethodName    = "/creditbank.v1.ConsentService/ListConsents"
+	ConsentService_GrantConsent_FullMethodName         = "/creditbank.v1.ConsentService/GrantConsent"
+	ConsentService_WithdrawConsent_FullMethodName      = "/creditbank.v1.ConsentService/WithdrawConsent"
+	ConsentService_ListConsents_FullMethodName         = "/creditbank.v1.ConsentService/ListConsents"
+	ConsentService_ListReceivedConsents_FullMethodName = "/creditbank.v1.ConsentService/ListReceivedConsents"
 )
 
 // ConsentServiceClient is the client API for ConsentService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ConsentService grants, withdraws and lists consents: nothing about a person is answered to an institution without one. Callers: the
-// holder of the account; registrars and certification officers in whose subtree it is at home, for them, who are named in the
-// consent.
+// ConsentService grants, withdraws and lists consents: nothing about a person is answered to an institution without one. Callers,
+// unless something else is said: the holder of the account; registrars and certification officers in whose subtree it is at home,
+// for them, who are named in the consent.
 type ConsentServiceClient interface {
 	// Lets an institution ask about an account, for a purpose, until it ends by itself. Errors: UNKNOWN_ORGANIZATION;
 	// NOT_AN_ACCEPTOR; UNKNOWN_CATEGORY; UNKNOWN_ENTRY an entry that is no item of the record; TIME_INVALID a consent that has ended, or
@@ -42,6 +43,10 @@ type ConsentServiceClient interface {
 	WithdrawConsent(ctx context.Context, in *WithdrawConsentRequest, opts ...grpc.CallOption) (*WithdrawConsentResponse, error)
 	// Lists the consents of an account, those that were granted last first.
 	ListConsents(ctx context.Context, in *ListConsentsRequest, opts ...grpc.CallOption) (*ListConsentsResponse, error)
+	// Lists the consents that are granted to the calling institution, those that were granted last first. Each account number that is
+	// answered is written into the journal of its account, which its holder reads. Callers: accepting institutions. Errors:
+	// FIELD_INVALID; RATE_LIMITED more than 600 pages in a minute.
+	ListReceivedConsents(ctx context.Context, in *ListReceivedConsentsRequest, opts ...grpc.CallOption) (*ListReceivedConsentsResponse, error)
 }
 
 type consentServiceClient struct {
@@ -82,13 +87,23 @@ func (c *consentServiceClient) ListConsents(ctx context.Context, in *ListConsent
 	return out, nil
 }
 
+func (c *consentServiceClient) ListReceivedConsents(ctx context.Context, in *ListReceivedConsentsRequest, opts ...grpc.CallOption) (*ListReceivedConsentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReceivedConsentsResponse)
+	err := c.cc.Invoke(ctx, ConsentService_ListReceivedConsents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ConsentServiceServer is the server API for ConsentService service.
 // All implementations must embed UnimplementedConsentServiceServer
 // for forward compatibility.
 //
-// ConsentService grants, withdraws and lists consents: nothing about a person is answered to an institution without one. Callers: the
-// holder of the account; registrars and certification officers in whose subtree it is at home, for them, who are named in the
-// consent.
+// ConsentService grants, withdraws and lists consents: nothing about a person is answered to an institution without one. Callers,
+// unless something else is said: the holder of the account; registrars and certification officers in whose subtree it is at home,
+// for them, who are named in the consent.
 type ConsentServiceServer interface {
 	// Lets an institution ask about an account, for a purpose, until it ends by itself. Errors: UNKNOWN_ORGANIZATION;
 	// NOT_AN_ACCEPTOR; UNKNOWN_CATEGORY; UNKNOWN_ENTRY an entry that is no item of the record; TIME_INVALID a consent that has ended, or
@@ -98,6 +113,10 @@ type ConsentServiceServer interface {
 	WithdrawConsent(context.Context, *WithdrawConsentRequest) (*WithdrawConsentResponse, error)
 	// Lists the consents of an account, those that were granted last first.
 	ListConsents(context.Context, *ListConsentsRequest) (*ListConsentsResponse, error)
+	// Lists the consents that are granted to the calling institution, those that were granted last first. Each account number that is
+	// answered is written into the journal of its account, which its holder reads. Callers: accepting institutions. Errors:
+	// FIELD_INVALID; RATE_LIMITED more than 600 pages in a minute.
+	ListReceivedConsents(context.Context, *ListReceivedConsentsRequest) (*ListReceivedConsentsResponse, error)
 	mustEmbedUnimplementedConsentServiceServer()
 }
 
@@ -116,6 +135,9 @@ func (UnimplementedConsentServiceServer) WithdrawConsent(context.Context, *Withd
 }
 func (UnimplementedConsentServiceServer) ListConsents(context.Context, *ListConsentsRequest) (*ListConsentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListConsents not implemented")
+}
+func (UnimplementedConsentServiceServer) ListReceivedConsents(context.Context, *ListReceivedConsentsRequest) (*ListReceivedConsentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReceivedConsents not implemented")
 }
 func (UnimplementedConsentServiceServer) mustEmbedUnimplementedConsentServiceServer() {}
 func (UnimplementedConsentServiceServer) testEmbeddedByValue()                        {}
@@ -192,6 +214,24 @@ func _ConsentService_ListConsents_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ConsentService_ListReceivedConsents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReceivedConsentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConsentServiceServer).ListReceivedConsents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ConsentService_ListReceivedConsents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConsentServiceServer).ListReceivedConsents(ctx, req.(*ListReceivedConsentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ConsentService_ServiceDesc is the grpc.ServiceDesc for ConsentService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -210,6 +250,10 @@ var ConsentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListConsents",
 			Handler:    _ConsentService_ListConsents_Handler,
+		},
+		{
+			MethodName: "ListReceivedConsents",
+			Handler:    _ConsentService_ListReceivedConsents_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
