@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -256,17 +255,12 @@ func (b *Bank) GetAgreement(ctx context.Context, hash []byte) (SignedAgreement, 
 // ListAgreements answers a page of the versions, those that were published last first: of an institution, and in force on a day, where
 // these are not empty. They are anyone's.
 func (b *Bank) ListAgreements(ctx context.Context, institution, inForceOn string, page Page) (agreements []Agreement, next string, err error) {
-	size, fault := page.size(usualDirectoryPage, maxDirectoryPage)
-	if fault != nil {
-		return nil, "", fault
-	}
 	on, fault := parseDay("in_force_on", inForceOn, true)
 	if fault != nil {
 		return nil, "", fault
 	}
-	asked := []any{"ListAgreements", institution, on}
-	var before uint64
-	if err := parsePageToken(page.Token, asked, &before); err != nil {
+	list, err := page.newestFirst(usualDirectoryPage, maxDirectoryPage, []any{"ListAgreements", institution, on})
+	if err != nil {
 		return nil, "", err
 	}
 	d, err := b.newestDirectory(ctx)
@@ -276,23 +270,17 @@ func (b *Bank) ListAgreements(ctx context.Context, institution, inForceOn string
 	var all []*agreed
 	for id, versions := range d.agreements {
 		for _, a := range versions {
-			if (institution == "" || institution == id) && (before == 0 || a.row.GetIndex() < before) &&
+			if (institution == "" || institution == id) &&
 				(on == 0 || d.agreementInForce(id, a.ID(), agreement.Day(on)) == a) {
 				all = append(all, a)
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b *agreed) int { return cmp.Compare(b.row.GetIndex(), a.row.GetIndex()) })
-	if len(all) > size {
-		if next, err = pageToken(asked, all[size-1].row.GetIndex()); err != nil {
-			return nil, "", err
-		}
-		all = all[:size]
-	}
+	all, next, err = pageOfItems(list, all, func(a *agreed) uint64 { return a.row.GetIndex() })
 	for _, a := range all {
 		agreements = append(agreements, d.agreementOf(a))
 	}
-	return agreements, next, nil
+	return agreements, next, err
 }
 
 // agreementNamed answers the version with a hash, nil if there is none.

@@ -384,28 +384,24 @@ type ApplicationFilter struct {
 
 // ListApplications answers a page of the applications, the newest first. They are anyone's.
 func (b *Bank) ListApplications(ctx context.Context, filter ApplicationFilter, page Page) (list []Application, next string, err error) {
-	size, fault := page.size(usualDirectoryPage, maxDirectoryPage)
-	if fault != nil {
-		return nil, "", fault
-	}
-	before := uint64(1<<64 - 1)
-	if err := parsePageToken(page.Token, filter, &before); err != nil {
+	asked, err := page.newestFirst(usualDirectoryPage, maxDirectoryPage, filter)
+	if err != nil {
 		return nil, "", err
 	}
 	d, err := b.newestDirectory(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	for _, row := range slices.Backward(d.applications) {
-		if row.GetIndex() >= before || filter.Stated && row.GetProgress().GetState() != filter.State ||
-			filter.Within != "" && !d.Within(row.GetFact().GetOrganization(), filter.Within) {
-			continue
+	var rows []*ledgerv1.ApplicationRow
+	for _, row := range d.applications {
+		if (!filter.Stated || row.GetProgress().GetState() == filter.State) &&
+			(filter.Within == "" || d.Within(row.GetFact().GetOrganization(), filter.Within)) {
+			rows = append(rows, row)
 		}
-		if len(list) == size {
-			next, err = pageToken(filter, list[size-1].Index)
-			return list, next, err
-		}
+	}
+	rows, next, err = pageOfItems(asked, rows, (*ledgerv1.ApplicationRow).GetIndex)
+	for _, row := range rows {
 		list = append(list, applicationOf(row))
 	}
-	return list, "", nil
+	return list, next, err
 }

@@ -32,8 +32,6 @@ const (
 	maxClawbackReason = 500
 	usualClawbackPage = 100
 	maxClawbackPage   = 500
-	// maxClawbacksLooked is how many clawbacks of other subtrees are passed over for one page.
-	maxClawbacksLooked = 10_000
 )
 
 // CauseClawedBack is why there is a case on a completion that a clawback took back.
@@ -521,13 +519,8 @@ func (b *Bank) GetClawback(ctx context.Context, caller access.Caller, index uint
 func (b *Bank) ListClawbacks(
 	ctx context.Context, caller access.Caller, organization string, page Page,
 ) (clawbacks []Clawback, next string, err error) {
-	size, fault := page.size(usualClawbackPage, maxClawbackPage)
-	if fault != nil {
-		return nil, "", fault
-	}
-	asked := []string{"ListClawbacks", organization}
-	var before uint64
-	if err := parsePageToken(page.Token, asked, &before); err != nil {
+	list, err := page.newestFirst(usualClawbackPage, maxClawbackPage, []string{"ListClawbacks", organization})
+	if err != nil {
 		return nil, "", err
 	}
 	view, d, err := b.newestView(ctx)
@@ -538,29 +531,11 @@ func (b *Bank) ListClawbacks(
 	if err := d.permit(caller, access.ReadClawbacks, "organization", organization); err != nil {
 		return nil, "", err
 	}
-	r := store.Prefix([]byte{book.TableClawbacks})
-	r.Reverse = true
-	if before != 0 {
-		r.End = book.ClawbackKey(before)
-	}
-	looked, last := 0, uint64(0)
-	for scanned, err := range view.Scan(ctx, r) {
-		if err != nil {
-			return nil, "", err
-		}
-		if len(clawbacks) == size || looked == maxClawbacksLooked {
-			next, err = pageToken(asked, last)
-			return clawbacks, next, err
-		}
+	return pageOfRows(ctx, view, list, []byte{book.TableClawbacks}, func(index uint64, scanned store.Row) (Clawback, bool, error) {
 		row := new(ledgerv1.ClawbackRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
-			return nil, "", damagedRow(scanned.Key, err)
+			return Clawback{}, false, damagedRow(scanned.Key, err)
 		}
-		last, _ = book.ParseUint(scanned.Key[1:])
-		looked++
-		if d.Within(row.GetFact().GetOrganization(), organization) {
-			clawbacks = append(clawbacks, d.clawbackOf(last, row))
-		}
-	}
-	return clawbacks, "", nil
+		return d.clawbackOf(index, row), d.Within(row.GetFact().GetOrganization(), organization), nil
+	})
 }

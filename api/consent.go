@@ -228,16 +228,11 @@ func unknownConsent() *Error {
 // ListConsents answers a page of the consents of an account, those that were granted last first. Those of an account that became part
 // of another one let nobody ask as long as it is: what is consented to is the record that there was, and not the other one.
 func (b *Bank) ListConsents(ctx context.Context, caller access.Caller, id unit.AccountID, page Page) (consents []Consent, next string, err error) {
-	size, fault := page.size(usualConsentPage, maxConsentPage)
-	if fault != nil {
-		return nil, "", fault
-	}
-	if err := b.look(ctx, caller, access.ReadConsents, id); err != nil {
+	list, err := page.newestFirst(usualConsentPage, maxConsentPage, []any{"ListConsents", id.String()})
+	if err != nil {
 		return nil, "", err
 	}
-	asked := []any{"ListConsents", id.String()}
-	var before uint64
-	if err := parsePageToken(page.Token, asked, &before); err != nil {
+	if err := b.look(ctx, caller, access.ReadConsents, id); err != nil {
 		return nil, "", err
 	}
 	view, d, err := b.newestView(ctx)
@@ -254,20 +249,13 @@ func (b *Bank) ListConsents(ctx context.Context, caller access.Caller, id unit.A
 		return nil, "", err
 	}
 	merged := isMerged(account)
-	slices.Reverse(all)
+	all, next, err = pageOfItems(list, all, func(c consentRow) uint64 { return c.index })
 	for _, c := range all {
-		if before != 0 && c.index >= before {
-			continue
-		}
-		if len(consents) == size {
-			next, err = pageToken(asked, consents[size-1].Index)
-			return consents, next, err
-		}
 		consent := d.consentOf(c, b.config.Now())
 		consent.Active = consent.Active && !merged
 		consents = append(consents, consent)
 	}
-	return consents, "", nil
+	return consents, next, err
 }
 
 // consent answers one as it stands now.

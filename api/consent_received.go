@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/ledger"
@@ -12,9 +10,6 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
-
-// maxConsentsLooked is how many consents are looked at for one page: a filter may fit few of them.
-const maxConsentsLooked = 5_000
 
 // ReceivedConsent is a consent as the institution sees it to which it is granted. It names no officer.
 type ReceivedConsent struct {
@@ -43,13 +38,8 @@ func (b *Bank) ListReceivedConsents(
 	if filter.Purpose != "" && !isCode(filter.Purpose, maxPurposeBytes) {
 		return nil, "", invalid(ReasonField, "purpose", "a purpose is a code of 1 to %d letters, digits and \"-_.\"", maxPurposeBytes)
 	}
-	size, fault := page.size(usualConsentPage, maxConsentPage)
-	if fault != nil {
-		return nil, "", fault
-	}
-	asked := []any{"ListReceivedConsents", caller.Organization, filter}
-	var before uint64
-	if err := parsePageToken(page.Token, asked, &before); err != nil {
+	list, err := page.newestFirst(usualConsentPage, maxConsentPage, []any{"ListReceivedConsents", caller.Organization, filter})
+	if err != nil {
 		return nil, "", err
 	}
 	if err := b.allowLook(caller, "consents"); err != nil {
@@ -61,46 +51,27 @@ func (b *Bank) ListReceivedConsents(
 	}
 	defer view.Close()
 	prefix := book.ConsentListPrefix(d.organizations[caller.Organization].GetIndex())
-	within := store.Prefix(prefix)
-	within.Reverse = true
-	if before != 0 {
-		within.End = binary.BigEndian.AppendUint64(slices.Clone(prefix), before)
-	}
-	looked, last := 0, uint64(0)
-	for row, err := range view.Scan(ctx, within) {
-		if err != nil {
-			return nil, "", err
-		}
-		if len(consents) == size || looked == maxConsentsLooked {
-			next, err = pageToken(asked, last)
-			return consents, next, err
-		}
-		looked++
-		last = binary.BigEndian.Uint64(row.Key[len(row.Key)-8:])
+	return pageOfRows(ctx, view, list, prefix, func(index uint64, row store.Row) (ReceivedConsent, bool, error) {
 		id, err := unit.AccountIDFromBytes(row.Value)
 		if err != nil {
-			return nil, "", fmt.Errorf("%w: consent list of %q: %v", ledger.ErrDamaged, caller.Organization, err)
+			return ReceivedConsent{}, false, fmt.Errorf("%w: consent list of %q: %v", ledger.ErrDamaged, caller.Organization, err)
 		}
-		c, err := b.receivedConsent(ctx, view, d, id, last)
-		if err != nil {
-			return nil, "", err
-		}
-		if filter.Purpose != "" && filter.Purpose != c.Purpose || filter.ActiveOnly && !c.Active {
-			continue
+		c, err := b.receivedConsent(ctx, view, d, id, index)
+		if err != nil || filter.Purpose != "" && filter.Purpose != c.Purpose || filter.ActiveOnly && !c.Active {
+			return ReceivedConsent{}, false, err
 		}
 		if c.Active {
 			if err := b.journal(ctx, caller, id, access.ReadReceivedConsents, c.Purpose); err != nil {
-				return nil, "", err
+				return ReceivedConsent{}, false, err
 			}
 			person, err := b.vault.Person(ctx, id)
 			if err != nil {
-				return nil, "", err
+				return ReceivedConsent{}, false, err
 			}
 			c.Number = person.Number
 		}
-		consents = append(consents, c)
-	}
-	return consents, "", nil
+		return c, true, nil
+	})
 }
 
 // receivedConsent is a consent without whose it is.

@@ -25,8 +25,6 @@ import (
 const (
 	maxMergePage   = 500
 	usualMergePage = 50
-	// maxMergesLooked is how many merges, of other subtrees or decided long ago, are passed over for one page.
-	maxMergesLooked = 10_000
 )
 
 // Merge is a merge of two accounts. It names nobody.
@@ -494,13 +492,8 @@ func (b *Bank) GetMerge(ctx context.Context, caller access.Caller, id uint64) (M
 func (b *Bank) ListMerges(
 	ctx context.Context, caller access.Caller, organization string, openOnly bool, page Page,
 ) (merges []Merge, next string, err error) {
-	size, fault := page.size(usualMergePage, maxMergePage)
-	if fault != nil {
-		return nil, "", fault
-	}
-	asked := []any{"ListMerges", organization, openOnly}
-	var before uint64
-	if err := parsePageToken(page.Token, asked, &before); err != nil {
+	list, err := page.newestFirst(usualMergePage, maxMergePage, []any{"ListMerges", organization, openOnly})
+	if err != nil {
 		return nil, "", err
 	}
 	view, d, err := b.newestView(ctx)
@@ -512,39 +505,18 @@ func (b *Bank) ListMerges(
 		return nil, "", err
 	}
 	state := view.State(ctx)
-	r := store.Prefix([]byte{book.TableMerges})
-	r.Reverse = true
-	if before != 0 {
-		r.End = book.MergeKey(before)
-	}
-	looked, last := 0, uint64(0)
-	for scanned, err := range view.Scan(ctx, r) {
-		if err != nil {
-			return nil, "", err
-		}
-		if len(merges) == size || looked == maxMergesLooked {
-			next, err = pageToken(asked, last)
-			return merges, next, err
-		}
+	return pageOfRows(ctx, view, list, []byte{book.TableMerges}, func(index uint64, scanned store.Row) (Merge, bool, error) {
 		row := new(ledgerv1.MergeRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
-			return nil, "", damagedRow(scanned.Key, err)
+			return Merge{}, false, damagedRow(scanned.Key, err)
 		}
-		last, _ = book.ParseUint(scanned.Key[1:])
-		looked++
-		merge := mergeOf(last, row)
+		merge := mergeOf(index, row)
 		if openOnly && !waits(merge.Status) {
-			continue
+			return Merge{}, false, nil
 		}
 		within, err := bothWithin(state, d, organization, merge)
-		if err != nil {
-			return nil, "", err
-		}
-		if within {
-			merges = append(merges, merge)
-		}
-	}
-	return merges, "", nil
+		return merge, within, err
+	})
 }
 
 func bothWithin(rows accounts, d *directory, organization string, merge Merge) (bool, error) {

@@ -237,17 +237,13 @@ func (b *Bank) readImport(ctx context.Context, index uint64) (OpeningImport, err
 	return importOf(index, row), err
 }
 
-// ListOpeningBalanceImports answers a page of the imports of an organization and of those below it, newest first.
+// ListOpeningBalanceImports answers a page of the imports of an organization and of those below it, newest first. A page may have
+// fewer than asked for though another one follows.
 func (b *Bank) ListOpeningBalanceImports(
 	ctx context.Context, caller access.Caller, organization string, page Page,
 ) (imports []OpeningImport, next string, err error) {
-	size, fault := page.size(usualImportPage, maxImportPage)
-	if fault != nil {
-		return nil, "", fault
-	}
-	asked := []string{"ListOpeningBalanceImports", organization}
-	var before uint64
-	if err := parsePageToken(page.Token, asked, &before); err != nil {
+	list, err := page.newestFirst(usualImportPage, maxImportPage, []string{"ListOpeningBalanceImports", organization})
+	if err != nil {
 		return nil, "", err
 	}
 	view, d, err := b.newestView(ctx)
@@ -258,28 +254,11 @@ func (b *Bank) ListOpeningBalanceImports(
 	if err := d.permit(caller, access.ReadImports, "organization", organization); err != nil {
 		return nil, "", err
 	}
-	r := store.Prefix([]byte{book.TableImports})
-	r.Reverse = true
-	if before != 0 {
-		r.End = book.ImportKey(before)
-	}
-	for scanned, err := range view.Scan(ctx, r) {
-		if err != nil {
-			return nil, "", err
-		}
+	return pageOfRows(ctx, view, list, []byte{book.TableImports}, func(index uint64, scanned store.Row) (OpeningImport, bool, error) {
 		row := new(ledgerv1.ImportRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
-			return nil, "", damagedRow(scanned.Key, err)
+			return OpeningImport{}, false, damagedRow(scanned.Key, err)
 		}
-		if !d.Within(row.GetFact().GetOrganization(), organization) {
-			continue
-		}
-		if len(imports) == size {
-			next, err = pageToken(asked, imports[size-1].Index)
-			return imports, next, err
-		}
-		index, _ := book.ParseUint(scanned.Key[1:])
-		imports = append(imports, importOf(index, row))
-	}
-	return imports, "", nil
+		return importOf(index, row), d.Within(row.GetFact().GetOrganization(), organization), nil
+	})
 }

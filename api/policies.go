@@ -1,11 +1,11 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -209,34 +209,17 @@ func (b *Bank) GetPolicy(ctx context.Context, hash []byte) (Policy, []byte, erro
 
 // ListPolicies answers a page of the policies, newest first.
 func (b *Bank) ListPolicies(ctx context.Context, page Page) (policies []Policy, next string, err error) {
-	size, fault := page.size(usualDirectoryPage, maxDirectoryPage)
-	if fault != nil {
-		return nil, "", fault
-	}
-	const asked = "ListPolicies"
-	var before uint64
-	if err := parsePageToken(page.Token, asked, &before); err != nil {
+	list, err := page.newestFirst(usualDirectoryPage, maxDirectoryPage, "ListPolicies")
+	if err != nil {
 		return nil, "", err
 	}
 	d, err := b.newestDirectory(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	all := make([]*published, 0, len(d.policies))
-	for _, p := range d.policies {
-		if before == 0 || p.row.GetIndex() < before {
-			all = append(all, p)
-		}
-	}
-	slices.SortFunc(all, func(a, b *published) int { return cmp.Compare(b.row.GetIndex(), a.row.GetIndex()) })
-	if len(all) > size {
-		if next, err = pageToken(asked, all[size-1].row.GetIndex()); err != nil {
-			return nil, "", err
-		}
-		all = all[:size]
-	}
+	all, next, err := pageOfItems(list, slices.Collect(maps.Values(d.policies)), func(p *published) uint64 { return p.row.GetIndex() })
 	for _, p := range all {
 		policies = append(policies, policyOf(p))
 	}
-	return policies, next, nil
+	return policies, next, err
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -20,8 +19,6 @@ import (
 const (
 	maxTransferPage   = 200
 	usualTransferPage = 50
-	// maxTransfersLooked is how many transfers are looked at for one page: a filter may fit few of them.
-	maxTransfersLooked = 5_000
 )
 
 // Transfer is a request that an institution take credits over (转换申请): a hold, and what became of it.
@@ -232,13 +229,8 @@ func (b *Bank) ListTransfers(
 	if _, ok := ledgerv1.HoldStatus_name[int32(filter.Status)]; !ok {
 		return nil, "", invalid(ReasonUnknownEnum, "status", "status %d is not known", filter.Status)
 	}
-	size, fault := page.size(usualTransferPage, maxTransferPage)
-	if fault != nil {
-		return nil, "", fault
-	}
-	asked := []any{"ListTransfers", caller.String(), filter}
-	var before uint64
-	if err := parsePageToken(page.Token, asked, &before); err != nil {
+	list, err := page.newestFirst(usualTransferPage, maxTransferPage, []any{"ListTransfers", caller.String(), filter})
+	if err != nil {
 		return nil, "", err
 	}
 	view, d, err := b.newestView(ctx)
@@ -255,35 +247,20 @@ func (b *Bank) ListTransfers(
 	} else if err := b.look(ctx, caller, access.ReadTransfers, filter.Account); err != nil {
 		return nil, "", err
 	}
-	within := store.Prefix(prefix)
-	within.Reverse = true
-	if before != 0 {
-		within.End = binary.BigEndian.AppendUint64(slices.Clone(prefix), before)
-	}
-	state, looked, last := view.State(ctx), 0, uint64(0)
-	for row, err := range view.Scan(ctx, within) {
-		if err != nil {
-			return nil, "", err
-		}
-		if len(transfers) == size || looked == maxTransfersLooked {
-			next, err = pageToken(asked, last)
-			return transfers, next, err
-		}
-		looked++
-		last = binary.BigEndian.Uint64(row.Key[len(row.Key)-8:])
+	state := view.State(ctx)
+	return pageOfRows(ctx, view, list, prefix, func(index uint64, row store.Row) (Transfer, bool, error) {
 		if filter.Status != ledgerv1.HoldStatus_HOLD_STATUS_UNSPECIFIED && (len(row.Value) != 1 || row.Value[0] != byte(filter.Status)) {
-			continue
+			return Transfer{}, false, nil
 		}
-		hold, err := state.Transfer(last)
+		hold, err := state.Transfer(index)
 		if err != nil {
-			return nil, "", err
+			return Transfer{}, false, err
 		}
 		if hold == nil {
-			return nil, "", fmt.Errorf("%w: transfer %d is missing", ledger.ErrDamaged, last)
+			return Transfer{}, false, fmt.Errorf("%w: transfer %d is missing", ledger.ErrDamaged, index)
 		}
-		transfers = append(transfers, describeTransfer(last, hold, d))
-	}
-	return transfers, "", nil
+		return describeTransfer(index, hold, d), true, nil
+	})
 }
 
 // ListChangedTransfers answers a page of the calling institution's transfers in the order in which they were last changed, from the
@@ -318,7 +295,7 @@ func (b *Bank) ListChangedTransfers(
 		if err != nil {
 			return fail(err)
 		}
-		if len(transfers) == size || looked == maxTransfersLooked {
+		if len(transfers) == size || looked == maxRowsLooked {
 			next, err = pageToken(asked, postedPlace{Index: index})
 			return transfers, next, index, err
 		}

@@ -41,7 +41,8 @@ type OpeningBalanceServiceClient interface {
 	ProposeOpeningBalances(ctx context.Context, in *ProposeOpeningBalancesRequest, opts ...grpc.CallOption) (*ProposeOpeningBalancesResponse, error)
 	// Confirms an import that another officer proposed. Everything that is said of it has to be the same.
 	ConfirmOpeningBalances(ctx context.Context, in *ConfirmOpeningBalancesRequest, opts ...grpc.CallOption) (*ConfirmOpeningBalancesResponse, error)
-	// Lists the imports of an organization and of those below it, newest first.
+	// Lists the imports of an organization and of those below it, newest first. A page may have fewer than asked for though another one
+	// follows.
 	ListOpeningBalanceImports(ctx context.Context, in *ListOpeningBalanceImportsRequest, opts ...grpc.CallOption) (*ListOpeningBalanceImportsResponse, error)
 	// Records one part of a confirmed import. Each row is answered on its own; one that is wrong never sinks the others. A
 	// record of a source is recorded once, for ever: sending a part again, or an overlapping file of the same source, answers
@@ -111,7 +112,8 @@ type OpeningBalanceServiceServer interface {
 	ProposeOpeningBalances(context.Context, *ProposeOpeningBalancesRequest) (*ProposeOpeningBalancesResponse, error)
 	// Confirms an import that another officer proposed. Everything that is said of it has to be the same.
 	ConfirmOpeningBalances(context.Context, *ConfirmOpeningBalancesRequest) (*ConfirmOpeningBalancesResponse, error)
-	// Lists the imports of an organization and of those below it, newest first.
+	// Lists the imports of an organization and of those below it, newest first. A page may have fewer than asked for though another one
+	// follows.
 	ListOpeningBalanceImports(context.Context, *ListOpeningBalanceImportsRequest) (*ListOpeningBalanceImportsResponse, error)
 	// Records one part of a confirmed import. Each row is answered on its own; one that is wrong never sinks the others. A
 	// record of a source is recorded once, for ever: sending a part again, or an overlapping file of the same source, answers
