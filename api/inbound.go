@@ -50,10 +50,11 @@ type Inbound struct {
 // inbound checks a bundle offline. Everything that can be wrong with it is part of the answer.
 func (b *Bank) inbound(content []byte) (*Inbound, error) {
 	in := new(Inbound)
-	var err error
-	if in.Origin, err = bundle.Origin(content); err != nil {
+	opened, err := bundle.Open(content)
+	if err != nil {
 		return in, in.refused(err)
 	}
+	in.Origin = opened.Origin()
 	if in.Origin == b.ledger.Origin() {
 		in.Status = InboundOwnBank
 		return in, nil
@@ -63,7 +64,7 @@ func (b *Bank) inbound(content []byte) (*Inbound, error) {
 		if log.Origin != in.Origin {
 			continue
 		}
-		if in.Shown, err = bundle.Verify(content, log.Verifier, log.Origin); err == nil {
+		if in.Shown, err = opened.Verify(log.Verifier, log.Origin); err == nil {
 			in.Status, in.Part, in.Problem = InboundVerified, "", ""
 			return in, nil
 		}

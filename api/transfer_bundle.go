@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -75,6 +76,13 @@ type bundling struct {
 // collect finds what the transfer stands on.
 func (b *bundling) collect(ctx context.Context, row *ledgerv1.TransferRow) error {
 	b.entries = []uint64{0, row.GetAgreement(), b.bundle.GetHold(), b.bundle.GetPosted()}
+	published, err := entryOf(ctx, b.view, row.GetAgreement())
+	if err != nil {
+		return err
+	}
+	if err := b.addKey(ctx, published.GetAgreementPublished().GetKeyId()); err != nil {
+		return err
+	}
 	recorded := make(map[uint64]bool)
 	for i, item := range row.GetItems() {
 		if row.GetTaken()[i].GetMilliCredits() == 0 {
@@ -97,19 +105,8 @@ func (b *bundling) collect(ctx context.Context, row *ledgerv1.TransferRow) error
 			return err
 		}
 	}
-	slices.SortFunc(b.bundle.Statements, func(x, y *ledgerv1.BundleStatement) int { return compareIndex(x.GetRecorded(), y.GetRecorded()) })
+	slices.SortFunc(b.bundle.Statements, func(x, y *ledgerv1.BundleStatement) int { return cmp.Compare(x.GetRecorded(), y.GetRecorded()) })
 	return nil
-}
-
-func compareIndex(x, y uint64) int {
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	default:
-		return 0
-	}
 }
 
 // state adds the statement of a completion, with the way to its platform's signature.
@@ -146,13 +143,15 @@ func (b *bundling) state(ctx context.Context, e *ledgerv1.Entry) error {
 			s.Path = append(s.Path, hash[:])
 		}
 	}
-	key, err := b.view.State(ctx).Key(s.GetKeyId())
-	if err != nil {
-		return err
-	}
-	b.entries = append(b.entries, key.GetIndex())
 	b.bundle.Statements = append(b.bundle.Statements, s)
-	return nil
+	return b.addKey(ctx, s.GetKeyId())
+}
+
+// addKey adds the entry that registered a key.
+func (b *bundling) addKey(ctx context.Context, id []byte) error {
+	key, err := b.view.State(ctx).Key(id)
+	b.entries = append(b.entries, key.GetIndex())
+	return err
 }
 
 // prove adds the entries with their proofs.

@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"runtime"
 	"slices"
@@ -76,6 +77,7 @@ func TestLies(t *testing.T) {
 	var deadline int64
 	_, hold := at(t, read(t, w.file), func(e *ledgerv1.Entry) bool { return e.GetHoldPlaced() != nil })
 	deadline = hold.GetHoldPlaced().GetDeadline()
+	_, platforms := at(t, read(t, w.file), func(e *ledgerv1.Entry) bool { return e.GetKeyAdded().GetOrganization() == apitest.Platform })
 	for name, c := range map[string]struct {
 		lie  func(*ledgerv1.Entry)
 		want string
@@ -112,6 +114,33 @@ func TestLies(t *testing.T) {
 				f.Yaml = append(f.Yaml, '#')
 			}
 		}, "another hash"},
+		"an agreement of other words, with their hash": {func(e *ledgerv1.Entry) {
+			if f := e.GetAgreementPublished(); f != nil {
+				f.Yaml = append(f.Yaml, '#')
+				hash := sha256.Sum256(f.Yaml)
+				f.AgreementHash = hash[:]
+			}
+		}, "does not hold over the agreement"},
+		"an agreement under another signature": {func(e *ledgerv1.Entry) {
+			if f := e.GetAgreementPublished(); f != nil {
+				f.Signature[7] ^= 1
+			}
+		}, "does not hold over the agreement"},
+		"an agreement that a platform signed": {func(e *ledgerv1.Entry) {
+			if f := e.GetAgreementPublished(); f != nil {
+				f.KeyId = platforms.GetKeyAdded().GetKeyId()
+			}
+		}, "the key does not stand for entry"},
+		"an agreement under a key that is not there": {func(e *ledgerv1.Entry) {
+			if f := e.GetAgreementPublished(); f != nil {
+				f.KeyId = make([]byte, 32)
+			}
+		}, "the entry that registers it is missing"},
+		"an agreement signed before its key was known": {func(e *ledgerv1.Entry) {
+			if f := e.GetKeyAdded(); f != nil && f.GetOrganization() == university {
+				f.ValidFrom = 1 << 60
+			}
+		}, "the key does not stand for entry"},
 		"a key of somebody else": {func(e *ledgerv1.Entry) {
 			if f := e.GetKeyAdded(); f != nil {
 				f.Organization = "vocational-college"

@@ -76,14 +76,22 @@ type Item struct {
 	CountsAs string `json:"counts_as,omitempty"`
 }
 
-// Verify checks a bundle under the public key and the origin of the log that it comes from, and answers what it shows. What does
-// not hold is a [Error].
+// Verify opens and checks a file, as [Bundle.Verify] does.
 func Verify(file []byte, verifier note.Verifier, origin string) (*Verified, error) {
-	b, err := parse(file)
+	b, err := Open(file)
 	if err != nil {
 		return nil, err
 	}
-	c := &check{bundle: b, entries: make(map[uint64]*ledgerv1.Entry), used: make(map[uint64]bool)}
+	return b.Verify(verifier, origin)
+}
+
+// Verify checks a bundle under the public key and the origin of the log that it comes from, and answers what it shows. What does
+// not hold is a [Error].
+func (b *Bundle) Verify(verifier note.Verifier, origin string) (*Verified, error) {
+	if b.origin != origin {
+		return nil, faultf("checkpoint", "it is of another log: %q, not %q", b.origin, origin)
+	}
+	c := &check{bundle: b.message, entries: make(map[uint64]*ledgerv1.Entry), used: make(map[uint64]bool)}
 	if err := c.open(verifier, origin); err != nil {
 		return nil, err
 	}
@@ -95,7 +103,8 @@ func Verify(file []byte, verifier note.Verifier, origin string) (*Verified, erro
 		return nil, faultf(entryPart(0), "it does not found a bank")
 	}
 	v := &Verified{
-		BankID: founded.GetBankFounded().GetBankId(), Origin: origin, Size: c.checkpoint.Size, Hold: b.GetHold(), Posted: b.GetPosted(),
+		BankID: founded.GetBankFounded().GetBankId(), Origin: origin, Size: c.checkpoint.Size,
+		Hold: b.message.GetHold(), Posted: b.message.GetPosted(),
 	}
 	placed, posted, err := c.transfer(v)
 	if err != nil {
@@ -327,7 +336,7 @@ func (c *check) statement(v *Verified, item *Item, s *ledgerv1.BundleStatement) 
 	} else if root, err = rootOf(hash, uint64(origin.GetPosition()), count, path); err != nil {
 		return faultf(part, "its path does not lead to a submission: %v", err)
 	}
-	key, err := c.key(v, item, e, s.GetKeyId())
+	key, err := c.key(v, item.Platform, e, s.GetKeyId())
 	if err != nil {
 		return err
 	}
@@ -346,9 +355,9 @@ func rootOf(leaf merkle.Hash, position uint64, count int, path []merkle.Hash) (m
 	return merkle.PathRoot(leaf, position, uint64(count), path)
 }
 
-// key checks that a key stood for an entry: it was registered for the platform before it, with a proof that its private half was
+// key checks that a key stood for an entry: it was registered for the organization before it, with a proof that its private half was
 // held, and was valid then.
-func (c *check) key(v *Verified, item *Item, recorded *ledgerv1.Entry, id []byte) (keyring.Key, error) {
+func (c *check) key(v *Verified, organization string, signed *ledgerv1.Entry, id []byte) (keyring.Key, error) {
 	var added *ledgerv1.Entry
 	for _, index := range c.order {
 		if e := c.entries[index]; e.GetKeyAdded() != nil && bytes.Equal(e.GetKeyAdded().GetKeyId(), id) {
@@ -378,14 +387,14 @@ func (c *check) key(v *Verified, item *Item, recorded *ledgerv1.Entry, id []byte
 	switch {
 	case !bytes.Equal(publicID[:], id):
 		return keyring.Key{}, faultf(part, "it registers another key than it names")
-	case added.GetIndex() >= recorded.GetIndex():
+	case added.GetIndex() >= signed.GetIndex():
 		return keyring.Key{}, faultf(part, "it registers the key after it was used")
 	}
 	if err := keyring.VerifyPossession(v.BankID, key.Organization, public, key.Purpose, fact.GetProof()); err != nil {
 		return keyring.Key{}, faultf(part, "its proof of possession does not hold")
 	}
-	if err := key.Check(unit.OrganizationID(item.Platform), keyring.Sign, time.UnixMicro(recorded.GetTime())); err != nil {
-		return keyring.Key{}, faultf(part, "the key does not stand for entry %d: %v", recorded.GetIndex(), err)
+	if err := key.Check(unit.OrganizationID(organization), keyring.Sign, time.UnixMicro(signed.GetTime())); err != nil {
+		return keyring.Key{}, faultf(part, "the key does not stand for entry %d: %v", signed.GetIndex(), err)
 	}
 	return key, nil
 }
@@ -410,7 +419,7 @@ func (c *check) stated(v *Verified, item *Item, part string, statement, id []byt
 	return nil
 }
 
-// agreement checks that the institution had published the terms under which it was asked.
+// agreement checks that the institution had published the terms under which it was asked, and signed them.
 func (c *check) agreement(v *Verified) error {
 	e, err := c.take(v.Agreement, "the agreement")
 	if err != nil {
@@ -425,6 +434,13 @@ func (c *check) agreement(v *Verified) error {
 		return faultf(entryPart(v.Agreement), "it publishes the agreement after it was used")
 	case !bytes.Equal(published.GetAgreementHash(), hash[:]):
 		return faultf(entryPart(v.Agreement), "its agreement has another hash than it says")
+	}
+	key, err := c.key(v, v.Institution, e, published.GetKeyId())
+	if err != nil {
+		return err
+	}
+	if err := key.Public.Verify(keyring.AgreementText(v.BankID, key.Organization, key.Public.ID(), hash), published.GetSignature()); err != nil {
+		return faultf(entryPart(v.Agreement), "the signature of %q does not hold over the agreement", v.Institution)
 	}
 	v.AgreementName, v.AgreementVersion = published.GetAgreement(), published.GetVersion()
 	return nil
