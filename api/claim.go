@@ -66,7 +66,7 @@ type EvidenceFile struct {
 	// Size is in bytes.
 	Size      int
 	MediaType string
-	// Inbound is what another bank's bundle shows: when it was brought, and to officers in the case. Nil otherwise.
+	// Inbound is what another bank's bundle shows: when it is brought, when it is read, and to officers in the case. Nil otherwise.
 	Inbound *Inbound
 }
 
@@ -138,7 +138,7 @@ func (b *Bank) SubmitClaim(ctx context.Context, caller access.Caller, c NewClaim
 		return ClaimFiled{}, err
 	}
 	// Should this not be done, the sweep finds that the claim names them.
-	return ClaimFiled(done), b.vault.KeepEvidence(ctx, c.Account, idsOf(c.Evidence))
+	return ClaimFiled(done), b.keepEvidence(ctx, done.Index, c.Account, idsOf(c.Evidence))
 }
 
 // check refuses what is wrong with a claim whatever the policy says, and answers it as it is going to be sealed.

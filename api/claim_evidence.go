@@ -110,8 +110,18 @@ func (b *Bank) named(ctx context.Context, id unit.AccountID, files []ClaimFile, 
 	return all, nil
 }
 
-// GetEvidence answers a file that a claim or an answer in its case brought, to the case's officers and to the learner. The look
-// is journalled on the account.
+// keepEvidence has the files of a case stay with the account, and notes which transfers of other banks are among them.
+func (b *Bank) keepEvidence(ctx context.Context, id uint64, account unit.AccountID, files []vault.EvidenceID) error {
+	for _, file := range files {
+		if err := b.noteTransfer(ctx, id, account, file); err != nil {
+			return err
+		}
+	}
+	return b.vault.KeepEvidence(ctx, account, files)
+}
+
+// GetEvidence answers a file that a claim or an answer in its case brought, to the case's officers and to the learner, and of another
+// bank's bundle what it shows. The look is journalled on the account.
 func (b *Bank) GetEvidence(ctx context.Context, caller access.Caller, id uint64, file vault.EvidenceID) (EvidenceFile, []byte, error) {
 	fail := func(err error) (EvidenceFile, []byte, error) { return EvidenceFile{}, nil, err }
 	if err := caller.Holds(access.GetEvidence); err != nil {
@@ -149,8 +159,12 @@ func (b *Bank) GetEvidence(ctx context.Context, caller access.Caller, id uint64,
 	if i < 0 {
 		return fail(vault.ErrUnknownEvidence)
 	}
+	answer := claim.Evidence[i]
 	content, err := b.readEvidence(ctx, view, row, file)
-	return claim.Evidence[i], content, err
+	if err == nil && answer.MediaType == evidence.Bundle {
+		answer.Inbound, err = b.inbound(content)
+	}
+	return answer, content, err
 }
 
 // readEvidence opens a file of a claim. It lies with the account that had the case when it was brought: that may have become part of
@@ -271,20 +285,21 @@ func (b *Bank) sweepThese(ctx context.Context, view ledger.View, waiting []vault
 		return 0, err
 	}
 	reader := entryReader{bank: b, view: view, directory: d}
-	named := make(map[unit.AccountID][]vault.EvidenceID)
+	named := make(map[unit.AccountID]map[vault.EvidenceID][]uint64)
 	for _, w := range waiting {
-		ids, known := named[w.Account]
+		files, known := named[w.Account]
 		if !known {
-			if ids, err = reader.evidenceOf(ctx, w.Account); err != nil {
+			if files, err = reader.evidenceOf(ctx, w.Account); err != nil {
 				return dropped, err
 			}
-			named[w.Account] = ids
+			named[w.Account] = files
 		}
-		if slices.Contains(ids, w.ID) {
-			err = b.vault.KeepEvidence(ctx, w.Account, []vault.EvidenceID{w.ID})
-		} else {
+		if len(files[w.ID]) == 0 {
 			err = b.vault.DropEvidence(ctx, w)
 			dropped++
+		}
+		for _, id := range files[w.ID] {
+			err = errors.Join(err, b.keepEvidence(ctx, id, w.Account, []vault.EvidenceID{w.ID}))
 		}
 		if err != nil {
 			return dropped, err
@@ -293,13 +308,14 @@ func (b *Bank) sweepThese(ctx context.Context, view ledger.View, waiting []vault
 	return dropped, nil
 }
 
-// evidenceOf answers the files that the claims of an account name.
-func (r entryReader) evidenceOf(ctx context.Context, id unit.AccountID) (ids []vault.EvidenceID, err error) {
+// evidenceOf answers the files that the claims of an account name, each with the cases of these claims.
+func (r entryReader) evidenceOf(ctx context.Context, id unit.AccountID) (map[vault.EvidenceID][]uint64, error) {
 	state := r.view.State(ctx)
 	account, err := state.Account(id)
 	if err != nil || account.GetClaims() == 0 {
 		return nil, err
 	}
+	files := make(map[vault.EvidenceID][]uint64)
 	for row, err := range r.view.Scan(ctx, store.Prefix(book.WeeksPrefix(id))) {
 		if err != nil {
 			return nil, err
@@ -321,9 +337,9 @@ func (r entryReader) evidenceOf(ctx context.Context, id unit.AccountID) (ids []v
 				return nil, err
 			}
 			for _, file := range claim.Evidence {
-				ids = append(ids, file.ID)
+				files[file.ID] = append(files[file.ID], item.GetIndex())
 			}
 		}
 	}
-	return ids, nil
+	return files, nil
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/learning-credit-bank/creditbank/api/bundle"
 	"github.com/learning-credit-bank/creditbank/api/evidence"
 	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
@@ -45,7 +47,23 @@ type Inbound struct {
 	Part, Problem string
 	// Shown is what holds, of one that is verified.
 	Shown *bundle.Verified
+	// Uses are other cases in which somebody brought a bundle of the same transfer, the oldest first: to officers, in the case. Credits
+	// count once, so one of them at most is to be approved.
+	Uses []InboundUse
 }
+
+// InboundUse is another case in which the same transfer was brought.
+type InboundUse struct {
+	Case   uint64
+	Status ledgerv1.CaseStatus
+}
+
+const (
+	// transferPurpose makes the keyed hash of a transfer of another bank.
+	transferPurpose = "transfer"
+	// maxUses is how many other cases an officer is told of.
+	maxUses = 20
+)
 
 // inbound checks a bundle offline. Everything that can be wrong with it is part of the answer.
 func (b *Bank) inbound(content []byte) (*Inbound, error) {
@@ -85,8 +103,66 @@ func (in *Inbound) refused(err error) error {
 	return nil
 }
 
-// checkInbound adds to the files of a claim what the bundles among them show.
+// transferOf is what another bank's bundle says it is of, by log and entry: the same for every bundle of a transfer. What is no bundle is
+// of none, and those of this bank count nowhere.
+func (b *Bank) transferOf(content []byte) (thing vault.Thing, ok bool, err error) {
+	opened, err := bundle.Open(content)
+	if _, refused := errors.AsType[*bundle.Error](err); refused || err == nil && opened.Origin() == b.ledger.Origin() {
+		return thing, false, nil
+	}
+	if err != nil {
+		return thing, false, err
+	}
+	thing, err = b.vault.KeyedHash(transferPurpose, []byte(opened.Origin()+"\n"+strconv.FormatUint(opened.Posted(), 10)))
+	return thing, err == nil, err
+}
+
+// noteTransfer notes that a file was brought in a case, where it is another bank's bundle.
+func (b *Bank) noteTransfer(ctx context.Context, id uint64, account unit.AccountID, file vault.EvidenceID) error {
+	kept, content, err := b.vault.ReadEvidence(ctx, account, file)
+	if errors.Is(err, vault.ErrUnknownEvidence) || errors.Is(err, vault.ErrErased) || err == nil && kept.MediaType != evidence.Bundle {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	thing, ok, err := b.transferOf(content)
+	if err != nil || !ok {
+		return err
+	}
+	return b.vault.NoteUse(ctx, thing, id)
+}
+
+// usesOf answers in which other cases the transfer of a bundle was brought. That it was in this one is noted, should that not have been
+// done when it was.
+func (b *Bank) usesOf(ctx context.Context, view ledger.View, id uint64, content []byte) (uses []InboundUse, err error) {
+	thing, ok, err := b.transferOf(content)
+	if err != nil || !ok {
+		return nil, err
+	}
+	if err := b.vault.NoteUse(ctx, thing, id); err != nil {
+		return nil, err
+	}
+	cases, err := b.vault.Uses(ctx, thing, maxUses+1)
+	if err != nil {
+		return nil, err
+	}
+	state := view.State(ctx)
+	for _, other := range cases {
+		row, err := state.Case(other)
+		if err != nil {
+			return nil, err
+		}
+		if other != id && row != nil && len(uses) < maxUses { // a case that was filed since lies beyond the view
+			uses = append(uses, InboundUse{Case: other, Status: row.GetStatus()})
+		}
+	}
+	return uses, nil
+}
+
+// checkInbound adds to the files of a claim what the bundles among them show, and where else they were brought.
 func (b *Bank) checkInbound(ctx context.Context, view ledger.View, row *ledgerv1.CaseRow, files []EvidenceFile) error {
+	id := row.GetCompletion().GetIndex()
 	for i, file := range files {
 		if file.MediaType != evidence.Bundle {
 			continue
@@ -100,6 +176,9 @@ func (b *Bank) checkInbound(ctx context.Context, view ledger.View, row *ledgerv1
 		}
 		if files[i].Inbound, err = b.inbound(content); err != nil {
 			return fmt.Errorf("api: a bundle in a claim: %w", err)
+		}
+		if files[i].Inbound.Uses, err = b.usesOf(ctx, view, id, content); err != nil {
+			return err
 		}
 	}
 	return nil

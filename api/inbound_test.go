@@ -8,6 +8,8 @@ import (
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
 	"github.com/learning-credit-bank/creditbank/api/evidence"
+	"github.com/learning-credit-bank/creditbank/certify/review"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
 // What another bank's bundle shows, the learner is told who brings it, and officers in the case; what does not hold, with the reason.
@@ -60,10 +62,78 @@ func TestInboundBundle(t *testing.T) {
 					t.Errorf("the %s is shown %+v", who, in.Shown)
 				}
 			}
-			_, content, err := b.GetEvidence(ctx(), b.Officer(apitest.Officer), id, brought.ID)
-			if must(t, err); !bytes.Equal(content, test.file) {
-				t.Error("the file is not what was brought")
+			read, content, err := b.GetEvidence(ctx(), learner, id, brought.ID)
+			if must(t, err); !bytes.Equal(content, test.file) || read.Inbound == nil || read.Inbound.Status != test.want || len(read.Inbound.Uses) > 0 {
+				t.Errorf("the file is not what was brought, or the learner is told %+v", read.Inbound)
 			}
 		})
+	}
+}
+
+// What one transfer of another bank gave counts once: officers see in which other cases it was brought, in what bundle ever, and where
+// these stand.
+func TestBundleBroughtTwice(t *testing.T) {
+	t.Parallel()
+	sender := newTransfers(t)
+	taken := func() (file, later []byte) {
+		l := sender.learner()
+		transfer := sender.requests(l, university, socialWork)
+		_, err := sender.AcceptTransfer(ctx(), sender.institution(university), api.Acceptance{RequestID: sender.RequestID(), Hold: transfer.Hold}, false)
+		must(t, err)
+		file, err = sender.TransferBundle(ctx(), sender.Resident(l.ID), transfer.Hold)
+		must(t, err)
+		sender.learner() // the log grows: a later bundle of the same transfer is another file
+		later, err = sender.TransferBundle(ctx(), sender.Resident(l.ID), transfer.Hold)
+		if must(t, err); bytes.Equal(file, later) {
+			t.Fatal("the bundles are the same")
+		}
+		return file, later
+	}
+	file, later := taken()
+	elsewhere, _ := taken()
+
+	b := newBankWith(t, apitest.Options{Origin: "log.gongshu.test", TrustedLogs: []api.TrustedLog{{Origin: apitest.Origin, Verifier: sender.Verifier}}})
+	brings := func(account api.Account, files ...[]byte) uint64 {
+		claim := b.certificate(b.Resident(account.ID), account.ID)
+		for _, content := range files {
+			brought, err := b.UploadEvidence(ctx(), b.Resident(account.ID), account.ID, "taken.bundle", evidence.Bundle, content)
+			must(t, err)
+			claim.Evidence = append(claim.Evidence, brought.ClaimFile)
+		}
+		return b.files(b.Resident(account.ID), claim)
+	}
+	uses := func(id uint64) (cases []uint64) {
+		_, seen, _, _, err := b.ReadCase(ctx(), b.Officer(apitest.Officer), id)
+		must(t, err)
+		for _, file := range seen.Claim.Evidence {
+			if file.Inbound == nil {
+				continue
+			}
+			for _, use := range file.Inbound.Uses {
+				cases = append(cases, use.Case)
+			}
+		}
+		return cases
+	}
+	one, two := b.Open(), b.Open()
+	alone := brings(one, elsewhere)
+	a := brings(one, file)
+	if uses(a) != nil || uses(alone) != nil {
+		t.Error("what was brought once is said to be brought elsewhere")
+	}
+	again, somebody := brings(one, file), brings(two, later)
+	for id, want := range map[uint64][]uint64{a: {again, somebody}, again: {a, somebody}, somebody: {a, again}, alone: nil} {
+		if got := uses(id); !slices.Equal(got, want) {
+			t.Errorf("case %d: also in %d, not %d", id, got, want)
+		}
+	}
+	// What became of the other case is shown as it stands; that a person is forgotten frees nothing.
+	b.takes(b.Resident(one.ID), again, review.Withdraw, givenUp)
+	must(t, b.Vault.Erase(ctx(), one.ID))
+	_, seen, _, _, err := b.ReadCase(ctx(), b.Officer(apitest.Officer), somebody)
+	must(t, err)
+	in := seen.Claim.Evidence[1].Inbound
+	if len(in.Uses) != 2 || in.Uses[1].Case != again || in.Uses[1].Status != ledgerv1.CaseStatus_CASE_STATUS_WITHDRAWN {
+		t.Errorf("also in %+v", in.Uses)
 	}
 }

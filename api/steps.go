@@ -128,7 +128,7 @@ func (b *Bank) TakeStep(ctx context.Context, caller access.Caller, s Step) (Step
 		return StepTaken{}, err
 	}
 	if len(s.Evidence) > 0 {
-		if err := b.vault.KeepEvidence(ctx, id, idsOf(s.Evidence)); err != nil {
+		if err := b.keepEvidence(ctx, s.Case, id, idsOf(s.Evidence)); err != nil {
 			return StepTaken{}, err
 		}
 	}

@@ -101,6 +101,9 @@ func inboundProto(in *api.Inbound) *creditbankv1.InboundBundle {
 	answer := &creditbankv1.InboundBundle{
 		Status: creditbankv1.InboundStatus(in.Status), Origin: in.Origin, Part: in.Part, Problem: in.Problem,
 	}
+	for _, use := range in.Uses {
+		answer.Uses = append(answer.Uses, &creditbankv1.InboundUse{CaseId: use.Case, State: caseState(use.Status)})
+	}
 	if in.Shown == nil {
 		return answer
 	}

@@ -213,6 +213,9 @@ func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) erro
 		if one.GetEntryIndex() != c.Case {
 			continue
 		}
+		if err := readBundles(ctx, g, p, c.Case, one.GetClaim().GetFiles()); err != nil {
+			return err
+		}
 		if g.JSON {
 			return writeMessage(p.stdout, one)
 		}
@@ -228,6 +231,35 @@ func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) erro
 	}
 	return fmt.Errorf("the record has no claim %d", c.Case)
 }
+
+// readBundles has the bank say once more what the bundles among the files of a claim show: it may trust other logs by now.
+func readBundles(ctx context.Context, g *globals, p *process, id uint64, files []*creditbankv1.EvidenceFile) error {
+	if !slices.ContainsFunc(files, isBundle) {
+		return nil
+	}
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	for _, file := range files {
+		if !isBundle(file) {
+			continue
+		}
+		one, done := g.call(ctx)
+		answer, err := creditbankv1.NewReviewServiceClient(conn).GetEvidence(one, &creditbankv1.GetEvidenceRequest{
+			CaseId: id, EvidenceId: file.GetEvidenceId(),
+		})
+		done()
+		if err != nil {
+			return err
+		}
+		file.Inbound = answer.GetFile().GetInbound()
+	}
+	return nil
+}
+
+func isBundle(file *creditbankv1.EvidenceFile) bool { return file.GetMediaType() == evidence.Bundle }
 
 // claimRows says what is claimed, and with which files.
 func claimRows(t *table, l language, c *creditbankv1.Claim) {
@@ -255,6 +287,10 @@ func inboundRows(t *table, l language, in *creditbankv1.InboundBundle) {
 		return
 	}
 	row := func(what string) { t.row("", what) }
+	for _, use := range in.GetUses() {
+		row(fmt.Sprintf(l.say("注意：同一笔转换也用于案件 %d（%s），学分只能计一次", "note: the same transfer was brought in case %d (%s), and credits count once"),
+			use.GetCaseId(), l.caseState(use.GetState())))
+	}
 	switch in.GetStatus() {
 	case creditbankv1.InboundStatus_INBOUND_STATUS_VERIFIED:
 		row(fmt.Sprintf(l.say("已核验：%[1]s，账本 %[3]s 前 %[2]d 条", "verified: %[1]s, within the first %[2]d entries of the log %[3]s"),
@@ -283,7 +319,7 @@ func inboundRows(t *table, l language, in *creditbankv1.InboundBundle) {
 			l.credits(item.GetMilliCredits()), signed))
 	}
 	row(l.say("不能证明：账户是否属于申请人（该行账户 ", "not shown: that it is the learner's own (account ") + clean(in.GetAccountId()) +
-		l.say("）、此后是否被撤销、是否已被他人使用", " there), that nothing was taken back since, and that nobody else used it"))
+		l.say("）、此后是否被撤销、是否已在别的银行使用", " there), that nothing was taken back since, and that no other bank took it"))
 }
 
 // saveEvidence writes the files of a claim into a directory. Their names are the bank's own, by id and kind, since what a

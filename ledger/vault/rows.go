@@ -28,6 +28,8 @@ import (
 //	                                     to the end
 //	07 since (8), id, name (32)          the same file, while it is pending: empty
 //	08 id, name (32)                     its sealed content
+//	09 thing (32), case (8)              a case in which somebody brought what counts once: empty. A thing is a keyed hash
+//	                                     ([Vault.KeyedHash]), and these rows stay when a person is erased
 //
 // A hash is HMAC-SHA-256 under the lookup key of
 //
@@ -60,6 +62,7 @@ const (
 	tableEvidence = 0x06
 	tablePending  = 0x07
 	tableContent  = 0x08
+	tableUse      = 0x09
 
 	formatVersion = 0x01
 	stateLive     = 0x01

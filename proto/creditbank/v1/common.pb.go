@@ -858,7 +858,7 @@ type EvidenceFile struct {
 	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	// Bytes of its content.
 	Size int64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
-	// What another bank's bundle shows: when it was brought, and to officers in its case.
+	// What another bank's bundle shows: when it is brought, when it is read, and to officers in its case.
 	Inbound       *InboundBundle `protobuf:"bytes,5,opt,name=inbound,proto3" json:"inbound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -930,7 +930,7 @@ func (x *EvidenceFile) GetInbound() *InboundBundle {
 }
 
 // InboundBundle is what the bundle of a transfer shows that another bank made. It does not show whose credits these are: the account in
-// it is another bank's. Nor does it show that nothing was taken back since, or that nobody else brought the same one.
+// it is another bank's. Nor does it show that nothing was taken back since, or that nobody brought the same one to another bank.
 type InboundBundle struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What a machine could say of it.
@@ -952,7 +952,10 @@ type InboundBundle struct {
 	// Its programme.
 	Programme string `protobuf:"bytes,9,opt,name=programme,proto3" json:"programme,omitempty"`
 	// What was taken over, item by item.
-	Items         []*InboundItem `protobuf:"bytes,10,rep,name=items,proto3" json:"items,omitempty"`
+	Items []*InboundItem `protobuf:"bytes,10,rep,name=items,proto3" json:"items,omitempty"`
+	// Other cases of this bank in which somebody brought a bundle of the same transfer, the oldest first and at most 20: to officers, in the
+	// case. Credits count once.
+	Uses          []*InboundUse `protobuf:"bytes,11,rep,name=uses,proto3" json:"uses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1057,6 +1060,68 @@ func (x *InboundBundle) GetItems() []*InboundItem {
 	return nil
 }
 
+func (x *InboundBundle) GetUses() []*InboundUse {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+// InboundUse is another case in which a bundle of the same transfer was brought.
+type InboundUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the case.
+	CaseId uint64 `protobuf:"varint,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Where it stands.
+	State         CaseState `protobuf:"varint,2,opt,name=state,proto3,enum=creditbank.v1.CaseState" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InboundUse) Reset() {
+	*x = InboundUse{}
+	mi := &file_creditbank_v1_common_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InboundUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InboundUse) ProtoMessage() {}
+
+func (x *InboundUse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditbank_v1_common_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InboundUse.ProtoReflect.Descriptor instead.
+func (*InboundUse) Descriptor() ([]byte, []int) {
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *InboundUse) GetCaseId() uint64 {
+	if x != nil {
+		return x.CaseId
+	}
+	return 0
+}
+
+func (x *InboundUse) GetState() CaseState {
+	if x != nil {
+		return x.State
+	}
+	return CaseState_CASE_STATE_UNSPECIFIED
+}
+
 // InboundItem is what a bundle shows of one item.
 type InboundItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1084,7 +1149,7 @@ type InboundItem struct {
 
 func (x *InboundItem) Reset() {
 	*x = InboundItem{}
-	mi := &file_creditbank_v1_common_proto_msgTypes[8]
+	mi := &file_creditbank_v1_common_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1161,7 @@ func (x *InboundItem) String() string {
 func (*InboundItem) ProtoMessage() {}
 
 func (x *InboundItem) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_common_proto_msgTypes[8]
+	mi := &file_creditbank_v1_common_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1174,7 @@ func (x *InboundItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InboundItem.ProtoReflect.Descriptor instead.
 func (*InboundItem) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{8}
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *InboundItem) GetEntryIndex() uint64 {
@@ -1196,7 +1261,7 @@ type CaseProgress struct {
 
 func (x *CaseProgress) Reset() {
 	*x = CaseProgress{}
-	mi := &file_creditbank_v1_common_proto_msgTypes[9]
+	mi := &file_creditbank_v1_common_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1273,7 @@ func (x *CaseProgress) String() string {
 func (*CaseProgress) ProtoMessage() {}
 
 func (x *CaseProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_creditbank_v1_common_proto_msgTypes[9]
+	mi := &file_creditbank_v1_common_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1286,7 @@ func (x *CaseProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaseProgress.ProtoReflect.Descriptor instead.
 func (*CaseProgress) Descriptor() ([]byte, []int) {
-	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{9}
+	return file_creditbank_v1_common_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CaseProgress) GetCaseId() uint64 {
@@ -1336,7 +1401,7 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\n" +
 	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n" +
 	"\x04size\x18\x04 \x01(\x03R\x04size\x126\n" +
-	"\ainbound\x18\x05 \x01(\v2\x1c.creditbank.v1.InboundBundleR\ainbound\"\xd0\x02\n" +
+	"\ainbound\x18\x05 \x01(\v2\x1c.creditbank.v1.InboundBundleR\ainbound\"\xff\x02\n" +
 	"\rInboundBundle\x124\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1c.creditbank.v1.InboundStatusR\x06status\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x12\n" +
@@ -1349,7 +1414,12 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\vinstitution\x18\b \x01(\tR\vinstitution\x12\x1c\n" +
 	"\tprogramme\x18\t \x01(\tR\tprogramme\x120\n" +
 	"\x05items\x18\n" +
-	" \x03(\v2\x1a.creditbank.v1.InboundItemR\x05items\"\x9b\x02\n" +
+	" \x03(\v2\x1a.creditbank.v1.InboundItemR\x05items\x12-\n" +
+	"\x04uses\x18\v \x03(\v2\x19.creditbank.v1.InboundUseR\x04uses\"U\n" +
+	"\n" +
+	"InboundUse\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12.\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x18.creditbank.v1.CaseStateR\x05state\"\x9b\x02\n" +
 	"\vInboundItem\x12\x1f\n" +
 	"\ventry_index\x18\x01 \x01(\x04R\n" +
 	"entryIndex\x12\x12\n" +
@@ -1408,7 +1478,7 @@ func file_creditbank_v1_common_proto_rawDescGZIP() []byte {
 }
 
 var file_creditbank_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_creditbank_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_creditbank_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_creditbank_v1_common_proto_goTypes = []any{
 	(View)(0),                     // 0: creditbank.v1.View
 	(CaseState)(0),                // 1: creditbank.v1.CaseState
@@ -1421,41 +1491,44 @@ var file_creditbank_v1_common_proto_goTypes = []any{
 	(*Claim)(nil),                 // 8: creditbank.v1.Claim
 	(*EvidenceFile)(nil),          // 9: creditbank.v1.EvidenceFile
 	(*InboundBundle)(nil),         // 10: creditbank.v1.InboundBundle
-	(*InboundItem)(nil),           // 11: creditbank.v1.InboundItem
-	(*CaseProgress)(nil),          // 12: creditbank.v1.CaseProgress
-	(v1.Outcome)(0),               // 13: creditbank.ledger.v1.Outcome
-	(v1.Stage)(0),                 // 14: creditbank.ledger.v1.Stage
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(v1.CaseStep)(0),              // 16: creditbank.ledger.v1.CaseStep
-	(v1.ClaimKind)(0),             // 17: creditbank.ledger.v1.ClaimKind
+	(*InboundUse)(nil),            // 11: creditbank.v1.InboundUse
+	(*InboundItem)(nil),           // 12: creditbank.v1.InboundItem
+	(*CaseProgress)(nil),          // 13: creditbank.v1.CaseProgress
+	(v1.Outcome)(0),               // 14: creditbank.ledger.v1.Outcome
+	(v1.Stage)(0),                 // 15: creditbank.ledger.v1.Stage
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(v1.CaseStep)(0),              // 17: creditbank.ledger.v1.CaseStep
+	(v1.ClaimKind)(0),             // 18: creditbank.ledger.v1.ClaimKind
 }
 var file_creditbank_v1_common_proto_depIdxs = []int32{
-	13, // 0: creditbank.v1.Assessment.outcome:type_name -> creditbank.ledger.v1.Outcome
+	14, // 0: creditbank.v1.Assessment.outcome:type_name -> creditbank.ledger.v1.Outcome
 	5,  // 1: creditbank.v1.Assessment.reasons:type_name -> creditbank.v1.Reason
-	14, // 2: creditbank.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
+	15, // 2: creditbank.v1.Reason.stage:type_name -> creditbank.ledger.v1.Stage
 	3,  // 3: creditbank.v1.Reason.words:type_name -> creditbank.v1.Text
-	15, // 4: creditbank.v1.CaseEvent.time:type_name -> google.protobuf.Timestamp
-	16, // 5: creditbank.v1.CaseEvent.step:type_name -> creditbank.ledger.v1.CaseStep
+	16, // 4: creditbank.v1.CaseEvent.time:type_name -> google.protobuf.Timestamp
+	17, // 5: creditbank.v1.CaseEvent.step:type_name -> creditbank.ledger.v1.CaseStep
 	1,  // 6: creditbank.v1.CaseEvent.state:type_name -> creditbank.v1.CaseState
-	15, // 7: creditbank.v1.CaseEvent.deadline:type_name -> google.protobuf.Timestamp
+	16, // 7: creditbank.v1.CaseEvent.deadline:type_name -> google.protobuf.Timestamp
 	7,  // 8: creditbank.v1.CaseEvent.grant:type_name -> creditbank.v1.ClaimGrant
 	3,  // 9: creditbank.v1.CaseEvent.reason_words:type_name -> creditbank.v1.Text
 	3,  // 10: creditbank.v1.Claim.name:type_name -> creditbank.v1.Text
-	17, // 11: creditbank.v1.Claim.kind:type_name -> creditbank.ledger.v1.ClaimKind
+	18, // 11: creditbank.v1.Claim.kind:type_name -> creditbank.ledger.v1.ClaimKind
 	7,  // 12: creditbank.v1.Claim.claimed:type_name -> creditbank.v1.ClaimGrant
 	9,  // 13: creditbank.v1.Claim.files:type_name -> creditbank.v1.EvidenceFile
 	10, // 14: creditbank.v1.EvidenceFile.inbound:type_name -> creditbank.v1.InboundBundle
 	2,  // 15: creditbank.v1.InboundBundle.status:type_name -> creditbank.v1.InboundStatus
-	11, // 16: creditbank.v1.InboundBundle.items:type_name -> creditbank.v1.InboundItem
-	1,  // 17: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
-	15, // 18: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
-	6,  // 19: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
-	3,  // 20: creditbank.v1.CaseProgress.words:type_name -> creditbank.v1.Text
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	12, // 16: creditbank.v1.InboundBundle.items:type_name -> creditbank.v1.InboundItem
+	11, // 17: creditbank.v1.InboundBundle.uses:type_name -> creditbank.v1.InboundUse
+	1,  // 18: creditbank.v1.InboundUse.state:type_name -> creditbank.v1.CaseState
+	1,  // 19: creditbank.v1.CaseProgress.state:type_name -> creditbank.v1.CaseState
+	16, // 20: creditbank.v1.CaseProgress.deadline:type_name -> google.protobuf.Timestamp
+	6,  // 21: creditbank.v1.CaseProgress.steps:type_name -> creditbank.v1.CaseEvent
+	3,  // 22: creditbank.v1.CaseProgress.words:type_name -> creditbank.v1.Text
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_creditbank_v1_common_proto_init() }
@@ -1463,14 +1536,14 @@ func file_creditbank_v1_common_proto_init() {
 	if File_creditbank_v1_common_proto != nil {
 		return
 	}
-	file_creditbank_v1_common_proto_msgTypes[8].OneofWrappers = []any{}
+	file_creditbank_v1_common_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditbank_v1_common_proto_rawDesc), len(file_creditbank_v1_common_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
