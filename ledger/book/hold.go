@@ -107,6 +107,9 @@ func (s *State) holdPosted(e *ledgerv1.Entry, fact *ledgerv1.HoldPosted) error {
 	if err != nil {
 		return err
 	}
+	if e.GetTime() >= row.GetDeadline() {
+		return fmt.Errorf("%w: hold %d has lapsed", ErrInconsistent, fact.GetHold())
+	}
 	if len(fact.GetTaken()) != len(row.GetItems()) {
 		return fmt.Errorf("%w: %d items are taken of a hold of %d", ErrInconsistent, len(fact.GetTaken()), len(row.GetItems()))
 	}

@@ -107,7 +107,7 @@ func free(t *rapid.T, h *naiveHold, taken []*ledgerv1.HoldTaken) *ledgerv1.Effec
 }
 
 func (m *machine) postHold(t *rapid.T) {
-	index, h := m.held(t, anyHold)
+	index, h := m.held(t, func(h *naiveHold) bool { return h.lapses > m.time })
 	taken := make([]*ledgerv1.HoldTaken, len(h.items))
 	some := rapid.IntRange(0, len(h.items)-1).Draw(t, "surely taken")
 	for i, item := range h.items {
@@ -384,6 +384,9 @@ func (m *machine) endMisfits(index uint64, h *naiveHold, all map[string]*ledgerv
 		all["hold lapses early"] = &ledgerv1.Entry{Fact: &ledgerv1.Entry_HoldExpired{HoldExpired: &ledgerv1.HoldExpired{
 			Hold: index, Account: account, Effects: everything,
 		}}}
+	}
+	if h.lapses <= m.time {
+		all["hold posted when it has lapsed"] = post(taken)
 	}
 	all["hold voided for nothing"] = end(0, account, nil, everything)
 	all["hold voided for another completion"] = end(ledgerv1.HoldVoid_HOLD_VOID_REVERSED, account, &ledgerv1.CompletionRef{Index: 1 << 40}, everything)
