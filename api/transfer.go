@@ -252,15 +252,21 @@ func (b *Bank) ListTransfers(
 		if filter.Status != ledgerv1.HoldStatus_HOLD_STATUS_UNSPECIFIED && (len(row.Value) != 1 || row.Value[0] != byte(filter.Status)) {
 			return Transfer{}, false, nil
 		}
-		hold, err := state.Transfer(index)
+		hold, err := listedTransfer(state, index)
 		if err != nil {
 			return Transfer{}, false, err
 		}
-		if hold == nil {
-			return Transfer{}, false, fmt.Errorf("%w: transfer %d is missing", ledger.ErrDamaged, index)
-		}
 		return describeTransfer(index, hold, d), true, nil
 	})
+}
+
+// listedTransfer answers a transfer that something else in the store says is there.
+func listedTransfer(state *book.State, hold uint64) (*ledgerv1.TransferRow, error) {
+	row, err := state.Transfer(hold)
+	if err == nil && row == nil {
+		err = fmt.Errorf("%w: transfer %d is missing", ledger.ErrDamaged, hold)
+	}
+	return row, err
 }
 
 // ListChangedTransfers answers a page of the calling institution's transfers in the order in which they were last changed, from the

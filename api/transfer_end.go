@@ -362,7 +362,7 @@ func (b *Bank) transferDone(ctx context.Context, caller access.Caller, hold uint
 		return TransferDone{}, err
 	}
 	defer view.Close()
-	row, err := view.State(ctx).Transfer(hold)
+	row, err := listedTransfer(view.State(ctx), hold)
 	if err != nil {
 		return TransferDone{}, err
 	}

@@ -85,7 +85,9 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 		"forget an idempotency row": {engine: forgetting(func(key []byte) bool {
 			return key[0] == book.TableStatements && key[len(key)-1]%8 == 0
 		})},
-		"forget a row of an account": {engine: forgetting(func(key []byte) bool { return key[0] == book.TableWeeks && key[len(key)-1]%2 == 0 })},
+		"forget what becomes of a transfer": {engine: forgetting(func(key []byte) bool { return key[0] == book.TableTransfers && key[len(key)-1]%2 == 0 })},
+		"forget to list a transfer":         {engine: forgetting(func(key []byte) bool { return key[0] == book.TableTransferLists })},
+		"forget a row of an account":        {engine: forgetting(func(key []byte) bool { return key[0] == book.TableWeeks && key[len(key)-1]%2 == 0 })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

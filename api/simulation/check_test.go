@@ -122,6 +122,9 @@ func (c *check) all() error {
 	if err := c.proofs(checkpoint); err != nil {
 		return err
 	}
+	if err := c.transfers(h); err != nil {
+		return err
+	}
 	return c.portfolios(h)
 }
 
@@ -150,6 +153,9 @@ func (c *check) seen() error {
 		return wrongf("the root is %v, a replay has %v", checkpoint.Root, h.root)
 	}
 	if err := c.proofs(checkpoint); err != nil {
+		return err
+	}
+	if err := c.transfers(h); err != nil {
 		return err
 	}
 	return c.portfolios(h)
@@ -186,6 +192,9 @@ func author(s ledger.Signed, row *ledgerv1.KeyRow) error {
 	}
 	if err := key.Check(organization, keyring.Sign, time.UnixMicro(s.At)); err != nil {
 		return err
+	}
+	if s.Statements == 0 {
+		return public.Verify(keyring.AgreementText(s.BankID, organization, public.ID(), s.Root), s.Signature)
 	}
 	return public.Verify(keyring.SubmissionText(s.BankID, organization, public.ID(), s.Statements, s.Root), s.Signature)
 }

@@ -115,7 +115,7 @@ func (s submission) post(w *world) ([]api.StatementResult, ledger.Receipt, error
 	if err != nil {
 		return nil, ledger.Receipt{}, err
 	}
-	caller, err := w.platform(s.platform)
+	caller, err := w.organization(s.platform)
 	if err != nil {
 		return nil, ledger.Receipt{}, err
 	}

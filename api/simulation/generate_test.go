@@ -43,10 +43,12 @@ func (g *generator) next(w *world, m *model) (command, error) {
 		return g.opening(), nil
 	}
 	switch p := g.random.IntN(100); {
-	case p < 38:
+	case p < 34:
 		return g.submission(m, 1), nil
-	case p < 58:
+	case p < 50:
 		return g.submission(m, 2+g.random.IntN(5)), nil
+	case p < 58:
+		return g.transfer(w, m)
 	case p < 62:
 		return g.submission(m, 60+g.random.IntN(180)), nil
 	case p < 76:

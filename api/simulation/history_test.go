@@ -32,6 +32,9 @@ type history struct {
 	imports   map[uint64]string
 	confirmed map[uint64]bool
 	accounts  map[unit.AccountID]*holding
+	// holds are by the entries that placed them; unlisted are those that nobody was shown.
+	holds    map[uint64]*held
+	unlisted map[uint64]bool
 }
 
 // holding is what an account has.
@@ -88,6 +91,7 @@ func replay(view ledger.View, sizes map[uint64]merkle.Hash) (*history, error) {
 		size: view.Size(), roots: make(map[uint64]merkle.Hash),
 		statements: make(map[unit.StatementID]uint64), accounts: make(map[unit.AccountID]*holding),
 		records: make(map[unit.StatementID]uint64), imports: make(map[uint64]string), confirmed: make(map[uint64]bool),
+		holds: make(map[uint64]*held), unlisted: make(map[uint64]bool),
 	}
 	tree := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
 	var submission *submitted
@@ -212,6 +216,8 @@ func (h *history) add(e *ledgerv1.Entry) error {
 		return h.take(e, fact.CreditsExpired.GetAccount(), fact.CreditsExpired.GetEffects(), nil)
 	case *ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_ItemReturned:
 		return h.bring(e)
+	case *ledgerv1.Entry_HoldPlaced, *ledgerv1.Entry_HoldPosted, *ledgerv1.Entry_HoldVoided, *ledgerv1.Entry_HoldExpired:
+		return h.hold(e)
 	default:
 		return h.takeOver(e)
 	}

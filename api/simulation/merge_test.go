@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
@@ -59,10 +60,10 @@ func (c merging) String() string {
 	return fmt.Sprintf("merge %d: %v into %v, undone %t", c.n, c.from.ID, c.into.ID, c.undo)
 }
 
-// run does nothing where a hold came first, and nothing more to accounts with which it left a merge unfinished.
+// run does nothing where a hold or a transfer came first, and nothing more to accounts with which it left a merge unfinished.
 func (c merging) run(w *world, m *model, again bool) error {
 	err := ask(c, w, m, again)
-	if fault, ok := errors.AsType[*api.Error](err); ok && (fault.Reason == api.ReasonMergeHeld || fault.Reason == api.ReasonMergeOpen) {
+	if fault, ok := errors.AsType[*api.Error](err); ok && slices.Contains([]api.Reason{api.ReasonMergeHeld, api.ReasonMergeReserved, api.ReasonMergeOpen}, fault.Reason) {
 		return nil
 	}
 	return err

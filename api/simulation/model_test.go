@@ -25,6 +25,8 @@ type model struct {
 	holders  []opening
 	// gone are the holders of accounts that are part of others now.
 	gone map[string]bool
+	// transfers are the holds that the bank has acknowledged, as it has said that they stand.
+	transfers map[uint64]ledgerv1.HoldStatus
 	// answers are what other changes were answered; done are those changes.
 	answers map[string]string
 	done    []change
@@ -53,6 +55,7 @@ func newModel() *model {
 	return &model{
 		records: make(map[unit.StatementID]record), checkpoints: make(map[uint64]merkle.Hash),
 		accounts: make(map[string]api.Account), answers: make(map[string]string), gone: make(map[string]bool),
+		transfers: make(map[uint64]ledgerv1.HoldStatus),
 	}
 }
 
@@ -60,7 +63,7 @@ func newModel() *model {
 func (m *model) clone() *model {
 	c := *m
 	c.records, c.checkpoints, c.accounts, c.answers = maps.Clone(m.records), maps.Clone(m.checkpoints), maps.Clone(m.accounts), maps.Clone(m.answers)
-	c.gone = maps.Clone(m.gone)
+	c.gone, c.transfers = maps.Clone(m.gone), maps.Clone(m.transfers)
 	c.order, c.holders, c.done, c.doubts = slices.Clone(m.order), slices.Clone(m.holders), slices.Clone(m.done), slices.Clone(m.doubts)
 	return &c
 }

@@ -67,9 +67,10 @@ func founding(k *keys) []change {
 		})
 	}
 	for _, p := range platforms() {
-		add(apitest.Administrator, "sign key of "+p, addKey(p, k.platforms[p].sign, keyring.Sign))
-		add(apitest.Administrator, "authenticate key of "+p, addKey(p, k.platforms[p].authenticate, keyring.Authenticate))
+		add(apitest.Administrator, "sign key of "+p, addKey(p, k.callers[p].sign, keyring.Sign))
+		add(apitest.Administrator, "authenticate key of "+p, addKey(p, k.callers[p].authenticate, keyring.Authenticate))
 	}
+	published := acceptors(k, add)
 	add(apitest.Officer, "propose the policy", func(w *world, by access.Caller, request string) (string, error) {
 		p, err := w.ProposePolicy(ctx(), by, request, policies.Xihu2026())
 		return hex.EncodeToString(p.Hash), err
@@ -92,7 +93,7 @@ func founding(k *keys) []change {
 			return entry(answer.Index, err)
 		})
 	}
-	return steps
+	return append(steps, published...)
 }
 
 func entry(index uint64, err error) (string, error) { return fmt.Sprint("entry ", index), err }

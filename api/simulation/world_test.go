@@ -29,36 +29,36 @@ import (
 
 func ctx() context.Context { return context.Background() }
 
-// keys are what lies outside the disk: the keys of the bank, of its sign-in service and of two platforms.
+// keys are what lies outside the disk: the keys of the bank, of its sign-in service, and of the organizations that call.
 type keys struct {
-	signer    note.Signer
-	verifier  note.Verifier
-	vault     *vault.Keyset
-	issuer    *keyring.PrivateKey
-	platforms map[string]platformKeys
+	signer   note.Signer
+	verifier note.Verifier
+	vault    *vault.Keyset
+	issuer   *keyring.PrivateKey
+	callers  map[string]callerKeys
 }
 
-// platformKeys are the two keys of a platform.
-type platformKeys struct{ sign, authenticate *keyring.PrivateKey }
+// callerKeys are the two keys of a platform or an institution.
+type callerKeys struct{ sign, authenticate *keyring.PrivateKey }
 
 func newKeys() (*keys, error) {
 	random := rand.NewChaCha8([32]byte{1})
 	seed := make([]byte, ed25519.SeedSize)
 	_, _ = random.Read(seed)
 	key := ed25519.NewKeyFromSeed(seed)
-	k := &keys{platforms: make(map[string]platformKeys)}
-	var errs [8]error
+	k := &keys{callers: make(map[string]callerKeys)}
+	var errs [4]error
 	k.signer, errs[0] = note.NewSigner(merkle.SignerKey(apitest.Origin, key))
 	k.verifier, errs[1] = note.NewVerifier(merkle.VerifierKey(apitest.Origin, key.Public().(ed25519.PublicKey)))
 	k.vault, errs[2] = vault.NewKeyset()
 	k.issuer, errs[3] = keyring.Generate(keyring.Ed25519, random)
-	for i, p := range platforms() {
-		var made platformKeys
-		made.sign, errs[4+2*i] = keyring.Generate(keyring.Ed25519, random)
-		made.authenticate, errs[5+2*i] = keyring.Generate(keyring.Ed25519, random)
-		k.platforms[p] = made
+	all := errs[:]
+	for _, organization := range slices.Concat(platforms(), institutions()) {
+		sign, failed := keyring.Generate(keyring.Ed25519, random)
+		authenticate, again := keyring.Generate(keyring.Ed25519, random)
+		k.callers[organization], all = callerKeys{sign, authenticate}, append(all, failed, again)
 	}
-	return k, errors.Join(errs[:]...)
+	return k, errors.Join(all...)
 }
 
 func platforms() []string { return []string{apitest.Platform, apitest.OtherPlatform} }
@@ -205,9 +205,9 @@ func (w *world) published() (merkle.Checkpoint, error) {
 	}
 }
 
-// platform is a platform that calls.
-func (w *world) platform(id string) (access.Caller, error) {
-	token, err := access.OrganizationToken(apitest.BankID, unit.OrganizationID(id), w.setting.platforms[id].authenticate, w.setting.clock.Now())
+// organization is a platform or an institution that calls.
+func (w *world) organization(id string) (access.Caller, error) {
+	token, err := access.OrganizationToken(apitest.BankID, unit.OrganizationID(id), w.setting.callers[id].authenticate, w.setting.clock.Now())
 	return w.as(token, err)
 }
 
@@ -236,7 +236,7 @@ func (k *keys) sign(platform string, statements [][]byte) (api.Submission, error
 	for i, s := range statements {
 		hashes[i] = merkle.LeafHash(s)
 	}
-	key := k.platforms[platform].sign
+	key := k.callers[platform].sign
 	id := key.Public().ID()
 	signature, err := key.Sign(keyring.SubmissionText(apitest.BankID, unit.OrganizationID(platform), id, len(hashes), merkle.RootOf(hashes)))
 	return api.Submission{Organization: platform, KeyID: id.String(), Signature: signature, Statements: statements}, err
