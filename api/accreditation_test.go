@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -645,4 +646,32 @@ func TestApplyWithoutRole(t *testing.T) {
 	if must(t, err); len(found.Courses) != 1 || found.Courses[0].Index != proposed.Index {
 		t.Errorf("found %+v", found)
 	}
+}
+
+// A provider has at most as many courses waiting as officers can read, and may go on when one of them is withdrawn.
+func TestOpenCoursesAreLimited(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	propose := func(provider string, n int) (api.Course, error) {
+		return b.ProposeCourse(ctx(), b.Officer(apitest.Officer), b.RequestID(), api.Course{
+			Provider: provider, Code: fmt.Sprint("c", n), Version: "1", Title: "书法", Category: "arts", NominalMinutes: 100, ValidFrom: "2026-01-01",
+		})
+	}
+	waiting, err := b.ListCourses(ctx(), api.CourseFilter{Provider: apitest.Sandun, Status: api.CourseProposed}, api.Page{})
+	must(t, err)
+	var last api.Course
+	for n := range 1000 - len(waiting.Courses) {
+		last, err = propose(apitest.Sandun, n)
+		must(t, err)
+	}
+	_, err = propose(apitest.Sandun, 1000)
+	wants(t, err, api.Precondition, api.ReasonCourseLimit, "course.provider")
+	_, err = propose(apitest.Beishan, 1000)
+	must(t, err)
+	_, _, err = b.StepApplication(ctx(), b.Officer(apitest.Officer), api.ApplicationStep{
+		RequestID: b.RequestID(), Application: last.Index, Act: review.Withdraw,
+	})
+	must(t, err)
+	_, err = propose(apitest.Sandun, 1001)
+	must(t, err)
 }

@@ -23,6 +23,7 @@ const (
 	maxReasonCharacters = 500
 	maxLevel            = 10 // where the policy has no framework of levels
 	maxCapacity         = 1_000_000
+	maxOpenCourses      = 1_000 // of a provider: what waits lies in everybody's memory, and officers read all of it
 	maxDirectoryPage    = 1000
 	usualDirectoryPage  = 100
 )
@@ -154,6 +155,9 @@ func (b *Bank) ProposeCourse(ctx context.Context, caller access.Caller, requestI
 			} else if ok {
 				return 0, faultf(Conflict, ReasonCourseKnown, "course.version", "entry %d proposed this version; a change is a new version", known)
 			}
+			if fault := d.checkOpenCourses(c.Provider); fault != nil {
+				return 0, fault
+			}
 			fact.Request = request
 			return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_CourseProposed{CourseProposed: fact}})
 		},
@@ -162,6 +166,23 @@ func (b *Bank) ProposeCourse(ctx context.Context, caller access.Caller, requestI
 		return Course{}, err
 	}
 	return b.courseAt(ctx, done.Index)
+}
+
+// checkOpenCourses refuses a provider that has as many courses as may wait for officers.
+func (d *directory) checkOpenCourses(provider string) *Error {
+	open := 0
+	for _, c := range d.provided[provider] {
+		switch c.status() {
+		case CourseProposed, CourseReturned, CourseAppealed:
+			open++
+		default:
+		}
+	}
+	if open < maxOpenCourses {
+		return nil
+	}
+	return faultf(Precondition, ReasonCourseLimit, "course.provider",
+		"%d courses of the provider wait for a decision, as many as may be; withdraw some, or wait until officers have decided", open)
 }
 
 // check reads a course that is proposed.

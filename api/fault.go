@@ -143,6 +143,7 @@ const (
 	ReasonClaimAmount          Reason = "CLAIM_AMOUNT_INVALID"
 	ReasonClaimTooOld          Reason = "CLAIM_TOO_OLD"
 	ReasonClaimLimit           Reason = "CLAIM_LIMIT"
+	ReasonCourseLimit          Reason = "COURSE_LIMIT"
 	ReasonGrant                Reason = "GRANT_INVALID"
 	ReasonEvidenceCount        Reason = "EVIDENCE_COUNT_INVALID"
 	ReasonEvidenceEmpty        Reason = "EVIDENCE_EMPTY"

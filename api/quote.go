@@ -28,6 +28,8 @@ const (
 	// looksPerMinute is how many quotes an institution may ask for in a minute, how many pages of consents, and how many times it may
 	// ask for, read and fetch transfers: each writes lines into a journal, which the holders of the accounts read.
 	looksPerMinute = 600
+	// quotesPerMinute is how many quotes a resident may ask for in a minute: each reads the whole record.
+	quotesPerMinute = 60
 )
 
 // QuoteRequest asks what an institution would take over.
@@ -88,6 +90,9 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 	}
 	if err := b.allowLook(caller, "quotes"); err != nil {
 		return nil, err
+	}
+	if caller.Kind == access.Resident && !b.limiter("quotes of "+caller.Account.String(), quotesPerMinute).AllowN(b.config.Now(), 1) {
+		return nil, faultf(Busy, ReasonRate, "", "more than %d quotes were asked for in a minute", quotesPerMinute)
 	}
 	view, d, err := b.newestView(ctx)
 	if err != nil {

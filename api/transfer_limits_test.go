@@ -77,6 +77,24 @@ func TestRefusedLookIsJournalled(t *testing.T) {
 	}
 }
 
+// Each quote reads a whole record: its holder is limited, too, and nobody else by it.
+func TestQuotesAreLimited(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	l, other := a.learner(), a.learner()
+	ask := func(l api.Account) error {
+		_, err := a.QuoteTransfer(ctx(), a.Resident(l.ID), api.QuoteRequest{Institution: university, Programme: socialWork})
+		return err
+	}
+	for range 60 {
+		must(t, ask(l))
+	}
+	wants(t, ask(l), api.Busy, api.ReasonRate, "")
+	must(t, ask(other))
+	a.Clock.Advance(time.Second)
+	must(t, ask(l))
+}
+
 // An institution can not fill the journal of a record with looks at a transfer, whichever way it looks; the holder is not limited by it.
 func TestLooksAreLimited(t *testing.T) {
 	a := newTransfers(t)

@@ -35,7 +35,8 @@ const (
 //
 // AccreditationService admits courses and says what is admitted. The catalogue is public.
 type AccreditationServiceClient interface {
-	// Proposes a course, or a new version of one. Callers: its provider, and certification officers.
+	// Proposes a course, or a new version of one. Callers: its provider, and certification officers. At most 1,000 courses of a provider wait
+	// for a decision at the same time (COURSE_LIMIT).
 	ProposeCourse(ctx context.Context, in *ProposeCourseRequest, opts ...grpc.CallOption) (*ProposeCourseResponse, error)
 	// Accredits, refuses or retires a course. Callers: certification officers above its provider, but not the one who
 	// proposed it.
@@ -126,7 +127,8 @@ func (c *accreditationServiceClient) BatchQueryAccreditation(ctx context.Context
 //
 // AccreditationService admits courses and says what is admitted. The catalogue is public.
 type AccreditationServiceServer interface {
-	// Proposes a course, or a new version of one. Callers: its provider, and certification officers.
+	// Proposes a course, or a new version of one. Callers: its provider, and certification officers. At most 1,000 courses of a provider wait
+	// for a decision at the same time (COURSE_LIMIT).
 	ProposeCourse(context.Context, *ProposeCourseRequest) (*ProposeCourseResponse, error)
 	// Accredits, refuses or retires a course. Callers: certification officers above its provider, but not the one who
 	// proposed it.
