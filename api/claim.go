@@ -248,20 +248,13 @@ func claimLimit(tx *ledger.Tx, id unit.AccountID, account *ledgerv1.AccountRow) 
 	if account.GetClaims() < maxOpenClaims {
 		return nil
 	}
-	weeks, err := tx.Weeks(id)
-	if err != nil {
-		return err
-	}
 	open := 0
-	for _, number := range weeks {
-		week, err := tx.Week(id, number)
+	for item, err := range itemsIn(tx, id) {
 		if err != nil {
 			return err
 		}
-		for _, item := range week.GetItems() {
-			if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_CLAIM && item.GetCasePlusOne() != 0 {
-				open++
-			}
+		if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_CLAIM && item.GetCasePlusOne() != 0 {
+			open++
 		}
 	}
 	if open >= maxOpenClaims {

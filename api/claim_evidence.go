@@ -10,7 +10,6 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/evidence"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
-	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -316,29 +315,23 @@ func (r entryReader) evidenceOf(ctx context.Context, id unit.AccountID) (map[vau
 		return nil, err
 	}
 	files := make(map[vault.EvidenceID][]uint64)
-	for row, err := range r.view.Scan(ctx, store.Prefix(book.WeeksPrefix(id))) {
+	for item, err := range itemsShown(ctx, r.view, id) {
 		if err != nil {
 			return nil, err
 		}
-		week := new(ledgerv1.WeekRow)
-		if err := week.UnmarshalVT(row.Value); err != nil {
-			return nil, damagedRow(row.Key, err)
+		if item.GetKind() != ledgerv1.ItemKind_ITEM_KIND_CLAIM {
+			continue
 		}
-		for _, item := range week.GetItems() {
-			if item.GetKind() != ledgerv1.ItemKind_ITEM_KIND_CLAIM {
-				continue
-			}
-			c, err := state.Case(item.GetIndex())
-			if err != nil {
-				return nil, err
-			}
-			claim, err := r.claim(ctx, c)
-			if err != nil {
-				return nil, err
-			}
-			for _, file := range claim.Evidence {
-				files[file.ID] = append(files[file.ID], item.GetIndex())
-			}
+		c, err := state.Case(item.GetIndex())
+		if err != nil {
+			return nil, err
+		}
+		claim, err := r.claim(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range claim.Evidence {
+			files[file.ID] = append(files[file.ID], item.GetIndex())
 		}
 	}
 	return files, nil

@@ -171,17 +171,11 @@ func (b *Bank) checkConsentItems(ctx context.Context, id unit.AccountID, items [
 		return nil
 	}
 	known := make(map[uint64]bool)
-	for row, err := range view.Scan(ctx, store.Prefix(book.WeeksPrefix(id))) {
+	for item, err := range itemsShown(ctx, view, id) {
 		if err != nil {
 			return err
 		}
-		week := new(ledgerv1.WeekRow)
-		if err := week.UnmarshalVT(row.Value); err != nil {
-			return fmt.Errorf("%w: week %x: %v", ledger.ErrDamaged, row.Key, err)
-		}
-		for _, item := range week.GetItems() {
-			known[item.GetIndex()] = true
-		}
+		known[item.GetIndex()] = true
 	}
 	for i, index := range items {
 		if !known[index] {

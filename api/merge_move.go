@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,26 +145,10 @@ func (b *Bank) goOn(ctx context.Context, tx scribe, d *directory, merge uint64) 
 
 // itemsOf answers the items of an account that are wanted, in the order of their entries.
 func itemsOf(tx scribe, id unit.AccountID, wanted func(*ledgerv1.CompletionItem) bool) ([]*ledgerv1.CompletionItem, error) {
-	weeks, err := tx.Weeks(id)
-	if err != nil {
-		return nil, err
-	}
-	var items []*ledgerv1.CompletionItem
-	for _, number := range weeks {
-		week, err := tx.Week(id, number)
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range week.GetItems() {
-			if wanted(item) {
-				items = append(items, item)
-			}
-		}
-	}
-	slices.SortFunc(items, func(a, b *ledgerv1.CompletionItem) int {
-		return int(min(max(int64(a.GetIndex())-int64(b.GetIndex()), -1), 1))
-	})
-	return items, nil
+	items, err := collect(itemsIn(tx, id))
+	items = slices.DeleteFunc(items, func(item *ledgerv1.CompletionItem) bool { return !wanted(item) })
+	slices.SortFunc(items, func(a, b *ledgerv1.CompletionItem) int { return cmp.Compare(a.GetIndex(), b.GetIndex()) })
+	return items, err
 }
 
 // bring brings the oldest items over that have not come yet.

@@ -14,8 +14,6 @@ import (
 	"github.com/learning-credit-bank/creditbank/certify/agreement"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/ledger"
-	"github.com/learning-credit-bank/creditbank/ledger/book"
-	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -209,16 +207,9 @@ type quoting struct {
 
 // quote reads a record and asks the agreement on it.
 func (b *Bank) quote(ctx context.Context, view ledger.View, d *directory, q quoting) (*TransferQuote, error) {
-	var record []*ledgerv1.CompletionItem
-	for row, err := range view.Scan(ctx, store.Prefix(book.WeeksPrefix(q.account))) {
-		if err != nil {
-			return nil, err
-		}
-		week := new(ledgerv1.WeekRow)
-		if err := week.UnmarshalVT(row.Value); err != nil {
-			return nil, fmt.Errorf("%w: week %x: %v", ledger.ErrDamaged, row.Key, err)
-		}
-		record = append(record, week.GetItems()...)
+	record, err := collect(itemsShown(ctx, view, q.account))
+	if err != nil {
+		return nil, err
 	}
 	chosen, fault := q.choose(record)
 	if fault != nil {
@@ -226,7 +217,6 @@ func (b *Bank) quote(ctx context.Context, view ledger.View, d *directory, q quot
 	}
 	var said map[uint64]saidOf
 	if q.agreed.AsksSealed() {
-		var err error
 		if said, err = b.openSaid(ctx, view, q.account, chosen); err != nil {
 			return nil, err
 		}

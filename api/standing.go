@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -427,26 +426,19 @@ func reverseLots(item *ledgerv1.CompletionItem) (changes []*ledgerv1.LotChange, 
 // remainderOwed is how many minutes of a course were spent by later completions before the ones that left them were taken
 // back: whoever gives minutes back now gives those back that there still were.
 func remainderOwed(tx scribe, id unit.AccountID, but *ledgerv1.CompletionItem) (owed int64, err error) {
-	weeks, err := tx.Weeks(id)
-	if err != nil {
-		return 0, err
-	}
-	for _, number := range weeks {
-		week, err := tx.Week(id, number)
+	for item, err := range itemsIn(tx, id) {
 		if err != nil {
 			return 0, err
 		}
-		for _, item := range week.GetItems() {
-			counts := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED || len(item.GetEffectsIn()) == 0
-			if counts || item.GetCourse() != but.GetCourse() || item.GetIndex() == but.GetIndex() {
-				continue
-			}
-			part, err := contribution(tx, item)
-			if err != nil {
-				return 0, err
-			}
-			owed += part.remainder
+		counts := item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED || len(item.GetEffectsIn()) == 0
+		if counts || item.GetCourse() != but.GetCourse() || item.GetIndex() == but.GetIndex() {
+			continue
 		}
+		part, err := contribution(tx, item)
+		if err != nil {
+			return 0, err
+		}
+		owed += part.remainder
 	}
 	return max(0, owed), nil
 }
@@ -509,14 +501,4 @@ func effectsOf(e *ledgerv1.Entry) *ledgerv1.Effects {
 	default:
 		return nil
 	}
-}
-
-// accountSealer answers the sealer of an account for the rare step that could not fetch it in advance; nil when the
-// person was forgotten.
-func (b *Bank) accountSealer(ctx context.Context, id unit.AccountID) (*vault.Sealer, error) {
-	sealer, err := b.vault.Sealer(ctx, id)
-	if errors.Is(err, vault.ErrKeyGone) || errors.Is(err, vault.ErrErased) {
-		return nil, nil
-	}
-	return sealer, err
 }

@@ -209,17 +209,9 @@ func (b *Bank) placeHold(
 func (b *Bank) quoteAgain(
 	ctx context.Context, tx *ledger.Tx, d *directory, asked quoting, sealer *vault.Sealer,
 ) (*TransferQuote, map[agreement.Lot]*ledgerv1.CompletionRef, error) {
-	numbers, err := tx.Weeks(asked.account)
+	record, err := collect(itemsIn(tx, asked.account))
 	if err != nil {
 		return nil, nil, err
-	}
-	var record []*ledgerv1.CompletionItem
-	for _, number := range numbers {
-		week, err := tx.Week(asked.account, number)
-		if err != nil {
-			return nil, nil, err
-		}
-		record = append(record, week.GetItems()...)
 	}
 	chosen, fault := asked.choose(record)
 	if fault != nil {

@@ -156,33 +156,26 @@ func (b *Bank) shakenBy(
 	if !spent && !stood {
 		return nil, nil
 	}
-	weeks, err := tx.Weeks(id)
-	if err != nil {
-		return nil, err
-	}
 	var duplicates []*ledgerv1.CompletionItem
 	var later *ledgerv1.CompletionItem
-	for _, number := range weeks {
-		week, err := tx.Week(id, number)
+	for item, err := range itemsIn(tx, id) {
 		if err != nil {
 			return nil, err
 		}
-		for _, item := range week.GetItems() {
-			if item.GetIndex() == gone.GetIndex() || item.GetCasePlusOne() != 0 || going != nil && going(item) {
-				continue
+		if item.GetIndex() == gone.GetIndex() || item.GetCasePlusOne() != 0 || going != nil && going(item) {
+			continue
+		}
+		if stood && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_DUPLICATE {
+			same, err := sameGroup(tx, item, effects.GetGroup().GetGroup())
+			if err != nil {
+				return nil, err
 			}
-			if stood && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_DUPLICATE {
-				same, err := sameGroup(tx, item, effects.GetGroup().GetGroup())
-				if err != nil {
-					return nil, err
-				}
-				if same {
-					duplicates = append(duplicates, item)
-				}
+			if same {
+				duplicates = append(duplicates, item)
 			}
-			if spent && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED && item.GetCourse() == gone.GetCourse() && newer(item, later) {
-				later = item
-			}
+		}
+		if spent && item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED && item.GetCourse() == gone.GetCourse() && newer(item, later) {
+			later = item
 		}
 	}
 	// The weeks are in the order of the learning.
