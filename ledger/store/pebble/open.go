@@ -158,16 +158,21 @@ func tune(options Options, watch *watch) *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 
 		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. But looking there costs
-		// no more than its filter, and compacting it rewrites the base level, so it may become eight deep. Writes are stopped only
-		// where reading would become hopeless. A wide base level is rewritten less often.
-		L0CompactionThreshold: 8,
+		// no more than its filter, and compacting it rewrites the base level, since the rows of accounts lie all over it: the more
+		// there is to merge, the less often. So it may become sixteen deep. Writes are stopped only where reading would become
+		// hopeless. A wide base level is rewritten less often.
+		L0CompactionThreshold: 16,
 		L0StopWritesThreshold: 100,
 		LBaseMaxBytes:         4 * memTableBytes,
 		FlushSplitBytes:       2 << 20,
-		// A second compaction starts only when the first falls behind: the cores are the ledger's.
+		// A second compaction starts only when the first falls behind, see below: the cores are the ledger's.
 		CompactionConcurrencyRange: func() (lower, upper int) { return 1, max(2, runtime.NumCPU()/2) },
 		MaxOpenFiles:               4096,
 	}
+	// It has fallen behind when L0 is deep. That lower levels are larger than they should be slows nobody down, and what a second
+	// compaction of L0 finds beside the first is little that overlaps much.
+	settings.Experimental.L0CompactionConcurrency = 40
+	settings.Experimental.CompactionDebtConcurrency = 1 << 40
 	settings.Experimental.EnableColumnarBlocks = func() bool { return true }
 	for i := range settings.Levels {
 		settings.Levels[i].BlockSize = blockBytes

@@ -1,0 +1,54 @@
+package pebble_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/learning-credit-bank/creditbank/ledger/store"
+	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
+)
+
+// categories is a file system that notes for what tables were made.
+type categories struct {
+	vfs.FS
+	mu   sync.Mutex
+	seen map[vfs.DiskWriteCategory]bool
+}
+
+// Create implements vfs.FS.
+func (c *categories) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[category] = true
+	return c.FS.Create(name, category)
+}
+
+// Compactions step back for those who answer calls: the engine knows their tables by a word of Pebble's.
+func TestCompactionsAreKnown(t *testing.T) {
+	disk := &categories{FS: vfs.NewMem(), seen: make(map[vfs.DiskWriteCategory]bool)}
+	engine, err := pebble.Open("dir", pebble.Options{FS: disk, CacheBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		var batch store.Batch
+		for key := range byte(200) {
+			batch.Set([]byte{1, key}, make([]byte, 1000))
+		}
+		if err := engine.Commit(context.Background(), &batch, engine.Head()); err != nil {
+			t.Fatal(err)
+		}
+		if err := engine.Compact(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !disk.seen["pebble-compaction"] {
+		t.Errorf("tables were made for %v", disk.seen)
+	}
+}
