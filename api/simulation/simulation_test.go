@@ -4,7 +4,7 @@
 // of power before a change to the disk, or a change that answers an error, done or not. Whatever is left is opened again
 // and compared with a model that knows only what the clients were answered: no receipt is lost, nothing that was not
 // acknowledged is there by half, nothing is doubled, every checkpoint is a beginning of the log, every seal opens, a replay
-// leads to the same root, and minutes and credits are conserved.
+// leads to the same root, each transfer ends once, and minutes and credits are conserved.
 //
 // A seed says what is asked and where the plug is pulled, not how goroutines take turns: what fails only when calls meet in a
 // certain way may take a few tries (-count=20) to fail again.

@@ -75,6 +75,6 @@ func printBundle(p *process, l language, v *bundle.Verified) {
 	t.row("", "", l.say("合计", "all"), "", l.credits(int64(v.Credits)), l.credits(int64(v.Granted)))
 	t.write(p.stdout)
 	fmt.Fprint(p.stdout, l.say(
-		"以上各条均在账本中，平台签名有效。本文件不能证明此后未被撤销：请以院校的转换列表为准。\n",
-		"All of this is in the log, and the platforms signed it. Whether something was taken back since is not in this file: the list of\ntransfers says so.\n"))
+		"以上各条均在账本中，平台对学习、院校对协议的签名有效。本文件不能证明此后未被撤销：请以院校的转换列表为准。\n",
+		"All of this is in the log; the platforms signed what was learned, and the institution its agreement. Whether something was taken back\nsince is not in this file: the list of transfers says so.\n"))
 }
