@@ -126,7 +126,7 @@ func TestVerify(t *testing.T) {
 	w := newWorld(t)
 	v := w.shown
 	if v.BankID != apitest.BankID || v.Institution != university || v.Programme != "social-work-ba" || v.AgreementName != university ||
-		v.AgreementVersion != "2026.1" || len(v.Items) != 3 || v.Posted <= v.Hold || v.Size <= v.Posted {
+		v.AgreementVersion != "2026.1" || !v.AgreementSigned || len(v.Items) != 3 || v.Posted <= v.Hold || v.Size <= v.Posted {
 		t.Errorf("it shows %+v", v)
 	}
 	var credits, granted unit.Credits
@@ -142,6 +142,19 @@ func TestVerify(t *testing.T) {
 	}
 	if n := len(read(t, w.file).GetStatements()); n != 3 {
 		t.Errorf("%d statements", n)
+	}
+}
+
+// A bundle without the key of the institution shows all but that it signed its agreement.
+func TestUnsignedAgreement(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := read(t, w.file)
+	i, _ := at(t, b, func(e *ledgerv1.Entry) bool { return e.GetKeyAdded().GetOrganization() == university })
+	b.Entries = slices.Delete(b.Entries, i, i+1)
+	v, err := bundle.Verify(write(t, b), w.Verifier, apitest.Origin)
+	if must(t, err); v.AgreementSigned || v.Credits != w.shown.Credits {
+		t.Errorf("it shows %+v", v)
 	}
 }
 
@@ -173,7 +186,7 @@ func TestMutations(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	isPosted := func(e *ledgerv1.Entry) bool { return e.GetHoldPosted() != nil }
-	isKey := func(e *ledgerv1.Entry) bool { return e.GetKeyAdded() != nil }
+	isKey := func(e *ledgerv1.Entry) bool { return e.GetKeyAdded().GetOrganization() == apitest.Platform }
 	isPlaced := func(e *ledgerv1.Entry) bool { return e.GetHoldPlaced() != nil }
 	isCourse := func(e *ledgerv1.Entry) bool { return e.GetCourseProposed() != nil }
 	flip := func(b []byte) { b[len(b)/2] ^= 1 }

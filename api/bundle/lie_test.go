@@ -135,7 +135,7 @@ func TestLies(t *testing.T) {
 			if f := e.GetAgreementPublished(); f != nil {
 				f.KeyId = make([]byte, 32)
 			}
-		}, "the entry that registers it is missing"},
+		}, "the transfer does not stand on it"},
 		"an agreement signed before its key was known": {func(e *ledgerv1.Entry) {
 			if f := e.GetKeyAdded(); f != nil && f.GetOrganization() == university {
 				f.ValidFrom = 1 << 60

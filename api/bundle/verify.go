@@ -37,6 +37,9 @@ type Verified struct {
 	// AgreementName and AgreementVersion are what that says of itself.
 	AgreementName    string `json:"agreement_name"`
 	AgreementVersion string `json:"agreement_version"`
+	// AgreementSigned says that the institution's signature over it is shown. A bundle without the institution's key leaves it to the bank's
+	// word.
+	AgreementSigned bool `json:"agreement_signed"`
 	// Account is the opaque id of the learner's account; AccountNumber is what platforms know them by, empty where nothing is
 	// signed by one.
 	Account       unit.AccountID `json:"-"`
@@ -358,12 +361,7 @@ func rootOf(leaf merkle.Hash, position uint64, count int, path []merkle.Hash) (m
 // key checks that a key stood for an entry: it was registered for the organization before it, with a proof that its private half was
 // held, and was valid then.
 func (c *check) key(v *Verified, organization string, signed *ledgerv1.Entry, id []byte) (keyring.Key, error) {
-	var added *ledgerv1.Entry
-	for _, index := range c.order {
-		if e := c.entries[index]; e.GetKeyAdded() != nil && bytes.Equal(e.GetKeyAdded().GetKeyId(), id) {
-			added = e
-		}
-	}
+	added := c.added(id)
 	if added == nil {
 		return keyring.Key{}, faultf("key "+hex.EncodeToString(id), "the entry that registers it is missing")
 	}
@@ -399,6 +397,16 @@ func (c *check) key(v *Verified, organization string, signed *ledgerv1.Entry, id
 	return key, nil
 }
 
+// added is the entry that registers a key; nil if it is not in the bundle.
+func (c *check) added(id []byte) (added *ledgerv1.Entry) {
+	for _, index := range c.order {
+		if e := c.entries[index]; e.GetKeyAdded() != nil && bytes.Equal(e.GetKeyAdded().GetKeyId(), id) {
+			added = e
+		}
+	}
+	return added
+}
+
 // stated checks that what was signed is what was recorded.
 func (c *check) stated(v *Verified, item *Item, part string, statement, id []byte) error {
 	s := new(statementv1.Statement)
@@ -419,7 +427,7 @@ func (c *check) stated(v *Verified, item *Item, part string, statement, id []byt
 	return nil
 }
 
-// agreement checks that the institution had published the terms under which it was asked, and signed them.
+// agreement checks that the institution had published the terms under which it was asked, and its signature if its key is there.
 func (c *check) agreement(v *Verified) error {
 	e, err := c.take(v.Agreement, "the agreement")
 	if err != nil {
@@ -435,6 +443,10 @@ func (c *check) agreement(v *Verified) error {
 	case !bytes.Equal(published.GetAgreementHash(), hash[:]):
 		return faultf(entryPart(v.Agreement), "its agreement has another hash than it says")
 	}
+	v.AgreementName, v.AgreementVersion = published.GetAgreement(), published.GetVersion()
+	if c.added(published.GetKeyId()) == nil {
+		return nil
+	}
 	key, err := c.key(v, v.Institution, e, published.GetKeyId())
 	if err != nil {
 		return err
@@ -442,6 +454,6 @@ func (c *check) agreement(v *Verified) error {
 	if err := key.Public.Verify(keyring.AgreementText(v.BankID, key.Organization, key.Public.ID(), hash), published.GetSignature()); err != nil {
 		return faultf(entryPart(v.Agreement), "the signature of %q does not hold over the agreement", v.Institution)
 	}
-	v.AgreementName, v.AgreementVersion = published.GetAgreement(), published.GetVersion()
+	v.AgreementSigned = true
 	return nil
 }

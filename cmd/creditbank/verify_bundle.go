@@ -74,7 +74,13 @@ func printBundle(p *process, l language, v *bundle.Verified) {
 	}
 	t.row("", "", l.say("合计", "all"), "", l.credits(int64(v.Credits)), l.credits(int64(v.Granted)))
 	t.write(p.stdout)
-	fmt.Fprint(p.stdout, l.say(
-		"以上各条均在账本中，平台对学习、院校对协议的签名有效。本文件不能证明此后未被撤销：请以院校的转换列表为准。\n",
-		"All of this is in the log; the platforms signed what was learned, and the institution its agreement. Whether something was taken back\nsince is not in this file: the list of transfers says so.\n"))
+	fmt.Fprint(p.stdout, l.say("以上各条均在账本中，平台签名有效。", "All of this is in the log, and the platforms signed what was learned. "))
+	if v.AgreementSigned {
+		fmt.Fprintln(p.stdout, l.say("院校对协议的签名有效。", "The institution signed its agreement."))
+	} else {
+		fmt.Fprintln(p.stdout, l.say("本文件不含院校对协议的签名。", "That the institution signed its agreement is not in this file."))
+	}
+	fmt.Fprintln(p.stdout, l.say(
+		"本文件不能证明此后未被撤销：请以院校的转换列表为准。",
+		"Whether something was taken back since is not in this file: the list of transfers says so."))
 }
