@@ -124,6 +124,7 @@ func inboundBundle(name string) *creditbankv1.InboundBundle {
 				{EntryIndex: 41, Kind: "completion", CourseTitle: "焊工技能", Category: "vocational", EndDate: "2026-05-26", MilliCredits: 5000, SignedBy: "p-1"},
 				{EntryIndex: 42, Kind: "claim", Category: "arts", EndDate: "2024-06-30", MilliCredits: 1000},
 			},
+			Uses: []*creditbankv1.InboundUse{{CaseId: 17, State: creditbankv1.CaseState_CASE_STATE_APPROVED}},
 		}
 	}
 }
