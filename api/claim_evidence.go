@@ -54,7 +54,7 @@ func (b *Bank) UploadEvidence(
 	}
 	file := EvidenceFile{ClaimFile: ClaimFile{ID: kept.ID, Name: name}, Size: kept.Size, MediaType: kept.MediaType}
 	if mediaType == evidence.Bundle {
-		file.Inbound, err = b.inbound(content)
+		file.Inbound, _, err = b.inbound(content)
 	}
 	return file, err
 }
@@ -161,7 +161,7 @@ func (b *Bank) GetEvidence(ctx context.Context, caller access.Caller, id uint64,
 	answer := claim.Evidence[i]
 	content, err := b.readEvidence(ctx, view, row, file)
 	if err == nil && answer.MediaType == evidence.Bundle {
-		answer.Inbound, err = b.inbound(content)
+		answer.Inbound, _, err = b.inbound(content)
 	}
 	return answer, content, err
 }

@@ -1,15 +1,17 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/learning-credit-bank/creditbank/api/bundle"
 	"github.com/learning-credit-bank/creditbank/api/evidence"
+	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
@@ -47,8 +49,9 @@ type Inbound struct {
 	Part, Problem string
 	// Shown is what holds, of one that is verified.
 	Shown *bundle.Verified
-	// Uses are other cases in which somebody brought a bundle of the same transfer, the oldest first: to officers, in the case. Credits
-	// count once, so one of them at most is to be approved.
+	// Uses are other cases in which somebody brought a bundle of the same transfer, those that were approved first, then those that are
+	// open: to officers, in the case. Each item of it counts once. Nothing refuses a second case by itself, since a claim is of one
+	// category, and a transfer may have items of several.
 	Uses []InboundUse
 }
 
@@ -61,21 +64,24 @@ type InboundUse struct {
 const (
 	// transferPurpose makes the keyed hash of a transfer of another bank.
 	transferPurpose = "transfer"
-	// maxUses is how many other cases an officer is told of.
-	maxUses = 20
+	// maxUses is how many other cases an officer is told of, and maxUsesRead of how many they are chosen: an approved one is not to be hidden
+	// behind many that were withdrawn, and these are more than four accounts can have in their lives.
+	maxUses     = 20
+	maxUsesRead = 1_000
 )
 
-// inbound checks a bundle offline. Everything that can be wrong with it is part of the answer.
-func (b *Bank) inbound(content []byte) (*Inbound, error) {
+// inbound checks a bundle offline. Everything that can be wrong with it is part of the answer. The bundle comes with it; nil where it is
+// not well-formed.
+func (b *Bank) inbound(content []byte) (*Inbound, *bundle.Bundle, error) {
 	in := new(Inbound)
 	opened, err := bundle.Open(content)
 	if err != nil {
-		return in, in.refused(err)
+		return in, nil, in.refused(err)
 	}
 	in.Origin = opened.Origin()
 	if in.Origin == b.ledger.Origin() {
 		in.Status = InboundOwnBank
-		return in, nil
+		return in, opened, nil
 	}
 	in.Status = InboundUnknownBank
 	for _, log := range b.config.TrustedLogs {
@@ -84,13 +90,13 @@ func (b *Bank) inbound(content []byte) (*Inbound, error) {
 		}
 		if in.Shown, err = opened.Verify(log.Verifier, log.Origin); err == nil {
 			in.Status, in.Part, in.Problem = InboundVerified, "", ""
-			return in, nil
+			return in, opened, nil
 		}
 		if err := in.refused(err); err != nil {
-			return in, err
+			return in, nil, err
 		}
 	}
-	return in, nil
+	return in, opened, nil
 }
 
 // refused notes why a bundle does not hold. Another error is not about the bundle, and comes back.
@@ -103,17 +109,17 @@ func (in *Inbound) refused(err error) error {
 	return nil
 }
 
-// transferOf is what another bank's bundle says it is of, by log and entry: the same for every bundle of a transfer. What is no bundle is
-// of none, and those of this bank count nowhere.
-func (b *Bank) transferOf(content []byte) (thing vault.Thing, ok bool, err error) {
-	opened, err := bundle.Open(content)
-	if _, refused := errors.AsType[*bundle.Error](err); refused || err == nil && opened.Origin() == b.ledger.Origin() {
+// transferOf is what another bank's bundle says it is of: the same for every bundle of a transfer. What has no such entry is of none, and
+// those of this bank count nowhere.
+func (b *Bank) transferOf(opened *bundle.Bundle) (thing vault.Thing, ok bool, err error) {
+	if opened.Origin() == b.ledger.Origin() {
 		return thing, false, nil
 	}
-	if err != nil {
-		return thing, false, err
+	leaf, ok := opened.Transfer()
+	if !ok {
+		return thing, false, nil
 	}
-	thing, err = b.vault.KeyedHash(transferPurpose, []byte(opened.Origin()+"\n"+strconv.FormatUint(opened.Posted(), 10)))
+	thing, err = b.vault.KeyedHash(transferPurpose, leaf[:])
 	return thing, err == nil, err
 }
 
@@ -126,7 +132,14 @@ func (b *Bank) noteTransfer(ctx context.Context, id uint64, account unit.Account
 	if err != nil {
 		return err
 	}
-	thing, ok, err := b.transferOf(content)
+	opened, err := bundle.Open(content)
+	if _, refused := errors.AsType[*bundle.Error](err); refused {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	thing, ok, err := b.transferOf(opened)
 	if err != nil || !ok {
 		return err
 	}
@@ -135,15 +148,15 @@ func (b *Bank) noteTransfer(ctx context.Context, id uint64, account unit.Account
 
 // usesOf answers in which other cases the transfer of a bundle was brought. That it was in this one is noted, should that not have been
 // done when it was.
-func (b *Bank) usesOf(ctx context.Context, view ledger.View, id uint64, content []byte) (uses []InboundUse, err error) {
-	thing, ok, err := b.transferOf(content)
+func (b *Bank) usesOf(ctx context.Context, view ledger.View, id uint64, opened *bundle.Bundle) (uses []InboundUse, err error) {
+	thing, ok, err := b.transferOf(opened)
 	if err != nil || !ok {
 		return nil, err
 	}
 	if err := b.vault.NoteUse(ctx, thing, id); err != nil {
 		return nil, err
 	}
-	cases, err := b.vault.Uses(ctx, thing, maxUses+1)
+	cases, err := b.vault.Uses(ctx, thing, maxUsesRead)
 	if err != nil {
 		return nil, err
 	}
@@ -153,11 +166,24 @@ func (b *Bank) usesOf(ctx context.Context, view ledger.View, id uint64, content 
 		if err != nil {
 			return nil, err
 		}
-		if other != id && row != nil && len(uses) < maxUses { // a case that was filed since lies beyond the view
+		if other != id && row != nil { // a case that was filed since lies beyond the view
 			uses = append(uses, InboundUse{Case: other, Status: row.GetStatus()})
 		}
 	}
-	return uses, nil
+	slices.SortStableFunc(uses, func(x, y InboundUse) int { return cmp.Compare(x.weight(), y.weight()) })
+	return uses[:min(len(uses), maxUses)], nil
+}
+
+// weight orders cases by how much they speak against another one: what counts already, what may come to count, what does not.
+func (u InboundUse) weight() int {
+	switch {
+	case u.Status == ledgerv1.CaseStatus_CASE_STATUS_APPROVED:
+		return 0
+	case review.Ended(u.Status):
+		return 2
+	default:
+		return 1
+	}
 }
 
 // checkInbound adds to the files of a claim what the bundles among them show, and where else they were brought.
@@ -174,10 +200,14 @@ func (b *Bank) checkInbound(ctx context.Context, view ledger.View, row *ledgerv1
 		if err != nil {
 			return err
 		}
-		if files[i].Inbound, err = b.inbound(content); err != nil {
+		in, opened, err := b.inbound(content)
+		if err != nil {
 			return fmt.Errorf("api: a bundle in a claim: %w", err)
 		}
-		if files[i].Inbound.Uses, err = b.usesOf(ctx, view, id, content); err != nil {
+		if files[i].Inbound = in; opened == nil {
+			continue
+		}
+		if in.Uses, err = b.usesOf(ctx, view, id, opened); err != nil {
 			return err
 		}
 	}

@@ -101,9 +101,18 @@ func Open(file []byte) (*Bundle, error) {
 // Origin is the log that it says it is of.
 func (b *Bundle) Origin() string { return b.origin }
 
-// Posted is the entry of that log by which, it says, the credits were taken over. Log and entry name a transfer, once they are
-// verified: no other bundle has both.
-func (b *Bundle) Posted() uint64 { return b.message.GetPosted() }
+// Transfer is the leaf hash of the entry by which, it says, the credits were taken over: what names a transfer. It is the same in every
+// bundle of one, and in each log as which the bank that made it went on. It is false where no such entry is there: then the bundle does
+// not hold either.
+func (b *Bundle) Transfer() (merkle.Hash, bool) {
+	for _, one := range b.message.GetEntries() {
+		e := new(ledgerv1.Entry)
+		if len(one.GetEntry()) <= maxEntry && proto.Unmarshal(one.GetEntry(), e) == nil && e.GetIndex() == b.message.GetPosted() {
+			return merkle.LeafHash(one.GetEntry()), true
+		}
+	}
+	return merkle.Hash{}, false
+}
 
 // parse reads a file. What it answers is well-formed, and nothing more.
 func parse(file []byte) (*ledgerv1.TransferBundle, error) {

@@ -143,6 +143,12 @@ func TestVerify(t *testing.T) {
 	if n := len(read(t, w.file).GetStatements()); n != 3 {
 		t.Errorf("%d statements", n)
 	}
+	i, _ := at(t, read(t, w.file), func(e *ledgerv1.Entry) bool { return e.GetHoldPosted() != nil })
+	opened, err := bundle.Open(w.file)
+	must(t, err)
+	if leaf, ok := opened.Transfer(); !ok || leaf != merkle.LeafHash(read(t, w.file).GetEntries()[i].GetEntry()) {
+		t.Errorf("the transfer is named %x", leaf)
+	}
 }
 
 // A bundle without the key of the institution shows all but that it signed its agreement.

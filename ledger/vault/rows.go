@@ -50,7 +50,8 @@ import (
 //	creditbank/v1 vault person LF <bank id> LF <account id, 32 hexadecimal digits> LF
 //
 // The name of a file is the keyed hash ([Vault.KeyedHash]) with the purpose evidence of the account id, 32 hexadecimal digits, LF,
-// and the content. A sealed content is nonce, ciphertext and tag of it under the account's key, with the additional data
+// and the content; that of a transfer of another bank is the one with the purpose transfer of the 32 bytes of the leaf hash of its
+// HoldPosted. A sealed content is nonce, ciphertext and tag of it under the account's key, with the additional data
 //
 //	creditbank/v1 vault evidence LF <bank id> LF <account id, 32 hexadecimal digits> LF <name, 64 of them> LF
 const (

@@ -953,8 +953,8 @@ type InboundBundle struct {
 	Programme string `protobuf:"bytes,9,opt,name=programme,proto3" json:"programme,omitempty"`
 	// What was taken over, item by item.
 	Items []*InboundItem `protobuf:"bytes,10,rep,name=items,proto3" json:"items,omitempty"`
-	// Other cases of this bank in which somebody brought a bundle of the same transfer, the oldest first and at most 20: to officers, in the
-	// case. Credits count once.
+	// Other cases of this bank in which somebody brought a bundle of the same transfer, those that were approved first, then those that are
+	// open, the oldest first in each, and at most 20: to officers, in the case. Each item counts once.
 	Uses          []*InboundUse `protobuf:"bytes,11,rep,name=uses,proto3" json:"uses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

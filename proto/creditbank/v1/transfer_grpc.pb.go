@@ -50,7 +50,7 @@ type TransferServiceClient interface {
 	//
 	// Errors: NO_CONSENT, which does not say whether there is such an account; CONSENT_EXPIRED; UNKNOWN_ORGANIZATION;
 	// UNKNOWN_PROGRAMME; AGREEMENT_NOT_IN_FORCE; AGREEMENT_AMBIGUOUS when several have the programme: name one; UNKNOWN_LOT; ACCOUNT_NOT_OPEN;
-	// RATE_LIMITED more than 600 quotes of an institution, or 60 of a holder, in a minute.
+	// RATE_LIMITED above 600 quotes of an institution, or 60 of a holder, in a minute.
 	QuoteTransfer(ctx context.Context, in *QuoteTransferRequest, opts ...grpc.CallOption) (*QuoteTransferResponse, error)
 	// Asks an institution to take over what a quote says. An institution asks under the resident's consent.
 	RequestTransfer(ctx context.Context, in *RequestTransferRequest, opts ...grpc.CallOption) (*RequestTransferResponse, error)
@@ -176,7 +176,7 @@ type TransferServiceServer interface {
 	//
 	// Errors: NO_CONSENT, which does not say whether there is such an account; CONSENT_EXPIRED; UNKNOWN_ORGANIZATION;
 	// UNKNOWN_PROGRAMME; AGREEMENT_NOT_IN_FORCE; AGREEMENT_AMBIGUOUS when several have the programme: name one; UNKNOWN_LOT; ACCOUNT_NOT_OPEN;
-	// RATE_LIMITED more than 600 quotes of an institution, or 60 of a holder, in a minute.
+	// RATE_LIMITED above 600 quotes of an institution, or 60 of a holder, in a minute.
 	QuoteTransfer(context.Context, *QuoteTransferRequest) (*QuoteTransferResponse, error)
 	// Asks an institution to take over what a quote says. An institution asks under the resident's consent.
 	RequestTransfer(context.Context, *RequestTransferRequest) (*RequestTransferResponse, error)
