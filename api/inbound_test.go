@@ -62,7 +62,7 @@ func TestInboundBundle(t *testing.T) {
 					continue
 				}
 				if in.Origin != apitest.Origin || in.Shown.AccountID != l.ID.String() || len(in.Shown.Items) == 0 ||
-					in.Shown.Items[0].Title == "" || in.Shown.Items[0].Platform != apitest.Platform || in.Shown.Credits != transfer.Held {
+					in.Shown.Items[0].Title == "" || in.Shown.Items[0].Platform != apitest.Platform || in.Shown.Credits != transfer.Held || !in.Shown.AgreementSigned {
 					t.Errorf("the %s is shown %+v", who, in.Shown)
 				}
 			}

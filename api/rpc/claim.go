@@ -107,6 +107,7 @@ func inboundProto(in *api.Inbound) *creditbankv1.InboundBundle {
 	if in.Shown == nil {
 		return answer
 	}
+	answer.AgreementSigned = in.Shown.AgreementSigned
 	answer.BankId, answer.LogSize, answer.AccountId = in.Shown.BankID, in.Shown.Size, in.Shown.AccountID
 	answer.Institution, answer.Programme = in.Shown.Institution, in.Shown.Programme
 	for _, item := range in.Shown.Items {

@@ -305,6 +305,11 @@ func inboundRows(t *table, l language, in *creditbankv1.InboundBundle) {
 		row(l.say("未核验：本行不认识的学分银行 ", "not verified: unknown bank ") + clean(in.GetOrigin()))
 		return
 	}
+	if in.GetAgreementSigned() {
+		row(l.say("院校 ", "institution ") + clean(in.GetInstitution()) + l.say("，已签署协议", ", which signed the agreement"))
+	} else {
+		row(l.say("院校 ", "institution ") + clean(in.GetInstitution()) + l.say("，协议仅由该行记载", ", whose agreement that bank alone speaks of"))
+	}
 	for _, item := range in.GetItems() {
 		what, signed := clean(item.GetCourseTitle()), clean(item.GetSignedBy())
 		if what == "" {

@@ -117,9 +117,15 @@ func inboundBundle(name string) *creditbankv1.InboundBundle {
 		return &creditbankv1.InboundBundle{Status: creditbankv1.InboundStatus_INBOUND_STATUS_UNKNOWN_BANK, Origin: "a.test/log"}
 	case "own.bundle":
 		return &creditbankv1.InboundBundle{Status: creditbankv1.InboundStatus_INBOUND_STATUS_OWN_BANK}
+	case "older.bundle":
+		return &creditbankv1.InboundBundle{
+			Status: creditbankv1.InboundStatus_INBOUND_STATUS_VERIFIED, Origin: "b.test/log", BankId: "b.test", LogSize: 99, AccountId: "0a",
+			Institution: "college", Uses: []*creditbankv1.InboundUse{{CaseId: 40, State: creditbankv1.CaseState_CASE_STATE_APPROVED}},
+		}
 	default:
 		return &creditbankv1.InboundBundle{
 			Status: creditbankv1.InboundStatus_INBOUND_STATUS_VERIFIED, Origin: "b.test/log", BankId: "b.test", LogSize: 99, AccountId: "0a",
+			Institution: "university", AgreementSigned: true,
 			Items: []*creditbankv1.InboundItem{
 				{EntryIndex: 41, Kind: "completion", CourseTitle: "焊工技能", Category: "vocational", EndDate: "2026-05-26", MilliCredits: 5000, SignedBy: "p-1"},
 				{EntryIndex: 42, Kind: "claim", Category: "arts", EndDate: "2024-06-30", MilliCredits: 1000},

@@ -955,9 +955,12 @@ type InboundBundle struct {
 	Items []*InboundItem `protobuf:"bytes,10,rep,name=items,proto3" json:"items,omitempty"`
 	// Other cases of this bank in which somebody brought a bundle of the same transfer, those that were approved first, then those that are
 	// open, the oldest first in each, and at most 20: to officers, in the case. Each item counts once.
-	Uses          []*InboundUse `protobuf:"bytes,11,rep,name=uses,proto3" json:"uses,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Uses []*InboundUse `protobuf:"bytes,11,rep,name=uses,proto3" json:"uses,omitempty"`
+	// The bundle shows that the institution signed the agreement under which it took the credits over, by its key in that bank's log. Older
+	// bundles leave that key out: then this is that bank's word alone.
+	AgreementSigned bool `protobuf:"varint,12,opt,name=agreement_signed,json=agreementSigned,proto3" json:"agreement_signed,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *InboundBundle) Reset() {
@@ -1065,6 +1068,13 @@ func (x *InboundBundle) GetUses() []*InboundUse {
 		return x.Uses
 	}
 	return nil
+}
+
+func (x *InboundBundle) GetAgreementSigned() bool {
+	if x != nil {
+		return x.AgreementSigned
+	}
+	return false
 }
 
 // InboundUse is another case in which a bundle of the same transfer was brought.
@@ -1401,7 +1411,7 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\n" +
 	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n" +
 	"\x04size\x18\x04 \x01(\x03R\x04size\x126\n" +
-	"\ainbound\x18\x05 \x01(\v2\x1c.creditbank.v1.InboundBundleR\ainbound\"\xff\x02\n" +
+	"\ainbound\x18\x05 \x01(\v2\x1c.creditbank.v1.InboundBundleR\ainbound\"\xaa\x03\n" +
 	"\rInboundBundle\x124\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1c.creditbank.v1.InboundStatusR\x06status\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x12\n" +
@@ -1415,7 +1425,8 @@ const file_creditbank_v1_common_proto_rawDesc = "" +
 	"\tprogramme\x18\t \x01(\tR\tprogramme\x120\n" +
 	"\x05items\x18\n" +
 	" \x03(\v2\x1a.creditbank.v1.InboundItemR\x05items\x12-\n" +
-	"\x04uses\x18\v \x03(\v2\x19.creditbank.v1.InboundUseR\x04uses\"U\n" +
+	"\x04uses\x18\v \x03(\v2\x19.creditbank.v1.InboundUseR\x04uses\x12)\n" +
+	"\x10agreement_signed\x18\f \x01(\bR\x0fagreementSigned\"U\n" +
 	"\n" +
 	"InboundUse\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\x04R\x06caseId\x12.\n" +
