@@ -531,7 +531,7 @@ func (b *Bank) ListClawbacks(
 	if err := d.permit(caller, access.ReadClawbacks, "organization", organization); err != nil {
 		return nil, "", err
 	}
-	return pageOfRows(ctx, view, list, []byte{book.TableClawbacks}, func(index uint64, scanned store.Row) (Clawback, bool, error) {
+	return pageOfRows(ctx, view, list, []byte{book.TableClawbacks}, maxRowsLooked, func(index uint64, scanned store.Row) (Clawback, bool, error) {
 		row := new(ledgerv1.ClawbackRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
 			return Clawback{}, false, damagedRow(scanned.Key, err)

@@ -51,7 +51,7 @@ func (b *Bank) ListReceivedConsents(
 	}
 	defer view.Close()
 	prefix := book.ConsentListPrefix(d.organizations[caller.Organization].GetIndex())
-	return pageOfRows(ctx, view, list, prefix, func(index uint64, row store.Row) (ReceivedConsent, bool, error) {
+	return pageOfRows(ctx, view, list, prefix, maxFollowedLooked, func(index uint64, row store.Row) (ReceivedConsent, bool, error) {
 		id, err := unit.AccountIDFromBytes(row.Value)
 		if err != nil {
 			return ReceivedConsent{}, false, fmt.Errorf("%w: consent list of %q: %v", ledger.ErrDamaged, caller.Organization, err)

@@ -10,9 +10,13 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 )
 
-// maxRowsLooked is how many rows are looked at for one page of a list: a filter may fit few of them. Such a page is short, or
-// empty, and still has another one after it.
-const maxRowsLooked = 10_000
+// How many rows are looked at for one page of a list: few of them may be wanted. Such a page is short, or empty, and still has another
+// one after it.
+const (
+	maxRowsLooked = 10_000
+	// maxFollowedLooked is of lists that read a second row for each of theirs.
+	maxFollowedLooked = 5_000
+)
 
 // newestFirst is a page of a list whose items are numbered by the index of an entry, the newest first.
 type newestFirst struct {
@@ -37,10 +41,10 @@ func (p Page) newestFirst(usual, most int, asked any) (newestFirst, error) {
 // next is the token of the page that follows the one whose last item this is.
 func (l newestFirst) next(last uint64) (string, error) { return pageToken(l.asked, last) }
 
-// pageOfRows answers a page of the rows below a prefix whose keys end in the index of an entry. Read makes an item of a row, and
-// says whether it is wanted.
+// pageOfRows answers a page of the rows below a prefix whose keys end in the index of an entry, of which it looks at so many at most.
+// Read makes an item of a row, and says whether it is wanted.
 func pageOfRows[T any](
-	ctx context.Context, view ledger.View, l newestFirst, prefix []byte, read func(index uint64, row store.Row) (T, bool, error),
+	ctx context.Context, view ledger.View, l newestFirst, prefix []byte, most int, read func(index uint64, row store.Row) (T, bool, error),
 ) (items []T, next string, err error) {
 	within := store.Prefix(prefix)
 	within.Reverse = true
@@ -52,7 +56,7 @@ func pageOfRows[T any](
 		if err != nil {
 			return nil, "", err
 		}
-		if len(items) == l.size || looked == maxRowsLooked {
+		if len(items) == l.size || looked == most {
 			next, err = l.next(last)
 			return items, next, err
 		}

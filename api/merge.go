@@ -505,7 +505,7 @@ func (b *Bank) ListMerges(
 		return nil, "", err
 	}
 	state := view.State(ctx)
-	return pageOfRows(ctx, view, list, []byte{book.TableMerges}, func(index uint64, scanned store.Row) (Merge, bool, error) {
+	return pageOfRows(ctx, view, list, []byte{book.TableMerges}, maxRowsLooked, func(index uint64, scanned store.Row) (Merge, bool, error) {
 		row := new(ledgerv1.MergeRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
 			return Merge{}, false, damagedRow(scanned.Key, err)

@@ -254,7 +254,7 @@ func (b *Bank) ListOpeningBalanceImports(
 	if err := d.permit(caller, access.ReadImports, "organization", organization); err != nil {
 		return nil, "", err
 	}
-	return pageOfRows(ctx, view, list, []byte{book.TableImports}, func(index uint64, scanned store.Row) (OpeningImport, bool, error) {
+	return pageOfRows(ctx, view, list, []byte{book.TableImports}, maxRowsLooked, func(index uint64, scanned store.Row) (OpeningImport, bool, error) {
 		row := new(ledgerv1.ImportRow)
 		if err := row.UnmarshalVT(scanned.Value); err != nil {
 			return OpeningImport{}, false, damagedRow(scanned.Key, err)

@@ -248,7 +248,7 @@ func (b *Bank) ListTransfers(
 		return nil, "", err
 	}
 	state := view.State(ctx)
-	return pageOfRows(ctx, view, list, prefix, func(index uint64, row store.Row) (Transfer, bool, error) {
+	return pageOfRows(ctx, view, list, prefix, maxFollowedLooked, func(index uint64, row store.Row) (Transfer, bool, error) {
 		if filter.Status != ledgerv1.HoldStatus_HOLD_STATUS_UNSPECIFIED && (len(row.Value) != 1 || row.Value[0] != byte(filter.Status)) {
 			return Transfer{}, false, nil
 		}
@@ -301,7 +301,7 @@ func (b *Bank) ListChangedTransfers(
 		if err != nil {
 			return fail(err)
 		}
-		if len(transfers) == size || looked == maxRowsLooked {
+		if len(transfers) == size || looked == maxFollowedLooked {
 			next, err = pageToken(asked, postedPlace{Index: index})
 			return transfers, next, index, err
 		}
