@@ -221,20 +221,27 @@ func (b *Bank) openedAccount(ctx context.Context, id unit.AccountID) (*ledgerv1.
 
 // allowResolve counts one identity document that an organization asks for. Officers have people before them.
 func (b *Bank) allowResolve(caller access.Caller) error {
-	if caller.Kind == access.Organization && !b.limiter(caller.String(), b.config.ResolvePerMinute).AllowN(b.config.Now(), 1) {
-		return faultf(Busy, ReasonRate, "", "more than %d identity documents were asked for in a minute", b.config.ResolvePerMinute)
+	if caller.Kind != access.Organization {
+		return nil
 	}
-	return nil
+	return b.allow(caller.String(), "identity documents", b.config.ResolvePerMinute)
 }
 
-// limiter counts what one caller asks for in a minute.
-func (b *Bank) limiter(caller string, perMinute int) *rate.Limiter {
+// allow counts one thing that somebody asks for, and refuses it above so many a minute.
+func (b *Bank) allow(who, what string, perMinute int) error {
+	if b.limiter(what+" of "+who, perMinute).AllowN(b.config.Now(), 1) {
+		return nil
+	}
+	return faultf(Busy, ReasonRate, "", "more than %d %s were asked for in a minute", perMinute, what)
+}
+
+func (b *Bank) limiter(key string, perMinute int) *rate.Limiter {
 	b.resolveMu.Lock()
 	defer b.resolveMu.Unlock()
-	limiter, ok := b.resolvers.Get(caller)
+	limiter, ok := b.resolvers.Get(key)
 	if !ok {
 		limiter = rate.NewLimiter(rate.Every(time.Minute/time.Duration(perMinute)), perMinute)
-		b.resolvers.Add(caller, limiter)
+		b.resolvers.Add(key, limiter)
 	}
 	return limiter
 }

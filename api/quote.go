@@ -89,8 +89,10 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 	if err := b.allowLook(caller, "quotes"); err != nil {
 		return nil, err
 	}
-	if caller.Kind == access.Resident && !b.limiter("quotes of "+caller.Account.String(), quotesPerMinute).AllowN(b.config.Now(), 1) {
-		return nil, faultf(Busy, ReasonRate, "", "more than %d quotes were asked for in a minute", quotesPerMinute)
+	if caller.Kind == access.Resident {
+		if err := b.allow(caller.Account.String(), "quotes", quotesPerMinute); err != nil {
+			return nil, err
+		}
 	}
 	view, d, err := b.newestView(ctx)
 	if err != nil {
@@ -135,10 +137,10 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 
 // allowLook counts one look of an institution at an account.
 func (b *Bank) allowLook(caller access.Caller, what string) error {
-	if caller.Kind == access.Organization && !b.limiter(what+" of "+caller.String(), looksPerMinute).AllowN(b.config.Now(), 1) {
-		return faultf(Busy, ReasonRate, "", "more than %d %s were asked for in a minute", looksPerMinute, what)
+	if caller.Kind != access.Organization {
+		return nil
 	}
-	return nil
+	return b.allow(caller.String(), what, looksPerMinute)
 }
 
 // checkAcceptor refuses an institution that accepts nothing on a day: it was suspended or ended, or is no acceptor any more. What waits
