@@ -251,13 +251,8 @@ func (b *Bank) ListRejects(
 	if organization == "" {
 		organization = caller.Organization
 	}
-	size, fault := page.size(usualPostedPage, maxPostedPage)
-	if fault != nil {
-		return nil, "", fault
-	}
-	asked := []string{"ListRejects", organization}
-	var before uint64
-	if err := parsePageToken(page.Token, asked, &before); err != nil {
+	list, err := page.newestFirst(usualPostedPage, maxPostedPage, []string{"ListRejects", organization})
+	if err != nil {
 		return nil, "", err
 	}
 	view, d, err := b.newestView(ctx)
@@ -273,8 +268,9 @@ func (b *Bank) ListRejects(
 	if err != nil {
 		return nil, "", err
 	}
-	if before == 0 || before > newest {
-		before = newest
+	before := newest
+	if list.before != 0 {
+		before = min(before, list.before)
 	}
 	horizon := b.config.Now().Add(-rejectsKeptFor).UnixMicro()
 	for n := before; n > oldest; n-- {
@@ -285,8 +281,8 @@ func (b *Bank) ListRejects(
 		if row.GetTime() < horizon {
 			break
 		}
-		if len(rejects) == size {
-			next, err = pageToken(asked, n)
+		if len(rejects) == list.size {
+			next, err = list.next(n)
 			return rejects, next, err
 		}
 		reject := Reject{

@@ -38,20 +38,32 @@ func itemsIn(tx scribe, id unit.AccountID) iter.Seq2[*ledgerv1.CompletionItem, e
 // itemsShown walks through the same as readers see it.
 func itemsShown(ctx context.Context, view ledger.View, id unit.AccountID) iter.Seq2[*ledgerv1.CompletionItem, error] {
 	return func(yield func(*ledgerv1.CompletionItem, error) bool) {
-		for row, err := range view.Scan(ctx, store.Prefix(book.WeeksPrefix(id))) {
+		for week, err := range weeksShown(ctx, view, store.Prefix(book.WeeksPrefix(id))) {
 			if err != nil {
 				yield(nil, err)
-				return
-			}
-			week := new(ledgerv1.WeekRow)
-			if err := week.UnmarshalVT(row.Value); err != nil {
-				yield(nil, damagedRow(row.Key, err))
 				return
 			}
 			for _, item := range week.GetItems() {
 				if !yield(item, nil) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// weeksShown walks through the rows of weeks in a range as readers see them. An error ends the walk.
+func weeksShown(ctx context.Context, view ledger.View, within store.Range) iter.Seq2[*ledgerv1.WeekRow, error] {
+	return func(yield func(*ledgerv1.WeekRow, error) bool) {
+		for row, err := range view.Scan(ctx, within) {
+			week := new(ledgerv1.WeekRow)
+			if err == nil {
+				if failed := week.UnmarshalVT(row.Value); failed != nil {
+					err = damagedRow(row.Key, failed)
+				}
+			}
+			if !yield(week, err) || err != nil {
+				return
 			}
 		}
 	}

@@ -339,14 +339,9 @@ func (r entryReader) newest(ctx context.Context, id unit.AccountID, after entryP
 		weeks.End = book.WeekKey(id, book.WeekOf(after.Day)+1)
 	}
 	return func(yield func(*ledgerv1.CompletionItem, error) bool) {
-		for row, err := range r.view.Scan(ctx, weeks) {
+		for week, err := range weeksShown(ctx, r.view, weeks) {
 			if err != nil {
 				yield(nil, err)
-				return
-			}
-			week := new(ledgerv1.WeekRow)
-			if err := week.UnmarshalVT(row.Value); err != nil {
-				yield(nil, fmt.Errorf("%w: week %x: %v", ledger.ErrDamaged, row.Key, err))
 				return
 			}
 			slices.SortFunc(week.Items, func(a, b *ledgerv1.CompletionItem) int {
