@@ -125,11 +125,15 @@ func (b *Bank) transferOf(opened *bundle.Bundle) (thing vault.Thing, ok bool, er
 
 // noteTransfer notes that a file was brought in a case, where it is another bank's bundle.
 func (b *Bank) noteTransfer(ctx context.Context, id uint64, account unit.AccountID, file vault.EvidenceID) error {
-	kept, content, err := b.vault.ReadEvidence(ctx, account, file)
-	if errors.Is(err, vault.ErrUnknownEvidence) || errors.Is(err, vault.ErrErased) || err == nil && kept.MediaType != evidence.Bundle {
+	known, err := b.vault.Evidence(ctx, account, file)
+	var content []byte
+	if err == nil && known.MediaType == evidence.Bundle {
+		_, content, err = b.vault.ReadEvidence(ctx, account, file)
+	}
+	if errors.Is(err, vault.ErrUnknownEvidence) || errors.Is(err, vault.ErrErased) {
 		return nil
 	}
-	if err != nil {
+	if err != nil || content == nil {
 		return err
 	}
 	opened, err := bundle.Open(content)

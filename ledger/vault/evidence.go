@@ -174,6 +174,18 @@ func (v *Vault) KeepEvidence(ctx context.Context, id unit.AccountID, names []Evi
 	}, nil)
 }
 
+// Evidence answers what is known of a file of an account, without opening it. It answers [ErrUnknownEvidence].
+func (v *Vault) Evidence(ctx context.Context, id unit.AccountID, name EvidenceID) (Evidence, error) {
+	rows, err := v.engine.Get(ctx, evidenceKey(id, name))
+	if err != nil {
+		return Evidence{}, fmt.Errorf("vault: evidence: %w", err)
+	}
+	if rows[0] == nil {
+		return Evidence{}, ErrUnknownEvidence
+	}
+	return decodeEvidence(name, rows[0])
+}
+
 // ReadEvidence opens a file of an account. It answers [ErrUnknownEvidence], or [ErrErased] with [ErrKeyGone].
 func (v *Vault) ReadEvidence(ctx context.Context, id unit.AccountID, name EvidenceID) (Evidence, []byte, error) {
 	sealer, err := v.Sealer(ctx, id)

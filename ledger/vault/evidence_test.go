@@ -54,6 +54,12 @@ func TestEvidence(t *testing.T) {
 	if err != nil || !bytes.Equal(got, content) || again != mine || again.Size != len(content) || again.MediaType != "application/pdf" {
 		t.Fatalf("read %v, %q, %v", again, got, err)
 	}
+	if known, err := v.Evidence(ctx, account(1), mine.ID); err != nil || known != again {
+		t.Errorf("known of it is %v, %v", known, err)
+	}
+	if _, err := v.Evidence(ctx, account(1), other.ID); !errors.Is(err, vault.ErrUnknownEvidence) {
+		t.Errorf("known of another's: %v", err)
+	}
 	if _, _, err := v.ReadEvidence(ctx, account(1), other.ID); !errors.Is(err, vault.ErrUnknownEvidence) {
 		t.Errorf("another's: %v", err)
 	}
