@@ -241,6 +241,8 @@ type check struct {
 	checkpoint merkle.Checkpoint
 	entries    map[uint64]*ledgerv1.Entry
 	order      []uint64
+	// keys are the entries that register keys, by the keys' ids.
+	keys map[string]*ledgerv1.Entry
 	// used are the entries that something stands on.
 	used map[uint64]bool
 }
@@ -277,6 +279,9 @@ func (c *check) open(verifier note.Verifier, origin string) error {
 			return faultf(part, "it is not shown to be in the log: %v", err)
 		}
 		c.entries[index], c.order = e, append(c.order, index)
+		if added := e.GetKeyAdded(); added != nil {
+			c.keys[string(added.GetKeyId())] = e
+		}
 	}
 	return nil
 }

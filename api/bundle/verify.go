@@ -94,7 +94,9 @@ func (b *Bundle) Verify(verifier note.Verifier, origin string) (*Verified, error
 	if b.origin != origin {
 		return nil, faultf("checkpoint", "it is of another log: %q, not %q", b.origin, origin)
 	}
-	c := &check{bundle: b.message, entries: make(map[uint64]*ledgerv1.Entry), used: make(map[uint64]bool)}
+	c := &check{
+		bundle: b.message, entries: make(map[uint64]*ledgerv1.Entry), keys: make(map[string]*ledgerv1.Entry), used: make(map[uint64]bool),
+	}
 	if err := c.open(verifier, origin); err != nil {
 		return nil, err
 	}
@@ -361,7 +363,7 @@ func rootOf(leaf merkle.Hash, position uint64, count int, path []merkle.Hash) (m
 // key checks that a key stood for an entry: it was registered for the organization before it, with a proof that its private half was
 // held, and was valid then.
 func (c *check) key(v *Verified, organization string, signed *ledgerv1.Entry, id []byte) (keyring.Key, error) {
-	added := c.added(id)
+	added := c.keys[string(id)]
 	if added == nil {
 		return keyring.Key{}, faultf("key "+hex.EncodeToString(id), "the entry that registers it is missing")
 	}
@@ -395,16 +397,6 @@ func (c *check) key(v *Verified, organization string, signed *ledgerv1.Entry, id
 		return keyring.Key{}, faultf(part, "the key does not stand for entry %d: %v", signed.GetIndex(), err)
 	}
 	return key, nil
-}
-
-// added is the entry that registers a key; nil if it is not in the bundle.
-func (c *check) added(id []byte) (added *ledgerv1.Entry) {
-	for _, index := range c.order {
-		if e := c.entries[index]; e.GetKeyAdded() != nil && bytes.Equal(e.GetKeyAdded().GetKeyId(), id) {
-			added = e
-		}
-	}
-	return added
 }
 
 // stated checks that what was signed is what was recorded.
@@ -444,7 +436,7 @@ func (c *check) agreement(v *Verified) error {
 		return faultf(entryPart(v.Agreement), "its agreement has another hash than it says")
 	}
 	v.AgreementName, v.AgreementVersion = published.GetAgreement(), published.GetVersion()
-	if c.added(published.GetKeyId()) == nil {
+	if c.keys[string(published.GetKeyId())] == nil {
 		return nil
 	}
 	key, err := c.key(v, v.Institution, e, published.GetKeyId())
