@@ -205,7 +205,12 @@ type claimShowCommand struct {
 
 // Run shows the claim.
 func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) error {
-	claims, err := readAll(ctx, g, p, 0, claimsPage(c.Account))
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	claims, err := readAll(ctx, g, conn, 0, claimsPage(c.Account))
 	if err != nil {
 		return err
 	}
@@ -213,7 +218,7 @@ func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) erro
 		if one.GetEntryIndex() != c.Case {
 			continue
 		}
-		if err := readBundles(ctx, g, p, c.Case, one.GetClaim().GetFiles()); err != nil {
+		if err := readBundles(ctx, g, conn, c.Case, one.GetClaim().GetFiles()); err != nil {
 			return err
 		}
 		if g.JSON {
@@ -233,17 +238,9 @@ func (c *claimShowCommand) Run(ctx context.Context, g *globals, p *process) erro
 }
 
 // readBundles has the bank say once more what the bundles among the files of a claim show: it may trust other logs by now.
-func readBundles(ctx context.Context, g *globals, p *process, id uint64, files []*creditbankv1.EvidenceFile) error {
-	if !slices.ContainsFunc(files, isBundle) {
-		return nil
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
+func readBundles(ctx context.Context, g *globals, conn *grpc.ClientConn, id uint64, files []*creditbankv1.EvidenceFile) error {
 	for _, file := range files {
-		if !isBundle(file) {
+		if file.GetMediaType() != evidence.Bundle {
 			continue
 		}
 		one, done := g.call(ctx)
@@ -258,8 +255,6 @@ func readBundles(ctx context.Context, g *globals, p *process, id uint64, files [
 	}
 	return nil
 }
-
-func isBundle(file *creditbankv1.EvidenceFile) bool { return file.GetMediaType() == evidence.Bundle }
 
 // claimRows says what is claimed, and with which files.
 func claimRows(t *table, l language, c *creditbankv1.Claim) {

@@ -14,7 +14,15 @@ func list[M proto.Message](
 	ctx context.Context, g *globals, p *process, most int,
 	read func(ctx context.Context, conn *grpc.ClientConn, token string) (page []M, next string, err error), show func(l language, all []M),
 ) error {
-	all, err := readAll(ctx, g, p, most, read)
+	if most < 0 {
+		return usagef("--limit: it is 0 or more")
+	}
+	conn, err := g.dial(p)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	all, err := readAll(ctx, g, conn, most, read)
 	if err != nil {
 		return err
 	}
@@ -27,17 +35,9 @@ func list[M proto.Message](
 
 // readAll asks for the pages of a list, each in a call of its own, until it ends or has most elements; 0: to its end.
 func readAll[T any](
-	ctx context.Context, g *globals, p *process, most int,
+	ctx context.Context, g *globals, conn *grpc.ClientConn, most int,
 	read func(ctx context.Context, conn *grpc.ClientConn, token string) (page []T, next string, err error),
 ) ([]T, error) {
-	if most < 0 {
-		return nil, usagef("--limit: it is 0 or more")
-	}
-	conn, err := g.dial(p)
-	if err != nil {
-		return nil, err
-	}
-	defer hangUp(conn)
 	return pages(func(token string) ([]T, string, error) {
 		ctx, done := g.call(ctx)
 		defer done()
