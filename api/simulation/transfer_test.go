@@ -1,7 +1,6 @@
 package simulation_test
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -207,9 +206,9 @@ func (e ending) run(w *world, m *model, again bool) error {
 func (e ending) send(w *world) (answer, error) {
 	done, err := e.ask(w)
 	return answer{keep: func(m *model, _ bool) error {
-		before := m.transfers[e.of.Hold]
-		if done.Transfer.Status != e.as || cmp.Or(before, ledgerv1.HoldStatus_HOLD_STATUS_HELD) != ledgerv1.HoldStatus_HOLD_STATUS_HELD && before != e.as ||
-			done.Index >= done.Receipt.Size {
+		before, known := m.transfers[e.of.Hold]
+		another := known && before != ledgerv1.HoldStatus_HOLD_STATUS_HELD && before != e.as
+		if another || done.Transfer.Status != e.as || done.Index >= done.Receipt.Size {
 			return wrongf("%v: it is %v by entry %d, under a checkpoint of size %d, and was %v", e, done.Transfer.Status, done.Index, done.Receipt.Size, before)
 		}
 		m.transfers[e.of.Hold] = e.as
