@@ -12,6 +12,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -213,7 +214,7 @@ func (r *openingRecording) look(
 		return result, nil, nil, err
 	}
 	if known {
-		result, err = replayedRow(s, row, index)
+		result, err = r.replayed(s, row, index)
 		return result, nil, nil, err
 	}
 	if fault := checkOpen(account); fault != nil {
@@ -248,13 +249,26 @@ func (r *openingRecording) look(
 	return result, account, target, nil
 }
 
-// replayedRow answers a row whose record is on the ledger.
-func replayedRow(s openingState, row *openingRow, index uint64) (OpeningResult, error) {
+// replayed answers a row whose record is on the ledger. It was recorded of the account as it was then, which may have become part
+// of the one where the row leads now.
+func (r *openingRecording) replayed(s openingState, row *openingRow, index uint64) (OpeningResult, error) {
 	e, err := s.entry(index)
 	if err != nil {
 		return OpeningResult{}, err
 	}
-	if !bytes.Equal(importOriginOf(e).GetRowDigest(), row.digest[:]) {
+	digest, on := row.digest, openingAccountOf(e)
+	if on != row.account {
+		lives, _, err := living(s, on)
+		if err != nil {
+			return OpeningResult{}, err
+		}
+		if lives == row.account {
+			if digest, err = row.says(r.bank.vault, on); err != nil {
+				return OpeningResult{}, err
+			}
+		}
+	}
+	if !bytes.Equal(importOriginOf(e).GetRowDigest(), digest[:]) {
 		return OpeningResult{Status: Rejected, Fault: faultf(Conflict, ReasonRecordConflict, "source_record",
 			"entry %d has another row under this record; to correct it, take it back and record it anew under a record of its own, such as with -2 at its end", index)}, nil
 	}
@@ -267,6 +281,14 @@ func importOriginOf(e *ledgerv1.Entry) *ledgerv1.ImportOrigin {
 		return reversed.GetOrigin()
 	}
 	return e.GetOpeningBalanceRecorded().GetOrigin()
+}
+
+// openingAccountOf is the account of which a row was recorded.
+func openingAccountOf(e *ledgerv1.Entry) unit.AccountID {
+	if reversed := e.GetOpeningBalanceReversed(); reversed != nil {
+		return unit.AccountID(reversed.GetAccount())
+	}
+	return unit.AccountID(e.GetOpeningBalanceRecorded().GetAccount())
 }
 
 // record is the writer's step for one row.

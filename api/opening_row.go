@@ -214,12 +214,17 @@ func (r *openingRow) name(v *vault.Vault, source string) error {
 	if r.record, err = id(ledgerv1.RowAction_ROW_ACTION_RECORD); err != nil {
 		return err
 	}
-	// By the account and not by how the row names it: the same row of another file may say it in another way.
-	r.digest, err = v.KeyedHash(sourceRowPurpose, []byte(strings.Join([]string{
-		hex.EncodeToString(r.account[:]), r.GetCategory(), strconv.FormatInt(r.GetMinutes(), 10), strconv.FormatInt(r.GetMilliCredits(), 10),
+	r.digest, err = r.says(v, r.account)
+	return err
+}
+
+// says is the digest of what the row says of an account. It is by the account and not by how the row names it: the same row of
+// another file may say it in another way.
+func (r *openingRow) says(v *vault.Vault, account unit.AccountID) ([32]byte, error) {
+	return v.KeyedHash(sourceRowPurpose, []byte(strings.Join([]string{
+		hex.EncodeToString(account[:]), r.GetCategory(), strconv.FormatInt(r.GetMinutes(), 10), strconv.FormatInt(r.GetMilliCredits(), 10),
 		r.GetEarnedOn(), r.GetExpiresOn(), r.GetTitle(), "",
 	}, "\n")))
-	return err
 }
 
 // judge says what else is wrong with a row that is new, by the policy of today at the account's home.
