@@ -135,6 +135,11 @@ func (b *Bank) goOn(ctx context.Context, tx scribe, d *directory, merge uint64) 
 	if row, err = tx.Merge(merge); err != nil || underWay(row.GetStatus()) {
 		return false, err
 	}
+	if row.GetStatus() == ledgerv1.MergeStatus_MERGE_STATUS_UNDONE {
+		if err := t.releaseRestored(row.GetMergedPlusOne() - 1); err != nil {
+			return false, fmt.Errorf("merge %d: %w", merge, err)
+		}
+	}
 	for _, id := range []unit.AccountID{t.from, t.into} {
 		if err := b.settle(ctx, tx, d, id); err != nil {
 			return false, err
@@ -353,7 +358,8 @@ func (t travel) takeHome() error {
 	return nil
 }
 
-// takeBack takes an item off, and gives back what it took from another one.
+// takeBack takes an item off, and gives back what it took from another one. What other lots found room for under the caps since is
+// theirs: credits that are given back wait until it is found out what room is left.
 func (t travel) takeBack(item *ledgerv1.CompletionItem) error {
 	account, err := t.tx.Account(t.into)
 	if err != nil {
@@ -382,23 +388,74 @@ func (t travel) takeBack(item *ledgerv1.CompletionItem) error {
 		}
 	}
 	if taken := moved.GetItemMoved().GetEffects(); taken.GetReplaces() != nil {
-		fact.Restores = restored(taken.GetReplaces())
+		fact.Restores = restoring(taken.GetReplaces())
 		fact.Effects.Group = &ledgerv1.GroupChange{Group: taken.GetGroup().GetGroup(), Completion: taken.GetReplaces().GetCompletion()}
 		for _, change := range taken.GetLotChanges() {
-			if change.GetCompletion().GetIndex() == taken.GetReplaces().GetCompletion().GetIndex() {
-				fact.Effects.LotChanges = append(fact.Effects.LotChanges, &ledgerv1.LotChange{
-					Entry: change.GetEntry(), Position: change.GetPosition(), Completion: change.GetCompletion(),
-					Pending: -change.GetPending(), Available: -change.GetAvailable(), Reversed: -change.GetReversed(),
-				})
+			if change.GetCompletion().GetIndex() != taken.GetReplaces().GetCompletion().GetIndex() {
+				continue
 			}
+			given := &ledgerv1.LotChange{
+				Entry: change.GetEntry(), Position: change.GetPosition(), Completion: change.GetCompletion(),
+				Pending: -change.GetPending(), Available: -change.GetAvailable(), Reversed: -change.GetReversed(),
+			}
+			if fact.Restores.Usage != nil {
+				given.Pending, given.Available = given.GetPending()+given.GetAvailable(), 0
+			}
+			fact.Effects.LotChanges = append(fact.Effects.LotChanges, given)
 		}
+		fact.Restores.Usage = nil
 	}
 	_, err = t.tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_ItemReturned{ItemReturned: fact}})
 	return err
 }
 
-// restored is what a completion gains again that another one had taken the place of.
-func restored(r *ledgerv1.Reversal) *ledgerv1.Reversal {
+// releaseRestored releases what was given back when the merge was undone, as far as the caps leave room, before what else waits: that
+// waited before, too.
+func (t travel) releaseRestored(merged uint64) error {
+	account, err := t.tx.Account(t.into)
+	if err != nil {
+		return err
+	}
+	if err := expire(t.tx, t.directory, t.into, account); err != nil {
+		return err
+	}
+	var refs []*ledgerv1.LotRef
+	for _, ref := range account.GetPending() {
+		restored, err := t.restored(ref.GetCompletion(), merged)
+		if err != nil {
+			return err
+		}
+		if restored {
+			refs = append(refs, ref)
+		}
+	}
+	return releaseLots(t.tx, t.directory, t.into, account, refs)
+}
+
+// restored says whether a completion of the account was given back what an item of the merge had taken from it.
+func (t travel) restored(ref *ledgerv1.CompletionRef, merged uint64) (bool, error) {
+	item, err := completionItem(t.tx, t.into, ref)
+	if err != nil {
+		return false, err
+	}
+	for _, index := range slices.Backward(item.GetEffectsIn()) {
+		if index < merged {
+			break
+		}
+		e, err := t.tx.Entry(index)
+		if err != nil {
+			return false, err
+		}
+		returned := e.GetItemReturned()
+		if returned.GetMerge() == t.merge && returned.GetRestores().GetCompletion().GetIndex() == ref.GetIndex() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// restoring is what a completion gains again that another one had taken the place of.
+func restoring(r *ledgerv1.Reversal) *ledgerv1.Reversal {
 	back := &ledgerv1.Reversal{Completion: r.GetCompletion(), Remainder: -r.GetRemainder()}
 	for _, h := range r.GetHours() {
 		back.Hours = append(back.Hours, &ledgerv1.YearMinutes{Year: h.GetYear(), Category: h.GetCategory(), Minutes: -h.GetMinutes()})

@@ -224,6 +224,35 @@ func TestUndoMerge(t *testing.T) {
 	b.merges(into, from)
 }
 
+// Room under a cap that a merge made, and that was used since, is not there any more when the merge is undone: what is given back
+// waits for it, and what there is room for is available again.
+func TestUndoMergeKeepsCaps(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	from, into := b.Open(), b.Open()
+	replaced := b.one(withScore(b.learned(into, apitest.FirstAid, 29, 7200), 70)) // 10 credits
+	b.one(b.learned(into, apitest.Welding, 60, 7200))                             // 10
+	waiting := b.one(b.learned(into, apitest.Welding, 50, 14_400))                // 4 of 20 fit the half-year
+	b.one(withScore(b.learned(from, apitest.FirstAidOnline, 19, 90), 80))         // a better score, and 0.1
+	before := b.look(into)
+	m := b.merges(from, into)
+	entries := b.has(into, 28_800-7200+90, 24_000, 6100, 10_000)
+	became(t, entries[replaced.Index].Decision, duplicate, 0, 0, 0)
+	became(t, entries[waiting.Index].Decision, awarded, 14_400, 13_900, 6100)
+	b.undoes(m)
+	after := b.look(into)
+	if after.totals != before.totals || after.points != before.points || !slices.Equal(after.groups, before.groups) {
+		t.Errorf("it was\n%+v\nand is\n%+v", before, after)
+	}
+	if after.usage["half-year/2026-H1"] != 24_000 || after.usage["year/2026"] != 24_000 {
+		t.Errorf("usage %v", after.usage)
+	}
+	entries = b.has(into, 28_800, 24_000, 16_000, 0)
+	became(t, entries[replaced.Index].Decision, awarded, 7200, 100, 9900)
+	became(t, entries[waiting.Index].Decision, awarded, 14_400, 13_900, 6100)
+	b.fsck()
+}
+
 // A merge waits for three officers who may, and says why it does not go on.
 func TestMergeRefused(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,8 @@ import (
 //   - nothing that was recorded on the account since, and not taken back, came under the number or the document of the one that would
 //     be given back: it would stay where it may not belong.
 //
-// What waits since the caps were full needs no such rule: room that is made is used by itself.
+// What waits since the caps were full needs no such rule: room that is made is used by itself, and what is given back to a completion
+// waits where that room was used since.
 
 // reversible says why a merge cannot be undone, if so.
 func (b *Bank) reversible(ctx context.Context, tx scribe, merge uint64, row *ledgerv1.MergeRow) error {

@@ -92,11 +92,16 @@ func expire(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.Accoun
 
 // release makes pending credits available, the oldest first, as far as the caps leave room.
 func release(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
+	return releaseLots(tx, d, id, account, account.GetPending())
+}
+
+// releaseLots is release of some of the lots that wait.
+func releaseLots(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow, pending []*ledgerv1.LotRef) error {
 	// Lots of one policy are released together, since they share its caps.
 	var policies []*published
 	waiting := make(map[*published][]*ledgerv1.LotRef)
 	lots := make(map[*published][]policy.PendingLot)
-	for _, ref := range account.GetPending() {
+	for _, ref := range pending {
 		lot, p, err := lotOf(tx, d, id, account.GetHome(), ref)
 		if err != nil {
 			return err
