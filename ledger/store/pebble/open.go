@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -102,13 +103,15 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 		}
 	}
 
-	settings := tune(options, watch)
+	var opened atomic.Bool
+	settings := tune(options, watch, &opened)
 	settings.FS = watchedFS{FS: disk, watch: watch, checkpoint: checkpoint}
 	settings.Lock = lock
 	db, err := openDatabase(dir, settings)
 	if err != nil {
 		return nil, fmt.Errorf("pebble: open %s: %v", dir, err)
 	}
+	opened.Store(true)
 	e := &Engine{
 		db: db, disk: disk, checkpoint: checkpoint, watch: watch, metrics: metrics, readOnly: options.ReadOnly, sync: pebble.Sync,
 		views: make(map[*view]struct{}),
@@ -135,8 +138,8 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 	return e, nil
 }
 
-// tune chooses Pebble's settings.
-func tune(options Options, watch *watch) *pebble.Options {
+// tune chooses Pebble's settings. Compactions begin once the database is opened.
+func tune(options Options, watch *watch, opened *atomic.Bool) *pebble.Options {
 	if options.CacheBytes == 0 {
 		options.CacheBytes = DefaultCacheBytes
 	}
@@ -165,9 +168,16 @@ func tune(options Options, watch *watch) *pebble.Options {
 		L0StopWritesThreshold: 100,
 		LBaseMaxBytes:         4 * memTableBytes,
 		FlushSplitBytes:       2 << 20,
-		// A second compaction starts only when the first falls behind, see below: the cores are the ledger's.
-		CompactionConcurrencyRange: func() (lower, upper int) { return 1, max(2, runtime.NumCPU()/2) },
-		MaxOpenFiles:               4096,
+		// A second compaction starts only when the first falls behind, see below: the cores are the ledger's. And none starts while
+		// the database is being opened, unless they have fallen behind: Pebble flushes what the log has, and would not be open before
+		// the compaction ends that follows a flush. It follows the next one.
+		CompactionConcurrencyRange: func() (lower, upper int) {
+			if opened.Load() {
+				lower = 1
+			}
+			return lower, max(2, runtime.NumCPU()/2)
+		},
+		MaxOpenFiles: 4096,
 	}
 	// It has fallen behind when L0 is deep. That lower levels are larger than they should be slows nobody down, and what a second
 	// compaction of L0 finds beside the first is little that overlaps much.
