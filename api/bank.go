@@ -90,7 +90,7 @@ type Bank struct {
 // resolversKept is how many callers of ResolveAccount are remembered; one that was forgotten starts with a full allowance.
 const resolversKept = 4096
 
-// busyKeys is of how many keys something is kept, 20 MiB at most.
+// busyKeys is of how many keys something is kept, 34 MiB at most.
 const busyKeys = 256
 
 // New makes a bank of an open ledger and an open vault, which stay their owners' to close.

@@ -18,16 +18,23 @@ type edwards struct {
 	// busy is where multiples are kept; nil: nowhere.
 	busy     *Busy
 	verified atomic.Uint32
-	// multiples are made for keys that verify often: they take 80 KiB, and as long as three signatures.
+	// multiples are made for keys that verify often: they take 130 KiB, and as long as some ten signatures.
 	multiples atomic.Pointer[multiples]
 }
+
+// keyWindow and baseWindow are how many bits of a scalar choose one multiple. Each bit more makes fewer of them to add, and twice as
+// many to keep: of the base point they are kept once.
+const (
+	keyWindow  = 5
+	baseWindow = 8
+)
 
 // often is how many signatures a key verifies before its multiples are made.
 const often = 16
 
 func (e *edwards) verify(message, signature []byte) bool {
 	if m := e.multiples.Load(); m != nil {
-		return m.verify(e.key, message, signature)
+		return m.verify(e.busy.base, e.key, message, signature)
 	}
 	if e.busy != nil && e.verified.Add(1) == often {
 		e.busy.keep(e)
@@ -35,16 +42,25 @@ func (e *edwards) verify(message, signature []byte) bool {
 	return ed25519.Verify(e.key, message, signature)
 }
 
-// Busy keeps what makes verifying faster of the keys that verify often, 80 KiB for each, of so many keys at most: where one more
+// Busy keeps what makes verifying faster of the keys that verify often, 130 KiB for each, of so many keys at most: where one more
 // becomes busy the one that became so first has to do so again. It is safe for concurrent use.
 type Busy struct {
+	// base are the multiples of the base point, 640 KiB.
+	base *multiples
+
 	mu   sync.Mutex
 	keys []*edwards
 	next int
 }
 
 // NewBusy has room for some keys.
-func NewBusy(keys int) *Busy { return &Busy{keys: make([]*edwards, keys)} }
+func NewBusy(keys int) *Busy {
+	b := &Busy{keys: make([]*edwards, keys)}
+	if keys > 0 {
+		b.base = newMultiples(edwards25519.NewGeneratorPoint(), baseWindow)
+	}
+	return b
+}
 
 // Kept is the number of keys of which something is kept.
 func (b *Busy) Kept() (keys int) {
@@ -60,10 +76,14 @@ func (b *Busy) Kept() (keys int) {
 
 // keep makes the multiples of a key and gives up those of another one, if there is no room. A key that is no point has none.
 func (b *Busy) keep(e *edwards) {
-	made := newMultiples(e.key)
-	if made == nil || len(b.keys) == 0 {
+	if len(b.keys) == 0 {
 		return
 	}
+	point, err := new(edwards25519.Point).SetBytes(e.key)
+	if err != nil {
+		return
+	}
+	made := newMultiples(point.Negate(point), keyWindow)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if last := b.keys[b.next]; last != nil {
@@ -75,29 +95,61 @@ func (b *Busy) keep(e *edwards) {
 	b.next = (b.next + 1) % len(b.keys)
 }
 
-// multiples are those of the negated point of a key: [i][j] is it times (j+1)·16^i.
-type multiples [64][8]edwards25519.Point
+// multiples are those of a point: rows[i][j] is it times (j+1)·2^(window·i).
+type multiples struct {
+	window int
+	rows   [][]edwards25519.Point
+}
 
-func newMultiples(key ed25519.PublicKey) *multiples {
-	point, err := new(edwards25519.Point).SetBytes(key)
-	if err != nil {
-		return nil
-	}
-	m := new(multiples)
-	for i, step := 0, point.Negate(point); i < len(m); i++ {
-		row := &m[i]
+func newMultiples(point *edwards25519.Point, window int) *multiples {
+	const scalarBits = 253 // of a reduced one
+	m := &multiples{window: window, rows: make([][]edwards25519.Point, scalarBits/window+1)}
+	step := new(edwards25519.Point).Set(point)
+	for i := range m.rows {
+		row := make([]edwards25519.Point, 1<<(window-1))
 		row[0].Set(step)
 		for j := 1; j < len(row); j++ {
 			row[j].Add(&row[j-1], step)
 		}
-		step.Add(&row[7], &row[7])
+		step.Double(&row[len(row)-1])
+		m.rows[i] = row
 	}
 	return m
 }
 
-// verify checks R = S·B - k·A as RFC 8032, 5.1.7, has it, without the cofactor, and by comparing encodings: what crypto/ed25519
-// refuses is refused here, and nothing else. All of it is public, so its time may tell anything.
-func (m *multiples) verify(key ed25519.PublicKey, message, signature []byte) bool {
+// add adds the point times a reduced scalar.
+func (m *multiples) add(sum *edwards25519.Point, scalar *edwards25519.Scalar) {
+	var (
+		bits  = scalar.Bytes()
+		half  = 1 << (m.window - 1)
+		carry = 0
+	)
+	for i, row := range m.rows {
+		// To base 2^window with digits from -half to half, so that half as many multiples are enough.
+		digit := window(bits, i*m.window, m.window) + carry
+		carry = (digit + half) >> m.window
+		switch digit -= carry << m.window; {
+		case digit > 0:
+			sum.Add(sum, &row[digit-1])
+		case digit < 0:
+			sum.Subtract(sum, &row[-digit-1])
+		}
+	}
+}
+
+// window is a number of so many bits, at most eight, that begins at a bit of a little-endian one.
+func window(number []byte, bit, bits int) int {
+	at := bit / 8
+	b := int(number[at])
+	if at+1 < len(number) {
+		b |= int(number[at+1]) << 8
+	}
+	return b >> (bit % 8) & (1<<bits - 1)
+}
+
+// verify checks R = S·B - k·A as RFC 8032, 5.1.7, has it, with the multiples of B and of -A, without the cofactor, and by comparing
+// encodings: what crypto/ed25519 refuses is refused here, and nothing else. All of it is public, so its time may tell anything.
+func (m *multiples) verify(base *multiples, key ed25519.PublicKey, message, signature []byte) bool {
 	if len(signature) != ed25519.SignatureSize {
 		return false
 	}
@@ -113,25 +165,8 @@ func (m *multiples) verify(key ed25519.PublicKey, message, signature []byte) boo
 	if err != nil {
 		return false
 	}
-	sum := new(edwards25519.Point).ScalarBaseMult(s)
-	for i, digit := range digits(k.Bytes()) {
-		switch {
-		case digit > 0:
-			sum.Add(sum, &m[i][digit-1])
-		case digit < 0:
-			sum.Subtract(sum, &m[i][-digit-1])
-		}
-	}
+	sum := edwards25519.NewIdentityPoint()
+	base.add(sum, s)
+	m.add(sum, k)
 	return bytes.Equal(signature[:32], sum.Bytes())
-}
-
-// digits writes a reduced scalar to base 16 with digits from -8 to 8, the least first.
-func digits(scalar []byte) (digits [64]int8) {
-	carry := int8(0)
-	for i := range digits {
-		digit := int8(scalar[i/2]>>(4*(i&1))&15) + carry
-		carry = (digit + 8) >> 4
-		digits[i] = digit - carry<<4
-	}
-	return digits // a reduced scalar is below 2^253: nothing is carried beyond the last
 }

@@ -223,9 +223,15 @@ func (p *process) unsealer(
 }
 
 // authors says who signed what, and remembers the keys that it has read. It is safe for concurrent use.
-type authors struct{ keys sync.Map }
+type authors struct {
+	keys sync.Map
+	busy *keyring.Busy
+}
 
-func newAuthors() *authors { return new(authors) }
+// busyKeys is of how many keys something is kept that makes verifying faster.
+const busyKeys = 256
+
+func newAuthors() *authors { return &authors{busy: keyring.NewBusy(busyKeys)} }
 
 // registered is a key of an organization, or why it is none.
 type registered struct {
@@ -239,6 +245,9 @@ func (a *authors) check(s ledger.Signed, row *ledgerv1.KeyRow) error {
 	known, ok := a.keys.Load(row)
 	if !ok {
 		key, err := registeredKey(row)
+		if err == nil {
+			key.Public = key.Public.Busy(a.busy)
+		}
 		known, _ = a.keys.LoadOrStore(row, registered{key, err})
 	}
 	r := known.(registered)
