@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -95,10 +96,21 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 		if err != nil {
 			return nil, storeError(dir, err)
 		}
-		b.closers = append(b.closers, engine)
 		return engine, nil
 	}
-	b.stores.vault, err = store(o.config.data.vaultDir, "vault", 0)
+	// Both at the same time: after a crash each has a log of tens of megabytes to read and to flush.
+	var both sync.WaitGroup
+	var failures [2]error
+	both.Go(func() { b.stores.vault, failures[0] = store(o.config.data.vaultDir, "vault", 0) })
+	both.Go(func() { b.stores.ledger, failures[1] = store(o.config.data.dir, "ledger", o.config.memory.ledgerBytes) })
+	both.Wait()
+	for i, engine := range []*pebble.Engine{b.stores.vault, b.stores.ledger} {
+		if failures[i] == nil {
+			b.closers = append(b.closers, engine)
+		} else if err == nil {
+			err = failures[i]
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -108,10 +120,6 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 	})
 	if err != nil {
 		return nil, vaultError(o.config, err)
-	}
-	b.stores.ledger, err = store(o.config.data.dir, "ledger", o.config.memory.ledgerBytes)
-	if err != nil {
-		return nil, err
 	}
 	anchor := pebble.NewAnchorFile(nil, o.config.data.anchorFile)
 	b.closers = append(b.closers, anchor)

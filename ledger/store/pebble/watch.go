@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -23,6 +24,8 @@ type watch struct {
 	log     *slog.Logger
 	halted  failureOf
 	metrics *metrics
+	// hurry says that more tables in memory wait to be flushed than the one that is.
+	hurry atomic.Bool
 
 	mu   sync.Mutex // guards last
 	last string     // the last background error that was logged
@@ -78,6 +81,8 @@ func (w *watch) events() *pebble.EventListener {
 		LowDiskSpace: func(info pebble.LowDiskSpaceInfo) {
 			w.log.Warn("disk is nearly full", "available_bytes", info.AvailBytes, "total_bytes", info.TotalBytes)
 		},
+		FlushBegin: func(info pebble.FlushInfo) { w.hurry.Store(info.Input > 1) },
+		WALCreated: func(pebble.WALCreateInfo) { w.hurry.Store(true) }, // the table of the log before is full
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			w.metrics.stalls.Add(1)
 			w.log.Warn("writes are held up until compactions catch up", "reason", info.Reason)
@@ -122,8 +127,12 @@ func (f watchedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File
 			_ = file.Close()
 		}
 	}
-	if err == nil && category == compacting {
-		return politeFile{file}, nil
+	if err == nil && (category == compacting || category == flushing) {
+		polite := politeFile{File: file}
+		if category == flushing {
+			polite.hurry = &f.watch.hurry
+		}
+		return polite, nil
 	}
 	return f.watched(name, "create", file, err)
 }
@@ -177,16 +186,25 @@ func (f watchedFile) SyncTo(length int64) (bool, error) {
 
 func (f watchedFile) Close() error { return f.report("close", f.File.Close()) }
 
-// compacting is what Pebble says that tables are for which a compaction writes.
-const compacting vfs.DiskWriteCategory = "pebble-compaction"
+// What Pebble says that tables are for which a compaction, or a flush, writes.
+const (
+	compacting vfs.DiskWriteCategory = "pebble-compaction"
+	flushing   vfs.DiskWriteCategory = "pebble-memtable-flush"
+)
 
-// politeFile is a table that a compaction writes. Nobody waits for it, but it takes a core for a second at a time, and Go's scheduler
-// leaves it the core for 10 ms before it lets somebody else run. So it steps back after every block, some 0.1 ms of work, and lets
-// those go first who answer calls. A flush doesn't: writes stop where it takes long.
-type politeFile struct{ vfs.File }
+// politeFile is a table that a compaction or a flush writes. Nobody waits for it, but it takes a core for a second at a time, and Go's
+// scheduler leaves it the core for 10 ms before it lets somebody else run. So it steps back after every block, some 0.1 ms of work,
+// and lets those go first who answer calls. A flush stops doing so when the next table in memory is full before it has ended:
+// under full load it would never end, and writes would stop.
+type politeFile struct {
+	vfs.File
+	hurry *atomic.Bool // nil: never
+}
 
 func (f politeFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
-	runtime.Gosched()
+	if f.hurry == nil || !f.hurry.Load() {
+		runtime.Gosched()
+	}
 	return n, err
 }
