@@ -125,6 +125,9 @@ func (c *check) all() error {
 	if err := c.transfers(h); err != nil {
 		return err
 	}
+	if err := c.consents(h); err != nil {
+		return err
+	}
 	return c.portfolios(h)
 }
 
@@ -156,6 +159,9 @@ func (c *check) seen() error {
 		return err
 	}
 	if err := c.transfers(h); err != nil {
+		return err
+	}
+	if err := c.consents(h); err != nil {
 		return err
 	}
 	return c.portfolios(h)

@@ -257,7 +257,7 @@ type change struct {
 	name string
 	ask  func(w *world) (answer string, err error)
 	// overtaken is what it may be answered when it was not done before another change that was in doubt with it; so is that the
-	// completion has come to be held.
+	// completion has come to be held, or the account part of another one.
 	overtaken []api.Reason
 }
 
@@ -267,7 +267,8 @@ func (c change) String() string { return c.name }
 
 func (c change) run(w *world, m *model, again bool) error {
 	err := ask(c, w, m, again)
-	if fault, ok := errors.AsType[*api.Error](err); ok && again && (slices.Contains(c.overtaken, fault.Reason) || fault.Reason == api.ReasonCompletionHeld) {
+	if fault, ok := errors.AsType[*api.Error](err); ok && again &&
+		(slices.Contains(c.overtaken, fault.Reason) || fault.Reason == api.ReasonCompletionHeld || isClosed(fault)) {
 		return nil
 	}
 	return err

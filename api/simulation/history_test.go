@@ -35,6 +35,8 @@ type history struct {
 	// holds are by the entries that placed them; unlisted are those that nobody was shown.
 	holds    map[uint64]*held
 	unlisted map[uint64]bool
+	// consents are by the entries that granted them.
+	consents map[uint64]*consented
 }
 
 // holding is what an account has.
@@ -91,7 +93,7 @@ func replay(view ledger.View, sizes map[uint64]merkle.Hash) (*history, error) {
 		size: view.Size(), roots: make(map[uint64]merkle.Hash),
 		statements: make(map[unit.StatementID]uint64), accounts: make(map[unit.AccountID]*holding),
 		records: make(map[unit.StatementID]uint64), imports: make(map[uint64]string), confirmed: make(map[uint64]bool),
-		holds: make(map[uint64]*held), unlisted: make(map[uint64]bool),
+		holds: make(map[uint64]*held), unlisted: make(map[uint64]bool), consents: make(map[uint64]*consented),
 	}
 	tree := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
 	var submission *submitted
@@ -217,7 +219,12 @@ func (h *history) add(e *ledgerv1.Entry) error {
 	case *ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_ItemReturned:
 		return h.bring(e)
 	case *ledgerv1.Entry_HoldPlaced, *ledgerv1.Entry_HoldPosted, *ledgerv1.Entry_HoldVoided, *ledgerv1.Entry_HoldExpired:
+		if err := h.consent(e); err != nil {
+			return err
+		}
 		return h.hold(e)
+	case *ledgerv1.Entry_ConsentGranted, *ledgerv1.Entry_ConsentWithdrawn:
+		return h.consent(e)
 	default:
 		return h.takeOver(e)
 	}

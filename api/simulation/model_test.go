@@ -27,6 +27,8 @@ type model struct {
 	gone map[string]bool
 	// transfers are the holds that the bank has acknowledged, as it has said that they stand.
 	transfers map[uint64]ledgerv1.HoldStatus
+	// withdrawn are the consents whose withdrawal the bank has acknowledged.
+	withdrawn map[uint64]bool
 	// answers are what other changes were answered; done are those changes.
 	answers map[string]string
 	done    []change
@@ -55,7 +57,7 @@ func newModel() *model {
 	return &model{
 		records: make(map[unit.StatementID]record), checkpoints: make(map[uint64]merkle.Hash),
 		accounts: make(map[string]api.Account), answers: make(map[string]string), gone: make(map[string]bool),
-		transfers: make(map[uint64]ledgerv1.HoldStatus),
+		transfers: make(map[uint64]ledgerv1.HoldStatus), withdrawn: make(map[uint64]bool),
 	}
 }
 
@@ -63,7 +65,7 @@ func newModel() *model {
 func (m *model) clone() *model {
 	c := *m
 	c.records, c.checkpoints, c.accounts, c.answers = maps.Clone(m.records), maps.Clone(m.checkpoints), maps.Clone(m.accounts), maps.Clone(m.answers)
-	c.gone, c.transfers = maps.Clone(m.gone), maps.Clone(m.transfers)
+	c.gone, c.transfers, c.withdrawn = maps.Clone(m.gone), maps.Clone(m.transfers), maps.Clone(m.withdrawn)
 	c.order, c.holders, c.done, c.doubts = slices.Clone(m.order), slices.Clone(m.holders), slices.Clone(m.done), slices.Clone(m.doubts)
 	return &c
 }

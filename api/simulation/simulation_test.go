@@ -33,6 +33,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
+	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
@@ -387,7 +388,7 @@ func (r *run) command(w *world, d *disk, c command, again bool) (over bool, err 
 	if d.struck() == "" {
 		return true, wrongf("%v: %v, though nothing went wrong", c, err)
 	}
-	if !clearly(err) {
+	if !r.clearly(err) {
 		return true, wrongf("%v: %v: that says neither that it halted nor why", c, err)
 	}
 	r.model = next
@@ -395,10 +396,14 @@ func (r *run) command(w *world, d *disk, c command, again bool) (over bool, err 
 	return true, nil
 }
 
-// clearly says whether an error tells that writing has stopped, or what the disk said.
-func clearly(err error) bool {
+// clearly says whether an error tells that writing has stopped, or what the disk said, or that an account is part of another one by
+// a merge that nobody has heard of.
+func (r *run) clearly(err error) bool {
 	if part, ok := errors.AsType[*unanswered](err); ok {
-		return !slices.ContainsFunc(part.causes, func(cause error) bool { return !clearly(cause) })
+		return !slices.ContainsFunc(part.causes, func(cause error) bool { return !r.clearly(cause) })
+	}
+	if fault, ok := errors.AsType[*api.Error](err); ok && isClosed(fault) {
+		return slices.ContainsFunc(r.model.doubts, func(doubt command) bool { _, merge := doubt.(merging); return merge })
 	}
 	return errors.Is(err, ledger.ErrHalted) || errors.Is(err, store.ErrHalted) || strings.Contains(err.Error(), errInjected.Error())
 }

@@ -60,10 +60,13 @@ func acceptors(k *keys, add func(officer, name string, ask asked)) []change {
 	return published
 }
 
-// transfer has somebody ask an institution to take over what it quotes, or end what was asked for.
+// transfer has somebody ask an institution to take over what it quotes, or end what was asked for, or withdraw a consent.
 func (g *generator) transfer(w *world, m *model) (command, error) {
 	living := m.living()
 	account := m.accounts[living[g.random.IntN(len(living))]]
+	if c, found, err := g.withdrawal(w, account); err != nil || found && g.chance(40) {
+		return c, err
+	}
 	holder, err := w.resident(account.ID)
 	if err != nil {
 		return nil, err
@@ -71,6 +74,9 @@ func (g *generator) transfer(w *world, m *model) (command, error) {
 	open, _, err := w.ListTransfers(ctx(), holder, api.TransferFilter{
 		Account: account.ID, Status: ledgerv1.HoldStatus_HOLD_STATUS_HELD,
 	}, api.Page{})
+	if fault, ok := errors.AsType[*api.Error](err); ok && isClosed(fault) {
+		return g.submission(m, 1), nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,11 +122,13 @@ func (a asking) String() string {
 
 // run does nothing where the quote does not hold any more: what was overdue on the account came first, or another transfer.
 func (a asking) run(w *world, m *model, again bool) error {
-	err := ask(a, w, m, again)
-	fault, ok := errors.AsType[*api.Error](err)
-	if ok && (isClosed(fault) || slices.Contains([]api.Reason{
-		api.ReasonQuoteChanged, api.ReasonQuoteExpired, api.ReasonNothingToTransfer, api.ReasonTransferLimit,
-	}, fault.Reason)) {
+	return askInTime(a, w, m, again, api.ReasonQuoteChanged, api.ReasonQuoteExpired, api.ReasonNothingToTransfer, api.ReasonTransferLimit)
+}
+
+// askInTime is ask of what may come too late: then it is refused, for the account or for one of these reasons, and nothing is done.
+func askInTime(c call, w *world, m *model, again bool, late ...api.Reason) error {
+	err := ask(c, w, m, again)
+	if fault, ok := errors.AsType[*api.Error](err); ok && (isClosed(fault) || slices.Contains(late, fault.Reason)) {
 		return nil
 	}
 	return err
@@ -196,11 +204,7 @@ func (e ending) String() string {
 
 // run does nothing where the transfer has ended: it lapsed, or what it stands on was taken back.
 func (e ending) run(w *world, m *model, again bool) error {
-	err := ask(e, w, m, again)
-	if fault, ok := errors.AsType[*api.Error](err); ok && (fault.Reason == api.ReasonTransferEnded || isClosed(fault)) {
-		return nil
-	}
-	return err
+	return askInTime(e, w, m, again, api.ReasonTransferEnded)
 }
 
 func (e ending) send(w *world) (answer, error) {
