@@ -345,6 +345,30 @@ func TestHold(t *testing.T) {
 	b.has(account, 180, 200, 0, 100)
 }
 
+// A learner reads that credits are held also where a cap had all of them wait at first.
+func TestHoldOfReleased(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account := b.Open()
+	welding := b.learned(account, apitest.Welding, 60, 7200) // 10 credits
+	b.one(welding)
+	b.one(b.learned(account, apitest.Welding, 50, 10_080)) // 14: the half-year is full
+	waits := b.one(b.learned(account, apitest.Calligraphy, 3, 90))
+	became(t, waits.Decision, awarded, 90, 0, 100)
+	b.one(b.Void(welding.GetId()))
+	became(t, b.has(account, 10_170, 14_100, 0, 10_000)[waits.Index].Decision, awarded, 90, 100, 0)
+	c, err := b.ProposeClawback(ctx(), b.Officer(apitest.Officer), api.ClawbackProposal{
+		RequestID: b.RequestID(), Selection: api.ClawbackSelection{Completion: waits.Index}, ReasonCode: "IMPLAUSIBLE", Reason: "核查中", Hold: true,
+	})
+	must(t, err)
+	b.runs(c.Index, clawHeld)
+	d := b.has(account, 10_170, 14_000, 100, 10_000)[waits.Index].Decision
+	if last := d.Reasons[len(d.Reasons)-1]; last.Rule != policy.Held {
+		t.Errorf("reasons %+v", d.Reasons)
+	}
+	b.fsck()
+}
+
 // A proposal that is turned down takes nothing back, and lists say so. The proposer may do that.
 func TestClawbackDeclined(t *testing.T) {
 	t.Parallel()

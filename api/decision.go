@@ -119,8 +119,8 @@ func (d *Decision) end(claim bool) {
 	if rule != "" && (claim || len(d.Reasons) > 0) {
 		d.Reasons = append(d.Reasons, policy.Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: rule, Before: last})
 	}
-	if d.held && d.Outcome == ledgerv1.Outcome_OUTCOME_AWARDED && last > 0 {
-		// All that could be used waits: it comes free, or is taken back, when officers have decided.
+	if d.held && d.Outcome == ledgerv1.Outcome_OUTCOME_AWARDED && given > 0 {
+		// All that could be used, also what a cap had wait at first, waits: it comes free, or is taken back, when officers have decided.
 		d.Reasons = append(d.Reasons, policy.Reason{Stage: ledgerv1.Stage_STAGE_DECISION, Rule: ruleHeld, Before: last, After: last})
 	}
 }

@@ -303,11 +303,12 @@ func (m *machine) check(t *rapid.T) {
 
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	checks := 0
+	checks, failed := 0, false
 	rapid.Check(t, func(rt *rapid.T) {
-		if checks++; checks > 8 && !testing.Verbose() {
+		if checks++; checks > 8 && !failed && !testing.Verbose() {
 			return // a bank costs 20 ms: -v asks for all
 		}
+		defer func() { failed = failed || rt.Failed() }() // then it is made smaller
 		m := &machine{acceptors: newTransfers(t)}
 		m.accounts = []api.Account{m.Open(), m.Open()}
 		ops := map[string]func(*rapid.T){
