@@ -278,11 +278,7 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 			sum.Pending += e.Decision.Pending
 			points += e.Decision.Points
 			if e.Opening == nil { // no policy judged it
-				all := *e.Decision
-				if all.Outcome == awarded { // what institutions hold or took was given, too
-					all.Available += e.Reserved + e.Transferred
-				}
-				checkChain(b.t, &all)
+				checkChain(b.t, given(e))
 			}
 		}
 		if page.Token = next; next == "" {
@@ -308,6 +304,15 @@ func (b *bank) portfolio(account api.Account) (*api.Portfolio, map[uint64]api.Po
 		b.t.Errorf("the categories add up to %+v, the totals are %+v", categories, t)
 	}
 	return p, entries
+}
+
+// given is what an entry was given, with what institutions hold or took of it.
+func given(e api.PortfolioEntry) *api.Decision {
+	d := *e.Decision
+	if d.Outcome == awarded {
+		d.Available += e.Reserved + e.Transferred
+	}
+	return &d
 }
 
 // has checks an account's minutes, available, pending and reversed milli-credits.
@@ -366,7 +371,10 @@ func (b *bank) decide(id uint64, verdict api.Verdict) *api.Decision {
 	if c.Decided.IsZero() || len(c.Reviewers) == 0 {
 		b.t.Errorf("case %+v", c)
 	}
-	checkChain(b.t, d)
+	_, entries := b.portfolio(api.Account{ID: c.Account})
+	e := entries[c.Completion]
+	e.Decision = d
+	checkChain(b.t, given(e))
 	return d
 }
 
