@@ -164,10 +164,15 @@ func tune(options Options, watch *watch, opened *atomic.Bool) *pebble.Options {
 		// no more than its filter, and compacting it rewrites the base level, since the rows of accounts lie all over it: the more
 		// there is to merge, the less often. So it may become sixteen deep. Writes are stopped only where reading would become
 		// hopeless. A wide base level is rewritten less often.
-		L0CompactionThreshold: 16,
-		L0StopWritesThreshold: 100,
-		LBaseMaxBytes:         4 * memTableBytes,
-		FlushSplitBytes:       2 << 20,
+		//
+		// L0 may be wide: most of its files hold entries, each file beside the one before. When there were more files than it may have,
+		// Pebble would compact after every flush, and take the accounts first, which lie deepest, but not deep: for each byte that left
+		// L0 it rewrote fifteen. To keep twenty thousand in order takes it some milliseconds a flush.
+		L0CompactionThreshold:     16,
+		L0CompactionFileThreshold: 20_000,
+		L0StopWritesThreshold:     100,
+		LBaseMaxBytes:             4 * memTableBytes,
+		FlushSplitBytes:           2 << 20,
 		// A second compaction starts only when the first falls behind, see below: the cores are the ledger's. And none starts while
 		// the database is being opened, unless they have fallen behind: Pebble flushes what the log has, and would not be open before
 		// the compaction ends that follows a flush. It follows the next one.
