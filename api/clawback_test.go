@@ -54,6 +54,16 @@ func (b *bank) proposesClawback(p api.ClawbackPreview) api.Clawback {
 	return c
 }
 
+// holds has the first officer propose to take a selection back, and hold it until then.
+func (b *bank) holds(s api.ClawbackSelection) api.Clawback {
+	b.t.Helper()
+	c, err := b.ProposeClawback(ctx(), b.Officer(apitest.Officer), api.ClawbackProposal{
+		RequestID: b.RequestID(), Selection: s, ReasonCode: "IMPLAUSIBLE", Reason: "核查中", Hold: true,
+	})
+	must(b.t, err)
+	return b.runs(c.Index, clawHeld)
+}
+
 // confirms has an officer preview a clawback and confirm it.
 func (b *bank) confirms(officer string, clawback uint64) (api.Clawback, error) {
 	b.t.Helper()
@@ -345,25 +355,34 @@ func TestHold(t *testing.T) {
 	b.has(account, 180, 200, 0, 100)
 }
 
-// A learner reads that credits are held also where a cap had all of them wait at first.
+// A learner reads that credits are held, or taken back and appealed, also where a cap had all of them wait at first.
 func TestHoldOfReleased(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
 	account := b.Open()
 	welding := b.learned(account, apitest.Welding, 60, 7200) // 10 credits
 	b.one(welding)
-	b.one(b.learned(account, apitest.Welding, 50, 10_080)) // 14: the half-year is full
+	b.one(b.learned(account, apitest.Welding, 50, 10_080))        // 14: the half-year is full
+	late := b.one(b.learned(account, apitest.Welding, 100, 7200)) // would wait, but never counted
+	if d := b.has(account, 17_280, 24_000, 0, 0)[late.Index].Decision; d.Outcome != inReview || d.Reasons[len(d.Reasons)-1].Stage != ledgerv1.Stage_STAGE_REVIEW {
+		t.Errorf("%+v", d)
+	}
 	waits := b.one(b.learned(account, apitest.Calligraphy, 3, 90))
 	became(t, waits.Decision, awarded, 90, 0, 100)
 	b.one(b.Void(welding.GetId()))
 	became(t, b.has(account, 10_170, 14_100, 0, 10_000)[waits.Index].Decision, awarded, 90, 100, 0)
-	c, err := b.ProposeClawback(ctx(), b.Officer(apitest.Officer), api.ClawbackProposal{
-		RequestID: b.RequestID(), Selection: api.ClawbackSelection{Completion: waits.Index}, ReasonCode: "IMPLAUSIBLE", Reason: "核查中", Hold: true,
-	})
-	must(t, err)
-	b.runs(c.Index, clawHeld)
+	c := b.holds(api.ClawbackSelection{Completion: waits.Index})
 	d := b.has(account, 10_170, 14_000, 100, 10_000)[waits.Index].Decision
 	if last := d.Reasons[len(d.Reasons)-1]; last.Rule != policy.Held {
+		t.Errorf("reasons %+v", d.Reasons)
+	}
+	_, err := b.confirms(apitest.SecondOfficer, c.Index)
+	must(t, err)
+	b.runs(c.Index, clawFinished)
+	e := b.has(account, 10_080, 14_000, 0, 10_100)[waits.Index]
+	b.takes(b.Resident(account.ID), e.Case.ID, review.Appeal, appealed, "我去上了课")
+	d = b.has(account, 10_080, 14_000, 0, 10_100)[waits.Index].Decision
+	if last := d.Reasons[len(d.Reasons)-1]; last.Rule != "APPEALED" {
 		t.Errorf("reasons %+v", d.Reasons)
 	}
 	b.fsck()

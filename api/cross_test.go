@@ -140,14 +140,10 @@ func TestMergeWaitsForHolds(t *testing.T) {
 	b := newBank(t)
 	from, into := b.Open(), b.Open()
 	b.one(b.learned(from, apitest.Calligraphy, 3, 90))
-	c, err := b.ProposeClawback(ctx(), b.Officer(apitest.Officer), api.ClawbackProposal{
-		RequestID: b.RequestID(), Selection: ofCourse(apitest.Beishan, apitest.Calligraphy), ReasonCode: "IMPLAUSIBLE", Reason: "核查中", Hold: true,
-	})
-	must(t, err)
-	b.runs(c.Index, clawHeld)
+	c := b.holds(ofCourse(apitest.Beishan, apitest.Calligraphy))
 	m := b.proposes(from, into)
 	b.agrees(apitest.Officer, m.ID)
-	_, _, err = b.DecideMerge(ctx(), b.Officer(apitest.SecondOfficer), b.mergeStep(m.ID, true))
+	_, _, err := b.DecideMerge(ctx(), b.Officer(apitest.SecondOfficer), b.mergeStep(m.ID, true))
 	wants(t, err, api.Precondition, api.ReasonMergeHeld, "merge")
 	_, err = b.DeclineClawback(ctx(), b.Officer(apitest.SecondOfficer), b.RequestID(), c.Index)
 	must(t, err)
@@ -175,11 +171,7 @@ func TestClawbackAmongTransfers(t *testing.T) {
 	if p.TransfersEnded != 1 || p.TransfersTold != 1 || p.Totals.Reserved != waits.Held || p.Totals.Transferred != 0 {
 		t.Errorf("preview %+v", p)
 	}
-	hold, err := a.ProposeClawback(ctx(), a.Officer(apitest.Officer), api.ClawbackProposal{
-		RequestID: a.RequestID(), Selection: s, ReasonCode: "IMPLAUSIBLE", Reason: "核查中", Hold: true,
-	})
-	must(t, err)
-	a.runs(hold.Index, clawHeld)
+	hold := a.holds(s)
 	a.stands(l, waits.Hold, takenBack)
 	if got := a.totals(l); got != [3]unit.Credits{} {
 		t.Errorf("held, %v", got)
@@ -187,7 +179,7 @@ func TestClawbackAmongTransfers(t *testing.T) {
 	if q := a.quoted(l, university, socialWork); q.Takes != 0 {
 		t.Errorf("what is held is quoted: %+v", q.Quote)
 	}
-	_, err = a.RequestTransfer(ctx(), a.Resident(l.ID), a.asked(a.quoted(l, university, socialWork)), false)
+	_, err := a.RequestTransfer(ctx(), a.Resident(l.ID), a.asked(a.quoted(l, university, socialWork)), false)
 	wants(t, err, api.Precondition, api.ReasonNothingToTransfer, "lots")
 	_, err = a.DeclineClawback(ctx(), a.Officer(apitest.SecondOfficer), a.RequestID(), hold.Index)
 	must(t, err)

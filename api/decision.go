@@ -87,8 +87,12 @@ func (d *Decision) end(claim bool) {
 		if r.Stage >= ledgerv1.Stage_STAGE_CONVERSION && r.Stage != ledgerv1.Stage_STAGE_POINTS {
 			last = r.After
 		}
-		if r.Stage == ledgerv1.Stage_STAGE_CAPS {
+		switch r.Stage {
+		case ledgerv1.Stage_STAGE_CAPS:
 			given += r.Carried
+		case ledgerv1.Stage_STAGE_REVIEW: // what was worked out before did not come to count
+			given = 0
+		default:
 		}
 	}
 	given += last
@@ -104,7 +108,7 @@ func (d *Decision) end(claim bool) {
 	case ledgerv1.Outcome_OUTCOME_WITHDRAWN:
 		rule = ruleGivenUp
 	case ledgerv1.Outcome_OUTCOME_IN_REVIEW:
-		if last > 0 { // a chain that never counted ends in nothing by itself
+		if given > 0 { // a chain that never counted ends in nothing by itself
 			rule = ruleAppealed
 		}
 	case ledgerv1.Outcome_OUTCOME_DUPLICATE:
