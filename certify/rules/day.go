@@ -55,7 +55,11 @@ func (d Day) Time() time.Time { return time.Unix(int64(d)*SecondsPerDay, 0).UTC(
 // Start is the first instant of the day in zone.
 func (d Day) Start(zone *time.Location) time.Time {
 	year, month, day := d.Time().Date()
-	return time.Date(year, month, day, 0, 0, 0, 0, zone)
+	start := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	if DayIn(start, zone) < d { // clocks were put forward at midnight, and it has none
+		_, start = start.ZoneBounds()
+	}
+	return start
 }
 
 // DayIn is the calendar day of t in a zone.
