@@ -266,12 +266,10 @@ func (c change) changes() bool { return true }
 func (c change) String() string { return c.name }
 
 func (c change) run(w *world, m *model, again bool) error {
-	err := ask(c, w, m, again)
-	if fault, ok := errors.AsType[*api.Error](err); ok && again &&
-		(slices.Contains(c.overtaken, fault.Reason) || fault.Reason == api.ReasonCompletionHeld || isClosed(fault)) {
-		return nil
+	if !again {
+		return ask(c, w, m, again)
 	}
-	return err
+	return askInTime(c, w, m, again, append(slices.Clone(c.overtaken), api.ReasonCompletionHeld)...)
 }
 
 func (c change) send(w *world) (answer, error) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
@@ -78,7 +79,7 @@ func defaultPolicy(t testing.TB) *policy.Policy {
 
 func day(t testing.TB, s string) policy.Day {
 	t.Helper()
-	d, err := policy.ParseDay(s)
+	d, err := rules.ParseDay(s)
 	if err != nil {
 		t.Fatal(err)
 	}
