@@ -114,6 +114,39 @@ func TestMergeBringsTransfers(t *testing.T) {
 	a.changesNothing("a void after a merge")
 }
 
+// What was asked of an account before it became part of another one is answered as it was then.
+func TestMergeAnswersWhatWasAsked(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	from, into := a.Open(), a.Open()
+	a.learns(from)
+	officer := a.Officer(apitest.Registrar)
+	consent := api.NewConsent{
+		RequestID: a.RequestID(), Account: from.ID, Institution: university, Purpose: api.PurposeTransfer, Expires: a.Clock.Now().AddDate(0, 1, 0),
+	}
+	granted, err := a.GrantConsent(ctx(), officer, consent)
+	must(t, err)
+	q, err := a.QuoteTransfer(ctx(), a.institution(university), api.QuoteRequest{Number: string(from.Number), Programme: socialWork})
+	must(t, err)
+	asked := a.asked(q)
+	asked.Number = string(from.Number)
+	done, err := a.RequestTransfer(ctx(), a.institution(university), asked, false)
+	must(t, err)
+	a.accepts(done.Transfer)
+	a.merges(from, into)
+	again, err := a.RequestTransfer(ctx(), a.institution(university), asked, false)
+	if must(t, err); again.Index != done.Index || again.Transfer.Status != posted {
+		t.Errorf("asked again: %+v, not %+v", again, done)
+	}
+	same, err := a.GrantConsent(ctx(), officer, consent)
+	if must(t, err); same.Index != granted.Index {
+		t.Errorf("granted again: %+v, not %+v", same, granted)
+	}
+	consent.RequestID = a.RequestID()
+	_, err = a.GrantConsent(ctx(), officer, consent)
+	wants(t, err, api.Precondition, api.ReasonAccountMerged, "account_id")
+}
+
 // A merge that is undone gives the transfers back.
 func TestUndoMergeOfTransfers(t *testing.T) {
 	t.Parallel()

@@ -440,6 +440,18 @@ func TestTransferUnderConsent(t *testing.T) {
 	_, err = a.WithdrawConsent(ctx(), a.Resident(l.ID), a.RequestID(), l.ID, again.Index)
 	must(t, err)
 	wants(t, accept(), api.Denied, api.ReasonNoConsent, "transfer_id")
+	// Nor does it ask for more; what became of its request it is told without a consent.
+	same, err := a.RequestTransfer(ctx(), a.institution(university), asked, false)
+	if must(t, err); same.Index != done.Index || same.Transfer.Hold != done.Transfer.Hold {
+		t.Errorf("asked again: %+v, not %+v", same, done)
+	}
+	other := asked
+	other.Programme = "another"
+	_, err = a.RequestTransfer(ctx(), a.institution(university), other, false)
+	wants(t, err, api.Denied, api.ReasonNoConsent, "account_number")
+	other.RequestID = a.RequestID()
+	_, err = a.RequestTransfer(ctx(), a.institution(university), other, false)
+	wants(t, err, api.Denied, api.ReasonNoConsent, "account_number")
 	soon := a.grants(l, func(n *api.NewConsent) { n.Expires = a.Clock.Now().Add(time.Hour) })
 	wants(t, accept(), api.Invalid, api.ReasonTransferItem, "take[0].item")
 	a.Clock.Advance(2 * time.Hour) // one that has only ended was good when it asked

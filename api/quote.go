@@ -103,7 +103,11 @@ func (b *Bank) QuoteTransfer(ctx context.Context, caller access.Caller, r QuoteR
 	if newest := view.Time(); newest.After(now) {
 		now = newest
 	}
-	id, scope, err := b.quotedAccount(ctx, view, d, caller, r, now)
+	named, err := b.namedAccount(ctx, caller, r.Number)
+	if err != nil {
+		return nil, err
+	}
+	id, scope, err := b.quotedAccount(ctx, view, d, caller, named, r.Institution, now)
 	if err != nil {
 		return nil, err
 	}
@@ -152,35 +156,40 @@ func (d *directory) checkAcceptor(institution string, day agreement.Day) *Error 
 	return faultf(Precondition, ReasonNotAnAcceptor, "institution", "%q is suspended or has ended, or is no accepting institution any more", institution)
 }
 
-// quotedAccount finds the account that a quote is about, and what of it the caller may see; a nil scope is all.
-func (b *Bank) quotedAccount(
-	ctx context.Context, view ledger.View, d *directory, caller access.Caller, r QuoteRequest, now time.Time,
-) (unit.AccountID, *consentScope, error) {
-	if _, ok := d.organizations[r.Institution]; !ok {
-		return unit.AccountID{}, nil, faultf(NotFound, ReasonUnknownOrganization, "institution", "there is no organization %q", r.Institution)
+// namedAccount finds the account that a number names, or that of a resident who names none; the zero id is nobody's.
+func (b *Bank) namedAccount(ctx context.Context, caller access.Caller, number string) (unit.AccountID, error) {
+	if number == "" && caller.Kind == access.Resident {
+		return caller.Account, nil
 	}
-	id := caller.Account
-	if r.Number != "" || caller.Kind != access.Resident {
-		number, err := unit.ParseAccountNumber(strings.ReplaceAll(r.Number, " ", ""))
-		if err != nil {
-			return id, nil, invalid(ReasonAccountNumber, "account_number", "%w", err)
-		}
-		// An unknown number is nobody's: no consent is found for it, and no holder.
-		if id, err = b.vault.Lookup(ctx, number); err != nil && AsError(err).Reason != ReasonUnknownAccount {
-			return id, nil, err
-		}
+	parsed, err := unit.ParseAccountNumber(strings.ReplaceAll(number, " ", ""))
+	if err != nil {
+		return unit.AccountID{}, invalid(ReasonAccountNumber, "account_number", "%w", err)
+	}
+	id, err := b.vault.Lookup(ctx, parsed)
+	if err != nil && AsError(err).Reason == ReasonUnknownAccount { // nobody's: no consent is found for it, and no holder
+		return unit.AccountID{}, nil
+	}
+	return id, err
+}
+
+// quotedAccount finds the account that a quote about a named one is about, and what of it the caller may see; a nil scope is all.
+func (b *Bank) quotedAccount(
+	ctx context.Context, view ledger.View, d *directory, caller access.Caller, named unit.AccountID, institution string, now time.Time,
+) (unit.AccountID, *consentScope, error) {
+	if _, ok := d.organizations[institution]; !ok {
+		return unit.AccountID{}, nil, faultf(NotFound, ReasonUnknownOrganization, "institution", "there is no organization %q", institution)
 	}
 	// The number of an account that became part of another one leads on to that, whose holder has to consent themselves.
-	id, account, err := living(view.State(ctx), id)
+	id, account, err := living(view.State(ctx), named)
 	if err != nil {
 		return id, nil, err
 	}
-	if err := caller.Check(access.QuoteTransfer, access.Subject{Organization: r.Institution, Account: id}, d); err != nil {
+	if err := caller.Check(access.QuoteTransfer, access.Subject{Organization: institution, Account: id}, d); err != nil {
 		return id, nil, err
 	}
 	var scope *consentScope
 	if caller.Kind != access.Resident {
-		if scope, err = consentedTo(ctx, view, id, r.Institution, PurposeTransfer, now); err != nil {
+		if scope, err = consentedTo(ctx, view, id, institution, PurposeTransfer, now); err != nil {
 			return id, nil, err
 		}
 	}

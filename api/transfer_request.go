@@ -61,17 +61,17 @@ func (b *Bank) RequestTransfer(ctx context.Context, caller access.Caller, r Tran
 	if fault != nil {
 		return TransferDone{}, fault
 	}
-	asked, consents, err := b.askedTransfer(ctx, caller, r)
+	named, err := b.namedAccount(ctx, caller, r.Number)
 	if err != nil {
 		return TransferDone{}, err
 	}
-	asked.day = day
-	done, err := b.once(ctx, change{
+	var asked quoting
+	var consents []uint64
+	asking := change{
 		caller: caller, method: access.RequestTransfer, requestID: r.RequestID,
 		asked: []any{
-			asked.account.String(), r.Institution, r.Programme, hex.EncodeToString(r.Agreement), r.QuoteDate, hex.EncodeToString(r.QuoteDigest), r.Lots,
+			named.String(), r.Institution, r.Programme, hex.EncodeToString(r.Agreement), r.QuoteDate, hex.EncodeToString(r.QuoteDigest), r.Lots,
 		},
-		reads: [][]byte{book.AccountKey(asked.account)},
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
 			if caller.Kind != access.Resident {
 				if err := stillConsented(tx, asked.account, consents); err != nil {
@@ -80,7 +80,19 @@ func (b *Bank) RequestTransfer(ctx context.Context, caller access.Caller, r Tran
 			}
 			return b.placeHold(ctx, tx, d, caller, r, asked, request)
 		},
-	})
+	}
+	again, err := b.answered(ctx, asking)
+	if err != nil {
+		return TransferDone{}, err
+	}
+	if !again {
+		if asked, consents, err = b.askedTransfer(ctx, caller, r, named); err != nil {
+			return TransferDone{}, err
+		}
+		asked.day = day
+		asking.reads = [][]byte{book.AccountKey(asked.account)}
+	}
+	done, err := b.once(ctx, asking)
 	if err != nil {
 		return TransferDone{}, err
 	}
@@ -103,7 +115,9 @@ func (r TransferRequest) check() (agreement.Day, *Error) {
 }
 
 // askedTransfer finds the account that a transfer is about, and what of it the caller may see, by which consents.
-func (b *Bank) askedTransfer(ctx context.Context, caller access.Caller, r TransferRequest) (quoting, []uint64, error) {
+func (b *Bank) askedTransfer(
+	ctx context.Context, caller access.Caller, r TransferRequest, named unit.AccountID,
+) (quoting, []uint64, error) {
 	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return quoting{}, nil, err
@@ -113,7 +127,7 @@ func (b *Bank) askedTransfer(ctx context.Context, caller access.Caller, r Transf
 	if newest := view.Time(); newest.After(now) {
 		now = newest
 	}
-	id, scope, err := b.quotedAccount(ctx, view, d, caller, QuoteRequest{Number: r.Number, Institution: r.Institution}, now)
+	id, scope, err := b.quotedAccount(ctx, view, d, caller, named, r.Institution, now)
 	if err != nil {
 		return quoting{}, nil, err
 	}
