@@ -78,7 +78,7 @@ func (c cache) reset() {
 	}
 }
 
-// cachedRows reads single rows, of the cache if it has them.
+// cachedRows reads rows, of the cache if it has them.
 type cachedRows struct {
 	rows
 	cache cache
@@ -93,4 +93,16 @@ func (r cachedRows) Row(key []byte) ([]byte, error) {
 		r.cache.hold(key, value)
 	}
 	return value, err
+}
+
+// Rows reads many rows at once.
+func (r cachedRows) Rows(keys [][]byte) ([][]byte, error) {
+	values, missed, err := r.rows.many(keys, func(key []byte) ([]byte, bool) {
+		value := r.cache.row(key)
+		return value, value != nil
+	})
+	for _, i := range missed {
+		r.cache.hold(keys[i], values[i])
+	}
+	return values, err
 }

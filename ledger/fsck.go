@@ -153,6 +153,8 @@ var errEnough = errors.New("ledger: too many faults")
 type fsck struct {
 	FsckConfig
 	report FsckReport
+	// format is that of the store.
+	format uint64
 	// tree is the tree's own row; nil where it cannot be read. published is the signed checkpoint, of size 0 if there is none.
 	tree      *ledgerv1.TreeRow
 	published merkle.Checkpoint
@@ -230,8 +232,9 @@ func (f *fsck) checkMeta(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ledger: read: %w", err)
 	}
-	if format, ok := book.ParseUint(values[0]); !ok || format != Format {
-		return errors.Join(f.whole(byHand, "format", "it is not %d", Format), errEnough)
+	var ok bool
+	if f.format, ok = book.ParseUint(values[0]); !ok || f.format == 0 || f.format > Format {
+		return errors.Join(f.whole(byHand, "format", "it is none of 1 to %d", Format), errEnough)
 	}
 	if values[2] != nil {
 		if err := f.whole(byRows, "rebuild", "it was interrupted: run it again"); err != nil {

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,29 +118,29 @@ func (f *fsck) apply(ctx context.Context, c *chunk) error {
 	return nil
 }
 
-// prefetch reads together what the entries of a chunk are going to read of the rows that the memory does not hold any more.
+// prefetch reads together what the entries of a chunk are going to read, of which the memory does not hold all any more.
 func (f *fsck) prefetch(ctx context.Context, c *chunk) error {
 	if f.replay.engine == nil {
 		return nil
 	}
-	var keys [][]byte
-	for i := range c.entries {
-		for _, key := range readBy(c.entries[i].entry) {
-			if _, inMemory := f.replay.find(key); !inMemory && !f.order.state.Knows(key) {
-				keys = append(keys, key)
+	return f.order.state.Prefetch(func(yield func(key []byte) bool) {
+		for i := range c.entries {
+			for _, key := range readBy(c.entries[i].entry) {
+				if !yield(key) {
+					return
+				}
 			}
 		}
-	}
-	slices.SortFunc(keys, bytes.Compare)
-	keys = slices.CompactFunc(keys, bytes.Equal)
-	values, err := f.replay.engine.Get(ctx, keys...)
-	if err != nil {
-		return fmt.Errorf("ledger: rows of the replay: %w", err)
-	}
-	for i, key := range keys {
-		f.order.state.Prefetched(key, values[i])
-	}
-	return nil
+	}, func(keys [][]byte) ([][]byte, error) {
+		values, _, err := rows{ctx, f.replay.engine}.many(keys, func(key []byte) ([]byte, bool) {
+			at, ok := f.replay.find(key)
+			if !ok || at.length == gone {
+				return nil, ok
+			}
+			return f.replay.value(at), true
+		})
+		return values, err
+	})
 }
 
 // readBy names the rows of an account that most entries about one read. Others are read one by one.

@@ -29,7 +29,7 @@ import (
 )
 
 // Format is the version of the format that this package writes and the newest that it reads (ledger/FORMAT.md).
-const Format = 1
+const Format = 2
 
 // Limits of the format and of the writer.
 const (
@@ -106,7 +106,7 @@ type Config struct {
 	// Now is the clock, Rand the source of salts.
 	Now  func() time.Time
 	Rand io.Reader
-	// Log hears what goes wrong outside any call.
+	// Log hears what goes wrong outside any call, and of a store that is brought to a newer format.
 	Log *slog.Logger
 	// Metrics registers creditbank_ledger_…; nil for none.
 	Metrics prometheus.Registerer

@@ -92,11 +92,13 @@ func (w *world) open(t *testing.T) *ledger.Ledger {
 
 func (w *world) fsck(t *testing.T) ledger.FsckReport {
 	t.Helper()
-	report, err := ledger.Fsck(t.Context(), ledger.FsckConfig{
-		Engine: w.engine, Anchor: w.anchor, Verifier: w.verifier, BankID: bankID, Origin: origin,
-	})
+	report, err := ledger.Fsck(t.Context(), w.fsckConfig())
 	must(t, err)
 	return report
+}
+
+func (w *world) fsckConfig() ledger.FsckConfig {
+	return ledger.FsckConfig{Engine: w.engine, Anchor: w.anchor, Verifier: w.verifier, BankID: bankID, Origin: origin}
 }
 
 func must(tb testing.TB, err error) {

@@ -163,7 +163,7 @@ func (tx *Tx) Weeks(id unit.AccountID) ([]int32, error) {
 	return tx.State.Weeks(id, below), nil
 }
 
-// rows reads single rows of an engine or a snapshot for the state.
+// rows reads rows of an engine or a snapshot for the state.
 type rows struct {
 	ctx    context.Context
 	reader store.Reader
@@ -175,4 +175,27 @@ func (r rows) Row(key []byte) ([]byte, error) {
 		return nil, fmt.Errorf("ledger: read: %w", err)
 	}
 	return values[0], nil
+}
+
+// many answers many rows: those that are near, which known says, and the others together. Missed are the places of these.
+func (r rows) many(keys [][]byte, near func(key []byte) (value []byte, known bool)) (values [][]byte, missed []int, err error) {
+	values = make([][]byte, len(keys))
+	var far [][]byte
+	for i, key := range keys {
+		value, known := near(key)
+		if values[i] = value; !known {
+			far, missed = append(far, key), append(missed, i)
+		}
+	}
+	if len(far) == 0 {
+		return values, nil, nil
+	}
+	read, err := r.reader.Get(r.ctx, far...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ledger: read: %w", err)
+	}
+	for i, value := range read {
+		values[missed[i]] = value
+	}
+	return values, missed, nil
 }

@@ -59,14 +59,14 @@ func (l *Ledger) recover(ctx context.Context) error {
 		}
 		return l.found(ctx, head)
 	}
-	if format, ok := book.ParseUint(values[0]); !ok || format == 0 || format > Format {
+	format, ok := book.ParseUint(values[0])
+	if !ok || format == 0 || format > Format {
 		return fmt.Errorf("%w: %d, this version knows formats up to %d", ErrFormat, format, Format)
 	}
 	loaded, err := loadTip(ctx, l.config.Engine, values[1])
 	if err != nil {
 		return err
 	}
-	loaded.head = head
 	if loaded.directory, err = l.state.Directory(); err != nil {
 		return err
 	}
@@ -81,9 +81,14 @@ func (l *Ledger) recover(ctx context.Context) error {
 	if err := checkAnchor(ctx, l.config.Engine, loaded, anchored); err != nil {
 		return err
 	}
-	if loaded.head, err = listConsents(ctx, l.config.Engine, head); err != nil {
-		return err
+	if format < Format {
+		l.config.Log.InfoContext(ctx, "the store is brought to a newer format, which older versions do not open", "from", format, "to", Format)
+		if head, err = upgrade(ctx, rewriting{engine: l.config.Engine, head: head, atOnce: rewrittenAtOnce}); err != nil {
+			return err
+		}
+		l.forget(ctx)
 	}
+	loaded.head = head
 	return l.publish(loaded)
 }
 

@@ -18,8 +18,8 @@ var (
 	ErrRebuilding = errors.New("ledger: a rebuild was interrupted, run it again")
 )
 
-// rebuiltAtOnce is how many bytes of rows a rebuild writes in one commit.
-const rebuiltAtOnce = 1 << 20
+// rewrittenAtOnce is how many bytes of rows are written in one commit.
+const rewrittenAtOnce = 1 << 20
 
 // rebuildKey is the row that says that derived rows are being made again.
 func rebuildKey() []byte { return book.MetaKey("rebuild") }
@@ -35,7 +35,7 @@ type Rebuilding struct {
 
 // Rebuild makes the derived rows of a store again out of its entries, and writes those that differ. Entries, rejects and the
 // anchor stay as they are. So do tiles and the tree's row, unless they contradict the entries and these prove the signed
-// checkpoint.
+// checkpoint. A store of an older format has this one afterwards.
 //
 // It first checks everything that Fsck checks, and answers ErrRebuild without writing anything when an entry is wrong, or when
 // the entries do not prove the checkpoint at the anchor. Nobody else may use the store meanwhile. While it writes, a row of the
@@ -67,7 +67,7 @@ func (f *fsck) rebuild(ctx context.Context, engine store.Engine) (r Rebuilding, 
 	case !f.leaves.proved:
 		return r, fmt.Errorf("%w: the entries do not prove a signed checkpoint", ErrRebuild)
 	}
-	w := rewriting{engine: engine}
+	w := rewriting{engine: engine, head: engine.Head(), atOnce: rewrittenAtOnce}
 	w.Set(rebuildKey(), book.Uint(f.leaves.size))
 	if err := w.commit(ctx); err != nil {
 		return r, err
@@ -80,22 +80,33 @@ func (f *fsck) rebuild(ctx context.Context, engine store.Engine) (r Rebuilding, 
 			return r, err
 		}
 	}
+	w.Set(formatKey(), book.Uint(Format))
 	w.Delete(rebuildKey())
 	return r, w.commit(ctx)
 }
 
-// rewriting writes rows, some at a time.
+// rewriting writes rows, about atOnce bytes of them at a time. Nobody else may write from head on.
 type rewriting struct {
 	store.Batch
 	engine store.Engine
+	head   store.Head
+	atOnce int
 }
 
 func (w *rewriting) commit(ctx context.Context) error {
-	if err := w.engine.Commit(ctx, &w.Batch, w.engine.Head()); err != nil {
-		return fmt.Errorf("ledger: rebuild: %w", err)
+	if err := w.engine.Commit(ctx, &w.Batch, w.head); err != nil {
+		return fmt.Errorf("ledger: rewrite rows: %w", err)
 	}
-	w.Batch = store.Batch{}
+	w.Batch, w.head = store.Batch{}, w.head+1
 	return nil
+}
+
+// commitFull commits what there is when it is enough for one commit.
+func (w *rewriting) commitFull(ctx context.Context) error {
+	if w.Bytes() < w.atOnce {
+		return nil
+	}
+	return w.commit(ctx)
 }
 
 // rewrite writes the derived rows that differ from what the entries add up to.
@@ -114,10 +125,7 @@ func (f *fsck) rewrite(ctx context.Context, w *rewriting, r *Rebuilding) error {
 				w.Set(bytes.Clone(key), bytes.Clone(replayed))
 				r.Rows++
 			}
-			if w.Bytes() < rebuiltAtOnce {
-				return nil
-			}
-			return w.commit(ctx)
+			return w.commitFull(ctx)
 		})
 		if err != nil {
 			return fmt.Errorf("ledger: rebuild: table %02x: %w", p.table, err)

@@ -8,42 +8,61 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
-// listConsents writes the consent lists of a store that has none though it has consents: it was last written by a version that knew no
-// such lists. The consents say all that is in them, and nothing but such a version writes a consent without its place in a list. It
-// answers the head that the store then has.
-func listConsents(ctx context.Context, engine store.Engine, head store.Head) (store.Head, error) {
-	if listed, err := hasRows(ctx, engine, book.TableConsentLists); listed || err != nil {
-		return head, err
+// upgrade adds to a store of format 1 what format 2 has besides: consent lists, which the first stores of that format have not, and
+// in the rows of accounts between which weeks theirs lie. Other rows say all that is in them. The number of the format comes last, so
+// that an interruption leaves a store of format 1, of which everything is written once more. It answers the head that the store then has.
+func upgrade(ctx context.Context, w rewriting) (store.Head, error) {
+	if err := listConsents(ctx, &w); err != nil {
+		return w.head, err
 	}
-	var batch store.Batch
+	if err := spanWeeks(ctx, &w); err != nil {
+		return w.head, err
+	}
+	w.Set(formatKey(), book.Uint(Format))
+	err := w.commit(ctx)
+	return w.head, err
+}
+
+// toCome says that a row is only what a store of format 1 has, while its entries add up to what opening it makes of it.
+func toCome(table byte, stored, replayed []byte) bool {
+	switch table {
+	case book.TableConsentLists:
+		return stored == nil
+	case book.TableAccounts:
+		return stored != nil && replayed != nil && book.SameButWeeks(stored, replayed)
+	default:
+		return false
+	}
+}
+
+// listConsents writes the consent lists.
+func listConsents(ctx context.Context, w *rewriting) error {
 	numbers := make(map[string]uint64)
-	for row, err := range engine.Scan(ctx, store.Prefix([]byte{book.TableConsents})) {
+	for row, err := range w.engine.Scan(ctx, store.Prefix([]byte{book.TableConsents})) {
 		if err != nil {
-			return head, fmt.Errorf("ledger: consents: %w", err)
+			return fmt.Errorf("ledger: consents: %w", err)
 		}
 		consent := new(ledgerv1.ConsentRow)
 		if err := consent.UnmarshalVT(row.Value); err != nil || len(row.Key) < 1+8 {
-			return head, fmt.Errorf("%w: consent %x: %v", ErrDamaged, row.Key, err)
+			return fmt.Errorf("%w: consent %x: %v", ErrDamaged, row.Key, err)
 		}
 		institution := consent.GetFact().GetInstitution()
 		if _, known := numbers[institution]; !known {
-			if numbers[institution], err = organizationNumber(ctx, engine, institution); err != nil {
-				return head, err
+			if numbers[institution], err = organizationNumber(ctx, w.engine, institution); err != nil {
+				return err
 			}
 		}
 		account, index := row.Key[1:len(row.Key)-8], binary.BigEndian.Uint64(row.Key[len(row.Key)-8:])
-		batch.Set(book.ConsentListKey(numbers[institution], index), bytes.Clone(account))
+		w.Set(book.ConsentListKey(numbers[institution], index), bytes.Clone(account))
+		if err := w.commitFull(ctx); err != nil {
+			return err
+		}
 	}
-	if batch.Bytes() == 0 {
-		return head, nil
-	}
-	if err := engine.Commit(ctx, &batch, head); err != nil {
-		return head, fmt.Errorf("ledger: consent lists: %w", err)
-	}
-	return head + 1, nil
+	return nil
 }
 
 func organizationNumber(ctx context.Context, engine store.Engine, name string) (uint64, error) {
@@ -58,13 +77,60 @@ func organizationNumber(ctx context.Context, engine store.Engine, name string) (
 	return row.GetIndex(), nil
 }
 
-// hasRows says whether a table has any row.
-func hasRows(ctx context.Context, reader store.Reader, table byte) (bool, error) {
-	for _, err := range reader.Scan(ctx, store.Prefix([]byte{table})) {
+// accountsAtOnce is how many rows of accounts are read together.
+const accountsAtOnce = 1 << 10
+
+// spanWeeks has the rows of accounts say between which weeks theirs lie.
+func spanWeeks(ctx context.Context, w *rewriting) error {
+	var accounts []unit.AccountID
+	var weeks [][]int32 // of each
+	for row, err := range w.engine.Scan(ctx, store.Prefix([]byte{book.TableWeeks})) {
 		if err != nil {
-			return false, fmt.Errorf("ledger: table %02x: %w", table, err)
+			return fmt.Errorf("ledger: weeks: %w", err)
 		}
-		return true, nil
+		id, number, ok := book.ParseWeekKey(row.Key)
+		if !ok {
+			return fmt.Errorf("%w: %x is no week", ErrDamaged, row.Key)
+		}
+		if last := len(accounts) - 1; last >= 0 && accounts[last] == id {
+			weeks[last] = append(weeks[last], number)
+			continue
+		}
+		if len(accounts) == accountsAtOnce {
+			if err := spanAccounts(ctx, w, accounts, weeks); err != nil {
+				return err
+			}
+			accounts, weeks = accounts[:0], weeks[:0]
+		}
+		accounts, weeks = append(accounts, id), append(weeks, []int32{number})
 	}
-	return false, nil
+	return spanAccounts(ctx, w, accounts, weeks)
+}
+
+// spanAccounts does so for some of them, which have these weeks.
+func spanAccounts(ctx context.Context, w *rewriting, accounts []unit.AccountID, weeks [][]int32) error {
+	keys := make([][]byte, len(accounts))
+	for i, id := range accounts {
+		keys[i] = book.AccountKey(id)
+	}
+	values, err := w.engine.Get(ctx, keys...)
+	if err != nil {
+		return fmt.Errorf("ledger: accounts: %w", err)
+	}
+	for i, key := range keys {
+		account := new(ledgerv1.AccountRow)
+		if err := account.UnmarshalVT(values[i]); err != nil || values[i] == nil {
+			return fmt.Errorf("%w: account %x has weeks, but no row: %v", ErrDamaged, accounts[i], err)
+		}
+		account.FirstWeek, account.EndWeek = 0, 0
+		for _, number := range weeks[i] {
+			book.SpanWeek(account, number)
+		}
+		value, err := account.MarshalVT()
+		if err != nil {
+			return fmt.Errorf("ledger: account: %v", err)
+		}
+		w.Set(key, value)
+	}
+	return w.commitFull(ctx)
 }

@@ -176,28 +176,15 @@ func (w *writer) begin(waiting []*proposal) (*Tx, error) {
 			tx.before = w.flying.Tx
 		}
 	}
-	var keys [][]byte
-	for _, p := range waiting {
-		for _, key := range p.reads {
-			if w.state.Knows(key) {
-				continue
-			}
-			if value := w.cache.row(key); value != nil {
-				tx.Prefetched(key, value)
-			} else {
-				keys = append(keys, key)
+	return tx, tx.Prefetch(func(yield func(key []byte) bool) {
+		for _, p := range waiting {
+			for _, key := range p.reads {
+				if !yield(key) {
+					return
+				}
 			}
 		}
-	}
-	values, err := w.config.Engine.Get(tx.ctx, keys...)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: read: %w", err)
-	}
-	for i, key := range keys {
-		tx.Prefetched(key, values[i])
-		w.cache.hold(key, values[i])
-	}
-	return tx, nil
+	}, cachedRows{rows{tx.ctx, w.config.Engine}, w.cache}.Rows)
 }
 
 // run runs the steps of a proposal, each under a savepoint.

@@ -13,6 +13,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -82,6 +83,32 @@ func (s *State) Prefetched(key, value []byte) {
 	if !s.Knows(key) {
 		s.learn(&row{key: key, kept: value})
 	}
+}
+
+// Prefetch has the state know rows that are going to be read: those that it does not know are asked for together. Weeks come after all
+// others, since the row of an account says between which of them all its weeks lie: for a learner who goes on learning, a new week is
+// not looked for. The rows below are of format 2, whose accounts say so.
+func (s *State) Prefetch(keys iter.Seq[[]byte], get func(keys [][]byte) ([][]byte, error)) error {
+	for _, weeks := range []bool{false, true} {
+		var unknown [][]byte
+		for key := range keys {
+			switch {
+			case (key[0] == TableWeeks) != weeks || s.Knows(key):
+			case s.lacks(key):
+				s.Prefetched(key, nil)
+			default:
+				unknown = append(unknown, key)
+			}
+		}
+		values, err := get(unknown)
+		if err != nil {
+			return err
+		}
+		for i, key := range unknown {
+			s.Prefetched(key, values[i])
+		}
+	}
+	return nil
 }
 
 // Knows says whether the state can answer a row without asking below.

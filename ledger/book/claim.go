@@ -14,7 +14,7 @@ func (s *State) claimFiled(e *ledgerv1.Entry, fact *ledgerv1.ClaimFiled) error {
 	if err != nil {
 		return err
 	}
-	week, tail, err := extend[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(fact.GetEndDay())))
+	week, tail, err := s.extendWeek(id, account, fact.GetEndDay())
 	if err != nil {
 		return err
 	}

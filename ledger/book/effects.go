@@ -64,7 +64,7 @@ func (s *State) addEffects(
 	if err := s.replace(e, id, account, effects.GetReplaces(), ledgerv1.Outcome_OUTCOME_DUPLICATE); err != nil {
 		return err
 	}
-	return s.addDays(id, item, effects)
+	return s.addDays(id, account, item, effects)
 }
 
 // replace takes what a completion contributes from the account, since a better one has come, or gives it back, since that one has
@@ -100,7 +100,7 @@ func (s *State) replace(
 		}
 	}
 	for _, minutes := range reversal.GetDays() {
-		if err := s.addDayMinutes(id, minutes); err != nil {
+		if err := s.addDayMinutes(id, account, minutes); err != nil {
 			return err
 		}
 	}
@@ -348,12 +348,12 @@ func setGroup(account *ledgerv1.AccountRow, change *ledgerv1.GroupChange) {
 }
 
 // addDays adds what an entry says about single days: sessions, and minutes under daily limits.
-func (s *State) addDays(id unit.AccountID, item *ledgerv1.CompletionItem, effects *ledgerv1.Effects) error {
+func (s *State) addDays(id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem, effects *ledgerv1.Effects) error {
 	if item == nil && len(effects.GetSessions())+len(effects.GetSessionsRemoved())+len(effects.GetDays()) > 0 {
 		return fmt.Errorf("%w: sessions belong to a completion", ErrInconsistent)
 	}
 	for _, session := range effects.GetSessions() {
-		day, err := s.day(id, session.GetDay())
+		day, err := s.day(id, account, session.GetDay())
 		if err != nil {
 			return err
 		}
@@ -363,7 +363,7 @@ func (s *State) addDays(id unit.AccountID, item *ledgerv1.CompletionItem, effect
 		})
 	}
 	for _, session := range effects.GetSessionsRemoved() {
-		day, err := s.day(id, session.GetDay())
+		day, err := s.day(id, account, session.GetDay())
 		if err != nil {
 			return err
 		}
@@ -376,15 +376,15 @@ func (s *State) addDays(id unit.AccountID, item *ledgerv1.CompletionItem, effect
 		day.Sessions = slices.Delete(day.Sessions, i, i+1)
 	}
 	for _, minutes := range effects.GetDays() {
-		if err := s.addDayMinutes(id, minutes); err != nil {
+		if err := s.addDayMinutes(id, account, minutes); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *State) addDayMinutes(id unit.AccountID, delta *ledgerv1.DayMinutes) error {
-	day, err := s.day(id, delta.GetDay())
+func (s *State) addDayMinutes(id unit.AccountID, account *ledgerv1.AccountRow, delta *ledgerv1.DayMinutes) error {
+	day, err := s.day(id, account, delta.GetDay())
 	if err != nil {
 		return err
 	}
@@ -401,9 +401,8 @@ func (s *State) addDayMinutes(id unit.AccountID, delta *ledgerv1.DayMinutes) err
 }
 
 // day answers a day of an account to be changed.
-func (s *State) day(id unit.AccountID, day int32) (*ledgerv1.DayItem, error) {
-	key := WeekKey(id, WeekOf(day))
-	week, tail, err := extend[ledgerv1.WeekRow](s, key)
+func (s *State) day(id unit.AccountID, account *ledgerv1.AccountRow, day int32) (*ledgerv1.DayItem, error) {
+	week, tail, err := s.extendWeek(id, account, day)
 	if err != nil {
 		return nil, err
 	}
@@ -412,7 +411,7 @@ func (s *State) day(id unit.AccountID, day int32) (*ledgerv1.DayItem, error) {
 		return tail.GetDays()[i], nil
 	}
 	if i := slices.IndexFunc(week.GetDays(), is); i >= 0 {
-		_, err := edit[ledgerv1.WeekRow](s, key)
+		_, err := edit[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(day)))
 		return week.GetDays()[i], err
 	}
 	item := &ledgerv1.DayItem{Day: day}

@@ -250,10 +250,12 @@ func (s *State) itemMoved(e *ledgerv1.Entry, fact *ledgerv1.ItemMoved) error {
 
 // putItem puts an item that was recorded elsewhere among those of an account.
 func (s *State) putItem(id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem) error {
-	week, err := edit[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(item.GetEndDay())))
+	number := WeekOf(item.GetEndDay())
+	week, err := edit[ledgerv1.WeekRow](s, WeekKey(id, number))
 	if err != nil {
 		return err
 	}
+	SpanWeek(account, number)
 	i, found := slices.BinarySearchFunc(week.GetItems(), item.GetIndex(), func(x *ledgerv1.CompletionItem, index uint64) int {
 		return compare(x.GetIndex(), index)
 	})

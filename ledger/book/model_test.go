@@ -95,8 +95,47 @@ func (m *machine) commit(t *rapid.T) {
 	}
 	m.state = book.NewState(m.below)
 	if len(m.below) > 0 && rapid.Bool().Draw(t, "prefetch") {
-		for _, key := range slices.Sorted(maps.Keys(m.below)) {
-			m.state.Prefetched([]byte(key), m.below[key])
+		m.prefetch(t)
+	}
+}
+
+// prefetch has an empty state know all rows, and weeks before and after those of each account, which nobody is asked for.
+func (m *machine) prefetch(t *rapid.T) {
+	keys := slices.Sorted(maps.Keys(m.below))
+	outside := make(map[string]bool)
+	for _, key := range keys {
+		account := new(ledgerv1.AccountRow)
+		if key[0] != book.TableAccounts || account.UnmarshalVT(m.below[key]) != nil {
+			continue
+		}
+		for _, week := range []int32{account.GetFirstWeek() - 1, account.GetEndWeek()} {
+			outside[string(book.WeekKey(unit.AccountID([]byte(key[1:])), week))] = true
+		}
+	}
+	keys = append(keys, slices.Collect(maps.Keys(outside))...)
+	asked := 0
+	err := m.state.Prefetch(func(yield func([]byte) bool) {
+		for _, key := range keys {
+			if !yield([]byte(key)) {
+				return
+			}
+		}
+	}, func(keys [][]byte) (values [][]byte, err error) {
+		for _, key := range keys {
+			if outside[string(key)] {
+				t.Fatalf("asked for %x, where no week of its account lies", key)
+			}
+			values = append(values, m.below[string(key)])
+		}
+		asked += len(keys)
+		return values, nil
+	})
+	if err != nil || asked != len(m.below) {
+		t.Fatalf("asked for %d of %d rows, %v", asked, len(m.below), err)
+	}
+	for key := range outside {
+		if !m.state.Knows([]byte(key)) {
+			t.Fatalf("%x is not known not to be there", key)
 		}
 	}
 }
@@ -692,6 +731,14 @@ func (m *machine) checkDays(t *rapid.T, id unit.AccountID, want *naiveAccount) {
 	}
 	sessions, days, items := 0, make(map[naiveDay]int64), 0
 	weeks := m.state.Weeks(id, keys)
+	account, err := m.state.Account(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if span := [2]int32{account.GetFirstWeek(), account.GetEndWeek()}; len(weeks) == 0 && span != [2]int32{} ||
+		len(weeks) > 0 && span != [2]int32{weeks[0], weeks[len(weeks)-1] + 1} {
+		t.Fatalf("the weeks %v lie between %v", weeks, span)
+	}
 	for _, number := range weeks {
 		week, err := m.state.Week(id, number)
 		if err != nil {

@@ -47,7 +47,7 @@ func (s *State) openingBalanceRecorded(e *ledgerv1.Entry, fact *ledgerv1.Opening
 	if err != nil {
 		return err
 	}
-	week, tail, err := extend[ledgerv1.WeekRow](s, WeekKey(id, WeekOf(fact.GetEarnedDay())))
+	week, tail, err := s.extendWeek(id, account, fact.GetEarnedDay())
 	if err != nil {
 		return err
 	}

@@ -280,7 +280,7 @@ MESSAGES = {
                   "hours=7:*YearMinutes usage=8:*CapUsage remainders=9:*CourseRemainder groups=10:*GroupChange "
                   "pending=11:*LotRef expiring=12:*LotRef points=13:*Points deadlines=16:*CaseDeadline "
                   "opening_balances=19:i claims=24:i merged_into=25:b merge_plus_one=26:u moving=27:t holds=30:*AccountHold "
-                  "transfers=31:*u",
+                  "transfers=31:*u first_week=32:d end_week=33:d",
     "AccountHold": "hold=1:u deadline=2:i",
     "CategorySum": "category=1:s minutes=2:i pending=3:i available=4:i reserved=5:i transferred=6:i expired=7:i "
                    "reversed=8:i issued=9:i",
@@ -1186,7 +1186,7 @@ def append_transfers(opening, earned, claim, claim_ref):
 
 def build_log():
     t = micros("2026-03-02 09:00")
-    append(t, "bank_founded", bank_id=BANK, origin=ORIGIN, format=1)
+    append(t, "bank_founded", bank_id=BANK, origin=ORIGIN, format=2)
     append(t, "organization_registered", organization=COLLEGE, name="西湖区社区学院", code=COLLEGE_CODE,
            level="ORGANIZATION_LEVEL_DISTRICT", roles=["ROLE_PROVIDER", "ROLE_CERTIFIER"], trust_tier=5)
     append(t, "officer_appointed", officer="officer-1", organization=COLLEGE,
@@ -2041,7 +2041,9 @@ class State:
         self.rows[key] = u64(i)
 
     def week(self, account, day):
-        return self.row(table(6, account, week_of(day).to_bytes(4, "big")), "WeekRow")
+        number, row = week_of(day), self.rows[table(5, account)][1]
+        row.update(first_week=min(row.get("first_week", number), number), end_week=max(row.get("end_week", 0), number + 1))
+        return self.row(table(6, account, number.to_bytes(4, "big")), "WeekRow")
 
     def item(self, account, ref):
         return next(x for x in self.week(account, ref["end_day"])["items"] if x["index"] == ref["index"])
@@ -2465,7 +2467,7 @@ def entry_vectors():
         ("wrong-index", "log", tea_1, change(tea_1, index=tea_1 + 1), "index: the number of entries before it"),
         ("time-goes-back", "log", tea_1, change(tea_1, time=LOG[tea_1 - 1][1]["time"] - 1),
          "time: not before the entry before it"),
-        ("founded-twice", "state", 1, at(1, "bank_founded", bank_id=BANK, origin=ORIGIN, format=1), "only entry 0 founds"),
+        ("founded-twice", "state", 1, at(1, "bank_founded", bank_id=BANK, origin=ORIGIN, format=2), "only entry 0 founds"),
         ("continued-at-once", "state", 0, encode("Entry", {
             "time": LOG[0][1]["time"], "salt": bytes(16), "log_continued": {"origin": NEXT_ORIGIN}}), "entry 0 founds the bank"),
         ("organization-twice", "state", 4, at(4, "organization_registered", organization=PLATFORM), "a new organization"),
@@ -2918,10 +2920,10 @@ def store_vectors():
         ("length beyond the slot", anchor_file(slot(2, second, length=16384 - 51), None)),
     ]
     return {
-        "format": 1,
+        "format": 2,
         "keys": [{"name": name, "key": key.hex()} for name, key in keys],
         "rows": [
-            {"size": 5, "key": table(1, b"format").hex(), "value": u64(1).hex()},
+            {"size": 5, "key": table(1, b"format").hex(), "value": u64(2).hex()},
             {"size": 5, "key": table(1, b"tree").hex(), "type": "TreeRow", "message": to_json("TreeRow", tree_5)},
             {"size": 260, "key": table(1, b"tree").hex(), "type": "TreeRow", "message": to_json("TreeRow", tree_260)},
             {"size": 260, "key": table(1, b"origins").hex(), "value": u64(259).hex()},

@@ -264,7 +264,11 @@ type AccountRow struct {
 	// Holds that have not ended, oldest first.
 	Holds []*AccountHold `protobuf:"bytes,30,rep,name=holds,proto3" json:"holds,omitempty"`
 	// Holds that were posted, in the order in which that happened.
-	Transfers     []uint64 `protobuf:"varint,31,rep,packed,name=transfers,proto3" json:"transfers,omitempty"`
+	Transfers []uint64 `protobuf:"varint,31,rep,packed,name=transfers,proto3" json:"transfers,omitempty"`
+	// Number of the first week that it has.
+	FirstWeek int32 `protobuf:"varint,32,opt,name=first_week,json=firstWeek,proto3" json:"first_week,omitempty"`
+	// Number of the last week that it has, plus one; the same as first_week: it has none.
+	EndWeek       int32 `protobuf:"varint,33,opt,name=end_week,json=endWeek,proto3" json:"end_week,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -444,6 +448,20 @@ func (x *AccountRow) GetTransfers() []uint64 {
 		return x.Transfers
 	}
 	return nil
+}
+
+func (x *AccountRow) GetFirstWeek() int32 {
+	if x != nil {
+		return x.FirstWeek
+	}
+	return 0
+}
+
+func (x *AccountRow) GetEndWeek() int32 {
+	if x != nil {
+		return x.EndWeek
+	}
+	return 0
 }
 
 // AccountHold is a hold of an account that has not ended.
@@ -3471,7 +3489,7 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\fR\x04root\x12%\n" +
-	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\xce\a\n" +
+	"\x0epartial_leaves\x18\x04 \x01(\fR\rpartialLeaves\"\x88\b\n" +
 	"\n" +
 	"AccountRow\x12!\n" +
 	"\fopened_index\x18\x01 \x01(\x04R\vopenedIndex\x12\x1f\n" +
@@ -3499,7 +3517,10 @@ const file_creditbank_ledger_v1_state_proto_rawDesc = "" +
 	"\x0emerge_plus_one\x18\x1a \x01(\x04R\fmergePlusOne\x12\x16\n" +
 	"\x06moving\x18\x1b \x01(\bR\x06moving\x127\n" +
 	"\x05holds\x18\x1e \x03(\v2!.creditbank.ledger.v1.AccountHoldR\x05holds\x12\x1c\n" +
-	"\ttransfers\x18\x1f \x03(\x04R\ttransfers\"=\n" +
+	"\ttransfers\x18\x1f \x03(\x04R\ttransfers\x12\x1d\n" +
+	"\n" +
+	"first_week\x18  \x01(\x05R\tfirstWeek\x12\x19\n" +
+	"\bend_week\x18! \x01(\x05R\aendWeek\"=\n" +
 	"\vAccountHold\x12\x12\n" +
 	"\x04hold\x18\x01 \x01(\x04R\x04hold\x12\x1a\n" +
 	"\bdeadline\x18\x02 \x01(\x03R\bdeadline\"\x87\x02\n" +

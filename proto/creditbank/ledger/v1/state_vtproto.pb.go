@@ -105,6 +105,20 @@ func (m *AccountRow) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.EndWeek != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.EndWeek))
+		i--
+		dAtA[i] = 0x2
+		i--
+		dAtA[i] = 0x88
+	}
+	if m.FirstWeek != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.FirstWeek))
+		i--
+		dAtA[i] = 0x2
+		i--
+		dAtA[i] = 0x80
+	}
 	if len(m.Transfers) > 0 {
 		var pksize2 int
 		for _, num := range m.Transfers {
@@ -2879,6 +2893,12 @@ func (m *AccountRow) SizeVT() (n int) {
 		}
 		n += 2 + protohelpers.SizeOfVarint(uint64(l)) + l
 	}
+	if m.FirstWeek != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.FirstWeek))
+	}
+	if m.EndWeek != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.EndWeek))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -4742,6 +4762,44 @@ func (m *AccountRow) UnmarshalVT(dAtA []byte) error {
 				}
 			} else {
 				return fmt.Errorf("proto: wrong wireType = %d for field Transfers", wireType)
+			}
+		case 32:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FirstWeek", wireType)
+			}
+			m.FirstWeek = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FirstWeek |= int32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 33:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field EndWeek", wireType)
+			}
+			m.EndWeek = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.EndWeek |= int32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
 			}
 		default:
 			iNdEx = preIndex
