@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
@@ -35,7 +34,7 @@ func freed(
 			change.Transferred = taken[i].GetMilliCredits()
 		}
 		rest := item.GetMilliCredits() - change.GetTransferred()
-		if p != nil && lot.GetExpiresDay() != 0 && p.Day(tx.Now()) >= policy.Day(lot.GetExpiresDay()) {
+		if p.endsBy(lot, tx.Now()) {
 			change.Expired = rest
 		} else {
 			change.Available = rest

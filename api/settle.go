@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/ledger"
@@ -68,6 +69,11 @@ func lotOf(
 	return item.GetLots()[i], d.policyFor(under, tx.Now()), nil
 }
 
+// endsBy says whether the last day of a lot has passed. Under no policy none passes.
+func (p *published) endsBy(lot *ledgerv1.LotState, now time.Time) bool {
+	return p != nil && lot.GetExpiresDay() != 0 && p.Day(now) >= policy.Day(lot.GetExpiresDay())
+}
+
 // expire ends what is unused of lots whose last day has passed.
 func expire(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
 	for _, ref := range slices.Clone(account.GetExpiring()) {
@@ -75,7 +81,7 @@ func expire(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.Accoun
 		if err != nil {
 			return err
 		}
-		if p == nil || p.Day(tx.Now()) < policy.Day(ref.GetExpiresDay()) {
+		if !p.endsBy(lot, tx.Now()) {
 			continue
 		}
 		change := &ledgerv1.LotChange{

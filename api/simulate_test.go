@@ -72,6 +72,30 @@ func TestSimulationIgnoresTransfers(t *testing.T) {
 	}
 }
 
+// What institutions took expires in a simulation as it would have without them: on the days of the policy, which begin before those
+// of UTC.
+func TestSimulationExpiresTransfers(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	p := a.publish(beishanPolicy(t, "1", "2024-03-30", twoMonths))
+	l, other := a.Open(), a.Open()
+	a.learns(l)
+	a.accepts(a.requests(l, university, socialWork))
+	var held []unit.Credits
+	for day := a.Clock.Now().Truncate(24 * time.Hour).Add(20 * time.Hour); len(held) < 62; day = day.AddDate(0, 0, 1) {
+		a.Clock.Advance(day.Sub(a.Clock.Now()))
+		a.one(a.learned(other, apitest.Smartphone, 1, 90))
+		r := a.simulate(api.Simulation{Hash: p.Hash})
+		if r.Before != r.After || r.Gaining+r.Losing != 0 {
+			t.Errorf("on %s the policy in force would change something: %+v", day, r.SimulationChange)
+		}
+		held = append(held, r.Before.Available)
+	}
+	if slices.IsSorted(held) {
+		t.Errorf("nothing expired: %v", held)
+	}
+}
+
 // simulateSame tries the policy that is in force: nothing changes by it.
 func (m *machine) simulateSame(t *rapid.T) {
 	r := m.simulate(api.Simulation{Hash: m.Policy})

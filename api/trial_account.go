@@ -95,22 +95,24 @@ type state struct {
 	SimulationTotals
 }
 
-// stateOf is how a completion stands on a day. A rehearsal knows no transfers: what is held or was taken over counts as what the
-// learner would have without.
-func stateOf(item *ledgerv1.CompletionItem, today int32) state {
+// stateOf is how a completion stands when the view was newest, by the policy that is in force then. A rehearsal knows no transfers:
+// what is held or was taken over counts as what the learner would have without.
+func (t *trial) stateOf(d *directory, item *ledgerv1.CompletionItem) state {
 	s := state{outcome: item.GetOutcome(), SimulationTotals: SimulationTotals{Minutes: unit.Minutes(item.GetMinutes())}}
 	for _, lot := range item.GetLots() {
 		s.Available += unit.Credits(lot.GetAvailable())
-		if item.GetOutcome() == ledgerv1.Outcome_OUTCOME_AWARDED && (lot.GetExpiresDay() == 0 || today < lot.GetExpiresDay()) {
-			s.Available += unit.Credits(lot.GetReserved() + lot.GetTransferred())
-		}
 		s.Pending += unit.Credits(lot.GetPending())
+		gone := unit.Credits(lot.GetReserved() + lot.GetTransferred())
+		if gone == 0 || item.GetOutcome() != ledgerv1.Outcome_OUTCOME_AWARDED {
+			continue
+		}
+		now := t.view.Time()
+		if p := d.policyFor(d.byIndex[item.GetCourse()].fact.GetProvider(), now); !p.endsBy(lot, now) {
+			s.Available += gone
+		}
 	}
 	return s
 }
-
-// today is the day of the view, in UTC.
-func (t *trial) today() int32 { return int32(t.view.Time().Unix() / secondsPerDay) }
 
 // tried is an account on its way through its history.
 type tried struct {
@@ -239,15 +241,16 @@ func (a *tried) countCases(entries []*ledgerv1.Entry, when int) {
 	}
 }
 
-// before is how the completions stand, in the order of items, when the credits that are overdue have expired or been released:
-// only then are they compared with what a rehearsal ends in. A case of which the public notice has ended still waits, here and
-// there: no entry says yet that it was approved.
+// before is how the completions that are counted stand, in the order of items, when the credits that are overdue have expired or been
+// released: only then are they compared with what a rehearsal ends in. A case of which the public notice has ended still waits, here
+// and there: no entry says yet that it was approved.
 func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([]state, error) {
 	states := make([]state, len(items))
-	overdue, today := false, a.today()
-	tomorrow := today + 1 // in every zone
+	overdue, tomorrow := false, int32(a.view.Time().Unix()/secondsPerDay)+1 // in every zone
 	for i, item := range items {
-		states[i] = stateOf(item, today)
+		if a.counts(item) {
+			states[i] = a.stateOf(a.real, item)
+		}
 		for _, lot := range item.GetLots() {
 			unused := lot.GetPending()+lot.GetAvailable() > 0
 			overdue = overdue || lot.GetPending() > 0 || unused && lot.GetExpiresDay() != 0 && lot.GetExpiresDay() <= tomorrow
@@ -268,11 +271,14 @@ func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([
 		return nil, err
 	}
 	for i, item := range items {
+		if !a.counts(item) {
+			continue
+		}
 		settled, err := completionItem(now, a.id, refOf(item))
 		if err != nil {
 			return nil, err
 		}
-		states[i] = stateOf(settled, today)
+		states[i] = a.stateOf(a.real, settled)
 	}
 	return states, nil
 }
@@ -304,7 +310,7 @@ func (a *tried) compare(items []*ledgerv1.CompletionItem, before []state) error 
 		if err != nil {
 			return err
 		}
-		a.sum.completion(item.GetCategory(), before[i], stateOf(after, a.today()), &account.SimulationChange)
+		a.sum.completion(item.GetCategory(), before[i], a.stateOf(a.directory, after), &account.SimulationChange)
 	}
 	a.sum.account(account)
 	return nil
