@@ -91,7 +91,7 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 			metrics = prometheus.WrapRegistererWith(prometheus.Labels{storeLabel: label}, o.metrics)
 		}
 		engine, err := pebble.Open(dir, pebble.Options{
-			Log: o.log.With(storeLabel, label), Registerer: metrics, CacheBytes: int64(cacheBytes),
+			Log: o.log.With(storeLabel, label), Registerer: metrics, CacheBytes: int64(cacheBytes), Now: p.now,
 		})
 		if err != nil {
 			return nil, storeError(dir, err)

@@ -29,6 +29,8 @@ func (e *Engine) Compact(ctx context.Context) error {
 	if err != nil || last == nil {
 		return err
 	}
+	e.watch.pace.waiting.Add(1)
+	defer e.watch.pace.waiting.Add(-1)
 	if err := e.db.Compact(ctx, headKey(), append(last, 0), false); err != nil {
 		return fmt.Errorf("pebble: compact: %v", err)
 	}

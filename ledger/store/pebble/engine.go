@@ -148,6 +148,7 @@ func (e *Engine) Close() error {
 		failures = append(failures, v.snapshot.Close())
 	}
 	halted := e.watch.failure() != nil
+	e.watch.pace.waiting.Add(1)
 	if err := e.db.Close(); err != nil && !halted { // a halted database always complains
 		failures = append(failures, fmt.Errorf("pebble: close: %v", err))
 	}

@@ -42,6 +42,8 @@ type Options struct {
 	ReadOnly bool
 	// Existing opens an existing directory only; it is never made.
 	Existing bool
+	// Now is the clock of a server: by it, compactions pause, so that whoever is served has the cores. Nil: they take what they can get.
+	Now func() time.Time
 	// Scratch is for rows that nobody needs once the process has ended: commits are not made durable, and cost less.
 	Scratch bool
 }
@@ -81,8 +83,11 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 		}
 	}()
 
+	if options.Now == nil {
+		options.Now = func() time.Time { return time.Time{} } // by a clock that stands still no work is long enough for a pause
+	}
 	metrics := newMetrics()
-	watch := &watch{log: log, metrics: metrics}
+	watch := &watch{log: log, metrics: metrics, pace: pace{now: options.Now, sleep: time.Sleep}}
 	disk := options.FS
 	if disk == nil {
 		if dir, err = filepath.Abs(dir); err != nil { // one name per directory: the lock goes by names within a process
@@ -112,6 +117,7 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 		return nil, fmt.Errorf("pebble: open %s: %v", dir, err)
 	}
 	opened.Store(true)
+	watch.pace.watches(func() int { return int(db.Metrics().Levels[0].Sublevels) })
 	e := &Engine{
 		db: db, disk: disk, checkpoint: checkpoint, watch: watch, metrics: metrics, readOnly: options.ReadOnly, sync: pebble.Sync,
 		views: make(map[*view]struct{}),
@@ -173,9 +179,10 @@ func tune(options Options, watch *watch, opened *atomic.Bool) *pebble.Options {
 		L0StopWritesThreshold:     100,
 		LBaseMaxBytes:             4 * memTableBytes,
 		FlushSplitBytes:           2 << 20,
-		// A second compaction starts only when the first falls behind, see below: the cores are the ledger's. And none starts while
-		// the database is being opened, unless they have fallen behind: Pebble flushes what the log has, and would not be open before
-		// the compaction ends that follows a flush. It follows the next one.
+		// A server's compaction takes a quarter of a core until L0 is deeper still, see pace, and a second one starts only when the first
+		// falls behind, see below: the cores are the ledger's. And none starts while the database is being opened, unless they have fallen
+		// behind: Pebble flushes what the log has, and would not be open before the compaction ends that follows a flush. It follows
+		// the next one.
 		CompactionConcurrencyRange: func() (lower, upper int) {
 			if opened.Load() {
 				lower = 1

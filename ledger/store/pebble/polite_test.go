@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -57,5 +58,61 @@ func TestPoliteTablesAreKnown(t *testing.T) {
 	}
 	if disk.compacted() == 0 || disk.made["pebble-memtable-flush"] == 0 {
 		t.Errorf("files were made for %v", disk.made)
+	}
+}
+
+// slowFile takes its time for every write.
+type slowFile struct {
+	vfs.File
+	write func()
+}
+
+// Write implements vfs.File.
+func (f slowFile) Write(p []byte) (int, error) {
+	f.write()
+	return len(p), nil
+}
+
+// A compaction takes a quarter of a core while nobody waits for it, and L0 is not deep.
+func TestCompactionsPause(t *testing.T) {
+	now, took, slept := time.Unix(0, 0), time.Duration(0), time.Duration(0)
+	depth, asked := 16, 0
+	table, wait := pebble.Compacted(slowFile{write: func() { now = now.Add(took) }}, func() time.Time { return now }, func(d time.Duration) {
+		now, slept = now.Add(d), slept+d
+	}, func() int {
+		asked++
+		return depth
+	})
+	write := func(each time.Duration, times int) time.Duration {
+		t.Helper()
+		took, slept = each, 0
+		for range times {
+			if n, err := table.Write(make([]byte, 100)); n != 100 || err != nil {
+				t.Fatalf("wrote %d bytes, %v", n, err)
+			}
+		}
+		return slept
+	}
+	if got := write(100*time.Microsecond, 1000); got != 300*time.Millisecond || asked != 1 {
+		t.Errorf("of 100 ms of work it rested %s, and asked %d times how deep L0 is", got, asked)
+	}
+	if got := write(time.Minute, 1); got != 20*time.Millisecond {
+		t.Errorf("once it rested %s", got)
+	}
+	depth = 24
+	if got := write(10*time.Millisecond, 100); got >= time.Second || asked < 3 {
+		t.Errorf("when L0 became deep, it rested %s", got)
+	}
+	if got := write(10*time.Millisecond, 1000); got != 0 {
+		t.Errorf("when L0 was deep, it rested %s", got)
+	}
+	depth = 23
+	write(time.Second, 1)
+	if got := write(10*time.Millisecond, 10); got != 200*time.Millisecond {
+		t.Errorf("when L0 was not deep any more, it rested %s", got)
+	}
+	wait()
+	if got := write(10*time.Millisecond, 100); got != 0 {
+		t.Errorf("when somebody waited, it rested %s", got)
 	}
 }

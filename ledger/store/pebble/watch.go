@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/bits"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +25,7 @@ type watch struct {
 	metrics *metrics
 	// hurry says that more tables in memory wait to be flushed than the one that is.
 	hurry atomic.Bool
+	pace  pace
 
 	mu   sync.Mutex // guards last
 	last string     // the last background error that was logged
@@ -127,12 +127,11 @@ func (f watchedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File
 			_ = file.Close()
 		}
 	}
-	if err == nil && (category == compacting || category == flushing) {
-		polite := politeFile{File: file}
-		if category == flushing {
-			polite.hurry = &f.watch.hurry
-		}
-		return polite, nil
+	switch {
+	case err == nil && category == flushing:
+		return flushedFile{File: file, hurry: &f.watch.hurry}, nil
+	case err == nil && category == compacting:
+		return newCompactedFile(file, &f.watch.pace), nil
 	}
 	return f.watched(name, "create", file, err)
 }
@@ -185,26 +184,3 @@ func (f watchedFile) SyncTo(length int64) (bool, error) {
 }
 
 func (f watchedFile) Close() error { return f.report("close", f.File.Close()) }
-
-// What Pebble says that tables are for which a compaction, or a flush, writes.
-const (
-	compacting vfs.DiskWriteCategory = "pebble-compaction"
-	flushing   vfs.DiskWriteCategory = "pebble-memtable-flush"
-)
-
-// politeFile is a table that a compaction or a flush writes. Nobody waits for it, but it takes a core for a second at a time, and Go's
-// scheduler leaves it the core for 10 ms before it lets somebody else run. So it steps back after every block, some 0.1 ms of work,
-// and lets those go first who answer calls. A flush stops doing so when the next table in memory is full before it has ended:
-// under full load it would never end, and writes would stop.
-type politeFile struct {
-	vfs.File
-	hurry *atomic.Bool // nil: never
-}
-
-func (f politeFile) Write(p []byte) (int, error) {
-	n, err := f.File.Write(p)
-	if f.hurry == nil || !f.hurry.Load() {
-		runtime.Gosched()
-	}
-	return n, err
-}
