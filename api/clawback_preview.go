@@ -419,13 +419,10 @@ func asTheyStand(ctx context.Context, view ledger.View, s *ledgerv1.ClawbackSele
 	for i, one := range some {
 		keys[i] = book.WeekKey(unit.AccountID(one.recorded.GetAccount()), book.WeekOf(one.recorded.GetEndDay()))
 	}
-	values, err := view.Get(ctx, keys...)
+	state := view.State(ctx)
+	err := state.Prefetch(slices.Values(keys), func(keys [][]byte) ([][]byte, error) { return view.Get(ctx, keys...) })
 	if err != nil {
 		return nil, err
-	}
-	state := view.State(ctx)
-	for i, key := range keys {
-		state.Prefetched(key, values[i])
 	}
 	found := make([]chosenOne, 0, len(some))
 	for _, one := range some {

@@ -232,8 +232,7 @@ func (f *fsck) checkMeta(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ledger: read: %w", err)
 	}
-	var ok bool
-	if f.format, ok = book.ParseUint(values[0]); !ok || f.format == 0 || f.format > Format {
+	if f.format, err = parseFormat(values[0]); err != nil {
 		return errors.Join(f.whole(byHand, "format", "it is none of 1 to %d", Format), errEnough)
 	}
 	if values[2] != nil {

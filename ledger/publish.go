@@ -23,6 +23,15 @@ type tip struct {
 
 func formatKey() []byte { return book.MetaKey("format") }
 
+// parseFormat reads of which format a store is, and answers ErrFormat where this version does not know it.
+func parseFormat(value []byte) (uint64, error) {
+	format, ok := book.ParseUint(value)
+	if !ok || format == 0 || format > Format {
+		return format, fmt.Errorf("%w: %d, this version knows formats up to %d", ErrFormat, format, Format)
+	}
+	return format, nil
+}
+
 func treeKey() []byte { return book.MetaKey("tree") }
 
 // save adds the tree's own row to a batch.
@@ -59,9 +68,9 @@ func (l *Ledger) recover(ctx context.Context) error {
 		}
 		return l.found(ctx, head)
 	}
-	format, ok := book.ParseUint(values[0])
-	if !ok || format == 0 || format > Format {
-		return fmt.Errorf("%w: %d, this version knows formats up to %d", ErrFormat, format, Format)
+	format, err := parseFormat(values[0])
+	if err != nil {
+		return err
 	}
 	loaded, err := loadTip(ctx, l.config.Engine, values[1])
 	if err != nil {

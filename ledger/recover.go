@@ -75,8 +75,8 @@ func Recover(ctx context.Context, cfg Config, lost Lost) (Recovery, error) {
 	if values[1] == nil {
 		return Recovery{}, fmt.Errorf("%w: the store is empty: restore a backup first", ErrRecover)
 	}
-	if format, ok := book.ParseUint(values[0]); !ok || format == 0 || format > Format {
-		return Recovery{}, fmt.Errorf("%w: %d, this version knows formats up to %d", ErrFormat, format, Format)
+	if _, err := parseFormat(values[0]); err != nil {
+		return Recovery{}, err
 	}
 	head := cfg.Engine.Head()
 	if l.tip, err = loadTip(ctx, cfg.Engine, values[1]); err != nil {

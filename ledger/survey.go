@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 )
@@ -32,9 +31,8 @@ func Survey(ctx context.Context, reader store.Reader, known merkle.Checkpoint) (
 	if values[1] == nil {
 		return h, fmt.Errorf("%w: the store is empty", ErrNotFound)
 	}
-	var ok bool
-	if h.Format, ok = book.ParseUint(values[0]); !ok || h.Format == 0 || h.Format > Format {
-		return h, fmt.Errorf("%w: %d, this version knows formats up to %d", ErrFormat, h.Format, Format)
+	if h.Format, err = parseFormat(values[0]); err != nil {
+		return h, err
 	}
 	t, err := loadTip(ctx, reader, values[1])
 	if err != nil {

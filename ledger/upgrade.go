@@ -8,7 +8,6 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
-	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -82,8 +81,8 @@ const accountsAtOnce = 1 << 10
 
 // spanWeeks has the rows of accounts say between which weeks theirs lie.
 func spanWeeks(ctx context.Context, w *rewriting) error {
-	var accounts []unit.AccountID
-	var weeks [][]int32 // of each
+	var keys [][]byte
+	var spans []*ledgerv1.AccountRow // of each, with nothing but its weeks
 	for row, err := range w.engine.Scan(ctx, store.Prefix([]byte{book.TableWeeks})) {
 		if err != nil {
 			return fmt.Errorf("ledger: weeks: %w", err)
@@ -92,27 +91,23 @@ func spanWeeks(ctx context.Context, w *rewriting) error {
 		if !ok {
 			return fmt.Errorf("%w: %x is no week", ErrDamaged, row.Key)
 		}
-		if last := len(accounts) - 1; last >= 0 && accounts[last] == id {
-			weeks[last] = append(weeks[last], number)
-			continue
-		}
-		if len(accounts) == accountsAtOnce {
-			if err := spanAccounts(ctx, w, accounts, weeks); err != nil {
-				return err
+		key := book.AccountKey(id)
+		if last := len(keys) - 1; last < 0 || !bytes.Equal(keys[last], key) {
+			if len(keys) == accountsAtOnce {
+				if err := spanAccounts(ctx, w, keys, spans); err != nil {
+					return err
+				}
+				keys, spans = keys[:0], spans[:0]
 			}
-			accounts, weeks = accounts[:0], weeks[:0]
+			keys, spans = append(keys, key), append(spans, new(ledgerv1.AccountRow))
 		}
-		accounts, weeks = append(accounts, id), append(weeks, []int32{number})
+		book.SpanWeek(spans[len(spans)-1], number)
 	}
-	return spanAccounts(ctx, w, accounts, weeks)
+	return spanAccounts(ctx, w, keys, spans)
 }
 
-// spanAccounts does so for some of them, which have these weeks.
-func spanAccounts(ctx context.Context, w *rewriting, accounts []unit.AccountID, weeks [][]int32) error {
-	keys := make([][]byte, len(accounts))
-	for i, id := range accounts {
-		keys[i] = book.AccountKey(id)
-	}
+// spanAccounts does so for some of them.
+func spanAccounts(ctx context.Context, w *rewriting, keys [][]byte, spans []*ledgerv1.AccountRow) error {
 	values, err := w.engine.Get(ctx, keys...)
 	if err != nil {
 		return fmt.Errorf("ledger: accounts: %w", err)
@@ -120,12 +115,9 @@ func spanAccounts(ctx context.Context, w *rewriting, accounts []unit.AccountID, 
 	for i, key := range keys {
 		account := new(ledgerv1.AccountRow)
 		if err := account.UnmarshalVT(values[i]); err != nil || values[i] == nil {
-			return fmt.Errorf("%w: account %x has weeks, but no row: %v", ErrDamaged, accounts[i], err)
+			return fmt.Errorf("%w: account %x has weeks, but no row: %v", ErrDamaged, key[1:], err)
 		}
-		account.FirstWeek, account.EndWeek = 0, 0
-		for _, number := range weeks[i] {
-			book.SpanWeek(account, number)
-		}
+		account.FirstWeek, account.EndWeek = spans[i].GetFirstWeek(), spans[i].GetEndWeek()
 		value, err := account.MarshalVT()
 		if err != nil {
 			return fmt.Errorf("ledger: account: %v", err)
