@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -175,6 +176,19 @@ func (r rows) Row(key []byte) ([]byte, error) {
 		return nil, fmt.Errorf("ledger: read: %w", err)
 	}
 	return values[0], nil
+}
+
+// last answers the last key with a prefix, nil when there is none.
+func (r rows) last(prefix []byte) ([]byte, error) {
+	within := store.Prefix(prefix)
+	within.Reverse = true
+	for row, err := range r.reader.Scan(r.ctx, within) {
+		if err != nil {
+			return nil, fmt.Errorf("ledger: read: %w", err)
+		}
+		return bytes.Clone(row.Key), nil
+	}
+	return nil, nil
 }
 
 // many answers many rows: those that are near, which known says, and the others together. Missed are the places of these.

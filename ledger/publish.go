@@ -105,12 +105,13 @@ func (l *Ledger) recover(ctx context.Context) error {
 func (l *Ledger) forget(ctx context.Context) {
 	l.cache.reset()
 	below := rows{context.WithoutCancel(ctx), l.config.Engine}
-	if !l.cache.isThere() {
+	if l.cache.isThere() {
+		l.state = book.NewState(cachedRows{below, l.cache})
+		l.state.Limit(recentRows)
+	} else {
 		l.state = book.NewState(below)
-		return
 	}
-	l.state = book.NewState(cachedRows{below, l.cache})
-	l.state.Limit(recentRows)
+	l.state.InOrder(below.last)
 }
 
 // anchored answers the checkpoint at the anchor, of size 0 when there is none.

@@ -40,9 +40,10 @@ type Rows interface {
 // are not read and decoded again, and what comes next need not wait for the disk.
 type State struct {
 	below Rows
-	// rows are those that were used lately: what is not used for a generation is forgotten. Statements are looked for once, so
-	// theirs last for a batch.
-	rows, statements generations
+	// rows are those that were used lately: what is not used for a generation is forgotten. Statements are looked for once, and would
+	// push out the others.
+	rows       generations
+	statements statements
 	// newest are the rows that were used last, one of each table: an entry asks for the same ones again and again.
 	newest  [1 << 8]*row
 	touched []*row // since the last Keep or Undo
@@ -71,10 +72,11 @@ type row struct {
 
 // NewState starts with no changes.
 func NewState(below Rows) *State {
-	return &State{below: below, rows: newGenerations(), statements: newGenerations(), limit: defaultRows}
+	return &State{below: below, rows: newGenerations(), statements: statements{generations: newGenerations()}, limit: defaultRows}
 }
 
-// Limit says how many rows one generation holds: few, where reading below is cheap. What is not committed is never forgotten.
+// Limit says how many rows one generation holds, and how many statements: few, where reading below is cheap. What is not committed is
+// never forgotten.
 func (s *State) Limit(rows int) { s.limit = rows }
 
 // Prefetched hands the state a row that was read in advance: nil when there is none. A row the state knows already
@@ -87,7 +89,8 @@ func (s *State) Prefetched(key, value []byte) {
 
 // Prefetch has the state know rows that are going to be read: those that it does not know are asked for together. Weeks come after all
 // others, since the row of an account says between which of them all its weeks lie: for a learner who goes on learning, a new week is
-// not looked for. The rows below are of format 2, whose accounts say so.
+// not looked for, nor is a new statement of an organization that numbers them in order. The rows below are of format 2, whose accounts
+// say so.
 func (s *State) Prefetch(keys iter.Seq[[]byte], get func(keys [][]byte) ([][]byte, error)) error {
 	for _, weeks := range []bool{false, true} {
 		var unknown [][]byte
@@ -138,7 +141,7 @@ func (s *State) learn(r *row) {
 
 func (s *State) generations(table byte) *generations {
 	if table == TableStatements {
-		return &s.statements
+		return &s.statements.generations
 	}
 	return &s.rows
 }
@@ -235,8 +238,6 @@ func (s *State) HandedOver() {
 		r.changed = false
 	}
 	s.changed, s.flying = s.flying[:0], s.changed
-	s.statements.turn()
-	clear(s.newest[:])
 }
 
 // Committed says that what was handed over are rows below now. The state forgets what has not been used for long. What is
@@ -246,6 +247,10 @@ func (s *State) Committed() {
 	if len(s.rows.young) > s.limit {
 		s.rows.turn()
 		clear(s.newest[:])
+	}
+	if len(s.statements.young) > s.limit {
+		s.statements.turn()
+		s.newest[TableStatements] = nil
 	}
 }
 

@@ -90,10 +90,12 @@ func (m *machine) commit(t *rapid.T) {
 	}
 	// The ledger goes on with the same state; one that is opened again begins with an empty one.
 	if rapid.Bool().Draw(t, "go on") {
+		m.state.HandedOver()
 		m.state.Committed()
 		return
 	}
 	m.state = book.NewState(m.below)
+	m.state.Limit(rapid.IntRange(1, 100).Draw(t, "limit"))
 	if len(m.below) > 0 && rapid.Bool().Draw(t, "prefetch") {
 		m.prefetch(t)
 	}

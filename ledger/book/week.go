@@ -47,6 +47,9 @@ func SameButWeeks(a, b []byte) bool {
 
 // lacks says that there is no such row, where the state knows it of another one. Of an account whose row is damaged it knows nothing.
 func (s *State) lacks(key []byte) bool {
+	if key[0] == TableStatements {
+		return s.statements.lacks(key)
+	}
 	id, number, ok := ParseWeekKey(key)
 	if !ok || !s.Knows(AccountKey(id)) {
 		return false
