@@ -15,6 +15,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -144,7 +145,7 @@ func (b *Bank) Authenticate(ctx context.Context, token string) (access.Caller, e
 
 // Ready answers nil when the bank can read and write.
 func (b *Bank) Ready(ctx context.Context) error {
-	if err := b.ledger.Halted(); err != nil {
+	if err := cmp.Or(b.ledger.Halted(), b.vault.Halted()); err != nil {
 		return err
 	}
 	_, err := b.newestDirectory(ctx)

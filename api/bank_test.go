@@ -15,6 +15,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/ledgertest"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
@@ -398,4 +399,31 @@ func forged(t testing.TB, token string) []string {
 		all = append(all, base64.RawURLEncoding.EncodeToString(append(genuine[:8:8], place...)))
 	}
 	return all
+}
+
+// Where the vault has stopped writing, nobody can be noted down who looks, and nobody enrolled: the bank is not ready, and says so.
+func TestVaultThatHalted(t *testing.T) {
+	t.Parallel()
+	engine := ledgertest.NewFaulty(store.NewMemory())
+	t.Cleanup(func() { must(t, engine.Close()) })
+	b := newBankWith(t, apitest.Options{VaultEngine: engine})
+	must(t, b.Ready(ctx()))
+	open := func() *api.Error {
+		_, _, err := b.OpenAccount(ctx(), b.Officer(apitest.Registrar), api.Opening{
+			RequestID: b.RequestID(), Name: "王芳", Document: b.Document(3), Home: apitest.Beishan, Checked: true,
+		})
+		return api.AsError(err)
+	}
+	engine.Fail(0, ledgertest.Lost)
+	if err := open(); err == nil || err.Kind != api.Internal {
+		t.Errorf("of the commit that failed it says %v", err)
+	}
+	if err := b.Ready(ctx()); !errors.Is(err, store.ErrHalted) {
+		t.Errorf("it is ready: %v", err)
+	}
+	if err := open(); err == nil || err.Kind != api.Unavailable || err.Reason != api.ReasonHalted {
+		t.Errorf("once it has halted it says %v", err)
+	}
+	must(t, engine.Recover())
+	must(t, b.Ready(ctx()))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
 
@@ -266,6 +267,8 @@ func known() []struct {
 		{access.ErrDenied, Denied, ReasonDenied},
 		{ledger.ErrBusy, Busy, ReasonBusy},
 		{ledger.ErrHalted, Unavailable, ReasonHalted},
+		{store.ErrHalted, Unavailable, ReasonHalted}, // of the vault
+		{store.ErrClosed, Unavailable, ReasonClosed},
 		{ledger.ErrClosed, Unavailable, ReasonClosed},
 		{ledger.ErrClock, Unavailable, ReasonClock},
 		{ledger.ErrNotFound, NotFound, ReasonNotFound},

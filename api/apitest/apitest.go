@@ -44,8 +44,8 @@ func Start() time.Time { return time.Date(2026, time.June, 15, 2, 0, 0, 0, time.
 
 // Options change what a bank stands on. The zero Options are a bank in memory.
 type Options struct {
-	// Engine keeps the ledger's rows; nil: memory. Whoever gives one closes it.
-	Engine store.Engine
+	// Engine keeps the ledger's rows, VaultEngine those of the vault; nil: memory. Whoever gives one closes it.
+	Engine, VaultEngine store.Engine
 	// ResolvePerMinute and Queue are as in api.Config and ledger.Config.
 	ResolvePerMinute, Queue int
 	// Metrics registers what the bank measures; nil for none.
@@ -136,8 +136,12 @@ func (b *Bank) open(options Options) {
 	b.tb.Cleanup(func() { b.must(b.Ledger.Close()) })
 	keys, err := vault.NewKeyset()
 	b.must(err)
+	people := options.VaultEngine
+	if people == nil {
+		people = b.memory()
+	}
 	b.Vault, err = vault.Open(b.ctx(), vault.Config{
-		Engine: b.memory(), BankID: BankID, Keys: keys, Rand: b.random, Now: b.Clock.Now,
+		Engine: people, BankID: BankID, Keys: keys, Rand: b.random, Now: b.Clock.Now,
 	})
 	b.must(err)
 	b.IssuerKey = b.NewKey()

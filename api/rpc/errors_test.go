@@ -26,6 +26,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger"
+	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
 
@@ -103,6 +104,13 @@ func mappings() map[string]map[string]mapping {
 			"ErrLimit":          {review.ErrLimit, codes.FailedPrecondition, api.ReasonStepLimit},
 			"ErrObjected":       {review.ErrObjected, codes.FailedPrecondition, api.ReasonStepLimit},
 			"ErrBatch":          {review.ErrBatch, codes.FailedPrecondition, api.ReasonBatchNotAllowed},
+		},
+		"ledger/store": {
+			"ErrHalted":    {store.ErrHalted, codes.Unavailable, api.ReasonHalted},
+			"ErrClosed":    {store.ErrClosed, codes.Unavailable, api.ReasonClosed},
+			"ErrHeadMoved": internal(store.ErrHeadMoved),
+			"ErrReadOnly":  internal(store.ErrReadOnly),
+			"ErrBatch":     internal(store.ErrBatch),
 		},
 		"ledger/vault": {
 			"ErrUnknownAccount": {vault.ErrUnknownAccount, codes.NotFound, api.ReasonUnknownAccount},

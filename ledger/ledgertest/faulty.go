@@ -69,6 +69,16 @@ func (f *Faulty) Recover() error {
 	return nil
 }
 
+// Halted implements [store.Engine].
+func (f *Faulty) Halted() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.frozen != nil {
+		return store.ErrHalted
+	}
+	return f.Engine.Halted()
+}
+
 // Commit implements [store.Engine].
 func (f *Faulty) Commit(ctx context.Context, batch *store.Batch, expected store.Head) error {
 	f.mu.Lock()

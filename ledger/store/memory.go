@@ -83,6 +83,9 @@ func (m *Memory) Commit(_ context.Context, batch *Batch, expected Head) error {
 	return nil
 }
 
+// Halted implements [Engine]: memory does not fail.
+func (m *Memory) Halted() error { return nil }
+
 // Close implements [Engine]. Calls under way hold rows that nothing changes, so there is no need to wait for them.
 func (m *Memory) Close() error {
 	m.writer.Lock() // a commit under way is finished first

@@ -109,6 +109,9 @@ type Engine interface {
 	// must reopen it to learn the outcome. A commit that has begun is not abandoned when ctx ends.
 	Commit(ctx context.Context, batch *Batch, expected Head) error
 
+	// Halted answers an error that wraps ErrHalted and says why, once the engine refuses every further commit; nil before that.
+	Halted() error
+
 	// Close waits for the calls under way and releases the engine with all of its snapshots. A second Close answers
 	// ErrClosed.
 	Close() error

@@ -164,6 +164,14 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	return v, nil
 }
 
+// Halted answers why the vault writes nothing any more, or nil while it does. Opening it again recovers.
+func (v *Vault) Halted() error {
+	if err := v.engine.Halted(); err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	return nil
+}
+
 // found checks that the store is this vault, and makes it so if the store is empty.
 func (v *Vault) found(ctx context.Context) error {
 	row, err := v.engine.Get(ctx, formatKey())

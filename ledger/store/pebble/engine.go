@@ -130,6 +130,14 @@ func (e *Engine) Commit(_ context.Context, batch *store.Batch, expected store.He
 	return nil
 }
 
+// Halted implements [store.Engine].
+func (e *Engine) Halted() error {
+	if err := e.watch.failure(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrHalted, err)
+	}
+	return nil
+}
+
 // Close implements [store.Engine].
 func (e *Engine) Close() error {
 	e.mu.Lock()

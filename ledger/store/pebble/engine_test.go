@@ -263,6 +263,9 @@ func TestFailedSync(t *testing.T) {
 				})),
 			})
 			mustPut(t, engine, "k", "1")
+			if err := engine.Halted(); err != nil {
+				t.Errorf("a sound engine: Halted = %v", err)
+			}
 			broken.Store(true)
 			err := put(engine, "k", "2")
 			for _, harmless := range []error{nil, store.ErrHeadMoved, store.ErrClosed, store.ErrHalted, store.ErrReadOnly, store.ErrBatch} {
@@ -272,6 +275,9 @@ func TestFailedSync(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), "disk on fire") {
 				t.Errorf("Commit = %v: the cause is not said", err)
+			}
+			if err := engine.Halted(); !errors.Is(err, store.ErrHalted) || !strings.Contains(err.Error(), "disk on fire") {
+				t.Errorf("Halted = %v", err)
 			}
 			broken.Store(false)
 			if err := put(engine, "k", "3"); !errors.Is(err, store.ErrHalted) {
