@@ -69,6 +69,8 @@ var (
 	ErrBehindAnchor = errors.New("ledger: the store is behind its anchor")
 	// ErrNoAnchor says that the anchor is empty although the log was published; see Config.AcceptAnchor.
 	ErrNoAnchor = errors.New("ledger: the anchor is missing")
+	// ErrEmpty says that no log was founded in the store; see Config.Existing.
+	ErrEmpty = errors.New("ledger: the store is empty")
 	// ErrForeign says that the store belongs to another bank or another log.
 	ErrForeign = errors.New("ledger: the store is another bank's or another log's")
 	// ErrFormat says that the store was written by a newer version.
@@ -115,6 +117,9 @@ type Config struct {
 	// CacheBytes is the memory for rows of accounts that the writer will read again, outside of what Go collects: some 1,000 bytes hold
 	// an account that is in use, and the least that is taken is 32 MiB. 0: no such rows are kept, and more of them decoded.
 	CacheBytes int
+	// Existing opens a log that was founded; none is founded. A store that was lost, or is not mounted, looks like one in which a log is
+	// yet to be founded, and one that is founded anew is a second history under the same key.
+	Existing bool
 	// AcceptTime lets the ledger open although its newest entry is more than 366 days old or lies in the future.
 	AcceptTime bool
 	// AcceptAnchor lets the ledger open although nothing is at its anchor: only for whoever knows that the anchor was lost and
@@ -150,8 +155,9 @@ type Ledger struct {
 	published *view
 }
 
-// Open opens the ledger in cfg.Engine, founding it when the engine is empty, and starts its writer. It answers
-// ErrForeign, ErrFormat, ErrBehindAnchor, ErrNoAnchor, ErrDamaged, ErrRebuilding or ErrClock when the store may not be written.
+// Open opens the ledger in cfg.Engine, founding it when the engine is empty and it need not exist, and starts its writer. It answers
+// ErrEmpty, ErrForeign, ErrFormat, ErrBehindAnchor, ErrNoAnchor, ErrDamaged, ErrRebuilding or ErrClock when the store may not be
+// written.
 func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if cfg.Signer.Name() != cfg.Origin || cfg.Verifier.Name() != cfg.Origin {
 		return nil, fmt.Errorf("%w: the log key is named %q, not %q like the log", ErrForeign, cfg.Signer.Name(), cfg.Origin)

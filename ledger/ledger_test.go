@@ -256,6 +256,10 @@ func TestRefusesToOpen(t *testing.T) {
 			cfg.Engine = short.engine
 		}, ledger.ErrBehindAnchor},
 		{"no anchor", func(t *testing.T, w *world, cfg *ledger.Config) { cfg.Anchor = &anchor{} }, ledger.ErrNoAnchor},
+		{"nothing, and it has to be there", func(t *testing.T, w *world, cfg *ledger.Config) {
+			cfg.Engine, cfg.Anchor, cfg.Existing = store.NewMemory(), &anchor{}, true
+		}, ledger.ErrEmpty},
+		{"it has to be there, and is", func(t *testing.T, w *world, cfg *ledger.Config) { cfg.Existing = true }, nil},
 		{"another bank", func(t *testing.T, w *world, cfg *ledger.Config) { cfg.BankID = "other.test" }, ledger.ErrForeign},
 		{"another log key", func(t *testing.T, w *world, cfg *ledger.Config) { cfg.Verifier = other.verifier }, ledger.ErrForeign},
 		{"a clock years ahead", func(t *testing.T, w *world, cfg *ledger.Config) {

@@ -46,7 +46,7 @@ func (t *tip) save(batch *store.Batch) error {
 	return nil
 }
 
-// recover learns from the store and the anchor where the log stands, founds it when it is empty, and publishes it. It
+// recover learns from the store and the anchor where the log stands, founds it when it is empty and may be, and publishes it. It
 // is how a ledger starts, whatever ended the one before.
 func (l *Ledger) recover(ctx context.Context) error {
 	head := l.config.Engine.Head()
@@ -65,6 +65,9 @@ func (l *Ledger) recover(ctx context.Context) error {
 	if values[1] == nil {
 		if anchored.Size > 0 {
 			return fmt.Errorf("%w: the store is empty, but a log of %d entries was published", ErrBehindAnchor, anchored.Size)
+		}
+		if l.config.Existing {
+			return ErrEmpty
 		}
 		return l.found(ctx, head)
 	}

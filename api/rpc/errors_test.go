@@ -68,6 +68,7 @@ func mappings() map[string]map[string]mapping {
 			"ErrEntrySize":    {ledger.ErrEntrySize, codes.InvalidArgument, api.ReasonEntryTooLarge},
 			"ErrBehindAnchor": internal(ledger.ErrBehindAnchor),
 			"ErrNoAnchor":     internal(ledger.ErrNoAnchor),
+			"ErrEmpty":        internal(ledger.ErrEmpty),
 			"ErrForeign":      internal(ledger.ErrForeign),
 			"ErrFormat":       internal(ledger.ErrFormat),
 			"ErrDamaged":      internal(ledger.ErrDamaged),
@@ -113,6 +114,7 @@ func mappings() map[string]map[string]mapping {
 			"ErrBatch":     internal(store.ErrBatch),
 		},
 		"ledger/vault": {
+			"ErrEmpty":          internal(vault.ErrEmpty),
 			"ErrUnknownAccount": {vault.ErrUnknownAccount, codes.NotFound, api.ReasonUnknownAccount},
 			"ErrErased":         {vault.ErrErased, codes.FailedPrecondition, api.ReasonAccountErased},
 			// It comes with ErrErased.

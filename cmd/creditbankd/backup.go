@@ -20,6 +20,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
+	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
 
 type backupCommand struct{ configured }
@@ -55,13 +56,46 @@ func (c *backupCommand) Run(ctx context.Context, p *process) error {
 	if err := l.err(); err != nil {
 		return err
 	}
-	b, err := p.open(ctx, opening{config: l.config, secrets: s, log: slog.New(slog.DiscardHandler)})
+	return p.backUpStopped(ctx, l.config, s)
+}
+
+// backUpStopped makes a backup of a bank that is not served. It takes the stores as they are: nothing is brought to a newer format or
+// signed before it is copied, since the backup may be there to go back to.
+func (p *process) backUpStopped(ctx context.Context, c *config, s secrets) (err error) {
+	stores, err := p.openStores(opening{config: c, log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
-	report, err := b.backUp(ctx, l.config, p.now)
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	_, err = vault.Open(ctx, vault.Config{
+		Engine: stores.vault, BankID: c.bank.id, Keys: s.vault, Rand: p.random, Now: p.now, Existing: true,
+	})
+	if err != nil {
+		return vaultError(c, err)
+	}
+	signed, err := anchoredCheckpoint(c, s.log)
+	if err != nil {
+		return ledgerError(c, err)
+	}
+	report, err := stores.backUp(ctx, c, signed, p.now)
 	fmt.Fprint(p.stdout, report)
-	return errors.Join(err, b.Close())
+	return err
+}
+
+// anchoredCheckpoint is the newest checkpoint that was signed, as the anchor keeps it.
+func anchoredCheckpoint(c *config, key *logKey) (signed []byte, err error) {
+	anchor := pebble.NewAnchorFile(nil, c.data.anchorFile)
+	signed, err = anchor.Load()
+	if err = errors.Join(err, anchor.Close()); err != nil {
+		return nil, err
+	}
+	if signed == nil {
+		return nil, ledger.ErrNoAnchor
+	}
+	if _, err := merkle.OpenCheckpoint(signed, c.bank.origin, key.verifier); err != nil {
+		return nil, fmt.Errorf("%w: anchor: %w", ledger.ErrForeign, err)
+	}
+	return signed, nil
 }
 
 // needBackup adds to the faults that the configuration names no place for backups.
@@ -79,16 +113,16 @@ const (
 
 // backUp makes a backup of the ledger and, after it, one of the vault: a key is in the vault before an entry uses it, so that
 // the later vault knows every account of the earlier ledger. One that fails does not keep the other from being made; the
-// report is of what was made.
-func (b *bank) backUp(ctx context.Context, c *config, now func() time.Time) (report string, err error) {
-	of, err := b.backUpLedger(ctx, backup.Config{Dir: c.backup.dir, Now: now})
+// report is of what was made. Signed is a checkpoint that the ledger covers.
+func (s stores) backUp(ctx context.Context, c *config, signed []byte, now func() time.Time) (report string, err error) {
+	of, err := s.backUpLedger(ctx, c, signed, now)
 	if of != nil {
 		report = fmt.Sprintf("ledger  %s\n        %s\n        %d entries of %s, root %s\n", of.Path, amount(of), of.Size, of.Origin, of.Root)
 	}
 	if err != nil {
 		err = fmt.Errorf("ledger in %s, to %s: %w", c.data.dir, c.backup.dir, err)
 	}
-	failure := b.stores.vault.Checkpoint(func(dir string, _ store.Head) error {
+	failure := s.vault.Checkpoint(func(dir string, _ store.Head) error {
 		of, err := backup.Write(ctx, backup.Config{Dir: c.backup.vaultDir, Keep: c.backup.vaultKeep, Now: now}, dir,
 			backup.Facts{Store: backupOfVault, BankID: c.bank.id})
 		if of != nil {
@@ -106,24 +140,32 @@ func amount(b *backup.Backup) string {
 	return fmt.Sprintf("%d files of %d bytes, of which %d of %d bytes are new", b.Files, b.Bytes, b.NewFiles, b.NewBytes)
 }
 
-func (b *bank) backUpLedger(ctx context.Context, cfg backup.Config) (of *backup.Backup, err error) {
+// backUp makes a backup of a bank that is served.
+func (b *bank) backUp(ctx context.Context, c *config, now func() time.Time) (report string, err error) {
 	view, err := b.ledger.View()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	signed := view.Checkpoint() // before the copy is made, which therefore has everything that it covers
 	view.Close()
-	err = b.stores.ledger.Checkpoint(func(dir string, _ store.Head) error {
+	return b.stores.backUp(ctx, c, signed, now)
+}
+
+func (s stores) backUpLedger(ctx context.Context, c *config, signed []byte, now func() time.Time) (of *backup.Backup, err error) {
+	err = s.ledger.Checkpoint(func(dir string, _ store.Head) error {
 		text, _, _ := strings.Cut(string(signed), "\n\n")
 		known, err := merkle.ParseCheckpoint(text + "\n")
 		if err != nil {
 			return err
 		}
 		held, err := survey(ctx, dir, known)
-		if err != nil {
-			return err
+		if err == nil && (held.BankID != c.bank.id || held.Origin != c.bank.origin) {
+			err = fmt.Errorf("%w: it holds %s of %s", ledger.ErrForeign, held.Origin, held.BankID)
 		}
-		of, err = backup.Write(ctx, cfg, dir, backup.Facts{
+		if err != nil {
+			return ledgerError(c, err)
+		}
+		of, err = backup.Write(ctx, backup.Config{Dir: c.backup.dir, Now: now}, dir, backup.Facts{
 			Store: backupOfLedger, BankID: held.BankID, Origin: held.Origin, Format: held.Format, Size: held.Size,
 			Root: held.Root.String(), Checkpoint: string(signed),
 		})

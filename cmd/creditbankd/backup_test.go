@@ -213,7 +213,7 @@ func TestBackupRefuses(t *testing.T) {
 	directory, configuration := backedUp(t)
 	_, without := founded(t)
 	once(t, "backup", "--config", without).refused(exitUsage, "backup.dir: is missing")
-	once(t, "backup", "--config", configuration, "--data.dir", filepath.Join(directory, "none")).refused(exitFailed, "does not open")
+	once(t, "backup", "--config", configuration, "--data.dir", filepath.Join(directory, "none")).refused(exitFailed, "there is no store in")
 
 	// Places that hold backups of another bank, or of the other store, are not written to.
 	once(t, "backup", "--config", configuration).must()
@@ -334,6 +334,68 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Error("the vault was written")
 	}
 	rootOf(t, configuration)
+}
+
+// Of two backups that were made together the vault's is the later one. An older vault may lack people of the ledger.
+func TestRestoreOfAnOlderVault(t *testing.T) {
+	directory, configuration := backedUp(t)
+	path := func(name string) string { return filepath.Join(directory, name) }
+	once(t, "backup", "--config", configuration).must()
+	older, err := filepath.Glob(path("backup/vault/2*"))
+	if err != nil || len(older) != 1 {
+		t.Fatal(older, err)
+	}
+	once(t, "backup", "--config", configuration).must()
+	before := tree(t, path("data"))
+	together := []string{"restore", "--config", configuration, "--from", path("backup/ledger"), "--move-aside"}
+	once(t, append(together, "--vault-from", older[0])...).refused(exitFailed, "nothing was restored", older[0], "the vault alone first")
+	if after := tree(t, path("data")); after != before {
+		t.Errorf("there was\n%s\nand now is\n%s", before, after)
+	}
+	once(t, append(together, "--vault-from", path("backup/vault"))...).must()
+	once(t, "restore", "--config", configuration, "--vault-from", older[0], "--data.vault_dir", path("older")).must()
+}
+
+// A backup that does not hold what it says leaves nothing beside the places of the stores.
+func TestRestoreLeavesNothingBehind(t *testing.T) {
+	directory, configuration := backedUp(t)
+	path := func(name string) string { return filepath.Join(directory, name) }
+	once(t, "backup", "--config", configuration).must()
+	complete, err := filepath.Glob(path("backup/ledger/2*/COMPLETE"))
+	if err != nil || len(complete) != 1 {
+		t.Fatal(complete, err)
+	}
+	text, err := os.ReadFile(complete[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := regexp.MustCompile(`"size": \d+`).ReplaceAll(text, []byte(`"size": 99`))
+	if err := os.WriteFile(complete[0], wrong, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, directory)
+	once(t, "restore", "--config", configuration, "--from", path("backup/ledger"), "--vault-from", path("backup/vault"), "--move-aside").
+		refused(exitFailed, "nothing was restored", "says 99 entries")
+	if after := tree(t, directory); after != before {
+		t.Errorf("there was\n%s\nand now is\n%s", before, after)
+	}
+}
+
+// A backup of a bank that is not served is of the stores as they are, whatever the clock says: it may be there to go back to.
+func TestBackupBeforeAnUpgrade(t *testing.T) {
+	directory := t.TempDir()
+	unpack(t, filepath.Join("testdata", "formats", "1.tar.gz"), directory)
+	configuration := filepath.Join(directory, "creditbank.yaml")
+	ledgers, vaults := filepath.Join(directory, "backup", "ledger"), filepath.Join(directory, "backup", "vault")
+	once(t, "backup", "--config", configuration, "--backup.dir", ledgers, "--backup.vault_dir", vaults).must()
+	complete, err := filepath.Glob(filepath.Join(ledgers, "2*/COMPLETE"))
+	if err != nil || len(complete) != 1 {
+		t.Fatal(complete, err)
+	}
+	text, err := os.ReadFile(complete[0])
+	if err != nil || !strings.Contains(string(text), `"format": 1`) {
+		t.Errorf("the backup says %s, %v", text, err)
+	}
 }
 
 // A backup whose hashes are right is still no backup of this bank when another key has signed it, or nobody.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -53,6 +55,8 @@ type opening struct {
 	// witnesses says that the checkpoint which everyone is shown goes to the configured witnesses first, if there are any: for
 	// whoever then runs them.
 	witnesses bool
+	// found has the bank begin where there is none; otherwise it has to be there.
+	found bool
 	// acceptTime and acceptAnchor are the operator's word that clock and store are right.
 	acceptTime, acceptAnchor bool
 }
@@ -62,10 +66,24 @@ type bank struct {
 	*api.Bank
 	ledger *ledger.Ledger
 	vault  *vault.Vault
-	stores struct{ ledger, vault *pebble.Engine }
+	stores stores
 	// witnesses cosign checkpoints while somebody runs them; nil: there are none.
 	witnesses *witness.Witnesses
 	closers   []io.Closer
+}
+
+// stores are where a bank keeps everything.
+type stores struct{ ledger, vault *pebble.Engine }
+
+// Close closes those that were opened.
+func (s stores) Close() error {
+	var errs []error
+	for _, engine := range []*pebble.Engine{s.ledger, s.vault} {
+		if engine != nil {
+			errs = append(errs, engine.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Close closes the bank: what waits for the writer is committed first.
@@ -77,6 +95,32 @@ func (b *bank) Close() error {
 	return errors.Join(errs...)
 }
 
+// openStores opens both stores at the same time: after a crash each has a log of tens of megabytes to read and to flush.
+func (p *process) openStores(o opening) (s stores, err error) {
+	open := func(dir, label string, cacheBytes int) (*pebble.Engine, error) {
+		var metrics prometheus.Registerer
+		if o.metrics != nil {
+			metrics = prometheus.WrapRegistererWith(prometheus.Labels{storeLabel: label}, o.metrics)
+		}
+		engine, err := pebble.Open(dir, pebble.Options{
+			Log: o.log.With(storeLabel, label), Registerer: metrics, CacheBytes: int64(cacheBytes), Now: p.now, Existing: !o.found,
+		})
+		if err != nil {
+			return nil, storeError(dir, err)
+		}
+		return engine, nil
+	}
+	var both sync.WaitGroup
+	var ofVault, ofLedger error
+	both.Go(func() { s.vault, ofVault = open(o.config.data.vaultDir, "vault", 0) })
+	both.Go(func() { s.ledger, ofLedger = open(o.config.data.dir, "ledger", o.config.memory.ledgerBytes) })
+	both.Wait()
+	if err = cmp.Or(ofVault, ofLedger); err != nil {
+		_ = s.Close()
+	}
+	return s, err
+}
+
 // open opens vault and ledger, each in its own place, and the bank that stands on them.
 func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 	b := new(bank)
@@ -85,49 +129,27 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 			_ = b.Close() // what went wrong first is what counts
 		}
 	}()
-	store := func(dir, label string, cacheBytes int) (*pebble.Engine, error) {
-		var metrics prometheus.Registerer
-		if o.metrics != nil {
-			metrics = prometheus.WrapRegistererWith(prometheus.Labels{storeLabel: label}, o.metrics)
-		}
-		engine, err := pebble.Open(dir, pebble.Options{
-			Log: o.log.With(storeLabel, label), Registerer: metrics, CacheBytes: int64(cacheBytes), Now: p.now,
-		})
-		if err != nil {
-			return nil, storeError(dir, err)
-		}
-		return engine, nil
-	}
-	// Both at the same time: after a crash each has a log of tens of megabytes to read and to flush.
-	var both sync.WaitGroup
-	var failures [2]error
-	both.Go(func() { b.stores.vault, failures[0] = store(o.config.data.vaultDir, "vault", 0) })
-	both.Go(func() { b.stores.ledger, failures[1] = store(o.config.data.dir, "ledger", o.config.memory.ledgerBytes) })
-	both.Wait()
-	for i, engine := range []*pebble.Engine{b.stores.vault, b.stores.ledger} {
-		if failures[i] == nil {
-			b.closers = append(b.closers, engine)
-		} else if err == nil {
-			err = failures[i]
-		}
-	}
-	if err != nil {
+	if b.stores, err = p.openStores(o); err != nil {
 		return nil, err
 	}
+	b.closers = append(b.closers, b.stores)
 	b.vault, err = vault.Open(ctx, vault.Config{
 		Engine: b.stores.vault, BankID: o.config.bank.id, Keys: o.secrets.vault, Rand: p.random, Now: p.now,
-		EvidenceBytes: o.config.limits.evidenceBytes, CacheAccounts: o.config.memory.accounts,
+		EvidenceBytes: o.config.limits.evidenceBytes, CacheAccounts: o.config.memory.accounts, Existing: !o.found,
 	})
 	if err != nil {
 		return nil, vaultError(o.config, err)
 	}
 	anchor := pebble.NewAnchorFile(nil, o.config.data.anchorFile)
 	b.closers = append(b.closers, anchor)
+	if err := anchor.Claim(); err != nil {
+		return nil, anchorError(o.config, err)
+	}
 	b.ledger, err = ledger.Open(ctx, ledger.Config{
 		Engine: b.stores.ledger, Anchor: anchor, BankID: o.config.bank.id, Origin: o.config.bank.origin,
 		Signer: o.secrets.log.signer, Verifier: o.secrets.log.verifier,
 		Now: p.now, Rand: p.random, Log: o.log, Metrics: o.metrics, Queue: o.config.limits.queue,
-		CacheBytes: o.config.memory.accounts * accountBytes,
+		CacheBytes: o.config.memory.accounts * accountBytes, Existing: !o.found,
 		AcceptTime: o.acceptTime, AcceptAnchor: o.acceptAnchor,
 	})
 	if err != nil {
@@ -155,14 +177,36 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 
 // storeError says how to mend a store that does not open.
 func storeError(dir string, err error) error {
-	if errors.Is(err, pebble.ErrLocked) {
+	switch {
+	case errors.Is(err, pebble.ErrLocked):
 		return fmt.Errorf("%s is in use: another creditbankd serves or checks it; stop that one first", dir)
+	case errors.Is(err, fs.ErrNotExist):
+		return noStore(dir)
+	default:
+		return fmt.Errorf("the store in %s does not open: %w", dir, err)
 	}
-	return fmt.Errorf("the store in %s does not open: %w", dir, err)
+}
+
+// noStore says what to do where a store should be and is none. None is begun there: if a disk is missing, or was lost, an empty bank
+// would take the place of the bank.
+func noStore(dir string) error {
+	return fmt.Errorf("there is no store in %s: correct its path, or mount its disk; if it was lost, restore it from a backup "+
+		"(creditbankd restore); a new bank begins with \"creditbankd init\"", dir)
+}
+
+// anchorError says how to mend an anchor that cannot be claimed.
+func anchorError(c *config, err error) error {
+	if errors.Is(err, pebble.ErrLocked) {
+		return fmt.Errorf("%s is in use: another creditbankd goes on from this anchor, and two would sign two histories; stop that one first, "+
+			"or, if this is to be another bank, give it an anchor, an origin and a log key of its own", c.data.anchorFile)
+	}
+	return fmt.Errorf("data.anchor_file: %w", err)
 }
 
 func vaultError(c *config, err error) error {
 	switch {
+	case errors.Is(err, vault.ErrEmpty):
+		return noStore(c.data.vaultDir)
 	case errors.Is(err, vault.ErrKeyset):
 		return fmt.Errorf("%s does not hold the keys of the vault in %s: put back the keyset that it was made with, or that \"creditbankd vault rotate\" wrote last (keys.vault_keyset_file)",
 			c.keys.vaultKeysetFile, c.data.vaultDir)
@@ -177,6 +221,8 @@ func vaultError(c *config, err error) error {
 // ledgerError says how to mend a ledger that does not open. deploy/OPERATIONS.md has a line for each.
 func ledgerError(c *config, err error) error {
 	switch {
+	case errors.Is(err, ledger.ErrEmpty):
+		return noStore(c.data.dir)
 	case errors.Is(err, ledger.ErrBehindAnchor):
 		return fmt.Errorf("%w: %s is an older copy of the bank than %s knows; find the newer one. If there is none, see \"When entries are lost\" "+
 			"in OPERATIONS.md (creditbankd recover)", err, c.data.dir, c.data.anchorFile)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 )
@@ -63,10 +62,7 @@ func (c *compactCommand) Run(ctx context.Context, p *process) error {
 
 // compact compacts the store in a directory.
 func compact(ctx context.Context, store, dir string) (one compacted, err error) {
-	if _, err := os.Stat(dir); err != nil {
-		return one, storeError(dir, fmt.Errorf("there is none: %v", err)) // opening would make one
-	}
-	engine, err := pebble.Open(dir, pebble.Options{})
+	engine, err := pebble.Open(dir, pebble.Options{Existing: true})
 	if err != nil {
 		return one, storeError(dir, err)
 	}

@@ -202,7 +202,7 @@ func (p *process) unsealer(
 	if err != nil {
 		return nil, nil, storeError(cfg.data.vaultDir, err)
 	}
-	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: cfg.bank.id, Keys: s.vault, Rand: p.random, Now: p.now})
+	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: cfg.bank.id, Keys: s.vault, Rand: p.random, Now: p.now, Existing: true})
 	if err != nil {
 		return nil, nil, errors.Join(vaultError(cfg, err), engine.Close())
 	}

@@ -36,8 +36,8 @@ func TestFsckNamesWhatIsWrong(t *testing.T) {
 	once(t, "fsck", "--data", directory).refused(exitUsage, "not the directory of a demo")
 	once(t, "fsck", "--data", directory, "--config", configuration).refused(exitUsage, "leave the other flags out")
 	once(t, "fsck", "--config", configuration, "--memory", "1").refused(exitUsage, "give at least 16")
-	once(t, "fsck", "--config", configuration, "--data.dir", filepath.Join(directory, "none")).refused(exitFailed, "does not open")
-	once(t, "fsck", "--config", configuration, "--data.dir", filepath.Join(directory, "none"), "--rebuild").refused(exitFailed, "does not open")
+	once(t, "fsck", "--config", configuration, "--data.dir", filepath.Join(directory, "none")).refused(exitFailed, "there is no store in")
+	once(t, "fsck", "--config", configuration, "--data.dir", filepath.Join(directory, "none"), "--rebuild").refused(exitFailed, "there is no store in")
 }
 
 func TestFsckRebuilds(t *testing.T) {

@@ -130,6 +130,7 @@ func (m *leftovers) note(path string) error {
 // noteStores notes what opening the bank is going to make. The directories of the stores are empty, or not there.
 func (m *leftovers) noteStores(c *config) error {
 	m.stores = append(m.stores, c.data.dir, c.data.vaultDir)
+	m.paths = append(m.paths, c.data.anchorFile+".lock") // holds nothing, whosever it is
 	return errors.Join(m.note(c.data.anchorFile), m.note(filepath.Join(c.data.dir, "LOCK")), m.note(filepath.Join(c.data.vaultDir, "LOCK")))
 }
 
@@ -178,6 +179,7 @@ const maxTrustTier = 5
 
 // found opens a bank for the first time and founds it.
 func (p *process) found(ctx context.Context, o opening, founding api.Founding) error {
+	o.found = true
 	b, err := p.open(ctx, o)
 	if err != nil {
 		return err

@@ -75,6 +75,9 @@ func (c *recoverCommand) Run(ctx context.Context, p *process) (err error) {
 
 	anchor := pebble.NewAnchorFile(nil, l.config.data.anchorFile)
 	defer func() { err = errors.Join(err, anchor.Close()) }()
+	if err := anchor.Claim(); err != nil {
+		return anchorError(l.config, err)
+	}
 	aside := fmt.Sprintf("%s.%08x", l.config.data.anchorFile, old.KeyHash())
 	recovery, err := ledger.Recover(ctx, ledger.Config{
 		Engine: engine, Anchor: anchor, BankID: l.config.bank.id, Origin: l.config.bank.origin,

@@ -167,7 +167,7 @@ func TestRecoverRefuses(t *testing.T) {
 	replaceIn(t, configuration, "test.creditbank.example/log", "test.creditbank.example/log/2", "keys/log-signer", "keys/log-signer-2")
 	renamed := strings.Replace(string(key), "test.creditbank.example/log+", "test.creditbank.example/log/2+", 1)
 	once(t, "recover", "--config", configuration, "--old-vkey", vkey, "--data.dir", filepath.Join(directory, "none")).
-		refused(exitFailed, "does not open")
+		refused(exitFailed, "there is no store in")
 	if _, err := os.Stat(filepath.Join(directory, "none")); err == nil {
 		t.Error("it made a store")
 	}

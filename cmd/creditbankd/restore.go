@@ -83,6 +83,9 @@ func (c *restoreCommand) Run(ctx context.Context, p *process) (err error) {
 	}
 	for _, r := range stores {
 		if err := r.write(ctx); err != nil {
+			for _, r := range stores {
+				err = errors.Join(err, os.RemoveAll(r.beside()))
+			}
 			return fmt.Errorf("nothing was restored: %s: %w", r.key, err)
 		}
 	}
@@ -114,7 +117,7 @@ func (c *restoreCommand) find(l *loading) (stores []*restoring, err error) {
 			return nil, fmt.Errorf("%s: %s is the %s of %s, and the %s of %s is to be restored: correct the path, or bank.id",
 				want.flag, from.Path, from.Store, from.BankID, want.store, cfg.bank.id)
 		}
-		dir, err := realPath(want.dir)
+		dir, err := backup.RealPath(want.dir)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", want.key, err)
 		}
@@ -126,10 +129,21 @@ func (c *restoreCommand) find(l *loading) (stores []*restoring, err error) {
 		}
 		stores = append(stores, r)
 	}
-	if len(stores) == 0 {
+	switch {
+	case len(stores) == 0:
 		return nil, usagef("--from and --vault-from are missing: name the backup of the ledger, that of the vault, or both")
+	case len(stores) == 2 && stores[0].from.Taken.Before(stores[1].from.Taken):
+		return nil, olderVault(stores[0].from, stores[1].from)
 	}
 	return stores, nil
+}
+
+// olderVault refuses a vault that may lack accounts of the ledger: of two backups that were made together the vault's is the later one.
+func olderVault(vault, ledger *backup.Backup) error {
+	return fmt.Errorf("nothing was restored: the backup of the vault was begun before that of the ledger, and accounts that were opened "+
+		"between the two would have neither their person nor their key:\n  %s\n  %s\n"+
+		"name with --from a backup of the ledger that is no later, or with --vault-from one of the vault that is no earlier; "+
+		"if there is none, restore the vault alone first, and then the ledger", vault.Path, ledger.Path)
 }
 
 // verify answers the checkpoint that a backup of a ledger holds, when the log's own key has signed it: a list of hashes beside the
@@ -168,22 +182,6 @@ func (c *restoreCommand) verifier(l *loading, origin string) (note.Verifier, err
 	return key.verifier, nil
 }
 
-// realPath is the absolute path of a directory that may not be there, without symbolic links.
-func realPath(dir string) (string, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", fmt.Errorf("%v", err)
-	}
-	resolved, err := filepath.EvalSymlinks(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return dir, nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("%v", err)
-	}
-	return resolved, nil
-}
-
 // claim makes sure that nobody uses the place, and that nothing in it would be lost.
 func (r *restoring) claim(moveAside bool, now time.Time) error {
 	there, err := content(r.dir)
@@ -215,7 +213,7 @@ func (r *restoring) write(ctx context.Context) error {
 	if err := os.RemoveAll(r.beside()); err != nil { // of an attempt that was interrupted
 		return fmt.Errorf("%v", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(r.dir), 0o700); err != nil {
+	if err := pebble.MakeDirectory(filepath.Dir(r.dir)); err != nil {
 		return fmt.Errorf("%v", err)
 	}
 	if err := r.from.Restore(ctx, r.beside()); err != nil {

@@ -383,6 +383,54 @@ func TestClockFarFromTheNewestEntry(t *testing.T) {
 	}
 }
 
+// A disk that is not mounted, or was lost, leaves an empty directory or none. No other bank begins in its place.
+func TestNothingIsBegunAnew(t *testing.T) {
+	for name, lose := range map[string]func(dir string) error{
+		"gone":  os.RemoveAll,
+		"empty": func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, lost := range [][]string{{"vault"}, {"data"}, {"data", "vault", "anchor"}} {
+				directory, configuration := backedUp(t)
+				once(t, "backup", "--config", configuration).must()
+				for _, part := range lost {
+					if err := lose(filepath.Join(directory, part)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, command := range []string{"serve", "backup", "compact"} {
+					once(t, command, "--config", configuration).refused(exitFailed, "there is no store in", "creditbankd restore")
+				}
+				for _, part := range lost {
+					begun, err := content(filepath.Join(directory, part))
+					if err != nil && !errors.Is(err, fs.ErrNotExist) || len(begun) > 0 && !slices.Equal(begun, []string{"LOCK"}) {
+						t.Errorf("%v: in %s is %q, %v", lost, part, begun, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A copy of the data that goes on from the same anchor would sign a second history.
+func TestTwoCopiesOnOneAnchor(t *testing.T) {
+	directory, configuration := founded(t)
+	for _, part := range []string{"data", "vault"} {
+		copyTree(t, filepath.Join(directory, part), filepath.Join(directory, "copy", part))
+	}
+	ofCopy := []string{
+		"--config", configuration, "--data.dir", filepath.Join(directory, "copy", "data"), "--data.vault_dir", filepath.Join(directory, "copy", "vault"),
+	}
+	served(t, configuration, func(addresses, creditbankv1.AdminServiceClient) {
+		once(t, append([]string{"serve"}, ofCopy...)...).refused(exitFailed, "is in use", "two histories")
+	})
+	server := start(t, time.Now, append([]string{"serve"}, ofCopy...)...)
+	server.ready()
+	if code := server.finish(); code != exitOK {
+		t.Errorf("once the other has stopped, it ends with %d\n%s", code, server.stderr.String())
+	}
+}
+
 func TestTokenRefuses(t *testing.T) {
 	directory, configuration := founded(t)
 	other, _ := founded(t)
@@ -490,7 +538,7 @@ func TestCompactRefuses(t *testing.T) {
 	directory, configuration := founded(t)
 	once(t, "compact", "--data", directory).refused(exitUsage, "not the directory of a demo")
 	none := filepath.Join(directory, "none")
-	once(t, "compact", "--config", configuration, "--data.dir", none).refused(exitFailed, "does not open", "there is none")
+	once(t, "compact", "--config", configuration, "--data.dir", none).refused(exitFailed, "there is no store in")
 	if _, err := os.Stat(none); !os.IsNotExist(err) {
 		t.Errorf("it made %s (%v)", none, err)
 	}

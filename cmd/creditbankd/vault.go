@@ -71,7 +71,7 @@ func (c *vaultRotateCommand) Run(ctx context.Context, p *process) (err error) {
 	if err != nil {
 		return err
 	}
-	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: l.config.bank.id, Keys: rotated, Rand: p.random, Now: p.now})
+	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: l.config.bank.id, Keys: rotated, Rand: p.random, Now: p.now, Existing: true})
 	if err != nil {
 		return vaultError(l.config, err)
 	}
@@ -134,7 +134,7 @@ func (c *vaultRetireCommand) Run(ctx context.Context, p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
-	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: l.config.bank.id, Keys: keys, Rand: p.random, Now: p.now})
+	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: l.config.bank.id, Keys: keys, Rand: p.random, Now: p.now, Existing: true})
 	if err != nil {
 		return vaultError(l.config, err)
 	}
@@ -148,7 +148,7 @@ func (c *vaultRetireCommand) Run(ctx context.Context, p *process) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: l.config.bank.id, Keys: retired, Rand: p.random, Now: p.now}); err != nil {
+	if _, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: l.config.bank.id, Keys: retired, Rand: p.random, Now: p.now, Existing: true}); err != nil {
 		return fmt.Errorf("the vault does not open without the older keys: %w", err)
 	}
 	if err := c.write(retired); err != nil {

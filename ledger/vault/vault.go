@@ -54,6 +54,8 @@ var (
 	ErrInvalid = errors.New("vault: invalid")
 	// ErrKeyset says that the keyset is not the one that the vault was written with.
 	ErrKeyset = errors.New("vault: wrong keyset")
+	// ErrEmpty says that no vault was begun in the store; see Config.Existing.
+	ErrEmpty = errors.New("vault: the store is empty")
 	// ErrFormat says that the store is not a vault of this bank, or one of a newer version.
 	ErrFormat = errors.New("vault: not a vault of this bank that this version can read")
 	// ErrDamaged says that a row can't be read.
@@ -91,6 +93,9 @@ type Config struct {
 	CacheAccounts int
 	// EvidenceBytes is how many bytes the files of an account have together at most; 0 is DefaultEvidenceBytes.
 	EvidenceBytes int
+	// Existing opens a vault that was begun; none is begun. One that was lost, or is not mounted, looks like one that is yet to begin,
+	// and an empty one in its place knows nobody.
+	Existing bool
 }
 
 // Vault is an open vault. Its methods are safe for concurrent use. It starts no goroutines and needs no closing.
@@ -121,8 +126,8 @@ type holder struct {
 	sealer  atomic.Pointer[Sealer] // nil until it was asked for
 }
 
-// Open opens the vault in an engine; in an empty one it begins a new vault. It answers [ErrFormat] or [ErrKeyset] when
-// engine, bank and keys don't belong together.
+// Open opens the vault in an engine; in an empty one it begins a new vault, unless it has to exist. It answers [ErrEmpty], and
+// [ErrFormat] or [ErrKeyset] when engine, bank and keys don't belong together.
 func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	switch {
 	case cfg.Engine == nil, cfg.Keys == nil, cfg.Rand == nil, cfg.Now == nil:
@@ -158,7 +163,7 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 		numbers:       numbers, sealers: sealers,
 	}
 	v.writer.init(cfg.Engine, v.forgetAll)
-	if err := v.found(ctx); err != nil {
+	if err := v.found(ctx, cfg.Existing); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -172,14 +177,17 @@ func (v *Vault) Halted() error {
 	return nil
 }
 
-// found checks that the store is this vault, and makes it so if the store is empty.
-func (v *Vault) found(ctx context.Context) error {
+// found checks that the store is this vault, and makes it so if the store is empty and need not exist.
+func (v *Vault) found(ctx context.Context, existing bool) error {
 	row, err := v.engine.Get(ctx, formatKey())
 	if err != nil {
 		return fmt.Errorf("vault: open: %w", err)
 	}
 	if row[0] != nil {
 		return v.checkFormat(row[0])
+	}
+	if existing && v.engine.Head() == 0 {
+		return ErrEmpty
 	}
 	fresh, err := v.newFormat()
 	if err != nil {

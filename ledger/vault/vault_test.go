@@ -515,6 +515,9 @@ func TestOpen(t *testing.T) {
 		want   error
 	}{
 		"same":              {func(*vault.Config) {}, nil},
+		"has to be there":   {func(c *vault.Config) { c.Existing = true }, nil},
+		"is not there":      {func(c *vault.Config) { c.Engine, c.Existing = store.NewMemory(), true }, vault.ErrEmpty},
+		"strange and there": {func(c *vault.Config) { c.Engine, c.Existing = strange, true }, vault.ErrFormat},
 		"wrong keyset":      {func(c *vault.Config) { c.Keys = newKeyset(t) }, vault.ErrKeyset},
 		"wrong and rotated": {func(c *vault.Config) { c.Keys = rotated }, vault.ErrKeyset},
 		"another bank":      {func(c *vault.Config) { c.BankID = "binjiang.example" }, vault.ErrFormat},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -46,7 +47,7 @@ const (
 
 // AnchorFile keeps one small value, the last signed checkpoint, on another place than the store, durably and
 // atomically: after a crash it holds the last value that was saved, or the one whose saving was interrupted. It is
-// safe for concurrent use within one process; the caller sees to it that no other process writes the file.
+// safe for concurrent use. Who saves has claimed it, unless it is sure that nobody else saves there.
 type AnchorFile struct {
 	disk vfs.FS
 	path string
@@ -55,6 +56,7 @@ type AnchorFile struct {
 	file     vfs.File // nil until the first Save
 	sequence uint64   // of the slot that holds the anchor, once file is open
 	failed   error    // of the Save that left it unknown what the file holds
+	claim    io.Closer
 }
 
 // NewAnchorFile names an anchor file; nothing is opened yet. A nil disk is the operating system's.
@@ -63,6 +65,37 @@ func NewAnchorFile(disk vfs.FS, path string) *AnchorFile {
 		disk = vfs.Default
 	}
 	return &AnchorFile{disk: disk, path: path}
+}
+
+// Claim makes sure, until Close, that no other process and no other AnchorFile claims the anchor, by a lock on a file beside it that
+// holds nothing. Two logs that went on from one anchor would be two histories under one key, which each finds sound. It answers
+// [ErrLocked] when somebody has claimed it.
+func (a *AnchorFile) Claim() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.claim != nil {
+		return nil
+	}
+	path := a.path
+	if a.disk == vfs.Default { // one name per file: the lock goes by names within a process
+		var err error
+		if path, err = filepath.Abs(path); err != nil {
+			return fmt.Errorf("pebble: claim anchor: %v", err)
+		}
+	}
+	if err := makeDirectory(a.disk, a.disk.PathDir(path)); err != nil {
+		return fmt.Errorf("pebble: claim anchor: %w", err)
+	}
+	claim, err := a.disk.Lock(path + ".lock")
+	switch {
+	case err == nil:
+		a.claim = claim
+		return nil
+	case held(err):
+		return fmt.Errorf("%w: anchor %s: stop the process that goes on from it", ErrLocked, a.path)
+	default:
+		return fmt.Errorf("pebble: claim anchor: %w", err)
+	}
 }
 
 // Load reads the anchor. It answers nil and no error when there is no such file, and [ErrAnchorCorrupt] when there is
@@ -99,16 +132,20 @@ func (a *AnchorFile) Save(data []byte) error {
 	return nil
 }
 
-// Close releases the file. What was saved stays, and a later Save opens it again.
+// Close releases the file, and gives up the claim. What was saved stays, and a later Save opens it again.
 func (a *AnchorFile) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.file == nil {
-		return nil
+	var errs []error
+	if a.file != nil {
+		errs = append(errs, a.file.Close())
+		a.file = nil
 	}
-	err := a.file.Close()
-	a.file = nil
-	if err != nil {
+	if a.claim != nil {
+		errs = append(errs, a.claim.Close())
+		a.claim = nil
+	}
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("pebble: close anchor %s: %v", a.path, err)
 	}
 	return nil

@@ -325,3 +325,34 @@ func BenchmarkAnchorSave(b *testing.B) {
 	}
 	_ = anchor.Close()
 }
+
+func TestAnchorIsClaimedByOne(t *testing.T) {
+	for name, at := range map[string]struct {
+		disk vfs.FS
+		path string
+	}{
+		"disk":   {nil, filepath.Join(t.TempDir(), "not", "there yet", "checkpoint")},
+		"memory": {vfs.NewMem(), anchorPath},
+	} {
+		t.Run(name, func(t *testing.T) {
+			one, other := pebble.NewAnchorFile(at.disk, at.path), pebble.NewAnchorFile(at.disk, at.path)
+			for range 2 { // it is the same claim
+				if err := one.Claim(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := other.Claim(); !errors.Is(err, pebble.ErrLocked) || !strings.Contains(err.Error(), at.path) {
+				t.Errorf("a second claim answers %v", err)
+			}
+			if saved, err := other.Load(); err != nil || saved != nil {
+				t.Errorf("who claims nothing reads %q, %v", saved, err)
+			}
+			if err := errors.Join(one.Save([]byte("one")), one.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(other.Claim(), other.Save([]byte("other")), other.Close()); err != nil {
+				t.Errorf("once it is given up: %v", err)
+			}
+		})
+	}
+}

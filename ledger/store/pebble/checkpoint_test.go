@@ -166,7 +166,9 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	shut(t, open(t, dir, pebble.Options{Existing: true}))
-	if _, err := pebble.Open(dir+"2", pebble.Options{Existing: true}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Open of nothing that must exist = %v", err)
+	for _, nothing := range []string{dir + "2", t.TempDir()} {
+		if _, err := pebble.Open(nothing, pebble.Options{Existing: true}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Open of nothing that must exist = %v", err)
+		}
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 )
 
-// ErrLocked says that another process, or another engine of this one, has the directory open.
-var ErrLocked = errors.New("pebble: directory is in use")
+// ErrLocked says that another process, or another engine of this one, has the directory open, or has claimed the anchor.
+var ErrLocked = errors.New("pebble: in use")
 
 // Options of [Open]. The zero Options are good for a server.
 type Options struct {
@@ -113,7 +113,10 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 	settings.FS = watchedFS{FS: disk, watch: watch, checkpoint: checkpoint}
 	settings.Lock = lock
 	db, err := openDatabase(dir, settings)
-	if err != nil {
+	switch {
+	case errors.Is(err, pebble.ErrDBDoesNotExist):
+		return nil, fmt.Errorf("pebble: open %s: %w", dir, fs.ErrNotExist)
+	case err != nil:
 		return nil, fmt.Errorf("pebble: open %s: %v", dir, err)
 	}
 	opened.Store(true)
@@ -289,6 +292,10 @@ func held(err error) bool {
 		return true // within one process it isn't the system that refuses
 	}
 }
+
+// MakeDirectory makes a directory of the operating system as the engine makes its own: with its parents, for the owner's eyes only, and
+// durably.
+func MakeDirectory(dir string) error { return makeDirectory(vfs.Default, dir) }
 
 // makeDirectory makes dir and its parents, for the owner's eyes only, and syncs every directory that got a new entry:
 // otherwise a loss of power could take the store with it, commits and all.

@@ -105,6 +105,10 @@ type complete struct {
 
 // Find answers the backup at path, or the newest complete one in the directory of backups at path. It is not verified.
 func Find(path string) (*Backup, error) {
+	path, err := RealPath(path) // the content of a backup lies beside it, by its own name
+	if err != nil {
+		return nil, err
+	}
 	b, err := read(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return b, err
@@ -120,6 +124,22 @@ func Find(path string) (*Backup, error) {
 		}
 	}
 	return nil, fmt.Errorf("%w in %s", ErrNone, path)
+}
+
+// RealPath is the absolute path of what may not be there, without symbolic links.
+func RealPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("backup: %v", err)
+	}
+	resolved, err := filepath.EvalSymlinks(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return path, nil
+	case err != nil:
+		return "", fmt.Errorf("backup: %v", err)
+	}
+	return resolved, nil
 }
 
 // Newest answers when the newest complete backup in a directory of backups was begun. It reads nothing of it.

@@ -298,3 +298,45 @@ func TestNamesThatLeadElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// The content of a backup lies beside it, by whatever name the backup is given.
+func TestFindByOtherNames(t *testing.T) {
+	s := newShelf(t)
+	b := s.mustWrite(storeOf(t, "000001.sst", "one"))
+	latest := filepath.Join(t.TempDir(), "latest")
+	if err := os.Symlink(b.Path, latest); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(b.Path)
+	for _, path := range []string{s.dir, s.dir + "/", b.Path, b.Path + "/", ".", latest, latest + "/"} {
+		found, err := backup.Find(path)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		if err := found.Verify(t.Context()); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// A backup that was begun by a clock that was ahead stays the newest by name: whoever makes the next one is told.
+func TestBackupFromTheFuture(t *testing.T) {
+	s := newShelf(t)
+	source := storeOf(t, "000001.sst", "one")
+	now := s.now
+	s.now = now.AddDate(4, 0, 0)
+	ahead := s.mustWrite(source)
+	s.now = now
+	b, err := s.write(t.Context(), source, facts())
+	if err == nil || !strings.Contains(err.Error(), ahead.Path) || b == nil || b.Verify(t.Context()) != nil {
+		t.Fatalf("Write = %v, %v", b, err)
+	}
+	if err := os.RemoveAll(ahead.Path); err != nil {
+		t.Fatal(err)
+	}
+	newest := s.mustWrite(source)
+	if found, err := backup.Find(s.dir); err != nil || found.Path != newest.Path {
+		t.Errorf("Find = %v, %v", found, err)
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 )
 
 // Config is how backups are written.
@@ -30,8 +32,8 @@ type Config struct {
 // the backups in the directory are of something else; after any error the others that were complete still are.
 func Write(ctx context.Context, cfg Config, source string, facts Facts) (*Backup, error) {
 	taken := cfg.Now().UTC()
-	if err := makeDirectory(cfg.Dir); err != nil {
-		return nil, err
+	if err := pebble.MakeDirectory(filepath.Join(cfg.Dir, filesName)); err != nil {
+		return nil, fmt.Errorf("backup: %v", err)
 	}
 	doubt := clean(cfg, taken, facts)
 	if errors.Is(doubt, ErrForeign) {
@@ -64,15 +66,18 @@ func Write(ctx context.Context, cfg Config, source string, facts Facts) (*Backup
 	if doubt != nil {
 		return b, fmt.Errorf("the new backup is complete, but nothing that is no longer needed was removed: %w", doubt)
 	}
-	return b, nil
+	return b, b.isNewest()
 }
 
-// makeDirectory makes the directory of backups and what is in it, durably.
-func makeDirectory(dir string) error {
-	if err := os.MkdirAll(filepath.Join(dir, filesName), 0o700); err != nil {
-		return fmt.Errorf("backup: %v", err)
+// isNewest finds a backup that seems to have been begun later, since one of the two was begun by a wrong clock: it would be
+// taken for the newest, restored and kept.
+func (b *Backup) isNewest() error {
+	newest, err := Newest(filepath.Dir(b.Path))
+	if err != nil || !newest.After(b.Taken) {
+		return err
 	}
-	return errors.Join(SyncDirectory(filepath.Dir(dir)), SyncDirectory(dir))
+	return fmt.Errorf("the new backup is complete, but %s is dated later than now, and would be restored instead: set the clock right, and "+
+		"remove that directory if it was begun by a wrong one", filepath.Join(filepath.Dir(b.Path), newest.Format(timeLayout)))
 }
 
 // copyFrom brings the files of a directory into the backup, and verifies each.
