@@ -52,7 +52,7 @@ const (
 	// format is the version of Pebble's files. It is only ever raised, deliberately: Pebble can't go back.
 	format = pebble.FormatValueSeparation
 
-	memTableBytes    = 64 << 20
+	memTableBytes    = 32 << 20
 	blockBytes       = 8 << 10 // small, because the ledger reads single rows; a cached block is 8 KiB for one of them
 	lowestBlockBytes = 16 << 10
 	filterBits       = 10 // per key: one look-up of an absent key in a hundred reads a block in vain
@@ -165,22 +165,24 @@ func tune(options Options, watch *watch, opened *atomic.Bool) *pebble.Options {
 		EventListener:      watch.events(),
 
 		// Every commit is synced, so the log needs no syncs in between; its files are recycled, so that a sync writes
-		// no metadata. Four tables in memory let a burst of 256 MiB go on while the first is being flushed.
+		// no metadata. Eight tables in memory let a burst of 256 MiB go on while the first is being flushed. They are small, since after
+		// a crash the one that was being filled, and the one that was being flushed, are read from the log and flushed before anybody
+		// is answered.
 		MemTableSize:                memTableBytes,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: 8,
 
 		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. But looking there costs
 		// no more than its filter, and compacting it rewrites the base level, since the rows of accounts lie all over it: the more
-		// there is to merge, the less often. So it may become sixteen deep. Writes are stopped only where reading would become
+		// there is to merge, the less often. So it may become thirty-two deep, a gigabyte. Writes are stopped only where reading would become
 		// hopeless. A wide base level is rewritten less often.
 		//
 		// L0 may be wide: most of its files hold entries, each file beside the one before. When there were more files than it may have,
 		// Pebble would compact after every flush, and take the accounts first, which lie deepest, but not deep: for each byte that left
 		// L0 it rewrote fifteen. To keep twenty thousand in order takes it some milliseconds a flush.
-		L0CompactionThreshold:     16,
+		L0CompactionThreshold:     32,
 		L0CompactionFileThreshold: 20_000,
-		L0StopWritesThreshold:     100,
-		LBaseMaxBytes:             4 * memTableBytes,
+		L0StopWritesThreshold:     200,
+		LBaseMaxBytes:             256 << 20,
 		FlushSplitBytes:           2 << 20,
 		// A server's compaction takes a quarter of a core until L0 is deeper still, see pace, and a second one starts only when the first
 		// falls behind, see below: the cores are the ledger's. And none starts while the database is being opened, unless they have fallen
@@ -196,7 +198,7 @@ func tune(options Options, watch *watch, opened *atomic.Bool) *pebble.Options {
 	}
 	// It has fallen behind when L0 is deep. That lower levels are larger than they should be slows nobody down, and what a second
 	// compaction of L0 finds beside the first is little that overlaps much.
-	settings.Experimental.L0CompactionConcurrency = 40
+	settings.Experimental.L0CompactionConcurrency = 80
 	settings.Experimental.CompactionDebtConcurrency = 1 << 40
 	settings.Experimental.EnableColumnarBlocks = func() bool { return true }
 	for i := range settings.Levels {

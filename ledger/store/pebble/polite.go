@@ -60,8 +60,8 @@ const (
 	leastWork = time.Millisecond
 	pauses    = 3
 	longest   = 20 * time.Millisecond
-	// hurriedDepth is how deep L0 is when compactions pause no more. They begin at 16, see tune.
-	hurriedDepth = 24
+	// hurriedDepth is how deep L0 is when compactions pause no more. They begin at 32, see tune.
+	hurriedDepth = 48
 	// lookEvery is how often it is asked how deep it is.
 	lookEvery = time.Second
 )

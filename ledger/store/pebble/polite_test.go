@@ -76,7 +76,7 @@ func (f slowFile) Write(p []byte) (int, error) {
 // A compaction takes a quarter of a core while nobody waits for it, and L0 is not deep.
 func TestCompactionsPause(t *testing.T) {
 	now, took, slept := time.Unix(0, 0), time.Duration(0), time.Duration(0)
-	depth, asked := 16, 0
+	depth, asked := 32, 0
 	table, wait := pebble.Compacted(slowFile{write: func() { now = now.Add(took) }}, func() time.Time { return now }, func(d time.Duration) {
 		now, slept = now.Add(d), slept+d
 	}, func() int {
@@ -99,14 +99,14 @@ func TestCompactionsPause(t *testing.T) {
 	if got := write(time.Minute, 1); got != 20*time.Millisecond {
 		t.Errorf("once it rested %s", got)
 	}
-	depth = 24
+	depth = 48
 	if got := write(10*time.Millisecond, 100); got >= time.Second || asked < 3 {
 		t.Errorf("when L0 became deep, it rested %s", got)
 	}
 	if got := write(10*time.Millisecond, 1000); got != 0 {
 		t.Errorf("when L0 was deep, it rested %s", got)
 	}
-	depth = 23
+	depth = 47
 	write(time.Second, 1)
 	if got := write(10*time.Millisecond, 10); got != 200*time.Millisecond {
 		t.Errorf("when L0 was not deep any more, it rested %s", got)
