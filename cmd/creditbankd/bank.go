@@ -182,6 +182,8 @@ func storeError(dir string, err error) error {
 		return fmt.Errorf("%s is in use: another creditbankd serves or checks it; stop that one first", dir)
 	case errors.Is(err, fs.ErrNotExist):
 		return noStore(dir)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("this user may not use the store in %s: run this as the user of the service, or correct the owner of what is there (%w)", dir, err)
 	default:
 		return fmt.Errorf("the store in %s does not open: %w", dir, err)
 	}
@@ -199,6 +201,10 @@ func anchorError(c *config, err error) error {
 	if errors.Is(err, pebble.ErrLocked) {
 		return fmt.Errorf("%s is in use: another creditbankd goes on from this anchor, and two would sign two histories; stop that one first, "+
 			"or, if this is to be another bank, give it an anchor, an origin and a log key of its own", c.data.anchorFile)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("this user may not use the anchor %s: run this as the user of the service, or correct its owner and that of its "+
+			"directory (%w)", c.data.anchorFile, err)
 	}
 	return fmt.Errorf("data.anchor_file: %w", err)
 }

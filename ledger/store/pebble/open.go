@@ -117,7 +117,7 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 	case errors.Is(err, pebble.ErrDBDoesNotExist):
 		return nil, fmt.Errorf("pebble: open %s: %w", dir, fs.ErrNotExist)
 	case err != nil:
-		return nil, fmt.Errorf("pebble: open %s: %v", dir, err)
+		return nil, fmt.Errorf("pebble: open %s: %w", dir, err)
 	}
 	opened.Store(true)
 	watch.pace.watches(func() int { return int(db.Metrics().Levels[0].Sublevels) })
@@ -277,7 +277,7 @@ func lockDirectory(disk vfs.FS, dir string, existing bool) (*pebble.Lock, error)
 		return nil, fmt.Errorf("%w: %s: stop the process that has it open (a server, a backup, an fsck), "+
 			"or choose another directory", ErrLocked, dir)
 	default:
-		return nil, fmt.Errorf("pebble: lock %s: %v", dir, err)
+		return nil, fmt.Errorf("pebble: lock %s: %w", dir, err)
 	}
 }
 

@@ -3,13 +3,34 @@ package pebble_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
 )
+
+// Whoever may not use a directory is told so in a way that its caller can tell from other faults.
+func TestOpenWithoutPermission(t *testing.T) {
+	for _, kind := range []errorfs.OpKind{errorfs.OpLock, errorfs.OpOpen} {
+		disk := vfs.NewMem()
+		shut(t, open(t, "data", pebble.Options{FS: disk}))
+		refusing := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == kind && strings.HasPrefix(op.Path, "data/") {
+				return &fs.PathError{Op: "open", Path: op.Path, Err: fs.ErrPermission}
+			}
+			return nil
+		}))
+		if _, err := pebble.Open("data", pebble.Options{FS: refusing}); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("Open = %v", err)
+		}
+	}
+}
 
 // Opening flushes what the log has, and each flush of the same rows makes L0 deeper. However deep it is, nobody waits for its
 // compaction before the store is open; it comes with the first flush afterwards.
@@ -38,7 +59,7 @@ func TestOpenWaitsForNoCompaction(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 20 { // deeper than compactions begin
+	for range 40 { // deeper than compactions begin
 		reopen()
 		commit(10, 10)
 	}
