@@ -9,6 +9,10 @@ var (
 	CaseStatus   = caseStatus
 	CaseState    = caseState
 	SendWithin   = sendWithin
+	Fits         = fits
 
 	ClawbackState = clawbackState
 )
+
+// MaxElements is how many a request has at most.
+const MaxElements = maxElements

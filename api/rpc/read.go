@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/learning-credit-bank/creditbank/api"
 	creditbankv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/v1"
@@ -46,7 +47,17 @@ func (r *request) unmarshal(codec encoding.CodecV2, data mem.BufferSlice) error 
 		return err
 	}
 	r.taken += int64(size)
-	if err := codec.Unmarshal(data, r.message); err != nil {
+	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer whole.Free()
+	if message, ok := r.message.(protoreflect.ProtoMessage); ok {
+		if _, ok := fits(whole.ReadOnlyData(), message.ProtoReflect().Descriptor(), maxElements); !ok {
+			return &api.Error{
+				Kind: api.Busy, Reason: reasonMessageSize,
+				Message: fmt.Sprintf("the request has more than %d fields and elements of lists; split it", maxElements),
+			}
+		}
+	}
+	if err := codec.Unmarshal(mem.BufferSlice{whole}, r.message); err != nil {
 		return &api.Error{
 			Kind: api.Invalid, Reason: reasonMalformed,
 			Message: "the bytes of the request are not the message that the method takes",
@@ -72,7 +83,9 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	// Its strings are names, of which those that are not UTF-8 are not known: nothing has to look at that here.
 	if completions, ok := v.(*creditbankv1.RecordCompletionsRequest); ok {
-		return completions.UnmarshalVT(data.Materialize())
+		whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+		defer whole.Free()
+		return completions.UnmarshalVT(whole.ReadOnlyData())
 	}
 	return c.CodecV2.Unmarshal(data, v)
 }
