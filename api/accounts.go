@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -47,7 +48,8 @@ type Account struct {
 	MergedInto unit.AccountID
 }
 
-// OpenAccount opens an account for a person, or answers the one that the person has. Existed says which.
+// OpenAccount opens an account for a person, or answers the one that the person has. Existed says which. An account bears what the
+// caller said who opened it: nothing that came with a call that was refused.
 func (b *Bank) OpenAccount(ctx context.Context, caller access.Caller, o Opening) (account Account, existed bool, err error) {
 	d, err := b.newestDirectory(ctx)
 	if err != nil {
@@ -57,46 +59,21 @@ func (b *Bank) OpenAccount(ctx context.Context, caller access.Caller, o Opening)
 	if err != nil {
 		return Account{}, false, err
 	}
-	id, err := b.enroll(ctx, person)
+	end, err := b.openings.begin(ctx, person.Document)
 	if err != nil {
 		return Account{}, false, err
 	}
-	status := ledgerv1.AccountStatus_ACCOUNT_STATUS_PROVISIONAL
-	if o.Checked {
-		status = ledgerv1.AccountStatus_ACCOUNT_STATUS_VERIFIED
+	defer end()
+	id, err := b.vault.FindByDocument(ctx, person.Document)
+	if err != nil && !errors.Is(err, vault.ErrUnknownAccount) {
+		return Account{}, false, err
 	}
-	// What is asked names a person only by the account that the vault gave them.
-	asked := struct {
-		Account, Home string
-		Checked       bool
-	}{id.String(), o.Home, o.Checked}
-	_, err = b.once(ctx, change{
-		caller: caller, method: access.OpenAccount, requestID: o.RequestID, asked: asked,
-		reads: [][]byte{book.AccountKey(id)},
-		step: func(tx *ledger.Tx, _ *directory, request *ledgerv1.Request) (uint64, error) {
-			known, err := tx.Account(id)
-			if err != nil {
-				return 0, err
-			}
-			if known != nil {
-				existed = true
-				return known.GetOpenedIndex(), nil
-			}
-			return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_AccountOpened{AccountOpened: &ledgerv1.AccountOpened{
-				Actor: caller.Actor(), Request: request, Account: id[:], Home: o.Home, Status: status,
-			}}})
-		},
-	})
+	again, err := b.repeated(ctx, o.change(caller, id))
 	if err != nil {
 		return Account{}, false, err
 	}
-	if existed {
-		// It resolves a document: what limits that, limits this.
-		if err := b.allowResolve(caller); err != nil {
-			return Account{}, false, err
-		}
-		// Whoever hears of an account by its holder's document looks at it.
-		if err := b.journal(ctx, caller, id, access.OpenAccount, ""); err != nil {
+	if !again {
+		if id, existed, err = b.open(ctx, caller, o, id, person); err != nil {
 			return Account{}, false, err
 		}
 	}
@@ -105,6 +82,86 @@ func (b *Bank) OpenAccount(ctx context.Context, caller access.Caller, o Opening)
 	}
 	account, err = b.readAccount(ctx, id)
 	return account, existed, err
+}
+
+// open opens the account of a person, whose document has known in the vault; zero: it has none. Only one call at a time does this for a
+// document.
+func (b *Bank) open(
+	ctx context.Context, caller access.Caller, o Opening, known unit.AccountID, person vault.Person,
+) (id unit.AccountID, existed bool, err error) {
+	row, err := b.openedAccount(ctx, known)
+	if err != nil {
+		return known, false, err
+	}
+	if row != nil {
+		// It resolves a document: what limits that, limits this.
+		if err := b.allowResolve(caller); err != nil {
+			return known, false, err
+		}
+		// Whoever hears of an account by its holder's document looks at it.
+		return known, true, b.journal(ctx, caller, known, access.OpenAccount, "")
+	}
+	if id, err = b.enroll(ctx, known, person); err != nil {
+		return id, false, err
+	}
+	_, err = b.once(ctx, o.change(caller, id))
+	return id, false, err
+}
+
+// change opens the account with an id. What is asked names a person only by that.
+func (o Opening) change(caller access.Caller, id unit.AccountID) change {
+	status := ledgerv1.AccountStatus_ACCOUNT_STATUS_PROVISIONAL
+	if o.Checked {
+		status = ledgerv1.AccountStatus_ACCOUNT_STATUS_VERIFIED
+	}
+	asked := struct {
+		Account, Home string
+		Checked       bool
+	}{id.String(), o.Home, o.Checked}
+	return change{
+		caller: caller, method: access.OpenAccount, requestID: o.RequestID, asked: asked,
+		reads: [][]byte{book.AccountKey(id)},
+		step: func(tx *ledger.Tx, _ *directory, request *ledgerv1.Request) (uint64, error) {
+			return tx.Append(&ledgerv1.Entry{Fact: &ledgerv1.Entry_AccountOpened{AccountOpened: &ledgerv1.AccountOpened{
+				Actor: caller.Actor(), Request: request, Account: id[:], Home: o.Home, Status: status,
+			}}})
+		},
+	}
+}
+
+// openings are the documents for which an account is being opened, each by one call at a time: a second one neither changes what the
+// first said of the person nor opens an account beside it. Its zero value is empty.
+type openings struct {
+	mu   sync.Mutex
+	ends map[unit.Document]chan struct{}
+}
+
+// begin waits until nobody else opens an account for a document. The caller then does, until it calls end.
+func (o *openings) begin(ctx context.Context, document unit.Document) (end func(), err error) {
+	for {
+		o.mu.Lock()
+		other, taken := o.ends[document]
+		if !taken {
+			if o.ends == nil {
+				o.ends = make(map[unit.Document]chan struct{})
+			}
+			mine := make(chan struct{})
+			o.ends[document] = mine
+			o.mu.Unlock()
+			return func() {
+				o.mu.Lock()
+				delete(o.ends, document)
+				o.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		o.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 func (b *Bank) checkOpening(caller access.Caller, o Opening, d *directory) (vault.Person, error) {
@@ -141,12 +198,11 @@ func (b *Bank) checkOpening(caller access.Caller, o Opening, d *directory) (vaul
 	return vault.Person{Name: o.Name, Document: document, Contact: o.Contact, BirthDate: document.BirthDate()}, nil
 }
 
-// enroll gives a person a place in the vault: the one that their document has, or a new one. The key of the account is
-// durable when it returns, before any entry uses it. An enrolment whose entry never came is found and used again.
-func (b *Bank) enroll(ctx context.Context, person vault.Person) (unit.AccountID, error) {
-	known, err := b.vault.FindByDocument(ctx, person.Document)
-	if !errors.Is(err, vault.ErrUnknownAccount) {
-		return known, err
+// enroll gives a person a place in the vault: that of an enrolment whose entry never came, which then says of them what is said now, or
+// a new one. The key of the account is durable when it returns, before any entry uses it.
+func (b *Bank) enroll(ctx context.Context, known unit.AccountID, person vault.Person) (unit.AccountID, error) {
+	if !known.IsZero() {
+		return known, b.enrollAgain(ctx, known, person)
 	}
 	for range maxEnroll {
 		id, err := unit.NewAccountID(b.config.Rand)
@@ -156,15 +212,25 @@ func (b *Bank) enroll(ctx context.Context, person vault.Person) (unit.AccountID,
 		if person.Number, err = unit.NewAccountNumber(b.config.Rand); err != nil {
 			return id, fmt.Errorf("api: %w", err)
 		}
-		err = b.vault.Enroll(ctx, id, person)
-		if taken, ok := errors.AsType[*vault.DocumentTakenError](err); ok {
-			return taken.Account, nil
-		}
-		if !errors.Is(err, vault.ErrNumberTaken) {
+		if err = b.vault.Enroll(ctx, id, person); !errors.Is(err, vault.ErrNumberTaken) {
 			return id, err
 		}
 	}
 	return unit.AccountID{}, fmt.Errorf("api: no account number was free in %d tries", maxEnroll)
+}
+
+// enrollAgain has the vault say of a person without an account what is said now. The number and the key stay.
+func (b *Bank) enrollAgain(ctx context.Context, id unit.AccountID, person vault.Person) error {
+	// Where writing has stopped, an entry that nobody sees may open the account when the bank starts again.
+	if err := b.ledger.Halted(); err != nil {
+		return err
+	}
+	said, err := b.vault.Person(ctx, id)
+	if err != nil {
+		return err
+	}
+	person.Number = said.Number
+	return b.vault.Amend(ctx, id, person)
 }
 
 // ResolveAccount answers the account number of the person with a document. Every use is journalled, also those that find

@@ -79,6 +79,8 @@ type Bank struct {
 	posting atomic.Int64
 	// simulations are the places of those that run.
 	simulations chan struct{}
+	// openings are the documents for which accounts are being opened.
+	openings openings
 	// exporting are the accounts of which exports are being written.
 	exporting exporting
 	// previews are those of previews of clawbacks; clawbacks tells that there is something for RunClawbacks to do.

@@ -83,17 +83,39 @@ func (b *Bank) onceEach(ctx context.Context, changes []change) (indexes []uint64
 // answered says whether a change was done before, so that it is answered again without a look at how things stand now: what
 // refuses a request that comes for the first time does not refuse to say what became of it.
 func (b *Bank) answered(ctx context.Context, c change) (bool, error) {
+	_, same, err := b.earlier(ctx, c)
+	return same, err
+}
+
+// repeated is answered for a change that leaves something elsewhere before it comes to the writer: it refuses, as the writer would, an
+// id under which something else was asked.
+func (b *Bank) repeated(ctx context.Context, c change) (bool, error) {
+	known, same, err := b.earlier(ctx, c)
+	if err == nil && known != nil && !same {
+		err = reused(known)
+	}
+	return same, err
+}
+
+// earlier answers the request that came before under the id of a change, nil if none did, and whether it asked the same.
+func (b *Bank) earlier(ctx context.Context, c change) (known *ledgerv1.RequestRow, same bool, err error) {
 	request, err := c.request()
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	view, err := b.ledger.View()
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	defer view.Close()
-	known, err := view.State(ctx).Request(c.who(), request.GetMethod(), request.GetRequestId())
-	return known != nil && bytes.Equal(known.GetHash(), request.GetHash()), err
+	known, err = view.State(ctx).Request(c.who(), request.GetMethod(), request.GetRequestId())
+	return known, known != nil && bytes.Equal(known.GetHash(), request.GetHash()), err
+}
+
+// reused is the fault of a request under an id that another one had.
+func reused(known *ledgerv1.RequestRow) *Error {
+	return faultf(Conflict, ReasonRequestReused, "request_id",
+		"entry %d answered another request under this id; use a new id for a new request", known.GetIndex())
 }
 
 // who is the caller in the keys of requests.
@@ -125,8 +147,7 @@ func (c change) do(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint
 	}
 	if known != nil {
 		if !bytes.Equal(known.GetHash(), request.GetHash()) {
-			return 0, faultf(Conflict, ReasonRequestReused, "request_id",
-				"entry %d answered another request under this id; use a new id for a new request", known.GetIndex())
+			return 0, reused(known)
 		}
 		return known.GetIndex(), nil
 	}
