@@ -6,9 +6,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/learning-credit-bank/creditbank/api"
+	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	"github.com/learning-credit-bank/creditbank/ledger/vault"
@@ -69,11 +72,28 @@ func TestRefusedOpening(t *testing.T) {
 	said(t, b.Bank, id, "王芳", "0571-2")
 }
 
-// slowEngine commits when it is let, once it is held.
+// slowEngine commits, and reads accounts, when it is let, once it is held.
 type slowEngine struct {
 	store.Engine
 	held atomic.Bool
 	let  chan struct{}
+}
+
+type slowSnapshot struct {
+	store.Snapshot
+	engine *slowEngine
+}
+
+func (s *slowEngine) Snapshot() (store.Snapshot, error) {
+	snapshot, err := s.Engine.Snapshot()
+	return slowSnapshot{snapshot, s}, err
+}
+
+func (s slowSnapshot) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
+	if s.engine.held.Load() && keys[0][0] == book.TableAccounts {
+		<-s.engine.let
+	}
+	return s.Snapshot.Get(ctx, keys...)
 }
 
 func (s *slowEngine) Commit(ctx context.Context, batch *store.Batch, head store.Head) error {
@@ -159,4 +179,104 @@ func TestOpeningInDoubt(t *testing.T) {
 	id, err := b.Vault.FindByDocument(ctx(), opening.Document)
 	must(t, err)
 	said(t, b, id, "甲", "")
+}
+
+// opens asks for an account by the document of the n-th person.
+func opens(b *apitest.Bank, caller access.Caller, n int) (existed bool, err error) {
+	_, existed, err = b.OpenAccount(ctx(), caller, api.Opening{
+		RequestID: b.RequestID(), Name: "学员", Document: b.Document(n), Home: apitest.Beishan,
+	})
+	return existed, err
+}
+
+// A platform opens as many accounts as it has learners without one. Of those who have one it finds as many in a minute as it resolves
+// documents; then it is told of nobody whether they have an account, and every look is in the journal.
+func TestOpeningLimit(t *testing.T) {
+	t.Parallel()
+	b := newBankWith(t, apitest.Options{ResolvePerMinute: 2})
+	account, platform := b.Open(), b.Platform(apitest.Platform) // of the first made-up person
+	first := api.Opening{RequestID: b.RequestID(), Name: "甲", Document: b.Document(700), Home: apitest.Beishan}
+	_, _, err := b.OpenAccount(ctx(), platform, first)
+	must(t, err)
+	finds := func(caller access.Caller, n int, want bool) {
+		t.Helper()
+		if existed, err := opens(b.Bank, caller, n); err != nil || existed != want {
+			t.Errorf("person %d: %t, %v", n, existed, err)
+		}
+	}
+	looks := func(want int) {
+		t.Helper()
+		accesses, _, err := b.Vault.Accesses(ctx(), account.ID, vault.Page{Size: 100})
+		if must(t, err); len(accesses) != want {
+			t.Errorf("%d looks are in the journal, not %d", len(accesses), want)
+		}
+	}
+	refuses := func(n int) {
+		t.Helper()
+		_, err := opens(b.Bank, platform, n)
+		wants(t, err, api.Busy, api.ReasonRate, "")
+	}
+	for n := range 5 {
+		finds(platform, 701+n, false)
+	}
+	finds(platform, 1, true)
+	finds(platform, 1, true)
+	looks(2)
+	refuses(1)
+	refuses(900)
+	_, err = b.ResolveAccount(ctx(), platform, b.Document(1), "import")
+	wants(t, err, api.Busy, api.ReasonRate, "")
+	looks(2)
+	if id, err := b.Vault.FindByDocument(ctx(), b.Document(900)); !errors.Is(err, vault.ErrUnknownAccount) {
+		t.Errorf("the vault has %s, %v", id, err)
+	}
+	// What it opened before it can still hear of, and others are not held up.
+	if _, existed, err := b.OpenAccount(ctx(), platform, first); err != nil || existed {
+		t.Errorf("again %t, %v", existed, err)
+	}
+	finds(b.Platform(apitest.OtherPlatform), 1, true)
+	for range 3 {
+		finds(b.Officer(apitest.Registrar), 1, true)
+	}
+	looks(6)
+	// Half a minute later it may find one more, whomever it opens accounts for before.
+	b.Clock.Advance(30 * time.Second)
+	platform = b.Platform(apitest.Platform)
+	finds(platform, 900, false)
+	finds(platform, 901, false)
+	finds(platform, 1, true)
+	refuses(902)
+	looks(7)
+}
+
+// What calls at once find beyond the limit is missing from the next minute.
+func TestOpeningLimitAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine := &slowEngine{Engine: store.NewMemory(), let: make(chan struct{})}
+		b := apitest.NewBankWith(t, apitest.Options{Engine: engine, ResolvePerMinute: 1})
+		b.Open()
+		b.Open()
+		platform, errs := b.Platform(apitest.Platform), make(chan error, 2)
+		engine.held.Store(true)
+		for n := range 2 {
+			go func() {
+				existed, err := opens(b, platform, 1+n)
+				if err == nil && !existed {
+					err = errors.New("nobody was found")
+				}
+				errs <- err
+			}()
+		}
+		synctest.Wait()
+		engine.held.Store(false)
+		close(engine.let)
+		must(t, errors.Join(<-errs, <-errs))
+		b.Clock.Advance(time.Minute)
+		_, err := opens(b, b.Platform(apitest.Platform), 1)
+		wants(t, err, api.Busy, api.ReasonRate, "")
+		b.Clock.Advance(time.Minute)
+		_, err = opens(b, b.Platform(apitest.Platform), 1)
+		must(t, err)
+	})
 }

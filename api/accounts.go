@@ -73,6 +73,9 @@ func (b *Bank) OpenAccount(ctx context.Context, caller access.Caller, o Opening)
 		return Account{}, false, err
 	}
 	if !again {
+		if err := b.mayResolve(caller); err != nil {
+			return Account{}, false, err
+		}
 		if id, existed, err = b.open(ctx, caller, o, id, person); err != nil {
 			return Account{}, false, err
 		}
@@ -94,10 +97,8 @@ func (b *Bank) open(
 		return known, false, err
 	}
 	if row != nil {
-		// It resolves a document: what limits that, limits this.
-		if err := b.allowResolve(caller); err != nil {
-			return known, false, err
-		}
+		// It resolves a document, and is counted as one.
+		b.countResolve(caller)
 		// Whoever hears of an account by its holder's document looks at it.
 		return known, true, b.journal(ctx, caller, known, access.OpenAccount, "")
 	}
@@ -287,10 +288,35 @@ func (b *Bank) openedAccount(ctx context.Context, id unit.AccountID) (*ledgerv1.
 
 // allowResolve counts one identity document that an organization asks for. Officers have people before them.
 func (b *Bank) allowResolve(caller access.Caller) error {
-	if caller.Kind != access.Organization {
+	if caller.Kind != access.Organization || b.documentsOf(caller).AllowN(b.config.Now(), 1) {
 		return nil
 	}
-	return b.allow(caller.String(), "identity documents", b.config.ResolvePerMinute)
+	return tooMany(documentsAsked, b.config.ResolvePerMinute)
+}
+
+// mayResolve refuses an organization of which allowResolve would refuse a document now, and counts none: opening accounts for people who
+// have none is not limited, and those who have one are counted by countResolve when they are found. That it refuses says something of what
+// was asked before, and nothing of the document that is asked for now.
+func (b *Bank) mayResolve(caller access.Caller) error {
+	if caller.Kind != access.Organization || b.documentsOf(caller).TokensAt(b.config.Now()) >= 1 {
+		return nil
+	}
+	return tooMany(documentsAsked, b.config.ResolvePerMinute)
+}
+
+// countResolve counts one document as allowResolve does, and refuses none. What several calls at once, each of which mayResolve let
+// pass, have beyond the limit is missing afterwards.
+func (b *Bank) countResolve(caller access.Caller) {
+	if caller.Kind == access.Organization {
+		b.documentsOf(caller).ReserveN(b.config.Now(), 1)
+	}
+}
+
+// documentsAsked is what allowResolve counts.
+const documentsAsked = "identity documents"
+
+func (b *Bank) documentsOf(caller access.Caller) *rate.Limiter {
+	return b.limiter(documentsAsked+" of "+caller.String(), b.config.ResolvePerMinute)
 }
 
 // allow counts one thing that somebody asks for, and refuses it above so many a minute.
@@ -298,6 +324,10 @@ func (b *Bank) allow(who, what string, perMinute int) error {
 	if b.limiter(what+" of "+who, perMinute).AllowN(b.config.Now(), 1) {
 		return nil
 	}
+	return tooMany(what, perMinute)
+}
+
+func tooMany(what string, perMinute int) *Error {
 	return faultf(Busy, ReasonRate, "", "more than %d %s were asked for in a minute", perMinute, what)
 }
 

@@ -43,7 +43,8 @@ type Config struct {
 	// Now is the clock, Rand the source of account ids and numbers.
 	Now  func() time.Time
 	Rand io.Reader
-	// ResolvePerMinute is how many identity documents one caller may resolve in a minute; 0: 600.
+	// ResolvePerMinute is how many identity documents one caller may resolve in a minute, also by opening accounts for people who have
+	// one; 0: 600.
 	ResolvePerMinute int
 	// Simulations is how many simulations of policies run at once; 0: 1. SimulationCompletions is how many completions one
 	// of them decides anew at most; 0: 10,000,000.
@@ -71,7 +72,7 @@ type Bank struct {
 	// busy keeps what makes the keys of those who post most verify faster.
 	busy *keyring.Busy
 
-	// resolvers limits ResolveAccount, and quotes of transfers, by caller.
+	// resolvers limits ResolveAccount and OpenAccount, and quotes of transfers, by caller.
 	resolveMu sync.Mutex
 	resolvers *lru.Cache[string, *rate.Limiter]
 

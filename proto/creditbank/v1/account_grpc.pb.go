@@ -32,8 +32,11 @@ const (
 //
 // AccountService keeps one learning account (学分银行账户) for each resident.
 type AccountServiceClient interface {
-	// Opens an account for a person, or answers the one that the person's document already has. Callers: registrars, and
-	// platforms, which open provisional accounts only.
+	// Opens an account for a person, or answers the one that the person's document already has, which is journalled on it.
+	// Callers: registrars, and platforms, which open provisional accounts only. A platform opens as many as it likes for
+	// people who have none; each person who turns out to have one counts as a use of ResolveAccount. Errors: FIELD_INVALID;
+	// DOCUMENT_INVALID; UNKNOWN_ORGANIZATION; REQUEST_ID_REUSED; RATE_LIMITED a platform above the limit of
+	// ResolveAccount, whether or not the person has an account.
 	OpenAccount(ctx context.Context, in *OpenAccountRequest, opts ...grpc.CallOption) (*OpenAccountResponse, error)
 	// Answers the account number that belongs to an identity document, so that a platform can post for its learner.
 	// Callers: platforms. Limited per caller; every use is journalled on the account.
@@ -86,8 +89,11 @@ func (c *accountServiceClient) GetAccount(ctx context.Context, in *GetAccountReq
 //
 // AccountService keeps one learning account (学分银行账户) for each resident.
 type AccountServiceServer interface {
-	// Opens an account for a person, or answers the one that the person's document already has. Callers: registrars, and
-	// platforms, which open provisional accounts only.
+	// Opens an account for a person, or answers the one that the person's document already has, which is journalled on it.
+	// Callers: registrars, and platforms, which open provisional accounts only. A platform opens as many as it likes for
+	// people who have none; each person who turns out to have one counts as a use of ResolveAccount. Errors: FIELD_INVALID;
+	// DOCUMENT_INVALID; UNKNOWN_ORGANIZATION; REQUEST_ID_REUSED; RATE_LIMITED a platform above the limit of
+	// ResolveAccount, whether or not the person has an account.
 	OpenAccount(context.Context, *OpenAccountRequest) (*OpenAccountResponse, error)
 	// Answers the account number that belongs to an identity document, so that a platform can post for its learner.
 	// Callers: platforms. Limited per caller; every use is journalled on the account.
