@@ -280,3 +280,58 @@ func TestOpeningLimitAtOnce(t *testing.T) {
 		must(t, err)
 	})
 }
+
+// A platform opens accounts as long as it is admitted, and resolves documents as long as it is not suspended: what was learned before
+// its end is posted after it. What it opened it can still hear of.
+func TestPlatformsThatMayNot(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	b.Open() // the first made-up person
+	platform := b.Platform(apitest.Platform)
+	first := api.Opening{RequestID: b.RequestID(), Name: "甲", Document: b.Document(700), Home: apitest.Beishan}
+	_, _, err := b.OpenAccount(ctx(), platform, first)
+	must(t, err)
+	next := 701
+	may := func(when string, opening, resolving bool) {
+		t.Helper()
+		next++
+		for _, n := range []int{1, next} {
+			existed, err := opens(b.Bank, platform, n)
+			if opening && (err != nil || existed != (n == 1)) {
+				t.Errorf("%s: opening for person %d: %t, %v", when, n, existed, err)
+			} else if !opening {
+				wants(t, err, api.Precondition, api.ReasonPlatformNotAccredited, "")
+			}
+		}
+		if id, err := b.Vault.FindByDocument(ctx(), b.Document(next)); errors.Is(err, vault.ErrUnknownAccount) == opening {
+			t.Errorf("%s: the vault has %s, %v", when, id, err)
+		}
+		if _, err := b.ResolveAccount(ctx(), platform, b.Document(1), "import"); resolving {
+			must(t, err)
+		} else {
+			wants(t, err, api.Precondition, api.ReasonPlatformNotAccredited, "")
+		}
+		if again, existed, err := b.OpenAccount(ctx(), platform, first); err != nil || existed || again.ID.IsZero() {
+			t.Errorf("%s: again %+v, %t, %v", when, again, existed, err)
+		}
+		if existed, err := opens(b.Bank, b.Officer(apitest.Registrar), 1); err != nil || !existed {
+			t.Errorf("%s: the registrar: %t, %v", when, existed, err)
+		}
+	}
+	// Days are those of Hangzhou, where it is ten in the morning.
+	must(t, b.changeOrganization(api.OrganizationChange{
+		Organization: apitest.Platform, Change: ledgerv1.OrganizationChange_ORGANIZATION_CHANGE_SUSPENDED, From: "2026-06-16", Until: "2026-06-16",
+	}))
+	b.Clock.Advance(14*time.Hour - time.Second)
+	may("before the suspension", true, true)
+	b.Clock.Advance(time.Second)
+	may("suspended", false, false)
+	b.Clock.Advance(24 * time.Hour)
+	may("after the suspension", true, true)
+	must(t, b.changeOrganization(api.OrganizationChange{
+		Organization: apitest.Platform, Change: ledgerv1.OrganizationChange_ORGANIZATION_CHANGE_ENDED, Until: "2026-06-17",
+	}))
+	may("on its last day", true, true)
+	b.Clock.Advance(24 * time.Hour)
+	may("ended", false, true)
+}

@@ -49,7 +49,7 @@ type Account struct {
 }
 
 // OpenAccount opens an account for a person, or answers the one that the person has. Existed says which. An account bears what the
-// caller said who opened it: nothing that came with a call that was refused.
+// caller said who opened it: nothing that came with a call that was refused. A platform opens accounts as long as it is admitted.
 func (b *Bank) OpenAccount(ctx context.Context, caller access.Caller, o Opening) (account Account, existed bool, err error) {
 	d, err := b.newestDirectory(ctx)
 	if err != nil {
@@ -73,6 +73,11 @@ func (b *Bank) OpenAccount(ctx context.Context, caller access.Caller, o Opening)
 		return Account{}, false, err
 	}
 	if !again {
+		if caller.Kind == access.Organization {
+			if fault := d.checkPlatform(caller.Organization, b.config.Now()); fault != nil {
+				return Account{}, false, fault
+			}
+		}
 		if err := b.mayResolve(caller); err != nil {
 			return Account{}, false, err
 		}
@@ -235,7 +240,8 @@ func (b *Bank) enrollAgain(ctx context.Context, id unit.AccountID, person vault.
 }
 
 // ResolveAccount answers the account number of the person with a document. Every use is journalled, also those that find
-// nobody, and each caller's are limited.
+// nobody, and each caller's are limited. A platform that is suspended resolves none. One that has ended still does: what was learned in
+// its time may be posted later, and needs the number.
 func (b *Bank) ResolveAccount(
 	ctx context.Context, caller access.Caller, document unit.Document, purpose string,
 ) (unit.AccountNumber, error) {
@@ -248,6 +254,13 @@ func (b *Bank) ResolveAccount(
 	document, err := unit.ParseDocument(document.Kind, document.Number, b.config.Now())
 	if err != nil {
 		return "", invalid(ReasonDocument, "document", "%w", err)
+	}
+	d, err := b.newestDirectory(ctx)
+	if err != nil {
+		return "", err
+	}
+	if d.admissions[caller.Organization].isSuspended(d.today(caller.Organization, b.config.Now())) {
+		return "", faultf(Precondition, ReasonPlatformNotAccredited, "", "platform %q is suspended", caller.Organization)
 	}
 	if err := b.allowResolve(caller); err != nil {
 		return "", err

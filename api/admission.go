@@ -3,6 +3,7 @@ package api
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -155,7 +156,18 @@ func (a *admission) days(role ledgerv1.Role) []dayRange {
 
 // admits says whether learning that ends on a day counts.
 func (a *admission) admits(role ledgerv1.Role, day int32) bool {
-	return a != nil && day <= a.until && !contains(a.suspended, day) && contains(a.granted(role), day)
+	return a != nil && day <= a.until && !a.isSuspended(day) && contains(a.granted(role), day)
+}
+
+// isSuspended says whether the organization is suspended on a day, whatever else keeps it from being admitted.
+func (a *admission) isSuspended(day int32) bool { return a != nil && contains(a.suspended, day) }
+
+// checkPlatform refuses an organization that is no platform today: it is suspended or has ended, or is not accredited as one now.
+func (d *directory) checkPlatform(organization string, now time.Time) *Error {
+	if d.admissions[organization].admits(ledgerv1.Role_ROLE_PLATFORM, d.today(organization, now)) {
+		return nil
+	}
+	return faultf(Precondition, ReasonPlatformNotAccredited, "", "platform %q is suspended or has ended, or is not accredited today", organization)
 }
 
 // tier is the trust in what an organization posts.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/certify/agreement"
 	"github.com/learning-credit-bank/creditbank/ledger"
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
@@ -14,7 +15,8 @@ import (
 // ReceivedConsent is a consent as the institution sees it to which it is granted. It names no officer.
 type ReceivedConsent struct {
 	Consent
-	// Number is that of the account as long as the consent holds; empty: it does not, and nothing more is said of whose it is.
+	// Number is that of the account as long as the consent holds and the institution accepts; empty: it does not, and nothing more is
+	// said of whose it is.
 	Number unit.AccountNumber
 }
 
@@ -27,7 +29,8 @@ type ConsentFilter struct {
 }
 
 // ListReceivedConsents answers a page of the consents that are granted to the calling institution, those that were granted last first.
-// That somebody's account number was shown is journalled where they see it. A page may be short, or empty, and still have another one
+// That somebody's account number was shown is journalled where they see it. An institution that was suspended or has ended, or is no
+// acceptor any more, is shown none: there is nothing that it could do with it. A page may be short, or empty, and still have another one
 // after it.
 func (b *Bank) ListReceivedConsents(
 	ctx context.Context, caller access.Caller, filter ConsentFilter, page Page,
@@ -50,6 +53,7 @@ func (b *Bank) ListReceivedConsents(
 		return nil, "", err
 	}
 	defer view.Close()
+	accepts := d.checkAcceptor(caller.Organization, agreement.Day(d.today(caller.Organization, b.config.Now()))) == nil
 	prefix := book.ConsentListPrefix(d.organizations[caller.Organization].GetIndex())
 	return pageOfRows(ctx, view, list, prefix, maxFollowedLooked, func(index uint64, row store.Row) (ReceivedConsent, bool, error) {
 		id, err := unit.AccountIDFromBytes(row.Value)
@@ -60,7 +64,7 @@ func (b *Bank) ListReceivedConsents(
 		if err != nil || filter.Purpose != "" && filter.Purpose != c.Purpose || filter.ActiveOnly && !c.Active {
 			return ReceivedConsent{}, false, err
 		}
-		if c.Active {
+		if c.Active && accepts {
 			if err := b.journal(ctx, caller, id, access.ReadReceivedConsents, c.Purpose); err != nil {
 				return ReceivedConsent{}, false, err
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
+	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
 // received lists all consents of an institution, page by page.
@@ -115,4 +116,28 @@ func TestReceivedConsents(t *testing.T) {
 	must(t, err)
 	_, _, err = a.ListReceivedConsents(ctx(), a.institution(college), api.ConsentFilter{}, api.Page{Size: 1, Token: token})
 	wants(t, err, api.Invalid, api.ReasonPageToken, "page_token")
+}
+
+// An institution that is suspended still lists what was granted to it, and is not shown whose it is.
+func TestReceivedConsentsWhileSuspended(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	account := a.Open()
+	consent := a.grants(account)
+	must(t, a.changeOrganization(api.OrganizationChange{
+		Organization: university, Change: ledgerv1.OrganizationChange_ORGANIZATION_CHANGE_SUSPENDED, From: "2026-06-16", Until: "2026-06-16",
+	}))
+	lists := func(number unit.AccountNumber, shown int) {
+		t.Helper()
+		got := a.received(university, api.ConsentFilter{ActiveOnly: true}, 0)
+		if len(got) != 1 || got[0].Index != consent.Index || !got[0].Active || got[0].Number != number || a.shown(account, university) != shown {
+			t.Errorf("%+v, shown %d times", got, a.shown(account, university))
+		}
+	}
+	a.Clock.Advance(14*time.Hour - time.Second) // to the end of the day in Hangzhou
+	lists(account.Number, 1)
+	a.Clock.Advance(time.Second)
+	lists("", 1)
+	a.Clock.Advance(24 * time.Hour)
+	lists(account.Number, 2)
 }

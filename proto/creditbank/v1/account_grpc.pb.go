@@ -35,11 +35,14 @@ type AccountServiceClient interface {
 	// Opens an account for a person, or answers the one that the person's document already has, which is journalled on it.
 	// Callers: registrars, and platforms, which open provisional accounts only. A platform opens as many as it likes for
 	// people who have none; each person who turns out to have one counts as a use of ResolveAccount. Errors: FIELD_INVALID;
-	// DOCUMENT_INVALID; UNKNOWN_ORGANIZATION; REQUEST_ID_REUSED; RATE_LIMITED a platform above the limit of
-	// ResolveAccount, whether or not the person has an account.
+	// DOCUMENT_INVALID; UNKNOWN_ORGANIZATION; REQUEST_ID_REUSED; PLATFORM_NOT_ACCREDITED a platform that is
+	// suspended or has ended, or is not accredited today; RATE_LIMITED a platform above the limit of ResolveAccount, whether
+	// or not the person has an account.
 	OpenAccount(ctx context.Context, in *OpenAccountRequest, opts ...grpc.CallOption) (*OpenAccountResponse, error)
 	// Answers the account number that belongs to an identity document, so that a platform can post for its learner.
-	// Callers: platforms. Limited per caller; every use is journalled on the account.
+	// Callers: platforms, also those that have ended, which may still post what was learned before. Limited per caller; every
+	// use is journalled on the account. Errors: FIELD_INVALID; DOCUMENT_INVALID; UNKNOWN_ACCOUNT; PLATFORM_NOT_ACCREDITED
+	// while the platform is suspended; RATE_LIMITED.
 	ResolveAccount(ctx context.Context, in *ResolveAccountRequest, opts ...grpc.CallOption) (*ResolveAccountResponse, error)
 	// Answers an account: to its holder, and to officers in whose subtree it is at home.
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error)
@@ -92,11 +95,14 @@ type AccountServiceServer interface {
 	// Opens an account for a person, or answers the one that the person's document already has, which is journalled on it.
 	// Callers: registrars, and platforms, which open provisional accounts only. A platform opens as many as it likes for
 	// people who have none; each person who turns out to have one counts as a use of ResolveAccount. Errors: FIELD_INVALID;
-	// DOCUMENT_INVALID; UNKNOWN_ORGANIZATION; REQUEST_ID_REUSED; RATE_LIMITED a platform above the limit of
-	// ResolveAccount, whether or not the person has an account.
+	// DOCUMENT_INVALID; UNKNOWN_ORGANIZATION; REQUEST_ID_REUSED; PLATFORM_NOT_ACCREDITED a platform that is
+	// suspended or has ended, or is not accredited today; RATE_LIMITED a platform above the limit of ResolveAccount, whether
+	// or not the person has an account.
 	OpenAccount(context.Context, *OpenAccountRequest) (*OpenAccountResponse, error)
 	// Answers the account number that belongs to an identity document, so that a platform can post for its learner.
-	// Callers: platforms. Limited per caller; every use is journalled on the account.
+	// Callers: platforms, also those that have ended, which may still post what was learned before. Limited per caller; every
+	// use is journalled on the account. Errors: FIELD_INVALID; DOCUMENT_INVALID; UNKNOWN_ACCOUNT; PLATFORM_NOT_ACCREDITED
+	// while the platform is suspended; RATE_LIMITED.
 	ResolveAccount(context.Context, *ResolveAccountRequest) (*ResolveAccountResponse, error)
 	// Answers an account: to its holder, and to officers in whose subtree it is at home.
 	GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error)

@@ -606,7 +606,8 @@ type ReceivedConsent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The consent; without the officers who granted or withdrew it.
 	Consent *Consent `protobuf:"bytes,1,opt,name=consent,proto3" json:"consent,omitempty"`
-	// Account number of who granted it, 16 digits, as long as the consent is ACTIVE; empty otherwise.
+	// Account number of who granted it, 16 digits, as long as the consent is ACTIVE and the institution accepts: it is
+	// neither suspended nor ended; empty otherwise.
 	AccountNumber string `protobuf:"bytes,2,opt,name=account_number,json=accountNumber,proto3" json:"account_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
