@@ -7,6 +7,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
 
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
@@ -74,6 +75,11 @@ func PublicKey(ctx context.Context, b *Bank, id keyring.KeyID) (*keyring.PublicK
 		return nil, err
 	}
 	return d.keys[id].Public, nil
+}
+
+// StandingKeys is standingKeys, for tests.
+func StandingKeys(account unit.AccountID, judged *policy.Prepared) [][]byte {
+	return standingKeys(account, judged)
 }
 
 // BusyKeys is of how many keys something is kept that makes them verify faster.

@@ -1,15 +1,22 @@
 package api_test
 
 import (
+	"bytes"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
+	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/ledger/book"
+	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
+	statementv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/statement/v1"
 )
 
 func decoded(t testing.TB, raw []byte) *ledgerv1.Entry {
@@ -83,6 +90,73 @@ func TestOverlap(t *testing.T) {
 	}
 	became(t, b.decide(c.ID, api.VerdictApprove), awarded, 90, 100, 0)
 	b.has(account, 240, 200, 0, 0)
+}
+
+// A degree and a class of the same months are both awarded, whichever comes first, also where the rule on overlap has no condition.
+func TestDegreeOverlapsNothing(t *testing.T) {
+	t.Parallel()
+	yaml := strings.Replace(string(apitest.PolicyYAML(t)), "  when: mode != \"achievement\"\n  tolerance_minutes", "  tolerance_minutes", 1)
+	if yaml == string(apitest.PolicyYAML(t)) {
+		t.Fatal("the rule on overlap is another one")
+	}
+	b := newBankWith(t, apitest.Options{Policy: []byte(yaml)})
+	for _, first := range []string{"class", "degree"} {
+		account := b.Open()
+		degree := b.Completion(account.Number)
+		degree.GetCompletion().Mode = statementv1.Mode_MODE_ACHIEVEMENT
+		degree.GetCompletion().Sessions = []*statementv1.Session{apitest.Session(b.Clock.Now().Truncate(time.Hour).Add(-200*24*time.Hour), 190*24*60)}
+		degree.GetCompletion().Sessions[0].Minutes = 4500
+		post := map[string]func() api.StatementResult{
+			"class":  func() api.StatementResult { return b.one(b.learned(account, apitest.Calligraphy, 30, 60)) },
+			"degree": func() api.StatementResult { return b.post(apitest.OtherPlatform, degree)[0] },
+		}
+		results := []api.StatementResult{post[first]()}
+		for name, other := range post {
+			if name != first {
+				results = append(results, other())
+			}
+		}
+		for _, r := range results {
+			if r.Fault != nil || r.Decision.Outcome != awarded {
+				t.Errorf("%s first: %+v, %+v", first, r.Fault, r.Decision)
+			}
+		}
+	}
+}
+
+// What a decision reads is named once: the weeks of the days that it asks for and of the last one, however the weeks fall.
+func TestStandingKeys(t *testing.T) {
+	t.Parallel()
+	p, err := policy.Compile(apitest.PolicyYAML(t))
+	must(t, err)
+	monday := time.Date(2026, 3, 9, 1, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		days  []int // on which sessions begin, from a Monday
+		mode  statementv1.Mode
+		weeks []int // of the keys, from that of the Monday
+	}{
+		"within a week":         {[]int{1, 2, 3}, statementv1.Mode_MODE_CLASSROOM, []int{0}},
+		"the day before":        {[]int{0}, statementv1.Mode_MODE_CLASSROOM, []int{0, -1}},
+		"three weeks":           {[]int{1, 3, 8, 10, 15, 17}, statementv1.Mode_MODE_CLASSROOM, []int{2, 0, 1}},
+		"with a week between":   {[]int{2, 16}, statementv1.Mode_MODE_CLASSROOM, []int{2, 0}},
+		"an achievement's last": {[]int{2, 16}, statementv1.Mode_MODE_ACHIEVEMENT, []int{2}},
+	} {
+		f := policy.Fact{Mode: c.mode, Category: "arts", PostedAt: monday.AddDate(0, 0, 20), Provider: apitest.Beishan, Platform: apitest.Platform}
+		for _, day := range c.days {
+			start := monday.AddDate(0, 0, day)
+			f.Sessions = append(f.Sessions, policy.Session{Start: start, End: start.Add(time.Hour), Minutes: 60})
+		}
+		id := unit.AccountID{7}
+		want := [][]byte{book.AccountKey(id)}
+		for _, week := range c.weeks {
+			want = append(want, book.WeekKey(id, book.WeekOf(int32(p.Day(monday)))+int32(week)))
+		}
+		judged := p.Prepare(f)
+		got := api.StandingKeys(id, judged)
+		if rest := len(got) - len(judged.Crowds()); !slices.EqualFunc(got[:rest], want, bytes.Equal) {
+			t.Errorf("%s: %x, want %x", name, got[:rest], want)
+		}
+	}
 }
 
 // A void takes the case with it.

@@ -40,18 +40,15 @@ type standing struct {
 	prior *ledgerv1.CompletionItem
 }
 
-// standingKeys names the rows that a decision reads.
+// standingKeys names the rows that a decision reads, each once.
 func standingKeys(account unit.AccountID, judged *policy.Prepared) [][]byte {
-	keys, weeks := [][]byte{book.AccountKey(account)}, make([]int32, 0, 8)
-	name := func(day policy.Day) {
-		week := book.WeekOf(int32(day))
-		if !slices.Contains(weeks, week) {
-			keys, weeks = append(keys, book.WeekKey(account, week)), append(weeks, week)
+	last := book.WeekOf(int32(judged.EndDay()))
+	keys := [][]byte{book.AccountKey(account), book.WeekKey(account, last)}
+	named := last
+	for _, day := range judged.Days() { // in order, and none is after the last
+		if week := book.WeekOf(int32(day)); week != named && week != last {
+			keys, named = append(keys, book.WeekKey(account, week)), week
 		}
-	}
-	name(judged.EndDay())
-	for _, day := range judged.Days() {
-		name(day)
 	}
 	for _, crowd := range judged.Crowds() {
 		keys = append(keys, book.CrowdKey(crowd.Key))

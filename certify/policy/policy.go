@@ -25,7 +25,8 @@
 //	              unless the policy keeps the best score, this score is better, this completion gives credits, and the lot
 //	              of the one that stands is whole and available: then it takes its place, with the old expiry. A failed
 //	              repetition is a duplicate too. No score is less than any score.
-//	overlap       Minutes spent in two places at once, by the clock, beyond the tolerance: an officer decides.
+//	overlap       Minutes spent in two places at once, by the clock, beyond the tolerance: an officer decides. An achievement
+//	              is not asked: its sessions are spans in which something was achieved.
 //	conversion    The first rule that holds turns minutes, with those left over from earlier classes of the course, into
 //	              milli-credits, rounded down only to say them.
 //	caps          Every cap whose condition holds leaves some room, counted in whole steps of the rounding; what finds no

@@ -116,7 +116,7 @@ func (pr *Prepared) ask() {
 			break
 		}
 	}
-	pr.overlaps = p.overlap != nil && pr.holds(ledgerv1.Stage_STAGE_DUPLICATES, &p.overlap.when, a)
+	pr.overlaps = p.overlap != nil && !pr.placeless() && pr.holds(ledgerv1.Stage_STAGE_DUPLICATES, &p.overlap.when, a)
 	for i := range p.conversion {
 		if r := &p.conversion[i]; pr.mayHold(ledgerv1.Stage_STAGE_CONVERSION, &r.when, a) {
 			pr.conversion = r.ConversionRule
@@ -243,16 +243,20 @@ func (pr *Prepared) EndDay() Day { return pr.endDay }
 // Minutes are the minutes as posted.
 func (pr *Prepared) Minutes() unit.Minutes { return unit.Minutes(pr.minutes) }
 
-// Sessions are the sessions that other completions are compared with from now on. An achievement has none: a degree is not in
-// one place at one time.
+// Sessions are the sessions that other completions are compared with from now on. An achievement has none.
 func (pr *Prepared) Sessions() []SessionTime {
-	if pr.fact.Mode == statementv1.Mode_MODE_ACHIEVEMENT {
+	if pr.placeless() {
 		return nil
 	}
 	return pr.sessions
 }
 
-// Days are the days that a [Standing] will be asked for, each once and in order.
+// placeless says that the times are not those at which the learner was somewhere: a degree is not in one place at one time. So it
+// overlaps with nothing, whichever of the two comes first and whatever the policy says.
+func (pr *Prepared) placeless() bool { return pr.fact.Mode == statementv1.Mode_MODE_ACHIEVEMENT }
+
+// Days are the days that a [Standing] will be asked for, each once and in order. Where the sessions are in
+// order, none is after EndDay.
 func (pr *Prepared) Days() []Day { return pr.days }
 
 // CapKeys are the keys that a [Standing] will be asked for. The caller must not change them.

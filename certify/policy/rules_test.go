@@ -492,6 +492,38 @@ func TestRule6Overlap(t *testing.T) {
 	}
 }
 
+// An achievement is nowhere whatever the rule on overlap says: its spans are compared with nothing, as nothing is compared with them.
+func TestAchievementIsNowhere(t *testing.T) {
+	for name, overlap := range map[string]string{
+		"no condition":                      "overlap: {id: two-places, tolerance_minutes: 10}\n",
+		"one that holds for it":             "overlap: {id: two-places, tolerance_minutes: 10, when: 'minutes > 1'}\n",
+		"one that cannot be worked out":     "overlap: {id: two-places, tolerance_minutes: 10, when: '1 / (level - 1) > 0'}\n",
+		"a daily limit, for which a day is": "overlap: {id: two-places, tolerance_minutes: 10}\nhours: [{id: day, minutes_a_day: 480}]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := compile(t, minimal+overlap)
+			span := policy.Session{Start: at(t, "2025-03-03 08:00"), End: at(t, "2026-03-03 12:00"), Minutes: 100}
+			asked := 0
+			if strings.Contains(overlap, "minutes_a_day") {
+				asked = 1
+			}
+			for mode, want := range map[statementv1.Mode]ledgerv1.Outcome{achievement: awarded, classroom: inReview} {
+				a := empty(t)
+				for d := day(t, "2025-03-01"); d <= day(t, "2026-03-05"); d++ {
+					a.busy[d] = []policy.Busy{{Platform: "other", Start: int64(d)*1440 + 60, Length: 90}}
+				}
+				f := class(t, mode, span)
+				if got := decide(p, f, a); got.Outcome != want {
+					t.Errorf("%s: %+v", mode, got)
+				}
+				if days := a.prepared.Days(); mode == achievement && len(days) != asked {
+					t.Errorf("%d days are asked for", len(days))
+				}
+			}
+		})
+	}
+}
+
 func checkNothingMoves(t testing.TB, a policy.Assessment) {
 	t.Helper()
 	rest := a

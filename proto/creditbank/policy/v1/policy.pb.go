@@ -1242,7 +1242,7 @@ func (x *DuplicateRule) GetWords() *Text {
 	return nil
 }
 
-// OverlapRule sends learning in two places at once to an officer.
+// OverlapRule sends learning in two places at once to an officer. It is not asked of an achievement, which is in no place.
 type OverlapRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the rule, unique in the policy.
