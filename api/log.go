@@ -166,6 +166,8 @@ func (b *Bank) shown(
 type entrySubject struct {
 	account unit.AccountID
 	home    string
+	// withheld: from the account's holder, too, so that officers alone read it.
+	withheld bool
 	// platform posted it, or is the institution of a transfer.
 	platform string
 }
@@ -176,7 +178,11 @@ func (b *Bank) mayRead(caller access.Caller, s entrySubject, d *directory) bool 
 	if caller.Kind == access.Officer {
 		organization = s.home
 	}
-	return caller.Check(access.ReadEntry, access.Subject{Organization: organization, Account: s.account}, d) == nil
+	subject := access.Subject{Organization: organization, Account: s.account}
+	if s.withheld {
+		subject.Account = unit.AccountID{}
+	}
+	return caller.Check(access.ReadEntry, subject, d) == nil
 }
 
 // subjectOf says whom an entry concerns; entries about organizations, keys, officers, policies, courses and agreements
@@ -197,6 +203,8 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 		account = fact.CreditsAwarded.GetAccount()
 	case *ledgerv1.Entry_CaseStepTaken:
 		account = fact.CaseStepTaken.GetAccount()
+		// The learner is not told who objected: see entryReader.progress.
+		s.withheld = fact.CaseStepTaken.GetStep() == ledgerv1.CaseStep_CASE_STEP_OBJECTED
 	case *ledgerv1.Entry_CaseOpened:
 		account = fact.CaseOpened.GetAccount()
 	case *ledgerv1.Entry_ClaimFiled:

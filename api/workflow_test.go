@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/access"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
 	"github.com/learning-credit-bank/creditbank/certify/review"
+	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
 
@@ -221,6 +223,54 @@ func TestObjection(t *testing.T) {
 		if e.Case != nil && (e.Case.Steps[2].Note != "" || !e.Case.Steps[2].Objector.IsZero()) {
 			t.Errorf("the learner is told who objected, or how: %+v", e.Case.Steps[2])
 		}
+	}
+}
+
+// The learner can prove that the step is in the log, and reads it nowhere: it says in the clear which organization objected.
+func TestObjectionEntryIsForOfficers(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	account, id := b.risky()
+	holder := b.Resident(account.ID)
+	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
+	b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+	b.takes(b.Platform(apitest.OtherPlatform), id, review.Object, objected, "签到有误")
+	b.takes(b.Officer(apitest.ThirdOfficer), id, review.Approve, noticed)
+	objections := 0
+	_, entries := b.portfolio(account)
+	for _, e := range entries {
+		if e.Case == nil {
+			continue
+		}
+		for _, step := range e.Case.Steps {
+			raw, fact := b.entry(step.Index)
+			got, _, err := b.GetEntry(ctx(), holder, step.Index, true)
+			list, _, lerr := b.ListEntries(ctx(), holder, step.Index, api.Page{Size: 1})
+			must(t, lerr)
+			if step.Step != ledgerv1.CaseStep_CASE_STEP_OBJECTED {
+				if err != nil || !bytes.Equal(got.Bytes, raw) || !bytes.Equal(list[0].Bytes, raw) {
+					t.Errorf("the learner reads step %s: %+v, %v, listed %+v", step.Step, got, err, list)
+				}
+				continue
+			}
+			objections++
+			wants(t, err, api.Denied, api.ReasonDenied, "")
+			if got.Bytes != nil || list[0].Fact != "" || list[0].Bytes != nil || list[0].LeafHash != merkle.LeafHash(raw) {
+				t.Errorf("the learner is shown the objection: %+v, listed %+v", got, list)
+			}
+			proof, err := b.InclusionProof(ctx(), step.Index, 0)
+			must(t, err)
+			must(t, merkle.VerifyInclusion(list[0].LeafHash, step.Index, proof.Size, proof.Hashes, root(t, b, proof.Checkpoint)))
+			_, _, err = b.GetEntry(ctx(), b.Platform(apitest.OtherPlatform), step.Index, false)
+			wants(t, err, api.Denied, api.ReasonDenied, "")
+			got, _, err = b.GetEntry(ctx(), b.Officer(apitest.Officer), step.Index, false)
+			if must(t, err); !bytes.Equal(got.Bytes, raw) || fact.GetCaseStepTaken().GetActor().GetOrganization() != apitest.OtherPlatform {
+				t.Errorf("the officer reads %+v of %+v", got, fact)
+			}
+		}
+	}
+	if objections != 1 {
+		t.Errorf("%d objections", objections)
 	}
 }
 

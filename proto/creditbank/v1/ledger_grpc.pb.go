@@ -34,8 +34,8 @@ const (
 //
 // LedgerService proves what is written down. Checkpoints and proofs are anyone's. Entries about organizations, keys, officers,
 // policies and courses are anyone's too; those about an account are read by its holder, by the platform that posted them or the
-// institution of the transfer that they are about, and by officers in whose subtree they are; imports and clawbacks by the
-// officers of their organization and those above it.
+// institution of the transfer that they are about, and by officers in whose subtree they are; objections by those officers alone,
+// since the learner is not told who objected; imports and clawbacks by the officers of their organization and those above it.
 type LedgerServiceClient interface {
 	// Answers the signed checkpoint that everyone is shown, as /log/checkpoint does. Where the log has witnesses, it is the newest
 	// that went to them, and receipts and proofs can carry newer ones.
@@ -114,8 +114,8 @@ func (c *ledgerServiceClient) GetConsistencyProof(ctx context.Context, in *GetCo
 //
 // LedgerService proves what is written down. Checkpoints and proofs are anyone's. Entries about organizations, keys, officers,
 // policies and courses are anyone's too; those about an account are read by its holder, by the platform that posted them or the
-// institution of the transfer that they are about, and by officers in whose subtree they are; imports and clawbacks by the
-// officers of their organization and those above it.
+// institution of the transfer that they are about, and by officers in whose subtree they are; objections by those officers alone,
+// since the learner is not told who objected; imports and clawbacks by the officers of their organization and those above it.
 type LedgerServiceServer interface {
 	// Answers the signed checkpoint that everyone is shown, as /log/checkpoint does. Where the log has witnesses, it is the newest
 	// that went to them, and receipts and proofs can carry newer ones.
