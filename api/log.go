@@ -21,7 +21,7 @@ const (
 	usualLogPage = 100
 )
 
-// LogEntry is an entry as it lies on the ledger. Fact and Bytes are empty where the caller may not read it.
+// LogEntry is an entry as it lies on the ledger. Fact and Bytes are empty where the caller may not read it, or not in a list.
 type LogEntry struct {
 	Index    uint64
 	Time     time.Time
@@ -72,7 +72,8 @@ func (b *Bank) FormerLogs(ctx context.Context) ([]ledger.FormerLog, error) {
 	return view.FormerLogs(ctx)
 }
 
-// GetEntry answers an entry to those who may read it and, if asked, its proof.
+// GetEntry answers an entry to those who may read it and, if asked, its proof. An officer's look at an entry about an account is
+// journalled on it, before anything is answered; about a merge on both.
 func (b *Bank) GetEntry(ctx context.Context, caller access.Caller, index uint64, withProof bool) (LogEntry, *Proof, error) {
 	view, d, err := b.newestView(ctx)
 	if err != nil {
@@ -83,7 +84,7 @@ func (b *Bank) GetEntry(ctx context.Context, caller access.Caller, index uint64,
 	if err != nil {
 		return LogEntry{}, nil, err
 	}
-	entry, err := b.shown(ctx, caller, view, d, index, raw)
+	entry, subject, err := b.shown(ctx, caller, view, d, index, raw)
 	if err != nil {
 		return LogEntry{}, nil, err
 	}
@@ -93,18 +94,24 @@ func (b *Bank) GetEntry(ctx context.Context, caller access.Caller, index uint64,
 			return LogEntry{}, nil, err
 		}
 	}
-	if !withProof {
-		return entry, nil, nil
+	var proof *Proof
+	if withProof {
+		hashes, err := view.InclusionProof(ctx, index, view.Size())
+		if err != nil {
+			return LogEntry{}, nil, err
+		}
+		proof = &Proof{LeafHash: entry.LeafHash, Hashes: hashes, Size: view.Size(), Checkpoint: view.Checkpoint()}
 	}
-	hashes, err := view.InclusionProof(ctx, index, view.Size())
-	if err != nil {
-		return LogEntry{}, nil, err
+	if caller.Kind == access.Officer {
+		if err := b.journalEntry(ctx, caller, view, subject); err != nil {
+			return LogEntry{}, nil, err
+		}
 	}
-	return entry, &Proof{LeafHash: entry.LeafHash, Hashes: hashes, Size: view.Size(), Checkpoint: view.Checkpoint()}, nil
+	return entry, proof, nil
 }
 
 // ListEntries answers a page of the log from an index on. Entries that the caller may not read keep their place, time
-// and leaf hash.
+// and leaf hash; so do, for an officer, those about an account, which GetEntry answers one by one.
 func (b *Bank) ListEntries(
 	ctx context.Context, caller access.Caller, start uint64, page Page,
 ) (entries []LogEntry, next string, err error) {
@@ -133,9 +140,12 @@ func (b *Bank) ListEntries(
 			next, err = pageToken(asked, index)
 			return entries, next, err
 		}
-		entry, err := b.shown(ctx, caller, view, d, index, append([]byte(nil), row.Value...))
+		entry, subject, err := b.shown(ctx, caller, view, d, index, append([]byte(nil), row.Value...))
 		if err != nil {
 			return nil, "", err
+		}
+		if caller.Kind == access.Officer && !subject.account.IsZero() {
+			entry.Fact, entry.Bytes = "", nil
 		}
 		entries = append(entries, entry)
 		index++
@@ -143,29 +153,53 @@ func (b *Bank) ListEntries(
 	return entries, "", nil
 }
 
-// shown is an entry as the caller may see it.
+// shown is an entry as the caller may see it, and whom it concerns.
 func (b *Bank) shown(
 	ctx context.Context, caller access.Caller, view ledger.View, d *directory, index uint64, raw []byte,
-) (LogEntry, error) {
+) (LogEntry, entrySubject, error) {
 	e := new(ledgerv1.Entry)
 	if err := e.UnmarshalVT(raw); err != nil {
-		return LogEntry{}, fmt.Errorf("%w: entry %d: %v", ledger.ErrDamaged, index, err)
+		return LogEntry{}, entrySubject{}, fmt.Errorf("%w: entry %d: %v", ledger.ErrDamaged, index, err)
 	}
 	entry := LogEntry{Index: index, Time: timeOf(e.GetTime()), LeafHash: merkle.LeafHash(raw)}
 	subject, personal, err := subjectOf(ctx, view, e)
 	if err != nil {
-		return LogEntry{}, err
+		return LogEntry{}, entrySubject{}, err
 	}
 	if !personal || b.mayRead(caller, subject, d) {
 		entry.Fact, entry.Bytes = book.Fact(e), raw
 	}
-	return entry, nil
+	return entry, subject, nil
+}
+
+// journalEntry journals that an entry was read, if it concerns an account: where its holder looks today, and for a merge on both
+// accounts, as GetMerge does.
+func (b *Bank) journalEntry(ctx context.Context, caller access.Caller, view ledger.View, s entrySubject) error {
+	if s.account.IsZero() {
+		return nil
+	}
+	accounts := []unit.AccountID{s.account, s.other}
+	if s.other.IsZero() {
+		id, _, err := living(view.State(ctx), s.account)
+		if err != nil {
+			return err
+		}
+		accounts = []unit.AccountID{id}
+	}
+	for _, id := range accounts {
+		if err := b.journal(ctx, caller, id, access.ReadEntry, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // entrySubject is whom a personal entry concerns.
 type entrySubject struct {
 	account unit.AccountID
 	home    string
+	// other is the other account of a merge.
+	other unit.AccountID
 	// withheld: from the account's holder, too, so that officers alone read it.
 	withheld bool
 	// platform posted it, or is the institution of a transfer.
@@ -188,7 +222,7 @@ func (b *Bank) mayRead(caller access.Caller, s entrySubject, d *directory) bool 
 // subjectOf says whom an entry concerns; entries about organizations, keys, officers, policies, courses and agreements
 // concern nobody.
 func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entrySubject, personal bool, err error) {
-	var account []byte
+	var account, other []byte
 	var held *uint64
 	switch fact := e.GetFact().(type) {
 	case *ledgerv1.Entry_CompletionRecorded:
@@ -233,7 +267,7 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 		account = fact.ConsentWithdrawn.GetAccount()
 	case *ledgerv1.Entry_AccountMergeProposed, *ledgerv1.Entry_AccountMergeStepTaken, *ledgerv1.Entry_AccountsMerged,
 		*ledgerv1.Entry_ItemMoved, *ledgerv1.Entry_AccountsUnmerged, *ledgerv1.Entry_ItemReturned:
-		if account, err = mergeSubject(ctx, view, e); err != nil {
+		if account, other, err = mergeSubject(ctx, view, e); err != nil {
 			return s, true, err
 		}
 	case *ledgerv1.Entry_CompletionHeld:
@@ -262,6 +296,11 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 	if s.account, err = unit.AccountIDFromBytes(account); err != nil {
 		return s, true, fmt.Errorf("%w: entry %d: %w", ledger.ErrDamaged, e.GetIndex(), err)
 	}
+	if other != nil {
+		if s.other, err = unit.AccountIDFromBytes(other); err != nil {
+			return s, true, fmt.Errorf("%w: entry %d: %w", ledger.ErrDamaged, e.GetIndex(), err)
+		}
+	}
 	if held != nil {
 		placed, err := entryOf(ctx, view, *held)
 		if err != nil {
@@ -276,8 +315,8 @@ func subjectOf(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (s entr
 
 // mergeSubject is the account that an entry about a merge concerns: the one that goes on. While nobody agreed, and since it was
 // undone, the two may be two people's: then it is the one that would have come over, or was given back. It concerns no platform,
-// which may know one of the two alone.
-func mergeSubject(ctx context.Context, view ledger.View, e *ledgerv1.Entry) ([]byte, error) {
+// which may know one of the two alone. The other account is answered with it.
+func mergeSubject(ctx context.Context, view ledger.View, e *ledgerv1.Entry) (account, other []byte, err error) {
 	merge := e.GetIndex()
 	switch fact := e.GetFact().(type) {
 	case *ledgerv1.Entry_AccountMergeStepTaken:
@@ -294,13 +333,14 @@ func mergeSubject(ctx context.Context, view ledger.View, e *ledgerv1.Entry) ([]b
 	}
 	row, err := view.State(ctx).Merge(merge)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	from, into := row.GetFact().GetFrom(), row.GetFact().GetInto()
 	switch row.GetStatus() {
 	case ledgerv1.MergeStatus_MERGE_STATUS_MOVING, ledgerv1.MergeStatus_MERGE_STATUS_MERGED, ledgerv1.MergeStatus_MERGE_STATUS_UNDO_PROPOSED:
-		return row.GetFact().GetInto(), nil
+		return into, from, nil
 	default:
-		return row.GetFact().GetFrom(), nil
+		return from, into, nil
 	}
 }
 

@@ -369,6 +369,11 @@ func TestOpeningBalanceSubtree(t *testing.T) {
 			if _, _, err := b.GetEntry(ctx(), c.caller, index, false); (err == nil) != want {
 				t.Errorf("%s reads entry %d: %v", name, index, err)
 			}
+			list, _, err := b.ListEntries(ctx(), c.caller, index, api.Page{Size: 1})
+			listed := want && !(c.caller.Kind == access.Officer && index == results[0].Index)
+			if must(t, err); (list[0].Bytes != nil) != listed {
+				t.Errorf("%s lists entry %d: %+v", name, index, list)
+			}
 		}
 	}
 }

@@ -546,7 +546,18 @@ func TestLedgerService(t *testing.T) {
 	_, err = other.GetEntry(ctx, &creditbankv1.GetEntryRequest{Index: index})
 	refused(t, err, codes.PermissionDenied, api.ReasonDenied, "")
 	ok[*creditbankv1.GetEntryResponse](t)(creditbankv1.NewLedgerServiceClient(s.resident(account)).GetEntry(ctx, &creditbankv1.GetEntryRequest{Index: index}))
-	ok[*creditbankv1.GetEntryResponse](t)(creditbankv1.NewLedgerServiceClient(s.officer(apitest.StreetOfficer)).GetEntry(ctx, &creditbankv1.GetEntryRequest{Index: index}))
+	officer := creditbankv1.NewLedgerServiceClient(s.officer(apitest.StreetOfficer))
+	ok[*creditbankv1.GetEntryResponse](t)(officer.GetEntry(ctx, &creditbankv1.GetEntryRequest{Index: index}))
+	// Its holder is told of the officer's look, and lists of entries are not one.
+	listed := ok[*creditbankv1.ListEntriesResponse](t)(officer.ListEntries(ctx, &creditbankv1.ListEntriesRequest{StartIndex: index, PageSize: 1})).GetEntries()[0]
+	if listed.GetFact() != "" || listed.GetEntry() != nil || !bytes.Equal(listed.GetLeafHash(), leaf[:]) {
+		t.Errorf("the officer lists %v", listed)
+	}
+	looks := ok[*creditbankv1.ListAccessesResponse](t)(creditbankv1.NewPortfolioServiceClient(s.resident(account)).ListAccesses(
+		ctx, &creditbankv1.ListAccessesRequest{})).GetAccesses()
+	if len(looks) != 1 || looks[0].GetAction() != "ReadEntry" || looks[0].GetOfficer() != apitest.StreetOfficer {
+		t.Errorf("looks %v", looks)
+	}
 	_, err = anyone.GetEntry(ctx, &creditbankv1.GetEntryRequest{Index: newest.Size})
 	refused(t, err, codes.NotFound, api.ReasonNotFound, "")
 	_, err = anyone.GetInclusionProof(ctx, &creditbankv1.GetInclusionProofRequest{Index: 1, Size: newest.Size + 1})

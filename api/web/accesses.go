@@ -125,6 +125,8 @@ func (l language) lookedFor(action string) string {
 		return l.say("查看账户合并", "looked at a merge of accounts")
 	case access.ReadCases:
 		return l.say("查看案件", "looked at a case")
+	case access.ReadEntry:
+		return l.say("查看账本中的一条记录", "looked at an entry of the log")
 	case access.GetEvidence:
 		return l.say("查看证明材料", "looked at evidence")
 	case access.SubmitClaim:

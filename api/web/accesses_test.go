@@ -56,6 +56,9 @@ func TestPortfolioShowsWhoLooked(t *testing.T) {
 	if _, err := b.GetPortfolio(context.Background(), b.Officer(apitest.Officer), account.ID, 0); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := b.GetEntry(context.Background(), b.Officer(apitest.Officer), consent.Index, false); err != nil {
+		t.Fatal(err)
+	}
 	for _, by := range []access.Caller{b.Officer(apitest.Registrar), b.Resident(account.ID)} {
 		err = b.ExportPortfolio(context.Background(), by, api.Export{
 			Account: account.ID, Format: export.JSON, Purpose: "counter",
@@ -67,8 +70,10 @@ func TestPortfolioShowsWhoLooked(t *testing.T) {
 	if page := says("zh", "工作人员：导出学习档案"); strings.Count(page, "导出学习档案") != 1 || !strings.Contains(page, "counter") {
 		t.Error("it is not there once")
 	}
-	says("zh", "开放大学", "学分转换，可见部分记录，有效至", "西湖区社区学院", "工作人员：查看学习档案", "工作人员：代为授权")
-	says("en", "may see a part of the record", "an officer: looked at the record", "granted a consent for you")
+	says("zh", "开放大学", "学分转换，可见部分记录，有效至", "西湖区社区学院", "工作人员：查看学习档案", "工作人员：代为授权",
+		"工作人员：查看账本中的一条记录")
+	says("en", "may see a part of the record", "an officer: looked at the record", "granted a consent for you",
+		"an officer: looked at an entry of the log")
 	if _, err := b.WithdrawConsent(context.Background(), b.Resident(account.ID), b.RequestID(), account.ID, consent.Index); err != nil {
 		t.Fatal(err)
 	}

@@ -197,9 +197,9 @@ type LedgerEntry struct {
 	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	// When it was written.
 	EntryTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=entry_time,json=entryTime,proto3" json:"entry_time,omitempty"`
-	// What happened, such as "CompletionRecorded"; empty where the caller may not read it.
+	// What happened, such as "CompletionRecorded"; empty where the caller may not read it, or not in a list.
 	Fact string `protobuf:"bytes,3,opt,name=fact,proto3" json:"fact,omitempty"`
-	// Exact bytes (creditbank.ledger.v1.Entry); empty where the caller may not read them.
+	// Exact bytes (creditbank.ledger.v1.Entry); empty where the caller may not read them, or not in a list.
 	Entry []byte `protobuf:"bytes,4,opt,name=entry,proto3" json:"entry,omitempty"`
 	// RFC 6962 leaf hash, 32 bytes.
 	LeafHash      []byte `protobuf:"bytes,5,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`

@@ -40,9 +40,11 @@ type LedgerServiceClient interface {
 	// Answers the signed checkpoint that everyone is shown, as /log/checkpoint does. Where the log has witnesses, it is the newest
 	// that went to them, and receipts and proofs can carry newer ones.
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error)
-	// Answers an entry with its exact bytes and, if asked, its proof.
+	// Answers an entry with its exact bytes and, if asked, its proof. An officer's look at an entry about an account is written into the
+	// journal of that account, which its holder reads.
 	GetEntry(ctx context.Context, in *GetEntryRequest, opts ...grpc.CallOption) (*GetEntryResponse, error)
-	// Lists entries. Those that the caller may not read keep their place but not their bytes.
+	// Lists entries. Those that the caller may not read keep their place, time and leaf hash, but not their bytes. For officers neither
+	// do those about an account: GetEntry answers them, one by one, and journals each look.
 	ListEntries(ctx context.Context, in *ListEntriesRequest, opts ...grpc.CallOption) (*ListEntriesResponse, error)
 	// Proves that an entry is in the log (RFC 6962, section 2.1.1).
 	GetInclusionProof(ctx context.Context, in *GetInclusionProofRequest, opts ...grpc.CallOption) (*GetInclusionProofResponse, error)
@@ -120,9 +122,11 @@ type LedgerServiceServer interface {
 	// Answers the signed checkpoint that everyone is shown, as /log/checkpoint does. Where the log has witnesses, it is the newest
 	// that went to them, and receipts and proofs can carry newer ones.
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error)
-	// Answers an entry with its exact bytes and, if asked, its proof.
+	// Answers an entry with its exact bytes and, if asked, its proof. An officer's look at an entry about an account is written into the
+	// journal of that account, which its holder reads.
 	GetEntry(context.Context, *GetEntryRequest) (*GetEntryResponse, error)
-	// Lists entries. Those that the caller may not read keep their place but not their bytes.
+	// Lists entries. Those that the caller may not read keep their place, time and leaf hash, but not their bytes. For officers neither
+	// do those about an account: GetEntry answers them, one by one, and journals each look.
 	ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error)
 	// Proves that an entry is in the log (RFC 6962, section 2.1.1).
 	GetInclusionProof(context.Context, *GetInclusionProofRequest) (*GetInclusionProofResponse, error)

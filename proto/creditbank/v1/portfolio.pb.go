@@ -154,7 +154,7 @@ type Access struct {
 	OrganizationName string `protobuf:"bytes,3,opt,name=organization_name,json=organizationName,proto3" json:"organization_name,omitempty"`
 	// Officer who looked: an opaque id; empty: the organization did.
 	Officer string `protobuf:"bytes,4,opt,name=officer,proto3" json:"officer,omitempty"`
-	// What they did: the name of a method, such as "QuoteTransfer".
+	// What they did: the name of a method, such as "QuoteTransfer", or "ReadEntry": an entry of the log.
 	Action string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
 	// What for: a code, such as "transfer"; empty: nobody said.
 	Purpose       string `protobuf:"bytes,6,opt,name=purpose,proto3" json:"purpose,omitempty"`
