@@ -238,12 +238,14 @@ func TestTransferEnds(t *testing.T) {
 		reason api.Reason
 		field  string
 	}{
-		"over-asked":    {[]api.TransferTake{{Item: 0, Credits: one.Items[0].Credits + 1}}, api.ReasonTransferAmount, "take[0].milli_credits"},
-		"nothing":       {[]api.TransferTake{{Item: 0}}, api.ReasonTransferAmount, "take[0].milli_credits"},
-		"below zero":    {[]api.TransferTake{{Item: 0, Credits: -1}}, api.ReasonTransferAmount, "take[0].milli_credits"},
-		"too little":    {[]api.TransferTake{{Item: 0, Credits: 1}}, api.ReasonTransferAmount, "take[0].milli_credits"},
-		"no such item":  {[]api.TransferTake{{Item: len(one.Items), Credits: 1}}, api.ReasonTransferItem, "take[0].item"},
-		"an item twice": {[]api.TransferTake{{Item: 0, Credits: one.Items[0].Credits}, {Item: 0, Credits: one.Items[0].Credits}}, api.ReasonTransferItem, "take[1].item"},
+		"over-asked":             {[]api.TransferTake{{Item: 0, Credits: one.Items[0].Credits + 1}}, api.ReasonTransferAmount, "take[0].milli_credits"},
+		"nothing":                {[]api.TransferTake{{Item: 0}}, api.ReasonTransferAmount, "take[0].milli_credits"},
+		"below zero":             {[]api.TransferTake{{Item: 0, Credits: -1}}, api.ReasonTransferAmount, "take[0].milli_credits"},
+		"too little":             {[]api.TransferTake{{Item: 0, Credits: 1}}, api.ReasonTransferAmount, "take[0].milli_credits"},
+		"more than there can be": {make([]api.TransferTake, 401), api.ReasonField, "take"},
+		"as many as can be":      {make([]api.TransferTake, 400), api.ReasonTransferAmount, "take[0].milli_credits"},
+		"no such item":           {[]api.TransferTake{{Item: len(one.Items), Credits: 1}}, api.ReasonTransferItem, "take[0].item"},
+		"an item twice":          {[]api.TransferTake{{Item: 0, Credits: one.Items[0].Credits}, {Item: 0, Credits: one.Items[0].Credits}}, api.ReasonTransferItem, "take[1].item"},
 	} {
 		_, err := a.AcceptTransfer(ctx(), asks, api.Acceptance{RequestID: a.RequestID(), Hold: one.Hold, Take: c.take}, false)
 		if e := api.AsError(err); e == nil || e.Kind != api.Invalid || e.Reason != c.reason || e.Field != c.field {

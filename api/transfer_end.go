@@ -36,7 +36,7 @@ type TransferTake struct {
 type Acceptance struct {
 	RequestID string
 	Hold      uint64
-	// Take is what is taken; empty: all. What is not named is not taken.
+	// Take is what is taken, of as many items as a transfer can have; empty: all. What is not named is not taken.
 	Take []TransferTake
 	// Note is for the resident.
 	Note string
@@ -60,6 +60,9 @@ type TransferDone struct {
 
 // AcceptTransfer takes credits over, for good: all that was asked, or some of it.
 func (b *Bank) AcceptTransfer(ctx context.Context, caller access.Caller, a Acceptance, proof bool) (TransferDone, error) {
+	if len(a.Take) > maxHoldItems {
+		return TransferDone{}, invalid(ReasonField, "take", "there are %d items, at most %d are taken", len(a.Take), maxHoldItems)
+	}
 	if fault := checkText("note", a.Note, 0, maxNoteLength); fault != nil {
 		return TransferDone{}, fault
 	}

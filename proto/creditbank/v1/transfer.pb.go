@@ -1406,7 +1406,7 @@ type AcceptTransferRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The transfer.
 	TransferId uint64 `protobuf:"varint,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
-	// What is taken of which items; empty: everything. Items that are not named are not taken.
+	// What is taken of which items, at most 400; empty: everything. Items that are not named are not taken.
 	Take []*TransferTake `protobuf:"bytes,3,rep,name=take,proto3" json:"take,omitempty"`
 	// Words for the resident: at most 500 characters.
 	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
