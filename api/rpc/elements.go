@@ -1,8 +1,12 @@
 package rpc
 
 import (
+	"fmt"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/learning-credit-bank/creditbank/api"
 )
 
 // maxElements is how many fields a request has at most, in itself and in the messages within it, where each element of a list counts:
@@ -10,22 +14,22 @@ import (
 // hundreds when it is decoded, of whoever sends them.
 const maxElements = 16 << 10
 
-// fits says whether bytes that are a message of this kind have no more than so many elements, and how many are left. It looks no
-// further than where they are no message: the decoder refuses them.
-func fits(b []byte, of protoreflect.MessageDescriptor, left int) (remaining int, ok bool) {
+// fits counts the elements of bytes that are a message of this kind, of which so many are left, and answers how many are left then. It
+// refuses more, and bytes that are no message: of those, the decoder of completions would read some all the same.
+func fits(b []byte, of protoreflect.MessageDescriptor, left int) (remaining int, fault *api.Error) {
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
 		if n < 0 {
-			return left, true
+			return 0, malformed()
 		}
 		size := protowire.ConsumeFieldValue(number, kind, b[n:])
 		if size < 0 {
-			return left, true
+			return 0, malformed()
 		}
 		value := b[n : n+size]
 		b = b[n+size:]
 		if left--; left < 0 {
-			return 0, false
+			return 0, tooManyElements()
 		}
 		if kind != protowire.BytesType {
 			continue
@@ -34,14 +38,21 @@ func fits(b []byte, of protoreflect.MessageDescriptor, left int) (remaining int,
 		switch field := of.Fields().ByNumber(number); {
 		case field == nil, field.Kind() == protoreflect.StringKind, field.Kind() == protoreflect.BytesKind:
 		case field.Message() != nil:
-			if left, ok = fits(inner, field.Message(), left); !ok {
-				return 0, false
+			if left, fault = fits(inner, field.Message(), left); fault != nil {
+				return 0, fault
 			}
 		case len(inner) > left: // packed numbers, of at least a byte each
-			return 0, false
+			return 0, tooManyElements()
 		default:
 			left -= len(inner)
 		}
 	}
-	return left, true
+	return left, nil
+}
+
+func tooManyElements() *api.Error {
+	return &api.Error{
+		Kind: api.Busy, Reason: reasonMessageSize,
+		Message: fmt.Sprintf("the request has more than %d fields and elements of lists; split it", maxElements),
+	}
 }

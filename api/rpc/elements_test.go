@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -81,10 +82,22 @@ func TestFits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := rpc.Fits(b, test.request.ProtoReflect().Descriptor(), rpc.MaxElements); ok != test.fits {
-			t.Errorf("%s: it fits: %t", name, ok)
+		if _, fault := rpc.Fits(b, test.request.ProtoReflect().Descriptor(), rpc.MaxElements); (fault == nil) != test.fits {
+			t.Errorf("%s: %v", name, fault)
 		}
 	}
+}
+
+// A tag that is too long ends no counting behind which elements could hide: the decoder of completions reads on.
+func TestNothingHidesElements(t *testing.T) {
+	t.Parallel()
+	s := serve(t, apitest.NewBank(t))
+	conn := s.nobody()
+	long := protowire.AppendVarint(nil, 1<<35|0x08) // a number that the decoder cuts to 32 bits
+	body := append(append(long, 1), strings.Repeat("\x22\x00", 1<<20)...)
+	err := conn.Invoke(t.Context(), creditbankv1.CompletionService_RecordCompletions_FullMethodName, body,
+		new(creditbankv1.RecordCompletionsResponse), grpc.ForceCodecV2(raw{}))
+	refused(t, err, codes.InvalidArgument, "MESSAGE_MALFORMED", "")
 }
 
 // setAll sets every field of a message and of those within it; lists have so many elements.
@@ -151,8 +164,8 @@ func FuzzFits(f *testing.F) {
 		if proto.Unmarshal(b, m) != nil {
 			return
 		}
-		left, ok := rpc.Fits(b, m.ProtoReflect().Descriptor(), rpc.MaxElements)
-		if has := elementsOf(m.ProtoReflect()); ok && has > rpc.MaxElements-left {
+		left, fault := rpc.Fits(b, m.ProtoReflect().Descriptor(), rpc.MaxElements)
+		if has := elementsOf(m.ProtoReflect()); fault == nil && has > rpc.MaxElements-left {
 			t.Errorf("%d elements are %d", rpc.MaxElements-left, has)
 		}
 	})

@@ -50,20 +50,21 @@ func (r *request) unmarshal(codec encoding.CodecV2, data mem.BufferSlice) error 
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer whole.Free()
 	if message, ok := r.message.(protoreflect.ProtoMessage); ok {
-		if _, ok := fits(whole.ReadOnlyData(), message.ProtoReflect().Descriptor(), maxElements); !ok {
-			return &api.Error{
-				Kind: api.Busy, Reason: reasonMessageSize,
-				Message: fmt.Sprintf("the request has more than %d fields and elements of lists; split it", maxElements),
-			}
+		if _, fault := fits(whole.ReadOnlyData(), message.ProtoReflect().Descriptor(), maxElements); fault != nil {
+			return fault
 		}
 	}
 	if err := codec.Unmarshal(mem.BufferSlice{whole}, r.message); err != nil {
-		return &api.Error{
-			Kind: api.Invalid, Reason: reasonMalformed,
-			Message: "the bytes of the request are not the message that the method takes",
-		}
+		return malformed()
 	}
 	return nil
+}
+
+func malformed() *api.Error {
+	return &api.Error{
+		Kind: api.Invalid, Reason: reasonMalformed,
+		Message: "the bytes of the request are not the message that the method takes",
+	}
 }
 
 // release gives back what the request has of the budget.

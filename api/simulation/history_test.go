@@ -126,7 +126,7 @@ func replay(view ledger.View, sizes map[uint64]merkle.Hash) (*history, error) {
 			return nil, err
 		}
 		if err := h.add(e); err != nil {
-			return nil, fmt.Errorf("entry %d: %w", index, err)
+			return nil, fmt.Errorf("entry %d (%s): %w", index, book.Fact(e), err)
 		}
 		index++
 	}
