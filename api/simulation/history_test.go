@@ -298,7 +298,7 @@ func (a *holding) take(e *ledgerv1.Entry, effects *ledgerv1.Effects, completion 
 	if err := a.reward(effects, completion); err != nil {
 		return err
 	}
-	return a.limit(effects, completion)
+	return a.limit(e, effects, completion)
 }
 
 // reward adds points to what lapses with them and to what a completion gives.
@@ -318,8 +318,9 @@ func (a *holding) reward(effects *ledgerv1.Effects, completion uint64) error {
 	return nil
 }
 
-// limit adds what counts towards caps and what is left over, and says whether both are in their bounds.
-func (a *holding) limit(effects *ledgerv1.Effects, completion uint64) error {
+// limit adds what counts towards caps and what is left over, and says whether both are in their bounds. What comes over with an account
+// and has been used there cannot wait: it counts beyond a cap, and nothing more does until there is room.
+func (a *holding) limit(e *ledgerv1.Entry, effects *ledgerv1.Effects, completion uint64) error {
 	replaces := effects.GetReplaces()
 	a.remainders[a.course[completion]] += effects.GetRemainder()
 	a.remainders[a.course[replaces.GetCompletion().GetIndex()]] += replaces.GetRemainder()
@@ -332,10 +333,11 @@ func (a *holding) limit(effects *ledgerv1.Effects, completion uint64) error {
 	for _, u := range usage {
 		a.usage[u.GetKey()] += u.GetMilliCredits()
 	}
+	usedUp := e.GetItemMoved() != nil && len(effects.GetLotChanges()) > 0
 	for _, u := range usage {
 		name, _, _ := strings.Cut(u.GetKey(), "/")
 		most, known := caps()[name]
-		if used := a.usage[u.GetKey()]; !known || used < 0 || used > most {
+		if used := a.usage[u.GetKey()]; !known || used < 0 || used > most && u.GetMilliCredits() > 0 && !usedUp {
 			return wrongf("%d milli-credits count towards %s, of at most %d", used, u.GetKey(), most)
 		}
 	}
