@@ -114,6 +114,55 @@ func TestMergeBringsTransfers(t *testing.T) {
 	a.changesNothing("a void after a merge")
 }
 
+// What an institution took counts towards the caps of the account that goes on, also beyond them. What it did not take waits for room.
+func TestMergeCountsWhatWasTaken(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	from, into := a.Open(), a.Open()
+	came := a.one(a.learned(from, apitest.Welding, 20, wholeCourse)) // 10 credits
+	_, err := a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{
+		RequestID: a.RequestID(), Hold: a.requests(from, university, socialWork).Hold, Take: []api.TransferTake{{Credits: 4_000}},
+	}, false)
+	must(t, err)
+	const left, taken = 6_000, 4_000
+	before := a.totals(from)
+	if before != [3]unit.Credits{left, 0, taken} {
+		t.Errorf("taken in part: %v", before)
+	}
+	full := a.learned(into, apitest.Welding, 60, 2*wholeCourse) // 20
+	a.one(full)
+	a.one(a.learned(into, apitest.Welding, 50, wholeCourse)) // 4 of 10 fit the half-year
+	counts := func(want unit.Credits) {
+		t.Helper()
+		if usage := a.usage(into); usage["half-year/2026-H1"] != int64(want) || usage["year/2026"] != int64(want) {
+			t.Errorf("usage %v, not %d", usage, want)
+		}
+		a.fsck()
+	}
+	counts(24_000)
+	m := a.merges(from, into)
+	counts(24_000 + taken)
+	if got := a.totals(into); got != [3]unit.Credits{24_000, 0, taken} {
+		t.Errorf("merged %v", got)
+	}
+	_, entries := a.portfolio(into)
+	if d := entries[came.Index].Decision; d.Available != 0 || d.Pending != left {
+		t.Errorf("what came is %+v", d)
+	}
+	a.undoes(m)
+	counts(24_000)
+	if got := a.totals(from); got != before {
+		t.Errorf("undone %v, not %v", got, before)
+	}
+	// Where there is room, nothing waits.
+	a.one(a.Void(full.GetId()))
+	a.merges(from, into)
+	counts(20_000)
+	if got := a.totals(into); got != [3]unit.Credits{10_000 + left, 0, taken} {
+		t.Errorf("merged with room %v", got)
+	}
+}
+
 // What was asked of an account before it became part of another one is answered as it was then.
 func TestMergeAnswersWhatWasAsked(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/certify/review"
@@ -246,8 +247,8 @@ func (t travel) judge(ctx context.Context, item *ledgerv1.CompletionItem, fact *
 	return err
 }
 
-// carry brings an item over as it stands. Credits that an officer may still take back wait until it is found out what the caps leave
-// room for.
+// carry brings an item over as it stands. Credits under caps wait, since it is yet to be found out what room there is, but for those that
+// are gone: they count towards the caps, also beyond them, and nothing else is released there until there is room.
 func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) error {
 	account, err := t.tx.Account(t.into)
 	if err != nil {
@@ -264,7 +265,7 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 	if fact.Effects.Group, err = t.stands(item, account); err != nil {
 		return err
 	}
-	used := slices.ContainsFunc(item.GetLots(), func(lot *ledgerv1.LotState) bool { return goneOf(lot) > 0 })
+	var spent int64
 	for position, lot := range item.GetLots() {
 		e, err := t.tx.Entry(lot.GetEntry())
 		if err != nil {
@@ -276,8 +277,9 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 			Category: item.GetCategory(), Level: issued.GetLevel(), ExpiresDay: lot.GetExpiresDay(), Caps: issued.GetCaps(),
 			Available: lot.GetAvailable() + gone, Pending: lot.GetPending(),
 		}
-		if !used && len(fresh.GetCaps()) > 0 {
-			fresh.Pending, fresh.Available, fact.Effects.Usage = fresh.GetPending()+fresh.GetAvailable(), 0, nil
+		if len(fresh.GetCaps()) > 0 {
+			fresh.Pending, fresh.Available = lot.GetPending()+lot.GetAvailable(), gone
+			spent += gone - lot.GetReversed() // which does not count
 		}
 		fact.Effects.Lots = append(fact.Effects.Lots, fresh)
 		if gone != 0 {
@@ -287,7 +289,24 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 			})
 		}
 	}
+	fact.Effects.Usage = usageOfFirst(spent, fact.Effects.GetUsage())
 	return nil
+}
+
+// usageOfFirst is what of the usage of a completion, in the order of its keys, is that of the credits that were released first.
+func usageOfFirst(credits int64, usage []*ledgerv1.CapUsage) (of []*ledgerv1.CapUsage) {
+	var rule string
+	var left int64
+	for _, u := range usage {
+		if name, _, _ := strings.Cut(u.GetKey(), "/"); name != rule {
+			rule, left = name, credits
+		}
+		if n := min(left, u.GetMilliCredits()); n > 0 {
+			of = append(of, &ledgerv1.CapUsage{Key: u.GetKey(), MilliCredits: n})
+			left -= n
+		}
+	}
+	return of
 }
 
 // goneOf is what of a lot cannot be used any more.

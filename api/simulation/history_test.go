@@ -318,8 +318,8 @@ func (a *holding) reward(effects *ledgerv1.Effects, completion uint64) error {
 	return nil
 }
 
-// limit adds what counts towards caps and what is left over, and says whether both are in their bounds. What comes over with an account
-// and has been used there cannot wait: it counts beyond a cap, and nothing more does until there is room.
+// limit adds what counts towards caps and what is left over, and says whether both are in their bounds. What is gone of an item that
+// comes over with an account cannot wait: it counts beyond a cap, and nothing else does until there is room.
 func (a *holding) limit(e *ledgerv1.Entry, effects *ledgerv1.Effects, completion uint64) error {
 	replaces := effects.GetReplaces()
 	a.remainders[a.course[completion]] += effects.GetRemainder()
@@ -333,11 +333,16 @@ func (a *holding) limit(e *ledgerv1.Entry, effects *ledgerv1.Effects, completion
 	for _, u := range usage {
 		a.usage[u.GetKey()] += u.GetMilliCredits()
 	}
-	usedUp := e.GetItemMoved() != nil && len(effects.GetLotChanges()) > 0
+	gone := int64(0)
+	for _, c := range effects.GetLotChanges() {
+		if e.GetItemMoved() != nil && c.GetEntry() == e.GetIndex() {
+			gone += c.GetReserved() + c.GetTransferred() + c.GetExpired()
+		}
+	}
 	for _, u := range usage {
 		name, _, _ := strings.Cut(u.GetKey(), "/")
 		most, known := caps()[name]
-		if used := a.usage[u.GetKey()]; !known || used < 0 || used > most && u.GetMilliCredits() > 0 && !usedUp {
+		if used := a.usage[u.GetKey()]; !known || used < 0 || used > most && u.GetMilliCredits() > gone {
 			return wrongf("%d milli-credits count towards %s, of at most %d", used, u.GetKey(), most)
 		}
 	}
