@@ -216,8 +216,7 @@ func TestBundleBroughtOften(t *testing.T) {
 	}
 	holder := b.Open()
 	open, counts := brings(b.Open()), brings(holder)
-	b.takes(b.Officer(apitest.Officer), counts, review.Approve, second)
-	b.takes(b.Officer(apitest.SecondOfficer), counts, review.Approve, noticed)
+	b.approvedByTwo(counts)
 	b.until(b.read(counts).Deadline)
 	b.ends(1)
 

@@ -78,8 +78,7 @@ func TestObjectionLookIsJournalled(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
 	account, id := b.risky()
-	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-	b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+	b.approvedByTwo(id)
 	b.takes(b.Platform(apitest.OtherPlatform), id, review.Object, objected, "签到有误")
 	b.readsEntry(b.Officer(apitest.Officer), b.size()-1)
 	if looks := b.entryLooks(account.ID); len(looks) != 1 {

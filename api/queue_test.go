@@ -218,8 +218,7 @@ func TestListNotices(t *testing.T) {
 	var ids []uint64
 	for range 3 {
 		id := b.risky2()
-		b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-		b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+		b.approvedByTwo(id)
 		b.Clock.Advance(24 * time.Hour)
 		ids = append(ids, id)
 	}

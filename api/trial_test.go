@@ -23,8 +23,7 @@ func TestSimulationAfterNotice(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
 	account, id := b.risky()
-	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-	b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+	b.approvedByTwo(id)
 	// Above the cap of half a year: these wait, so that something is overdue on the account.
 	for i := range 3 {
 		b.one(b.learned(account, apitest.Calligraphy, 5+i*2, 14400))
@@ -50,8 +49,7 @@ func TestSimulationAmongClaims(t *testing.T) {
 	recorded(t, b.TakeOver(apitest.OpeningReversal(account.Number, "1")))
 	id := b.files(resident, b.certificate(resident, account.ID))
 	b.changesNothing("filed")
-	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-	b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+	b.approvedByTwo(id)
 	b.changesNothing("noticed")
 	b.until(b.read(id).Deadline.Add(time.Hour))
 	b.one(b.learned(b.Open(), apitest.Calligraphy, 2, 90))

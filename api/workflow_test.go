@@ -69,6 +69,13 @@ func (b *bank) takes(by access.Caller, id uint64, act review.Act, to ledgerv1.Ca
 	return c
 }
 
+// approvedByTwo has a case of risk 3 approved, so that it is open to objections.
+func (b *bank) approvedByTwo(id uint64) api.Case {
+	b.t.Helper()
+	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
+	return b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+}
+
 // read is a case as the first officer sees it.
 func (b *bank) read(id uint64) api.Case {
 	b.t.Helper()
@@ -161,8 +168,7 @@ func TestCatchUp(t *testing.T) {
 	for range 3 {
 		account, id := b.risky()
 		accounts = append(accounts, account)
-		b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-		b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+		b.approvedByTwo(id)
 	}
 	b.Clock.Advance(30 * 24 * time.Hour)
 	b.ends(3)
@@ -182,8 +188,7 @@ func TestObjection(t *testing.T) {
 	// Nobody hears of a case that is not public.
 	_, err := b.step(other, id, review.Object, "他那天在别处")
 	wants(t, err, api.NotFound, api.ReasonNotFound, "case_id")
-	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-	until := b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed).Deadline
+	until := b.approvedByTwo(id).Deadline
 	for name, c := range map[string]struct {
 		by     access.Caller
 		words  string
@@ -232,8 +237,7 @@ func TestObjectionEntryIsForOfficers(t *testing.T) {
 	b := newBank(t)
 	account, id := b.risky()
 	holder := b.Resident(account.ID)
-	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-	b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+	b.approvedByTwo(id)
 	b.takes(b.Platform(apitest.OtherPlatform), id, review.Object, objected, "签到有误")
 	b.takes(b.Officer(apitest.ThirdOfficer), id, review.Approve, noticed)
 	objections := 0
@@ -279,8 +283,7 @@ func TestObjectionDismissedAndFounded(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
 	account, id := b.risky()
-	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-	until := b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed).Deadline
+	until := b.approvedByTwo(id).Deadline
 	b.Clock.Advance(24 * time.Hour)
 	b.takes(b.Platform(apitest.OtherPlatform), id, review.Object, objected, "签到有误")
 	if c := b.takes(b.Officer(apitest.ThirdOfficer), id, review.Approve, noticed); c.Deadline != until {
@@ -298,8 +301,7 @@ func TestOwnObjections(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
 	_, id := b.risky()
-	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-	b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+	b.approvedByTwo(id)
 	everybody := []access.Caller{
 		b.Resident(b.Open().ID), b.Platform(apitest.Platform), b.Resident(b.Open().ID), b.Platform(apitest.OtherPlatform),
 	}
@@ -321,8 +323,7 @@ func TestOwnObjectionsAfterMerges(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
 	account, id := b.risky()
-	b.takes(b.Officer(apitest.Officer), id, review.Approve, second)
-	b.takes(b.Officer(apitest.SecondOfficer), id, review.Approve, noticed)
+	b.approvedByTwo(id)
 	first, other := b.Open(), b.Open()
 	object := func(by api.Account) {
 		b.takes(b.Resident(by.ID), id, review.Object, objected, "我不同意")
