@@ -20,7 +20,6 @@ import (
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 	"github.com/learning-credit-bank/creditbank/ledger/store"
 	"github.com/learning-credit-bank/creditbank/ledger/store/pebble"
-	"github.com/learning-credit-bank/creditbank/ledger/vault"
 )
 
 type backupCommand struct{ configured }
@@ -67,11 +66,8 @@ func (p *process) backUpStopped(ctx context.Context, c *config, s secrets) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	_, err = vault.Open(ctx, vault.Config{
-		Engine: stores.vault, BankID: c.bank.id, Keys: s.vault, Rand: p.random, Now: p.now, Existing: true,
-	})
-	if err != nil {
-		return vaultError(c, err)
+	if _, err := p.openVault(ctx, c, stores.vault, s.vault); err != nil {
+		return err
 	}
 	signed, err := anchoredCheckpoint(c, s.log)
 	if err != nil {

@@ -54,6 +54,16 @@ func backedUp(t *testing.T) (directory, configuration string) {
 	return directory, configuration
 }
 
+// theOnly is the one path of a pattern.
+func theOnly(t *testing.T, pattern string) string {
+	t.Helper()
+	found, err := filepath.Glob(pattern)
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s: there are %v, %v", pattern, found, err)
+	}
+	return found[0]
+}
+
 // rootOf is the root that fsck finds.
 func rootOf(t *testing.T, configuration string) string {
 	t.Helper()
@@ -341,19 +351,16 @@ func TestRestoreOfAnOlderVault(t *testing.T) {
 	directory, configuration := backedUp(t)
 	path := func(name string) string { return filepath.Join(directory, name) }
 	once(t, "backup", "--config", configuration).must()
-	older, err := filepath.Glob(path("backup/vault/2*"))
-	if err != nil || len(older) != 1 {
-		t.Fatal(older, err)
-	}
+	older := theOnly(t, path("backup/vault/2*"))
 	once(t, "backup", "--config", configuration).must()
 	before := tree(t, path("data"))
 	together := []string{"restore", "--config", configuration, "--from", path("backup/ledger"), "--move-aside"}
-	once(t, append(together, "--vault-from", older[0])...).refused(exitFailed, "nothing was restored", older[0], "the vault alone first")
+	once(t, append(together, "--vault-from", older)...).refused(exitFailed, "nothing was restored", older, "the vault alone first")
 	if after := tree(t, path("data")); after != before {
 		t.Errorf("there was\n%s\nand now is\n%s", before, after)
 	}
 	once(t, append(together, "--vault-from", path("backup/vault"))...).must()
-	once(t, "restore", "--config", configuration, "--vault-from", older[0], "--data.vault_dir", path("older")).must()
+	once(t, "restore", "--config", configuration, "--vault-from", older, "--data.vault_dir", path("older")).must()
 }
 
 // A backup that does not hold what it says leaves nothing beside the places of the stores.
@@ -361,16 +368,13 @@ func TestRestoreLeavesNothingBehind(t *testing.T) {
 	directory, configuration := backedUp(t)
 	path := func(name string) string { return filepath.Join(directory, name) }
 	once(t, "backup", "--config", configuration).must()
-	complete, err := filepath.Glob(path("backup/ledger/2*/COMPLETE"))
-	if err != nil || len(complete) != 1 {
-		t.Fatal(complete, err)
-	}
-	text, err := os.ReadFile(complete[0])
+	complete := theOnly(t, path("backup/ledger/2*/COMPLETE"))
+	text, err := os.ReadFile(complete)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wrong := regexp.MustCompile(`"size": \d+`).ReplaceAll(text, []byte(`"size": 99`))
-	if err := os.WriteFile(complete[0], wrong, 0o600); err != nil {
+	if err := os.WriteFile(complete, wrong, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	before := tree(t, directory)
@@ -388,11 +392,8 @@ func TestBackupBeforeAnUpgrade(t *testing.T) {
 	configuration := filepath.Join(directory, "creditbank.yaml")
 	ledgers, vaults := filepath.Join(directory, "backup", "ledger"), filepath.Join(directory, "backup", "vault")
 	once(t, "backup", "--config", configuration, "--backup.dir", ledgers, "--backup.vault_dir", vaults).must()
-	complete, err := filepath.Glob(filepath.Join(ledgers, "2*/COMPLETE"))
-	if err != nil || len(complete) != 1 {
-		t.Fatal(complete, err)
-	}
-	text, err := os.ReadFile(complete[0])
+	complete := theOnly(t, filepath.Join(ledgers, "2*/COMPLETE"))
+	text, err := os.ReadFile(complete)
 	if err != nil || !strings.Contains(string(text), `"format": 1`) {
 		t.Errorf("the backup says %s, %v", text, err)
 	}
@@ -409,11 +410,8 @@ func TestRestoreChecksTheSignature(t *testing.T) {
 	}
 	before := tree(t, path("data"))
 	// forge writes another checkpoint into COMPLETE, which says of itself that all is well.
-	complete, err := filepath.Glob(path("backup/ledger/*/COMPLETE"))
-	if err != nil || len(complete) != 1 {
-		t.Fatal(complete, err)
-	}
-	original, err := os.ReadFile(complete[0])
+	complete := theOnly(t, path("backup/ledger/*/COMPLETE"))
+	original, err := os.ReadFile(complete)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +424,7 @@ func TestRestoreChecksTheSignature(t *testing.T) {
 		said["checkpoint"] = checkpoint
 		content, err := json.Marshal(said)
 		if err == nil {
-			err = os.WriteFile(complete[0], content, 0o600)
+			err = os.WriteFile(complete, content, 0o600)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -175,6 +175,15 @@ func (p *process) open(ctx context.Context, o opening) (_ *bank, err error) {
 	return b, err
 }
 
+// openVault opens the vault alone, to look after it.
+func (p *process) openVault(ctx context.Context, c *config, engine *pebble.Engine, keys *vault.Keyset) (*vault.Vault, error) {
+	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: c.bank.id, Keys: keys, Rand: p.random, Now: p.now, Existing: true})
+	if err != nil {
+		return nil, vaultError(c, err)
+	}
+	return v, nil
+}
+
 // storeError says how to mend a store that does not open.
 func storeError(dir string, err error) error {
 	switch {

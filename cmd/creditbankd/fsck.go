@@ -202,9 +202,9 @@ func (p *process) unsealer(
 	if err != nil {
 		return nil, nil, storeError(cfg.data.vaultDir, err)
 	}
-	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: cfg.bank.id, Keys: s.vault, Rand: p.random, Now: p.now, Existing: true})
+	v, err := p.openVault(ctx, cfg, engine, s.vault)
 	if err != nil {
-		return nil, nil, errors.Join(vaultError(cfg, err), engine.Close())
+		return nil, nil, errors.Join(err, engine.Close())
 	}
 	return func(account unit.AccountID, fact string, statement, sealed []byte) ([]byte, bool, error) {
 		var id unit.StatementID

@@ -205,11 +205,8 @@ func (j *journey) lapsed(ts *testscript.TestScript, _ bool, args []string) {
 // restored restores the older backup elsewhere: it is sound, and the transfer that waited then waits there.
 func (j *journey) restored(t *testing.T) {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(j.directory, "backups", "2*"))
-	if err != nil || len(found) != 1 {
-		t.Fatalf("there are %v, %v", found, err)
-	}
-	b, err := backup.Find(found[0])
+	found := theOnly(t, filepath.Join(j.directory, "backups", "2*"))
+	b, err := backup.Find(found)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +215,7 @@ func (j *journey) restored(t *testing.T) {
 	if err := errors.Join(anchor.Save([]byte(b.Checkpoint)), anchor.Close()); err != nil {
 		t.Fatal(err)
 	}
-	once(t, "restore", "--config", j.configuration, "--from", found[0], "--data.dir", data).must()
+	once(t, "restore", "--config", j.configuration, "--from", found, "--data.dir", data).must()
 	once(t, "fsck", "--config", j.configuration, "--data.dir", data, "--data.anchor_file", data+".anchor").must()
 	engine, err := pebble.Open(data, pebble.Options{ReadOnly: true})
 	if err != nil {

@@ -71,9 +71,9 @@ func (c *vaultRotateCommand) Run(ctx context.Context, p *process) (err error) {
 	if err != nil {
 		return err
 	}
-	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: l.config.bank.id, Keys: rotated, Rand: p.random, Now: p.now, Existing: true})
+	v, err := p.openVault(ctx, l.config, engine, rotated)
 	if err != nil {
-		return vaultError(l.config, err)
+		return err
 	}
 	count, err := v.Rewrap(ctx)
 	if err == nil {
@@ -134,9 +134,9 @@ func (c *vaultRetireCommand) Run(ctx context.Context, p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
-	v, err := vault.Open(ctx, vault.Config{Engine: engine, BankID: l.config.bank.id, Keys: keys, Rand: p.random, Now: p.now, Existing: true})
+	v, err := p.openVault(ctx, l.config, engine, keys)
 	if err != nil {
-		return vaultError(l.config, err)
+		return err
 	}
 	if !keys.Older() {
 		return fmt.Errorf("%s holds one key, and it wraps: there is none to retire", l.config.keys.vaultKeysetFile)
