@@ -304,7 +304,7 @@ func TestRecoverInterrupted(t *testing.T) {
 				t.Error("the anchor is another, and the log was not published")
 			}
 			w.anchor.fail = nil
-			if faulty.Failed() {
+			if faulty.Halted() != nil {
 				must(t, faulty.Recover())
 			}
 			refuses(t, cfg, ledger.ErrForeign)

@@ -47,13 +47,6 @@ func (f *Faulty) Fail(after int, outcome Outcome) {
 	f.armed, f.left, f.outcome = true, after, outcome
 }
 
-// Failed reports whether the fault has happened and was not yet recovered from.
-func (f *Faulty) Failed() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.frozen != nil
-}
-
 // Recover stands for opening the engine again: it shows what is really there.
 func (f *Faulty) Recover() error {
 	f.mu.Lock()
@@ -69,7 +62,7 @@ func (f *Faulty) Recover() error {
 	return nil
 }
 
-// Halted implements [store.Engine].
+// Halted implements [store.Engine]: the fault has happened, and was not yet recovered from.
 func (f *Faulty) Halted() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

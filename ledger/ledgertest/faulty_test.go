@@ -65,7 +65,7 @@ func TestFaulty(t *testing.T) {
 			if err := write("4"); !errors.Is(err, store.ErrHalted) {
 				t.Errorf("Commit after the fault = %v, want ErrHalted", err)
 			}
-			if got := read(); got != "2" || engine.Head() != 2 || !engine.Failed() {
+			if got := read(); got != "2" || engine.Head() != 2 || engine.Halted() == nil {
 				t.Errorf("halted: %q at head %d, want the last acknowledged row", got, engine.Head())
 			}
 			s, err := engine.Snapshot()
@@ -78,7 +78,7 @@ func TestFaulty(t *testing.T) {
 			if err := engine.Recover(); err != nil {
 				t.Fatal(err)
 			}
-			if got := read(); got != test.want || engine.Head() != test.head || engine.Failed() {
+			if got := read(); got != test.want || engine.Head() != test.head || engine.Halted() != nil {
 				t.Errorf("recovered: %q at head %d, want %q at %d", got, engine.Head(), test.want, test.head)
 			}
 			if err := write("5"); err != nil || read() != "5" {
