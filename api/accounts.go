@@ -301,10 +301,10 @@ func (b *Bank) openedAccount(ctx context.Context, id unit.AccountID) (*ledgerv1.
 
 // allowResolve counts one identity document that an organization asks for. Officers have people before them.
 func (b *Bank) allowResolve(caller access.Caller) error {
-	if caller.Kind != access.Organization || b.documentsOf(caller).AllowN(b.config.Now(), 1) {
+	if caller.Kind != access.Organization {
 		return nil
 	}
-	return tooMany(documentsAsked, b.config.ResolvePerMinute)
+	return b.allow(caller.String(), documentsAsked, b.config.ResolvePerMinute)
 }
 
 // mayResolve refuses an organization of which allowResolve would refuse a document now, and counts none: opening accounts for people who

@@ -255,8 +255,8 @@ func (pr *Prepared) Sessions() []SessionTime {
 // overlaps with nothing, whichever of the two comes first and whatever the policy says.
 func (pr *Prepared) placeless() bool { return pr.fact.Mode == statementv1.Mode_MODE_ACHIEVEMENT }
 
-// Days are the days that a [Standing] will be asked for, each once and in order. Where the sessions are in
-// order, none is after EndDay.
+// Days are the days that a [Standing] will be asked for, each once and in order. Where the sessions are in order, none is after
+// EndDay.
 func (pr *Prepared) Days() []Day { return pr.days }
 
 // CapKeys are the keys that a [Standing] will be asked for. The caller must not change them.

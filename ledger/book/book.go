@@ -98,7 +98,7 @@ func (s *State) Prefetch(keys iter.Seq[[]byte], get func(keys [][]byte) ([][]byt
 			switch {
 			case (key[0] == TableWeeks) != weeks || s.Knows(key):
 			case s.lacks(key):
-				s.Prefetched(key, nil)
+				s.learn(&row{key: key})
 			default:
 				unknown = append(unknown, key)
 			}
@@ -112,6 +112,18 @@ func (s *State) Prefetch(keys iter.Seq[[]byte], get func(keys [][]byte) ([][]byt
 		}
 	}
 	return nil
+}
+
+// lacks says that there is no such row, where that follows from what the state knows.
+func (s *State) lacks(key []byte) bool {
+	switch key[0] {
+	case TableStatements:
+		return s.statements.lacks(key)
+	case TableWeeks:
+		return s.lacksWeek(key)
+	default:
+		return false
+	}
 }
 
 // Knows says whether the state can answer a row without asking below.

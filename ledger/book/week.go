@@ -45,11 +45,8 @@ func SameButWeeks(a, b []byte) bool {
 	return proto.Equal(x, y)
 }
 
-// lacks says that there is no such row, where the state knows it of another one. Of an account whose row is damaged it knows nothing.
-func (s *State) lacks(key []byte) bool {
-	if key[0] == TableStatements {
-		return s.statements.lacks(key)
-	}
+// lacksWeek says that there is no such week, where the state knows it of the account. Of one whose row is damaged it knows nothing.
+func (s *State) lacksWeek(key []byte) bool {
 	id, number, ok := ParseWeekKey(key)
 	if !ok || !s.Knows(AccountKey(id)) {
 		return false

@@ -113,10 +113,10 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 	settings.FS = watchedFS{FS: disk, watch: watch, checkpoint: checkpoint}
 	settings.Lock = lock
 	db, err := openDatabase(dir, settings)
-	switch {
-	case errors.Is(err, pebble.ErrDBDoesNotExist):
-		return nil, fmt.Errorf("pebble: open %s: %w", dir, fs.ErrNotExist)
-	case err != nil:
+	if errors.Is(err, pebble.ErrDBDoesNotExist) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
 		return nil, fmt.Errorf("pebble: open %s: %w", dir, err)
 	}
 	opened.Store(true)
@@ -173,8 +173,8 @@ func tune(options Options, watch *watch, opened *atomic.Bool) *pebble.Options {
 
 		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. But looking there costs
 		// no more than its filter, and compacting it rewrites the base level, since the rows of accounts lie all over it: the more
-		// there is to merge, the less often. So it may become thirty-two deep, a gigabyte. Writes are stopped only where reading would become
-		// hopeless. A wide base level is rewritten less often.
+		// there is to merge, the less often. So it may become thirty-two deep, a gigabyte. Writes are stopped only where reading would
+		// become hopeless. A wide base level is rewritten less often.
 		//
 		// L0 may be wide: most of its files hold entries, each file beside the one before. When there were more files than it may have,
 		// Pebble would compact after every flush, and take the accounts first, which lie deepest, but not deep: for each byte that left
