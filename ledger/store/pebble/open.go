@@ -87,7 +87,7 @@ func Open(dir string, options Options) (_ *Engine, err error) {
 		options.Now = func() time.Time { return time.Time{} } // by a clock that stands still no work is long enough for a pause
 	}
 	metrics := newMetrics()
-	watch := &watch{log: log, metrics: metrics, pace: pace{now: options.Now, sleep: time.Sleep}}
+	watch := &watch{log: log, metrics: metrics, pace: pace{now: options.Now, sleep: time.Sleep, yield: runtime.Gosched}}
 	disk := options.FS
 	if disk == nil {
 		if dir, err = filepath.Abs(dir); err != nil { // one name per directory: the lock goes by names within a process
@@ -173,21 +173,20 @@ func tune(options Options, watch *watch, opened *atomic.Bool) *pebble.Options {
 
 		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. But looking there costs
 		// no more than its filter, and compacting it rewrites the base level, since the rows of accounts lie all over it: the more
-		// there is to merge, the less often. So it may become thirty-two deep, a gigabyte. Writes are stopped only where reading would
-		// become hopeless. A wide base level is rewritten less often.
+		// there is to merge, the less often. So it is compacted from half of this threshold on, slowly at first; see pace. Writes are
+		// stopped only where reading would become hopeless. A wide base level is rewritten less often.
 		//
 		// L0 may be wide: most of its files hold entries, each file beside the one before. When there were more files than it may have,
 		// Pebble would compact after every flush, and take the accounts first, which lie deepest, but not deep: for each byte that left
 		// L0 it rewrote fifteen. To keep twenty thousand in order takes it some milliseconds a flush.
-		L0CompactionThreshold:     32,
+		L0CompactionThreshold:     16,
 		L0CompactionFileThreshold: 20_000,
-		L0StopWritesThreshold:     200,
+		L0StopWritesThreshold:     100,
 		LBaseMaxBytes:             256 << 20,
 		FlushSplitBytes:           2 << 20,
-		// A server's compaction takes a quarter of a core until L0 is deeper still, see pace, and a second one starts only when the first
-		// falls behind, see below: the cores are the ledger's. And none starts while the database is being opened, unless they have fallen
-		// behind: Pebble flushes what the log has, and would not be open before the compaction ends that follows a flush. It follows
-		// the next one.
+		// A server's compaction takes a quarter of a core until L0 is deep, and a second one starts only when the first falls behind, see
+		// below: the cores are the ledger's. And none starts while the database is being opened, unless they have fallen behind: Pebble
+		// flushes what the log has, and would not be open before the compaction ends that follows a flush. It follows the next one.
 		CompactionConcurrencyRange: func() (lower, upper int) {
 			if opened.Load() {
 				lower = 1

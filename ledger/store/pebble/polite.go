@@ -33,7 +33,8 @@ func (f flushedFile) Write(p []byte) (int, error) {
 }
 
 // compactedFile is a table that a compaction writes. It steps back after every block, too, and a server's pauses besides: when much was
-// posted at once, compactions are behind for a minute, in which they would take a core from those who answer calls.
+// posted at once, compactions are behind for a minute, in which they would take a core from those who answer calls. The deeper L0 is,
+// the less they give way: every row that is read is looked for in all of it.
 type compactedFile struct {
 	vfs.File
 	pace  *pace
@@ -46,7 +47,7 @@ func newCompactedFile(file vfs.File, p *pace) *compactedFile {
 
 func (f *compactedFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
-	runtime.Gosched()
+	f.pace.step()
 	if now := f.pace.now(); now.Sub(f.began) >= leastWork {
 		f.pace.pause(now, now.Sub(f.began))
 		f.began = f.pace.now()
@@ -60,23 +61,28 @@ const (
 	leastWork = time.Millisecond
 	pauses    = 3
 	longest   = 20 * time.Millisecond
-	// hurriedDepth is how deep L0 is when compactions pause no more. They begin at 32, see tune.
-	hurriedDepth = 48
+	// hurriedDepth is how deep L0 is when compactions pause no more. They begin at 8, see tune.
+	hurriedDepth = 32
+	// urgentDepth is how deep it is when they step back no more. Where much is posted without end those who answer calls would else leave
+	// them so little that L0 became hundreds deep.
+	urgentDepth = 48
 	// lookEvery is how often it is asked how deep it is.
 	lookEvery = time.Second
 )
 
-// pace says when compactions pause: as long as L0 is not deep, and nobody waits for them to end.
+// pace says how much compactions give way.
 type pace struct {
 	now   func() time.Time
 	sleep func(time.Duration)
+	yield func()
 	// waiting is how many wait for compactions to end.
 	waiting atomic.Int32
+	// deep is how deep L0 was when that was last asked.
+	deep atomic.Int64
 
 	mu     sync.Mutex // guards what follows
 	depth  func() int // of L0; nil: the database is being opened
 	looked time.Time
-	deep   bool
 }
 
 // watches has the pace follow the depth of L0.
@@ -86,21 +92,30 @@ func (p *pace) watches(depth func() int) {
 	p.depth = depth
 }
 
-// pause pauses after some work.
+// step steps back after a block.
+func (p *pace) step() {
+	if p.deep.Load() < urgentDepth {
+		p.yield()
+	}
+}
+
+// pause pauses after some work, as long as L0 is not deep, and nobody waits for compactions to end.
 func (p *pace) pause(now time.Time, worked time.Duration) {
-	if p.waiting.Load() == 0 && !p.isDeep(now) {
+	p.look(now)
+	if p.waiting.Load() == 0 && p.deep.Load() < hurriedDepth {
 		p.sleep(min(pauses*worked, longest))
 	}
 }
 
-func (p *pace) isDeep(now time.Time) bool {
+// look asks how deep L0 is, now and again. While the database is being opened somebody waits.
+func (p *pace) look(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.depth == nil {
-		return true
+	switch {
+	case p.depth == nil:
+		p.deep.Store(hurriedDepth)
+	case p.looked.IsZero() || now.Sub(p.looked) >= lookEvery:
+		p.looked = now
+		p.deep.Store(int64(p.depth()))
 	}
-	if p.looked.IsZero() || now.Sub(p.looked) >= lookEvery {
-		p.looked, p.deep = now, p.depth() >= hurriedDepth
-	}
-	return p.deep
 }

@@ -73,19 +73,20 @@ func (f slowFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A compaction takes a quarter of a core while nobody waits for it, and L0 is not deep.
+// A compaction takes a quarter of a core while nobody waits for it, and L0 is not deep, and steps back after every block until it is very
+// deep.
 func TestCompactionsPause(t *testing.T) {
 	now, took, slept := time.Unix(0, 0), time.Duration(0), time.Duration(0)
-	depth, asked := 32, 0
+	depth, asked, stepped := 16, 0, 0
 	table, wait := pebble.Compacted(slowFile{write: func() { now = now.Add(took) }}, func() time.Time { return now }, func(d time.Duration) {
 		now, slept = now.Add(d), slept+d
-	}, func() int {
+	}, func() { stepped++ }, func() int {
 		asked++
 		return depth
 	})
 	write := func(each time.Duration, times int) time.Duration {
 		t.Helper()
-		took, slept = each, 0
+		took, slept, stepped = each, 0, 0
 		for range times {
 			if n, err := table.Write(make([]byte, 100)); n != 100 || err != nil {
 				t.Fatalf("wrote %d bytes, %v", n, err)
@@ -99,14 +100,22 @@ func TestCompactionsPause(t *testing.T) {
 	if got := write(time.Minute, 1); got != 20*time.Millisecond {
 		t.Errorf("once it rested %s", got)
 	}
-	depth = 48
+	depth = 32
 	if got := write(10*time.Millisecond, 100); got >= time.Second || asked < 3 {
 		t.Errorf("when L0 became deep, it rested %s", got)
 	}
 	if got := write(10*time.Millisecond, 1000); got != 0 {
 		t.Errorf("when L0 was deep, it rested %s", got)
 	}
-	depth = 47
+	if stepped != 1000 {
+		t.Errorf("it stepped back %d times", stepped)
+	}
+	depth = 48
+	write(time.Second, 1)
+	if write(10*time.Millisecond, 1000); stepped != 0 {
+		t.Errorf("when L0 was very deep, it stepped back %d times", stepped)
+	}
+	depth = 31
 	write(time.Second, 1)
 	if got := write(10*time.Millisecond, 10); got != 200*time.Millisecond {
 		t.Errorf("when L0 was not deep any more, it rested %s", got)
@@ -114,5 +123,8 @@ func TestCompactionsPause(t *testing.T) {
 	wait()
 	if got := write(10*time.Millisecond, 100); got != 0 {
 		t.Errorf("when somebody waited, it rested %s", got)
+	}
+	if stepped != 100 {
+		t.Errorf("when somebody waited, it stepped back %d times", stepped)
 	}
 }
