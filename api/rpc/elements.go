@@ -14,6 +14,9 @@ import (
 // hundreds when it is decoded, of whoever sends them.
 const maxElements = 16 << 10
 
+// elementBytes is what an element takes in memory at most, once it is decoded: a message, and twice its place in a list that grew.
+const elementBytes = 320
+
 // fits counts the elements of bytes that are a message of this kind, of which so many are left, and answers how many are left then. It
 // refuses more, and bytes that are no message: of those, the decoder of completions would read some all the same.
 func fits(b []byte, of protoreflect.MessageDescriptor, left int) (remaining int, fault *api.Error) {

@@ -14,5 +14,8 @@ var (
 	ClawbackState = clawbackState
 )
 
-// MaxElements is how many a request has at most.
-const MaxElements = maxElements
+// MaxElements is how many a request has at most, ElementBytes what each is reckoned at.
+const (
+	MaxElements  = maxElements
+	ElementBytes = elementBytes
+)

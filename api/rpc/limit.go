@@ -61,9 +61,9 @@ type budget struct {
 	taken atomic.Int64
 }
 
-// take takes bytes, until give.
-func (b *budget) take(bytes int64) error {
-	if b.taken.Add(bytes) > b.limit {
+// take takes bytes, until give, for a request that has taken some already. More than there may ever be is for a request that is alone.
+func (b *budget) take(bytes, already int64) error {
+	if taken := b.taken.Add(bytes); taken > b.limit && taken > already+bytes {
 		b.taken.Add(-bytes)
 		return &api.Error{
 			Kind: api.Busy, Reason: reasonBytes, Message: "the requests that are being worked on have as many bytes as may be; try again",

@@ -20,7 +20,7 @@ type request struct {
 	read func(any) error
 	// message is what the bytes are decoded into.
 	message any
-	// taken is how much of the budget the bytes have.
+	// taken is how much of the budget the request has, for its bytes and for what is made of them.
 	taken int64
 	err   error
 }
@@ -43,15 +43,18 @@ func (r *request) unmarshal(codec encoding.CodecV2, data mem.BufferSlice) error 
 			Message: fmt.Sprintf("the request has %d bytes, at most %d are taken; split it", size, limits.MessageBytes),
 		}
 	}
-	if err := r.server.bytes.take(int64(size)); err != nil {
+	if err := r.take(int64(size)); err != nil {
 		return err
 	}
-	r.taken += int64(size)
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer whole.Free()
 	if message, ok := r.message.(protoreflect.ProtoMessage); ok {
-		if _, fault := fits(whole.ReadOnlyData(), message.ProtoReflect().Descriptor(), maxElements); fault != nil {
+		left, fault := fits(whole.ReadOnlyData(), message.ProtoReflect().Descriptor(), maxElements)
+		if fault != nil {
 			return fault
+		}
+		if err := r.take(int64(maxElements-left) * elementBytes); err != nil {
+			return err
 		}
 	}
 	if err := codec.Unmarshal(mem.BufferSlice{whole}, r.message); err != nil {
@@ -65,6 +68,15 @@ func malformed() *api.Error {
 		Kind: api.Invalid, Reason: reasonMalformed,
 		Message: "the bytes of the request are not the message that the method takes",
 	}
+}
+
+// take takes bytes of the budget, until release.
+func (r *request) take(bytes int64) error {
+	if err := r.server.bytes.take(bytes, r.taken); err != nil {
+		return err
+	}
+	r.taken += bytes
+	return nil
 }
 
 // release gives back what the request has of the budget.

@@ -48,8 +48,8 @@ type Limits struct {
 	StreamsPerCaller int
 	// Calls is how many calls all callers together may have open; default 8,192.
 	Calls int
-	// BytesInFlight is how many bytes of requests are worked on at once, all callers together; default 256 MiB. It is at
-	// least MessageBytes.
+	// BytesInFlight is how many bytes of requests, and of what is made of them, are worked on at once, all callers together;
+	// default 256 MiB. It is at least MessageBytes.
 	BytesInFlight int64
 }
 
