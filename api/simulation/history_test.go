@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -47,15 +46,12 @@ type holding struct {
 	lots        map[lotName]*amounts
 	of          map[uint64]string // the category of a completion
 	course      map[uint64]uint64
-	usage       map[string]int64 // of caps
-	remainders  map[uint64]int64 // of courses
-	points      map[int32]int64  // by the day on which they lapse
-	gives       map[uint64]int64 // points of a completion
-}
-
-// The caps of the policy: what nobody ever has more of in a period, whatever was decided at the same time.
-func caps() map[string]int64 {
-	return map[string]int64{"half-year": 24_000, "year": 42_000, "provider-lifetime": 60_000}
+	usage       map[string]int64     // of caps
+	limited     map[lotName]*limited // the lots under caps
+	arrived     map[uint64]bool      // completions that came over, and whether nothing of them counted
+	remainders  map[uint64]int64     // of courses
+	points      map[int32]int64      // by the day on which they lapse
+	gives       map[uint64]int64     // points of a completion
 }
 
 type lotName struct {
@@ -177,6 +173,7 @@ func (h *history) add(e *ledgerv1.Entry) error {
 		h.accounts[id] = &holding{
 			categories: make(map[string]*amounts), lots: make(map[lotName]*amounts), of: make(map[uint64]string),
 			course: make(map[uint64]uint64), usage: make(map[string]int64), remainders: make(map[uint64]int64),
+			limited: make(map[lotName]*limited), arrived: make(map[uint64]bool),
 			points: make(map[int32]int64), gives: make(map[uint64]int64),
 		}
 	case *ledgerv1.Entry_CompletionRecorded:
@@ -313,37 +310,6 @@ func (a *holding) reward(effects *ledgerv1.Effects, completion uint64) error {
 			if a.points[p.GetLapsesDay()] < 0 || a.gives[of] < 0 || p.GetMilliPoints()%100 != 0 {
 				return wrongf("completion %d gives %d milli-points, %d lapse on day %d", of, a.gives[of], a.points[p.GetLapsesDay()], p.GetLapsesDay())
 			}
-		}
-	}
-	return nil
-}
-
-// limit adds what counts towards caps and what is left over, and says whether both are in their bounds. What is gone of an item that
-// comes over with an account cannot wait: it counts beyond a cap, and nothing else does until there is room.
-func (a *holding) limit(e *ledgerv1.Entry, effects *ledgerv1.Effects, completion uint64) error {
-	replaces := effects.GetReplaces()
-	a.remainders[a.course[completion]] += effects.GetRemainder()
-	a.remainders[a.course[replaces.GetCompletion().GetIndex()]] += replaces.GetRemainder()
-	for course, left := range a.remainders {
-		if left < 0 {
-			return wrongf("%d minutes are left over of course %d", left, course)
-		}
-	}
-	usage := slices.Concat(effects.GetUsage(), replaces.GetUsage())
-	for _, u := range usage {
-		a.usage[u.GetKey()] += u.GetMilliCredits()
-	}
-	gone := int64(0)
-	for _, c := range effects.GetLotChanges() {
-		if e.GetItemMoved() != nil && c.GetEntry() == e.GetIndex() {
-			gone += c.GetReserved() + c.GetTransferred() + c.GetExpired()
-		}
-	}
-	for _, u := range usage {
-		name, _, _ := strings.Cut(u.GetKey(), "/")
-		most, known := caps()[name]
-		if used := a.usage[u.GetKey()]; !known || used < 0 || used > most && u.GetMilliCredits() > gone {
-			return wrongf("%d milli-credits count towards %s, of at most %d", used, u.GetKey(), most)
 		}
 	}
 	return nil
