@@ -90,69 +90,18 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// No message within a request takes more memory than an element is reckoned at.
+// No message of a request takes more memory than an element is reckoned at.
 func TestElementBytes(t *testing.T) {
 	t.Parallel()
-	seen := make(map[protoreflect.FullName]bool)
-	var walk func(protoreflect.MessageDescriptor)
-	walk = func(of protoreflect.MessageDescriptor) {
-		for i := range of.Fields().Len() {
-			within := of.Fields().Get(i).Message()
-			if within == nil || seen[within.FullName()] {
-				continue
-			}
-			seen[within.FullName()] = true
-			kind, err := protoregistry.GlobalTypes.FindMessageByName(within.FullName())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if size := reflect.TypeOf(kind.Zero().Interface()).Elem().Size() + 2*reflect.TypeFor[*int]().Size(); size > rpc.ElementBytes {
-				t.Errorf("%s takes %d bytes", within.FullName(), size)
-			}
-			walk(within)
+	for _, m := range requestMessages() {
+		kind, err := protoregistry.GlobalTypes.FindMessageByName(m.FullName())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size := reflect.TypeOf(kind.Zero().Interface()).Elem().Size() + 2*reflect.TypeFor[*int]().Size(); size > rpc.ElementBytes {
+			t.Errorf("%s takes %d bytes", m.FullName(), size)
 		}
 	}
-	protoregistry.GlobalFiles.RangeFilesByPackage("creditbank.v1", func(file protoreflect.FileDescriptor) bool {
-		for i := range file.Services().Len() {
-			methods := file.Services().Get(i).Methods()
-			for j := range methods.Len() {
-				walk(methods.Get(j).Input())
-			}
-		}
-		return true
-	})
-	if len(seen) < 10 {
-		t.Errorf("only %d messages are within requests", len(seen))
-	}
-}
-
-// Whoever sends many elements in few bytes takes more of what may be in hand than those bytes.
-func TestElementsInFlight(t *testing.T) {
-	t.Parallel()
-	gate := newGate(t)
-	s := serve(t, apitest.NewBankWith(t, apitest.Options{Engine: gate}), func(c *rpc.Config) {
-		c.Limits.MessageBytes, c.Limits.BytesInFlight = 100_000, 1_000_000
-	})
-	account := s.Open()
-	conn := s.platform(apitest.Platform)
-	open := gate.close()
-	defer open()
-	done := s.hold(conn, s.Completion(account.Number))
-	until(t, "a request is in hand", func() bool { return s.value("creditbank_rpc_in_flight_bytes") > 200 })
-	many := func() error {
-		_, err := creditbankv1.NewCompletionServiceClient(conn).RecordCompletions(t.Context(), &creditbankv1.RecordCompletionsRequest{
-			Statements: make([][]byte, 1_000_000/rpc.ElementBytes),
-		})
-		return err
-	}
-	refused(t, many(), codes.ResourceExhausted, "TOO_MANY_BYTES_IN_FLIGHT", "")
-	open()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	// Alone it is taken, and refused for another reason.
-	refused(t, many(), codes.InvalidArgument, "SUBMISSION_SIZE", "statements")
-	until(t, "all is given back", func() bool { return s.value("creditbank_rpc_in_flight_bytes") == 0 })
 }
 
 // A tag that is too long ends no counting behind which elements could hide: the decoder of completions reads on.

@@ -123,30 +123,51 @@ func TestCallsOfAll(t *testing.T) {
 	}
 }
 
+// What is in hand is bounded by its bytes, and by what is made of them: elements are large when their bytes are few. Alone a request is
+// taken.
 func TestBytesInFlight(t *testing.T) {
 	t.Parallel()
-	gate := newGate(t)
-	s := serve(t, apitest.NewBankWith(t, apitest.Options{Engine: gate}), func(c *rpc.Config) {
-		c.Limits.MessageBytes, c.Limits.BytesInFlight = 1000, 1000
-	})
-	account := s.Open()
-	conn := s.platform(apitest.Platform)
-	open := gate.close()
-	defer open()
-	done := s.hold(conn, s.Completion(account.Number))
-	until(t, "a request is in hand", func() bool { return s.value("creditbank_rpc_in_flight_bytes") > 200 })
-	large := &creditbankv1.ListCoursesRequest{Category: string(make([]byte, 800))}
-	_, err := creditbankv1.NewAccreditationServiceClient(conn).ListCourses(t.Context(), large)
-	refused(t, err, codes.ResourceExhausted, "TOO_MANY_BYTES_IN_FLIGHT", "")
-	open()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if _, err := creditbankv1.NewAccreditationServiceClient(conn).ListCourses(t.Context(), large); err != nil {
-		t.Errorf("afterwards: %v", err)
-	}
-	if n := s.value("creditbank_rpc_in_flight_bytes"); n != 0 {
-		t.Errorf("%v bytes are never given back", n)
+	for name, test := range map[string]struct {
+		message int
+		bytes   int64
+		large   func(*testing.T, *grpc.ClientConn) error
+		alone   codes.Code
+	}{
+		"bytes": {1000, 1000, func(t *testing.T, conn *grpc.ClientConn) error {
+			_, err := creditbankv1.NewAccreditationServiceClient(conn).
+				ListCourses(t.Context(), &creditbankv1.ListCoursesRequest{Category: string(make([]byte, 800))})
+			return err
+		}, codes.OK},
+		"elements": {100_000, 1_000_000, func(t *testing.T, conn *grpc.ClientConn) error {
+			_, err := creditbankv1.NewCompletionServiceClient(conn).
+				RecordCompletions(t.Context(), &creditbankv1.RecordCompletionsRequest{Statements: make([][]byte, 1_000_000/rpc.ElementBytes)})
+			return err
+		}, codes.InvalidArgument}, // there are more than a submission has
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gate := newGate(t)
+			s := serve(t, apitest.NewBankWith(t, apitest.Options{Engine: gate}), func(c *rpc.Config) {
+				c.Limits.MessageBytes, c.Limits.BytesInFlight = test.message, test.bytes
+			})
+			account := s.Open()
+			conn := s.platform(apitest.Platform)
+			open := gate.close()
+			defer open()
+			done := s.hold(conn, s.Completion(account.Number))
+			until(t, "a request is in hand", func() bool { return s.value("creditbank_rpc_in_flight_bytes") > 200 })
+			refused(t, test.large(t, conn), codes.ResourceExhausted, "TOO_MANY_BYTES_IN_FLIGHT", "")
+			open()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if err := test.large(t, conn); status.Code(err) != test.alone {
+				t.Errorf("afterwards: %v", err)
+			}
+			if n := s.value("creditbank_rpc_in_flight_bytes"); n != 0 {
+				t.Errorf("%v bytes are never given back", n)
+			}
+		})
 	}
 }
 
