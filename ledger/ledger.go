@@ -69,7 +69,7 @@ var (
 	ErrBehindAnchor = errors.New("ledger: the store is behind its anchor")
 	// ErrNoAnchor says that the anchor is empty although the log was published; see Config.AcceptAnchor.
 	ErrNoAnchor = errors.New("ledger: the anchor is missing")
-	// ErrEmpty says that no log was founded in the store; see Config.Existing.
+	// ErrEmpty says that no log was founded in the store; see Config.Existing and Survey.
 	ErrEmpty = errors.New("ledger: the store is empty")
 	// ErrForeign says that the store belongs to another bank or another log.
 	ErrForeign = errors.New("ledger: the store is another bank's or another log's")

@@ -18,8 +18,7 @@ type Holding struct {
 
 // Survey learns what a store holds without writing to it and without any key: for a copy of it. That the tiles add up to
 // the root is checked, the entries are not (see Fsck). It answers ErrBehindAnchor when the tree lacks what known covers, a
-// checkpoint of size 0 covering nothing; ErrNotFound when the store is empty; ErrFormat, ErrDamaged and
-// ErrRebuilding.
+// checkpoint of size 0 covering nothing; ErrEmpty, ErrFormat, ErrDamaged and ErrRebuilding.
 func Survey(ctx context.Context, reader store.Reader, known merkle.Checkpoint) (h Holding, err error) {
 	values, err := reader.Get(ctx, formatKey(), treeKey(), rebuildKey())
 	if err != nil {
@@ -29,7 +28,7 @@ func Survey(ctx context.Context, reader store.Reader, known merkle.Checkpoint) (
 		return h, ErrRebuilding
 	}
 	if values[1] == nil {
-		return h, fmt.Errorf("%w: the store is empty", ErrNotFound)
+		return h, ErrEmpty
 	}
 	if h.Format, err = parseFormat(values[0]); err != nil {
 		return h, err

@@ -46,7 +46,7 @@ func TestSurveyRefuses(t *testing.T) {
 		"a newer format":   {book.MetaKey("format"), book.Uint(ledger.Format + 1), ledger.ErrFormat},
 		"a tree unread":    {book.MetaKey("tree"), []byte{0xff}, ledger.ErrDamaged},
 		"another entry 0":  {book.EntryKey(0), []byte{0xff}, ledger.ErrDamaged},
-		"no tree, no rows": {book.MetaKey("tree"), nil, ledger.ErrNotFound},
+		"no tree, no rows": {book.MetaKey("tree"), nil, ledger.ErrEmpty},
 	} {
 		w := lose(t, 2, 2)
 		var batch store.Batch
