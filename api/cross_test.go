@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/learning-credit-bank/creditbank/api/bundle"
 	"github.com/learning-credit-bank/creditbank/api/export"
 	"github.com/learning-credit-bank/creditbank/certify/policy"
+	"github.com/learning-credit-bank/creditbank/certify/review"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
 )
@@ -160,6 +162,58 @@ func TestMergeCountsWhatWasTaken(t *testing.T) {
 	counts(20_000)
 	if got := a.totals(into); got != [3]unit.Credits{10_000 + left, 0, taken} {
 		t.Errorf("merged with room %v", got)
+	}
+}
+
+// What was released in later periods than it was given in stays what it is where there is room in those.
+func TestMergeKeepsPeriods(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	from, into := a.Open(), a.Open()
+	for _, days := range []int{60, 30, 90} { // 60 credits in one half-year
+		a.one(a.learned(from, apitest.Welding, days, 2*wholeCourse))
+	}
+	for range 6 {
+		a.Clock.Advance(180 * 24 * time.Hour)
+		_, err := a.Sweep(ctx())
+		must(t, err)
+	}
+	h := a.requests(from, university, socialWork)
+	var takes []api.TransferTake
+	for i := range h.Items {
+		takes = append(takes, api.TransferTake{Item: i, Credits: 1_000})
+	}
+	_, err := a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{RequestID: a.RequestID(), Hold: h.Hold, Take: takes}, false)
+	must(t, err)
+	totals, usage := a.totals(from), a.usage(from)
+	a.merges(from, into)
+	if got := a.totals(into); got != totals || len(usage) < 5 || !maps.Equal(a.usage(into), usage) {
+		t.Errorf("of %v in an empty account is %v; usage %v, and was %v", totals, got, a.usage(into), usage)
+	}
+	a.fsck()
+}
+
+// Of a completion that was taken back after a transfer, and approved again, counts after a merge what counted before.
+func TestMergeCountsOnce(t *testing.T) {
+	t.Parallel()
+	for _, part := range []unit.Credits{4_000, 10_000} {
+		a := newTransfers(t)
+		from, into := a.Open(), a.Open()
+		id := a.theCase("posted-late", a.one(a.learned(from, apitest.Welding, 100, wholeCourse)).Index).ID
+		a.takes(a.Officer(apitest.ThirdOfficer), id, review.Approve, approved)
+		_, err := a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{
+			RequestID: a.RequestID(), Hold: a.requests(from, university, socialWork).Hold, Take: []api.TransferTake{{Credits: part}},
+		}, false)
+		must(t, err)
+		a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
+		a.takes(a.Resident(from.ID), id, review.Appeal, appealed, "证书有效")
+		a.takes(a.Officer(apitest.Officer), id, review.Approve, approved)
+		before := a.usage(from)
+		a.merges(from, into)
+		if after := a.usage(into); before["half-year/2026-H1"] != 10_000 || !maps.Equal(before, after) {
+			t.Errorf("%d were transferred: %v counts, and %v did", part, after, before)
+		}
+		a.fsck()
 	}
 }
 

@@ -247,8 +247,9 @@ func (t travel) judge(ctx context.Context, item *ledgerv1.CompletionItem, fact *
 	return err
 }
 
-// carry brings an item over as it stands. Credits under caps wait, since it is yet to be found out what room there is, but for those that
-// are gone: they count towards the caps, also beyond them, and nothing else is released there until there is room.
+// carry brings an item over as it stands. Where the caps leave no room for all of it, what of it is available waits, as far as it is under
+// caps. What is gone cannot wait: as far as it counted it goes on counting, also beyond the caps, and nothing else is released there until
+// there is room.
 func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) error {
 	account, err := t.tx.Account(t.into)
 	if err != nil {
@@ -265,7 +266,11 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 	if fact.Effects.Group, err = t.stands(item, account); err != nil {
 		return err
 	}
-	var spent int64
+	fits, err := t.fits(item, account, fact.Effects.GetUsage())
+	if err != nil {
+		return err
+	}
+	var waits int64
 	for position, lot := range item.GetLots() {
 		e, err := t.tx.Entry(lot.GetEntry())
 		if err != nil {
@@ -277,9 +282,9 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 			Category: item.GetCategory(), Level: issued.GetLevel(), ExpiresDay: lot.GetExpiresDay(), Caps: issued.GetCaps(),
 			Available: lot.GetAvailable() + gone, Pending: lot.GetPending(),
 		}
-		if len(fresh.GetCaps()) > 0 {
+		if len(fresh.GetCaps()) > 0 && !fits {
 			fresh.Pending, fresh.Available = lot.GetPending()+lot.GetAvailable(), gone
-			spent += gone - lot.GetReversed() // which does not count
+			waits += lot.GetAvailable()
 		}
 		fact.Effects.Lots = append(fact.Effects.Lots, fresh)
 		if gone != 0 {
@@ -289,23 +294,42 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 			})
 		}
 	}
-	fact.Effects.Usage = usageOfFirst(spent, fact.Effects.GetUsage())
+	fact.Effects.Usage = usageWithout(waits, fact.Effects.GetUsage())
 	return nil
 }
 
-// usageOfFirst is what of the usage of a completion, in the order of its keys, is that of the credits that were released first.
-func usageOfFirst(credits int64, usage []*ledgerv1.CapUsage) (of []*ledgerv1.CapUsage) {
-	var rule string
-	var left int64
+// fits says whether the caps of the account leave room for all that an item counts towards them, in the periods in which it does.
+func (t travel) fits(item *ledgerv1.CompletionItem, into *ledgerv1.AccountRow, usage []*ledgerv1.CapUsage) (bool, error) {
+	if item.GetKind() != ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED {
+		return true, nil
+	}
+	p := t.directory.policyFor(t.directory.byIndex[item.GetCourse()].fact.GetProvider(), t.tx.Now())
+	if p == nil {
+		return true, nil
+	}
 	for _, u := range usage {
-		if name, _, _ := strings.Cut(u.GetKey(), "/"); name != rule {
-			rule, left = name, credits
-		}
-		if n := min(left, u.GetMilliCredits()); n > 0 {
-			of = append(of, &ledgerv1.CapUsage{Key: u.GetKey(), MilliCredits: n})
-			left -= n
+		if !p.HasRoom(u.GetKey(), unit.Credits(u.GetMilliCredits()), usageOf(into, u.GetKey())) {
+			return false, nil
 		}
 	}
+	return true, nil
+}
+
+// usageWithout is the usage of a completion without that of so many of its credits: of those that were released last.
+func usageWithout(credits int64, usage []*ledgerv1.CapUsage) (of []*ledgerv1.CapUsage) {
+	left := make(map[string]int64)
+	for _, u := range slices.Backward(usage) {
+		rule, _, _ := strings.Cut(u.GetKey(), "/")
+		if _, ok := left[rule]; !ok {
+			left[rule] = credits
+		}
+		n := min(left[rule], u.GetMilliCredits())
+		left[rule] -= n
+		if n < u.GetMilliCredits() {
+			of = append(of, &ledgerv1.CapUsage{Key: u.GetKey(), MilliCredits: u.GetMilliCredits() - n})
+		}
+	}
+	slices.Reverse(of)
 	return of
 }
 

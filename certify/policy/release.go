@@ -113,3 +113,9 @@ func merged(all []Usage) []Usage {
 	}
 	return sums
 }
+
+// HasRoom says whether so many credits more may count towards a cap.
+func (p *Policy) HasRoom(key string, credits, used unit.Credits) bool {
+	rule, ok := p.capOf(key)
+	return !ok || used+credits <= unit.Credits(rule.GetMilliCredits())
+}
