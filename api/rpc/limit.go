@@ -63,13 +63,17 @@ type budget struct {
 
 // take takes bytes, until give, for a request that has taken some already. More than there may ever be is for a request that is alone.
 func (b *budget) take(bytes, already int64) error {
-	if taken := b.taken.Add(bytes); taken > b.limit && taken > already+bytes {
-		b.taken.Add(-bytes)
-		return &api.Error{
-			Kind: api.Busy, Reason: reasonBytes, Message: "the requests that are being worked on have as many bytes as may be; try again",
+	for {
+		taken := b.taken.Load()
+		if taken+bytes > b.limit && taken > already {
+			return &api.Error{
+				Kind: api.Busy, Reason: reasonBytes, Message: "the requests that are being worked on have as many bytes as may be; try again",
+			}
+		}
+		if b.taken.CompareAndSwap(taken, taken+bytes) {
+			return nil
 		}
 	}
-	return nil
 }
 
 // give gives bytes back.

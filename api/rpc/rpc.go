@@ -211,7 +211,7 @@ func (s *Server) measure(registerer prometheus.Registerer, measured prometheus.C
 			Name: "creditbank_rpc_in_flight_calls", Help: "Calls that are open.",
 		}, func() float64 { return float64(s.calls.open()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "creditbank_rpc_in_flight_bytes", Help: "Bytes of the requests that are being worked on.",
+			Name: "creditbank_rpc_in_flight_bytes", Help: "Bytes of the requests that are being worked on, and of what is made of them.",
 		}, func() float64 { return float64(s.bytes.taken.Load()) }),
 	} {
 		if err := registerer.Register(collector); err != nil {

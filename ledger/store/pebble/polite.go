@@ -77,7 +77,7 @@ type pace struct {
 	yield func()
 	// waiting is how many wait for compactions to end.
 	waiting atomic.Int32
-	// deep is how deep L0 was when that was last asked.
+	// deep is how deep L0 was when that was last asked; hurriedDepth while the database is being opened.
 	deep atomic.Int64
 
 	mu     sync.Mutex // guards what follows
