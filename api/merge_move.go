@@ -266,10 +266,7 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 	if fact.Effects.Group, err = t.stands(item, account); err != nil {
 		return err
 	}
-	fits, err := t.fits(item, account, fact.Effects.GetUsage())
-	if err != nil {
-		return err
-	}
+	fits := t.fits(item, account, fact.Effects.GetUsage())
 	var waits int64
 	for position, lot := range item.GetLots() {
 		e, err := t.tx.Entry(lot.GetEntry())
@@ -299,20 +296,14 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 }
 
 // fits says whether the caps of the account leave room for all that an item counts towards them, in the periods in which it does.
-func (t travel) fits(item *ledgerv1.CompletionItem, into *ledgerv1.AccountRow, usage []*ledgerv1.CapUsage) (bool, error) {
+func (t travel) fits(item *ledgerv1.CompletionItem, into *ledgerv1.AccountRow, usage []*ledgerv1.CapUsage) bool {
 	if item.GetKind() != ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED {
-		return true, nil
+		return true // what is no completion is under no caps
 	}
 	p := t.directory.policyFor(t.directory.byIndex[item.GetCourse()].fact.GetProvider(), t.tx.Now())
-	if p == nil {
-		return true, nil
-	}
-	for _, u := range usage {
-		if !p.HasRoom(u.GetKey(), unit.Credits(u.GetMilliCredits()), usageOf(into, u.GetKey())) {
-			return false, nil
-		}
-	}
-	return true, nil
+	return p == nil || !slices.ContainsFunc(usage, func(u *ledgerv1.CapUsage) bool {
+		return !p.HasRoom(u.GetKey(), unit.Credits(u.GetMilliCredits()), usageOf(into, u.GetKey()))
+	})
 }
 
 // usageWithout is the usage of a completion without that of so many of its credits: of those that were released last.
