@@ -19,10 +19,10 @@ import (
 
 const policyHeld = policy.Held
 
-// accepts has an institution take over all that it was asked to.
-func (a *acceptors) accepts(t api.Transfer) api.Transfer {
+// accepts has an institution take over what it was asked to: some of it, or all.
+func (a *acceptors) accepts(t api.Transfer, some ...api.TransferTake) api.Transfer {
 	a.t.Helper()
-	done, err := a.AcceptTransfer(ctx(), a.institution(t.Institution), api.Acceptance{RequestID: a.RequestID(), Hold: t.Hold}, false)
+	done, err := a.AcceptTransfer(ctx(), a.institution(t.Institution), api.Acceptance{RequestID: a.RequestID(), Hold: t.Hold, Take: some}, false)
 	must(a.t, err)
 	return done.Transfer
 }
@@ -122,10 +122,7 @@ func TestMergeCountsWhatWasTaken(t *testing.T) {
 	a := newTransfers(t)
 	from, into := a.Open(), a.Open()
 	came := a.one(a.learned(from, apitest.Welding, 20, wholeCourse)) // 10 credits
-	_, err := a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{
-		RequestID: a.RequestID(), Hold: a.requests(from, university, socialWork).Hold, Take: []api.TransferTake{{Credits: 4_000}},
-	}, false)
-	must(t, err)
+	a.accepts(a.requests(from, university, socialWork), api.TransferTake{Credits: 4_000})
 	const left, taken = 6_000, 4_000
 	before := a.totals(from)
 	if before != [3]unit.Credits{left, 0, taken} {
@@ -183,8 +180,7 @@ func TestMergeKeepsPeriods(t *testing.T) {
 	for i := range h.Items {
 		takes = append(takes, api.TransferTake{Item: i, Credits: 1_000})
 	}
-	_, err := a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{RequestID: a.RequestID(), Hold: h.Hold, Take: takes}, false)
-	must(t, err)
+	a.accepts(h, takes...)
 	totals, usage := a.totals(from), a.usage(from)
 	a.merges(from, into)
 	if got := a.totals(into); got != totals || len(usage) < 5 || !maps.Equal(a.usage(into), usage) {
@@ -201,10 +197,7 @@ func TestMergeCountsOnce(t *testing.T) {
 		from, into := a.Open(), a.Open()
 		id := a.theCase("posted-late", a.one(a.learned(from, apitest.Welding, 100, wholeCourse)).Index).ID
 		a.takes(a.Officer(apitest.ThirdOfficer), id, review.Approve, approved)
-		_, err := a.AcceptTransfer(ctx(), a.institution(university), api.Acceptance{
-			RequestID: a.RequestID(), Hold: a.requests(from, university, socialWork).Hold, Take: []api.TransferTake{{Credits: part}},
-		}, false)
-		must(t, err)
+		a.accepts(a.requests(from, university, socialWork), api.TransferTake{Credits: part})
 		a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
 		a.takes(a.Resident(from.ID), id, review.Appeal, appealed, "证书有效")
 		a.takes(a.Officer(apitest.Officer), id, review.Approve, approved)
