@@ -274,16 +274,15 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 			return err
 		}
 		issued := effectsOf(e).GetLots()[lot.GetPosition()]
-		gone := goneOf(lot)
-		fresh := &ledgerv1.Lot{
+		gone, stays := goneOf(lot), lot.GetAvailable()
+		if len(issued.GetCaps()) > 0 && !fits {
+			stays = 0
+		}
+		waits += lot.GetAvailable() - stays
+		fact.Effects.Lots = append(fact.Effects.Lots, &ledgerv1.Lot{
 			Category: item.GetCategory(), Level: issued.GetLevel(), ExpiresDay: lot.GetExpiresDay(), Caps: issued.GetCaps(),
-			Available: lot.GetAvailable() + gone, Pending: lot.GetPending(),
-		}
-		if len(fresh.GetCaps()) > 0 && !fits {
-			fresh.Pending, fresh.Available = lot.GetPending()+lot.GetAvailable(), gone
-			waits += lot.GetAvailable()
-		}
-		fact.Effects.Lots = append(fact.Effects.Lots, fresh)
+			Available: stays + gone, Pending: lot.GetPending() + lot.GetAvailable() - stays,
+		})
 		if gone != 0 {
 			fact.Effects.LotChanges = append(fact.Effects.LotChanges, &ledgerv1.LotChange{
 				Entry: t.tx.Next(), Position: uint32(position), Completion: refOf(item), Available: -gone, Reserved: lot.GetReserved(),
@@ -297,10 +296,7 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 
 // fits says whether the caps of the account leave room for all that an item counts towards them, in the periods in which it does.
 func (t travel) fits(item *ledgerv1.CompletionItem, into *ledgerv1.AccountRow, usage []*ledgerv1.CapUsage) bool {
-	if item.GetKind() != ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED {
-		return true // what is no completion is under no caps
-	}
-	p := t.directory.policyFor(t.directory.byIndex[item.GetCourse()].fact.GetProvider(), t.tx.Now())
+	p := t.directory.itemPolicy(item, into.GetHome(), t.tx.Now())
 	return p == nil || !slices.ContainsFunc(usage, func(u *ledgerv1.CapUsage) bool {
 		return !p.HasRoom(u.GetKey(), unit.Credits(u.GetMilliCredits()), usageOf(into, u.GetKey()))
 	})

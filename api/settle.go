@@ -62,11 +62,16 @@ func lotOf(
 	if i < 0 {
 		return nil, nil, fmt.Errorf("%w: lot %d/%d is missing", ledger.ErrDamaged, ref.GetEntry(), ref.GetPosition())
 	}
+	return item.GetLots()[i], d.itemPolicy(item, home, tx.Now()), nil
+}
+
+// itemPolicy is the policy under which the lots of an item of an account stand: that of its course's provider, or of the account's home.
+func (d *directory) itemPolicy(item *ledgerv1.CompletionItem, home string, now time.Time) *published {
 	under := home
 	if item.GetKind() == ledgerv1.ItemKind_ITEM_KIND_UNSPECIFIED {
 		under = d.byIndex[item.GetCourse()].fact.GetProvider()
 	}
-	return item.GetLots()[i], d.policyFor(under, tx.Now()), nil
+	return d.policyFor(under, now)
 }
 
 // endsBy says whether the last day of a lot has passed. Under no policy none passes.

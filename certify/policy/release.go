@@ -116,6 +116,5 @@ func merged(all []Usage) []Usage {
 
 // HasRoom says whether so many credits more may count towards a cap.
 func (p *Policy) HasRoom(key string, credits, used unit.Credits) bool {
-	rule, ok := p.capOf(key)
-	return !ok || used+credits <= unit.Credits(rule.GetMilliCredits())
+	return p.room([]string{key}, credits, func(string) unit.Credits { return used }) == credits
 }
