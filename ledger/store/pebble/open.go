@@ -173,8 +173,8 @@ func tune(options Options, watch *watch, opened *atomic.Bool) *pebble.Options {
 
 		// L0 is split finely and compacted before it is deep: every sublevel is one more place to look. But looking there costs
 		// no more than its filter, and compacting it rewrites the base level, since the rows of accounts lie all over it: the more
-		// there is to merge, the less often. So it is compacted from half of this threshold on, slowly at first; see pace. Writes are
-		// stopped only where reading would become hopeless. A wide base level is rewritten less often.
+		// there is to merge, the less often. So it is compacted from half of this threshold on, but slowly until it is deep; see
+		// pace. Writes are stopped only where reading would become hopeless. A wide base level is rewritten less often.
 		//
 		// L0 may be wide: most of its files hold entries, each file beside the one before. When there were more files than it may have,
 		// Pebble would compact after every flush, and take the accounts first, which lie deepest, but not deep: for each byte that left
