@@ -142,7 +142,8 @@ func (b *Bank) Authenticate(ctx context.Context, token string) (access.Caller, e
 		return caller, err
 	}
 	// Whoever signs in by an account that was merged is the holder of the one that goes on.
-	caller.Account, err = b.livingAccount(ctx, caller.Account)
+	caller.SignedIn = caller.Account
+	caller.Account, err = b.livingAccount(ctx, caller.SignedIn)
 	return caller, err
 }
 

@@ -244,7 +244,7 @@ func checkChain(t testing.TB, d *api.Decision) {
 		switch {
 		case r.Stage == ledgerv1.Stage_STAGE_CAPS:
 			waits += r.Carried
-		case r.Stage == ledgerv1.Stage_STAGE_REVIEW, r.Stage == ledgerv1.Stage_STAGE_DECISION && r.Rule != policy.Approved && r.Rule != policy.Held:
+		case r.Stage == ledgerv1.Stage_STAGE_REVIEW, r.Stage == ledgerv1.Stage_STAGE_DECISION && !slices.Contains([]string{policy.Approved, policy.Held, policy.Gone}, r.Rule):
 			waits = 0
 		}
 		if zh, en := d.Words(r, "zh"), d.Words(r, "en"); zh == "" || en == "" {
@@ -312,6 +312,11 @@ func given(e api.PortfolioEntry) *api.Decision {
 	d := *e.Decision
 	if d.Outcome == awarded {
 		d.Available += e.Reserved + e.Transferred
+	}
+	for _, r := range d.Reasons {
+		if r.Rule == policy.Gone { // that an earlier decision gave
+			d.Available -= unit.Credits(r.Carried)
+		}
 	}
 	return &d
 }

@@ -407,10 +407,18 @@ func (j *judgement) judgeClaim(verdict Verdict) error {
 		last.Rule = policy.HoursOnly
 	}
 	j.reasons = append(j.reasons, last)
-	if j.outcome = ledgerv1.Outcome_OUTCOME_NO_CREDIT; grant.Credits > 0 {
-		j.outcome = ledgerv1.Outcome_OUTCOME_AWARDED
+	j.outcome = ledgerv1.Outcome_OUTCOME_NO_CREDIT
+	if grant.Credits == 0 {
+		return nil
+	}
+	j.outcome = ledgerv1.Outcome_OUTCOME_AWARDED
+	gone := min(j.gone(), grant.Credits)
+	if gone > 0 {
+		j.reasons = append(j.reasons, policy.GoneReason(grant.Credits, gone))
+	}
+	if gone < grant.Credits {
 		j.effects.Lots = []*ledgerv1.Lot{{
-			Category: j.claim.GetCategory(), Available: int64(grant.Credits), ExpiresDay: int32(j.rule.Expires(day)),
+			Category: j.claim.GetCategory(), Available: int64(grant.Credits - gone), ExpiresDay: int32(j.rule.Expires(day)),
 		}}
 	}
 	return nil

@@ -189,25 +189,90 @@ func TestMergeKeepsPeriods(t *testing.T) {
 	a.fsck()
 }
 
-// Of a completion that was taken back after a transfer, and approved again, counts after a merge what counted before.
-func TestMergeCountsOnce(t *testing.T) {
+// spends has somebody learn what an officer has to approve, which gives 10 credits, and an institution take some of them. It answers the
+// case.
+func (a *acceptors) spends(l api.Account, part unit.Credits) (id uint64) {
+	a.t.Helper()
+	id = a.theCase("posted-late", a.one(a.learned(l, apitest.Welding, 100, wholeCourse)).Index).ID
+	a.takes(a.Officer(apitest.ThirdOfficer), id, review.Approve, approved)
+	a.accepts(a.requests(l, university, socialWork), api.TransferTake{Credits: part})
+	return id
+}
+
+// What a transfer took of a completion goes on counting when the rest is taken back, and is not given again when it is approved again:
+// before a merge as after it.
+func TestGoneIsNotGivenAgain(t *testing.T) {
 	t.Parallel()
 	for _, part := range []unit.Credits{4_000, 10_000} {
 		a := newTransfers(t)
 		from, into := a.Open(), a.Open()
-		id := a.theCase("posted-late", a.one(a.learned(from, apitest.Welding, 100, wholeCourse)).Index).ID
-		a.takes(a.Officer(apitest.ThirdOfficer), id, review.Approve, approved)
-		a.accepts(a.requests(from, university, socialWork), api.TransferTake{Credits: part})
-		a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
-		a.takes(a.Resident(from.ID), id, review.Appeal, appealed, "证书有效")
-		a.takes(a.Officer(apitest.Officer), id, review.Approve, approved)
-		before := a.usage(from)
-		a.merges(from, into)
-		if after := a.usage(into); before["half-year/2026-H1"] != 10_000 || !maps.Equal(before, after) {
-			t.Errorf("%d were transferred: %v counts, and %v did", part, after, before)
+		has := func(of api.Account, available, counts unit.Credits) {
+			t.Helper()
+			if got, usage := a.totals(of), a.usage(of)["half-year/2026-H1"]; got != [3]unit.Credits{available, 0, part} || usage != int64(counts) {
+				t.Errorf("%d were transferred: %v, %d count", part, got, usage)
+			}
+			a.portfolio(of)
+			a.fsck()
 		}
-		a.fsck()
+		id := a.spends(from, part)
+		has(from, 10_000-part, 10_000)
+		a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
+		has(from, 0, part)
+		a.takes(a.Resident(from.ID), id, review.Appeal, appealed, "证书有效")
+		has(from, 0, part)
+		a.takes(a.Officer(apitest.Officer), id, review.Approve, approved)
+		has(from, 10_000-part, 10_000)
+		a.changesNothing("approved again")
+		a.merges(from, into)
+		has(into, 10_000-part, 10_000)
 	}
+}
+
+// What is gone of a completion that is approved again takes its room under the caps; what else is given waits where there is none.
+func TestGoneUnderCaps(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	l := a.Open()
+	id := a.spends(l, 4_000)
+	a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
+	a.one(a.learned(l, apitest.Welding, 60, 2*wholeCourse)) // 20: all that the half-year has room for
+	a.takes(a.Resident(l.ID), id, review.Appeal, appealed, "证书有效")
+	a.takes(a.Officer(apitest.Officer), id, review.Approve, approved)
+	if got, usage := a.totals(l), a.usage(l)["half-year/2026-H1"]; got != [3]unit.Credits{20_000, 0, 4_000} || usage != 24_000 {
+		t.Errorf("%v, %d count", got, usage)
+	}
+	_, entries := a.portfolio(l)
+	if d := entries[a.read(id).Completion].Decision; d.Available != 0 || d.Pending != 6_000 {
+		t.Errorf("approved again: %+v", d)
+	}
+	a.changesNothing("what is gone, under caps")
+}
+
+// What is gone of a claim that is granted again is not given again.
+func TestGoneOfClaim(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	l := a.Open()
+	id := a.claimed(l)
+	a.accepts(a.requests(l, university, socialWork), api.TransferTake{Credits: 400})
+	before := a.totals(l)
+	if before != [3]unit.Credits{600, 0, 400} {
+		t.Errorf("taken in part: %v", before)
+	}
+	a.takes(a.Officer(apitest.ThirdOfficer), id, review.Revoke, revoked)
+	a.takes(a.Resident(l.ID), id, review.Appeal, appealed, "证书有效")
+	_, err := a.TakeStep(ctx(), a.Officer(apitest.StreetOfficer), api.Step{
+		RequestID: a.RequestID(), Case: id, Act: review.Approve, ReasonCode: "EVIDENCE_SUFFICIENT", Grant: &api.Grant{Minutes: 720, Credits: 1000},
+	})
+	must(t, err)
+	a.Clock.Advance(30 * 24 * time.Hour) // its notice ends
+	_, err = a.EndDue(ctx())
+	must(t, err)
+	if after := a.totals(l); after != before {
+		t.Errorf("granted again: %v, not %v", after, before)
+	}
+	a.portfolio(l)
+	a.fsck()
 }
 
 // What was asked of an account before it became part of another one is answered as it was then.
@@ -229,7 +294,16 @@ func TestMergeAnswersWhatWasAsked(t *testing.T) {
 	done, err := a.RequestTransfer(ctx(), a.institution(university), asked, false)
 	must(t, err)
 	a.accepts(done.Transfer)
+	id := a.theCase("posted-late", a.one(a.learned(from, apitest.Calligraphy, 100, 90)).Index).ID
+	a.takes(a.Officer(apitest.ThirdOfficer), id, review.Reject, rejected)
+	appeal := api.Step{RequestID: a.RequestID(), Case: id, Act: review.Appeal, Note: "我有签到表"}
+	heard, err := a.TakeStep(ctx(), a.Resident(from.ID), appeal)
+	must(t, err)
 	a.merges(from, into)
+	repeated, err := a.TakeStep(ctx(), a.Resident(from.ID), appeal)
+	if must(t, err); repeated.Index != heard.Index {
+		t.Errorf("appealed again: %+v, not %+v", repeated, heard)
+	}
 	again, err := a.RequestTransfer(ctx(), a.institution(university), asked, false)
 	if must(t, err); again.Index != done.Index || again.Transfer.Status != posted {
 		t.Errorf("asked again: %+v, not %+v", again, done)

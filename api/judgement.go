@@ -177,6 +177,14 @@ func (j *judgement) prepare(ctx context.Context) (*policy.Prepared, *course, err
 	return p.judged, p.course, nil
 }
 
+// gone is what was given before and cannot be taken back: transferred, or expired. It is not given again.
+func (j *judgement) gone() (credits unit.Credits) {
+	for _, lot := range j.item.GetLots() {
+		credits += unit.Credits(lot.GetTransferred() + lot.GetExpired())
+	}
+	return credits
+}
+
 // judgeAgain asks the policy that judged first, on the standing of this moment.
 func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
 	judged, c, err := j.prepare(ctx)
@@ -185,7 +193,7 @@ func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
 	}
 	standing := &standing{
 		bank: j.bank, tx: j.tx, directory: j.directory, sealer: j.sealer, id: j.id, account: j.account, course: c,
-		group: c.fact.GetEquivalenceGroup(), without: j.ref.GetIndex(),
+		group: c.fact.GetEquivalenceGroup(), without: j.ref.GetIndex(), gone: j.gone(),
 	}
 	var assessment policy.Assessment
 	if verdict == VerdictApprove {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/learning-credit-bank/creditbank/certify/policy"
 	"github.com/learning-credit-bank/creditbank/certify/review"
@@ -290,7 +289,10 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 			})
 		}
 	}
-	fact.Effects.Usage = usageWithout(waits, fact.Effects.GetUsage())
+	caps := part.caps()
+	slices.Reverse(caps) // what was released last waits
+	part.uncount(waits, caps)
+	fact.Effects.Usage = part.given().GetUsage()
 	return nil
 }
 
@@ -300,24 +302,6 @@ func (t travel) fits(item *ledgerv1.CompletionItem, into *ledgerv1.AccountRow, u
 	return p == nil || !slices.ContainsFunc(usage, func(u *ledgerv1.CapUsage) bool {
 		return !p.HasRoom(u.GetKey(), unit.Credits(u.GetMilliCredits()), usageOf(into, u.GetKey()))
 	})
-}
-
-// usageWithout is the usage of a completion without that of so many of its credits: of those that were released last.
-func usageWithout(credits int64, usage []*ledgerv1.CapUsage) (of []*ledgerv1.CapUsage) {
-	left := make(map[string]int64)
-	for _, u := range slices.Backward(usage) {
-		rule, _, _ := strings.Cut(u.GetKey(), "/")
-		if _, ok := left[rule]; !ok {
-			left[rule] = credits
-		}
-		n := min(left[rule], u.GetMilliCredits())
-		left[rule] -= n
-		if n < u.GetMilliCredits() {
-			of = append(of, &ledgerv1.CapUsage{Key: u.GetKey(), MilliCredits: u.GetMilliCredits() - n})
-		}
-	}
-	slices.Reverse(of)
-	return of
 }
 
 // goneOf is what of a lot cannot be used any more.

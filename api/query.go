@@ -413,3 +413,4 @@ func (blank) Usage(string) unit.Credits                  { return 0 }
 func (blank) Busy(policy.Day) []policy.Busy              { return nil }
 func (blank) Crowd(uint64) int                           { return 0 }
 func (blank) Prior() (policy.Prior, bool)                { return policy.Prior{}, false }
+func (blank) Gone() unit.Credits                         { return 0 }

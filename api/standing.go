@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,9 @@ type standing struct {
 	without uint64
 	// alone says that no crowds are asked for: what is being decided was counted in them before.
 	alone bool
-	err   error
+	// gone is what of the completion that is being decided was given before and cannot be taken back.
+	gone unit.Credits
+	err  error
 
 	prior *ledgerv1.CompletionItem
 }
@@ -144,6 +147,9 @@ func (s *standing) Prior() (policy.Prior, bool) {
 	}
 	return policy.Prior{}, false
 }
+
+// Gone implements policy.Standing.
+func (s *standing) Gone() unit.Credits { return s.gone }
 
 func (s *standing) fail(err error) {
 	if s.err == nil {
@@ -405,6 +411,23 @@ func (p *part) negated(item *ledgerv1.CompletionItem, account *ledgerv1.AccountR
 	return effects
 }
 
+// caps are the keys of the caps towards which the completion counts, for each cap the oldest period first.
+func (p *part) caps() []string { return slices.Sorted(maps.Keys(p.usage)) }
+
+// uncount leaves out so many of the credits that the completion counts towards each cap: those of the first of the keys.
+func (p *part) uncount(credits int64, keys []string) {
+	left := make(map[string]int64)
+	for _, key := range keys {
+		rule, _, _ := strings.Cut(key, "/")
+		if _, ok := left[rule]; !ok {
+			left[rule] = credits
+		}
+		n := min(left[rule], p.usage[key])
+		left[rule] -= n
+		p.usage[key] -= n
+	}
+}
+
 // reverseLots takes back what of a completion's lots is not used, and says how much is.
 func reverseLots(item *ledgerv1.CompletionItem) (changes []*ledgerv1.LotChange, unrecovered int64) {
 	for _, lot := range item.GetLots() {
@@ -440,7 +463,8 @@ func remainderOwed(tx scribe, id unit.AccountID, but *ledgerv1.CompletionItem) (
 	return max(0, owed), nil
 }
 
-// reversal takes back everything that a completion contributes, and what it stands for. Holds that stand on it are voided first.
+// reversal takes back everything that a completion contributes, and what it stands for, but for what a transfer has taken: that goes
+// on counting towards the caps. Holds that stand on it are voided first.
 func reversal(
 	tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow, item *ledgerv1.CompletionItem,
 ) (effects *ledgerv1.Effects, unrecovered int64, err error) {
@@ -451,7 +475,10 @@ func reversal(
 	if err != nil {
 		return nil, 0, err
 	}
+	lots, unrecovered := reverseLots(item)
+	part.uncount(unrecovered, part.caps())
 	effects = part.negated(item, account)
+	effects.LotChanges = lots
 	if effects.GetRemainder() > 0 {
 		owed, err := remainderOwed(tx, id, item)
 		if err != nil {
@@ -459,7 +486,6 @@ func reversal(
 		}
 		effects.Remainder = max(0, effects.GetRemainder()-owed)
 	}
-	effects.LotChanges, unrecovered = reverseLots(item)
 	for _, group := range account.GetGroups() {
 		if group.GetCompletion().GetIndex() == item.GetIndex() {
 			effects.Group = &ledgerv1.GroupChange{Group: group.GetGroup()}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"github.com/learning-credit-bank/creditbank/ledger/book"
 	ledgerv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/ledger/v1"
@@ -76,11 +77,37 @@ func (a *tried) keepAwarded(ctx context.Context, index uint64, awarded *ledgerv1
 		if j.effects, err = a.adopt(j.item.GetIndex(), j.item.GetCourse(), awarded.GetEffects()); err != nil {
 			return err
 		}
+		if err := a.giveGone(ctx, index, j); err != nil {
+			return err
+		}
 	}
 	return a.decide(ctx, index, j, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CreditsAwarded{CreditsAwarded: &ledgerv1.CreditsAwarded{
 		Actor: awarded.GetActor(), Case: caseOf(j.item), Completion: refOf(j.item), Account: a.id[:],
 		Outcome: j.outcome, Effects: j.effects,
 	}}})
+}
+
+// giveGone adds what an award did not give again since a transfer had taken it before: a rehearsal knows no transfers, so that it
+// took that back, too.
+func (a *tried) giveGone(ctx context.Context, award uint64, j *judgement) error {
+	for _, lot := range a.items[j.item.GetIndex()].GetLots() {
+		if lot.GetEntry() >= award || lot.GetTransferred() == 0 || j.outcome != ledgerv1.Outcome_OUTCOME_AWARDED {
+			continue
+		}
+		e, err := entryOf(ctx, a.view, lot.GetEntry())
+		if err != nil {
+			return err
+		}
+		issued := effectsOf(e).GetLots()[lot.GetPosition()]
+		j.effects.Lots = append(slices.Clone(j.effects.Lots), &ledgerv1.Lot{
+			Category: issued.GetCategory(), Level: issued.GetLevel(), ExpiresDay: issued.GetExpiresDay(), Caps: issued.GetCaps(),
+			Available: lot.GetTransferred(),
+		})
+		for _, key := range issued.GetCaps() {
+			j.effects.Usage = append(slices.Clone(j.effects.Usage), &ledgerv1.CapUsage{Key: key, MilliCredits: lot.GetTransferred()})
+		}
+	}
+	return nil
 }
 
 // keepStep refuses what an officer refused, or leaves it the hours that an officer left.

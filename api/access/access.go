@@ -49,8 +49,8 @@ type Caller struct {
 	// Officer is the opaque id of the officer; Offices what they may do.
 	Officer string
 	Offices []ledgerv1.OfficerRole
-	// Account is the resident's own.
-	Account unit.AccountID
+	// Account is the resident's own. SignedIn is the one by which they signed in: the same, or one that became part of it.
+	Account, SignedIn unit.AccountID
 }
 
 // Actor is how the ledger names a caller. It does not name residents.

@@ -14,12 +14,9 @@ func caps() map[string]int64 {
 
 // limited is a lot under caps.
 type limited struct {
-	completion uint64
-	keys       []string
+	keys []string
 	// held is what of it a clawback has wait: it counts all the same.
 	held int64
-	// lost: the completion was taken back, but for what of this lot was gone. Nothing of it counts.
-	lost bool
 }
 
 // limit adds what counts towards caps and what is left over, and says whether both are in their bounds. What is gone of an item that
@@ -50,17 +47,15 @@ func (a *holding) limit(e *ledgerv1.Entry, effects *ledgerv1.Effects, completion
 			return wrongf("%d milli-credits count towards %s, of at most %d", used, u.GetKey(), most)
 		}
 	}
-	a.note(e, effects, completion)
+	a.note(e, effects)
 	return a.counts()
 }
 
 // note notes what an entry does to lots under caps.
-func (a *holding) note(e *ledgerv1.Entry, effects *ledgerv1.Effects, completion uint64) {
+func (a *holding) note(e *ledgerv1.Entry, effects *ledgerv1.Effects) {
 	for position, lot := range effects.GetLots() {
 		if keys := lot.GetCaps(); len(keys) > 0 {
-			a.limited[lotName{e.GetIndex(), uint32(position)}] = &limited{
-				completion: completion, keys: keys, lost: e.GetItemMoved() != nil && a.arrived[completion],
-			}
+			a.limited[lotName{e.GetIndex(), uint32(position)}] = &limited{keys: keys}
 		}
 	}
 	for _, c := range effects.GetLotChanges() {
@@ -74,21 +69,6 @@ func (a *holding) note(e *ledgerv1.Entry, effects *ledgerv1.Effects, completion 
 		}
 		under.held = min(under.held, a.lots[of].pending)
 	}
-	if e.GetCompletionVoided().GetUnrecovered()+e.GetCaseStepTaken().GetUnrecovered()+e.GetCreditsReversed().GetUnrecovered() > 0 {
-		for _, under := range a.limited {
-			under.lost = under.lost || under.completion == completion
-		}
-	}
-}
-
-// lost says whether nothing counts of a completion.
-func (a *holding) lost(completion uint64) bool {
-	for _, under := range a.limited {
-		if under.completion == completion {
-			return under.lost
-		}
-	}
-	return false
 }
 
 // counts says whether towards each cap counts what was given under it and does not wait.
@@ -100,9 +80,6 @@ func (a *holding) counts() error {
 	}
 	for of, under := range a.limited {
 		lot := a.lots[of]
-		if under.lost {
-			continue
-		}
 		for _, key := range under.keys {
 			name, _, _ := strings.Cut(key, "/")
 			counted[name] += lot.issued - lot.pending + under.held - lot.reversed

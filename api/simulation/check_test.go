@@ -365,6 +365,30 @@ func (c *check) portfolio(h *history, account api.Account) error {
 	if sum := int64(p.Points.Points + p.Points.Lapsed); sum != points || points != given {
 		return wrongf("the portfolio has %d milli-points, the entries add up to %d, the completions to %d", sum, points, given)
 	}
+	entries, _, err := c.ListPortfolioEntries(ctx(), holder, account.ID, "", true, api.Page{Size: 100})
+	if err != nil {
+		return wrongf("no entries: %v", err)
+	}
+	for _, one := range entries {
+		if err := earned(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// earned says whether somebody has no more of an item than what it was found worth, however often it was decided.
+func earned(one api.PortfolioEntry) error {
+	var worth int64
+	for _, r := range one.Decision.Reasons {
+		if r.Stage == ledgerv1.Stage_STAGE_CONVERSION {
+			worth = r.After
+		}
+	}
+	has := int64(one.Decision.Available + one.Decision.Pending + one.Reserved + one.Transferred)
+	if one.Opening == nil && one.Decision.Outcome == ledgerv1.Outcome_OUTCOME_AWARDED && has > worth {
+		return wrongf("entry %d is worth %d milli-credits, and there are %d of it", one.Index, worth, has)
+	}
 	return nil
 }
 

@@ -51,10 +51,12 @@ func (g *generator) next(w *world, m *model) (command, error) {
 		return g.transfer(w, m)
 	case p < 62:
 		return g.submission(m, 60+g.random.IntN(180)), nil
-	case p < 76:
+	case p < 68:
 		return g.crowd(m), nil
-	case p < 83:
+	case p < 76:
 		return g.decision(w, m)
+	case p < 83:
+		return g.secondThought(w, m)
 	case p < 85:
 		return g.directoryChange(), nil
 	case p < 91:
@@ -170,21 +172,27 @@ func (g *generator) salt() []byte {
 func (g *generator) completion(m *model) draft {
 	holder := m.holders[g.random.IntN(len(m.holders))].opening.Name
 	course := courses()[g.random.IntN(5)] // all but the one that waits
-	c := &statementv1.Completion{
-		AccountNumber: string(m.accounts[holder].Number), Provider: course.Provider, Course: course.Code, CourseVersion: course.Version,
-		Mode: []statementv1.Mode{1, 1, 2, 3, 4}[g.random.IntN(5)],
-	}
+	mode := []statementv1.Mode{1, 1, 2, 3, 4}[g.random.IntN(5)]
 	minutes := []int64{30, 45, 90, 200, 1000, 7200}[g.random.IntN(6)]
-	end := g.clock.Now().Truncate(time.Hour).Add(-time.Duration(g.random.IntN(110*24)) * time.Hour)
+	d := g.learned(m.accounts[holder], course, mode, minutes, g.random.IntN(110*24))
+	if g.chance(50) {
+		score := int32(50 + g.random.IntN(51))
+		d.completion().Score = &score
+	}
+	return d
+}
+
+// learned is a completion that ended so many hours ago.
+func (g *generator) learned(account api.Account, course api.Course, mode statementv1.Mode, minutes int64, hours int) draft {
+	c := &statementv1.Completion{
+		AccountNumber: string(account.Number), Provider: course.Provider, Course: course.Code, CourseVersion: course.Version, Mode: mode,
+	}
+	end := g.clock.Now().Truncate(time.Hour).Add(-time.Duration(hours) * time.Hour)
 	for ; minutes > 0; minutes -= 1440 {
 		n := min(minutes, 1440)
 		start := end.Add(-time.Duration(n) * time.Minute)
 		c.Sessions = append([]*statementv1.Session{{StartTime: timestamppb.New(start), EndTime: timestamppb.New(end), Minutes: n}}, c.Sessions...)
 		end = start
-	}
-	if g.chance(50) {
-		score := int32(50 + g.random.IntN(51))
-		c.Score = &score
 	}
 	return draft{
 		statement: statement{id: g.id()},
@@ -259,41 +267,6 @@ func (g *generator) crowded(m *model, voids map[unit.StatementID]bool) submissio
 		s.statements = append(s.statements, g.fixed(g.completion(m)))
 	}
 	return s
-}
-
-// decision decides an open case, if there is one.
-func (g *generator) decision(w *world, m *model) (command, error) {
-	officer, err := w.officer(apitest.Officer)
-	if err != nil {
-		return nil, err
-	}
-	cases, _, err := w.ListCases(ctx(), officer, api.CaseFilter{}, api.Page{})
-	if err != nil {
-		return nil, err
-	}
-	if len(cases) == 0 {
-		return g.submission(m, 1), nil
-	}
-	n := g.number()
-	c, decider := cases[g.random.IntN(len(cases))], apitest.Officer
-	if c.Status == ledgerv1.CaseStatus_CASE_STATUS_SECOND_REVIEW {
-		decider = apitest.SecondOfficer
-	}
-	d := api.CaseDecision{
-		RequestID: requestID(1<<20 + n), Case: c.ID, Seen: c.Changed, Verdict: api.Verdict(1 + g.random.IntN(3)), ReasonCode: "EVIDENCE_SUFFICIENT",
-	}
-	if held, err := anythingHeld(w, officer); err != nil {
-		return nil, err
-	} else if held && d.Verdict == api.VerdictApprove { // nobody approves what is held
-		d.Verdict = api.VerdictReject
-	}
-	decide := by(decider, fmt.Sprintf("decision %d: case %d, verdict %d", n, d.Case, d.Verdict), d.RequestID,
-		func(w *world, by access.Caller, _ string) (string, error) {
-			_, _, index, _, err := w.DecideCase(ctx(), by, d)
-			return entry(index, err)
-		})
-	decide.overtaken = []api.Reason{api.ReasonCaseChanged}
-	return decide, nil
 }
 
 // directoryChange changes something that concerns nobody's account.

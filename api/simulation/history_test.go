@@ -48,7 +48,6 @@ type holding struct {
 	course      map[uint64]uint64
 	usage       map[string]int64     // of caps
 	limited     map[lotName]*limited // the lots under caps
-	arrived     map[uint64]bool      // completions that came over, and whether nothing of them counted
 	remainders  map[uint64]int64     // of courses
 	points      map[int32]int64      // by the day on which they lapse
 	gives       map[uint64]int64     // points of a completion
@@ -173,8 +172,8 @@ func (h *history) add(e *ledgerv1.Entry) error {
 		h.accounts[id] = &holding{
 			categories: make(map[string]*amounts), lots: make(map[lotName]*amounts), of: make(map[uint64]string),
 			course: make(map[uint64]uint64), usage: make(map[string]int64), remainders: make(map[uint64]int64),
-			limited: make(map[lotName]*limited), arrived: make(map[uint64]bool),
-			points: make(map[int32]int64), gives: make(map[uint64]int64),
+			limited: make(map[lotName]*limited),
+			points:  make(map[int32]int64), gives: make(map[uint64]int64),
 		}
 	case *ledgerv1.Entry_CompletionRecorded:
 		f := fact.CompletionRecorded

@@ -133,7 +133,6 @@ func (h *history) bring(e *ledgerv1.Entry) error {
 		index := f.GetItem().GetIndex()
 		into.completions++
 		into.of[index], into.course[index] = from.of[index], from.course[index]
-		into.arrived[index] = from.lost(index)
 		return into.take(e, f.GetEffects(), index)
 	}
 	f := e.GetItemReturned()

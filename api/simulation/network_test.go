@@ -32,6 +32,12 @@ func by(officer, name, request string, ask asked) change {
 	}}
 }
 
+// certifiers are the officers who decide cases: as many as it takes to hear an appeal after two have granted a claim and one has
+// revoked it.
+func certifiers() []string {
+	return []string{apitest.Officer, apitest.SecondOfficer, apitest.ThirdOfficer, "officer-wei"}
+}
+
 // founding are the steps by which the network of package apitest comes to be. Each can be asked again.
 func founding(k *keys) []change {
 	steps := []change{{name: "found the bank", ask: func(w *world) (string, error) {
@@ -52,17 +58,14 @@ func founding(k *keys) []change {
 			return entry(o.Index, err)
 		})
 	}
-	for _, o := range []struct {
-		id   string
-		role ledgerv1.OfficerRole
-	}{
-		{apitest.Officer, ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION},
-		{apitest.SecondOfficer, ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION},
-		{apitest.Registrar, ledgerv1.OfficerRole_OFFICER_ROLE_REGISTRAR},
-	} {
-		add(apitest.Administrator, "appoint "+o.id, func(w *world, by access.Caller, request string) (string, error) {
+	for _, id := range append(certifiers(), apitest.Registrar) {
+		role := ledgerv1.OfficerRole_OFFICER_ROLE_CERTIFICATION
+		if id == apitest.Registrar {
+			role = ledgerv1.OfficerRole_OFFICER_ROLE_REGISTRAR
+		}
+		add(apitest.Administrator, "appoint "+id, func(w *world, by access.Caller, request string) (string, error) {
 			return entry(w.AppointOfficer(ctx(), by, request, api.Appointment{
-				Officer: o.id, Organization: apitest.Root, Roles: []ledgerv1.OfficerRole{o.role},
+				Officer: id, Organization: apitest.Root, Roles: []ledgerv1.OfficerRole{role},
 			}))
 		})
 	}

@@ -136,12 +136,27 @@ func (s *simulator) begin(from beginning, do func(w *world, m *model) error) (be
 	return beginning{disk.CrashClone(vfs.CrashCloneCfg{}), m}, errors.Join(err, w.close())
 }
 
-// grow opens accounts and posts until a bank has so many entries.
+// grow opens accounts, has an institution take over some of what officers approved, one of which is revoked and appealed for, and posts
+// until a bank has so many entries.
 func grow(w *world, m *model) error {
 	g := &generator{random: rand.New(rand.NewPCG(0, 0)), clock: w.setting.clock}
 	for range 3 {
 		if err := g.opening().run(w, m, false); err != nil {
 			return err
+		}
+	}
+	for i, name := range m.living() {
+		if err := g.spend(w, m, m.accounts[name]); err != nil {
+			return err
+		}
+		for range 2 - 2*min(i, 1) { // it is the only case
+			c, err := g.secondThought(w, m)
+			if err != nil {
+				return err
+			}
+			if err := c.run(w, m, false); err != nil {
+				return err
+			}
 		}
 	}
 	for m.newest < grownEntries {

@@ -30,6 +30,8 @@ const (
 	Approved = "APPROVED"
 	// HoursOnly: an officer gave the hours without credits.
 	HoursOnly = "HOURS_ONLY"
+	// Gone: credits of the completion went their way when it counted before; they are not given again.
+	Gone = "GONE"
 )
 
 // Risks of the causes that are not the policy's to rate, from 1 to 5.
@@ -57,6 +59,9 @@ type Standing interface {
 	Crowd(key uint64) int
 	// Prior is the completion that stands for the equivalence group now, if there is one.
 	Prior() (Prior, bool)
+	// Gone is what an earlier decision gave for this completion and nobody can take back: transferred, or expired. What of it
+	// counts towards caps is in Usage.
+	Gone() unit.Credits
 }
 
 // Busy is a session of another completion.
@@ -91,7 +96,7 @@ type Reason struct {
 	Limit int64
 	// Carried is the number beside the chain: minutes of overlap (duplicates), minutes from earlier classes (conversion),
 	// milli-credits that wait (caps), minutes left for the next class (rounding), completions of a crowd so far (review),
-	// milli-points that the age factor added.
+	// milli-credits that are gone (decision), milli-points that the age factor added.
 	Carried int64
 }
 

@@ -85,7 +85,8 @@ type run struct {
 	converted bool         // a rule gives credits for them, be it none yet
 	raw       int64        // before caps and rounding
 	total     int64        // given, now or later
-	available int64        // of total: now
+	gone      int64        // of total: before
+	available int64        // of total: before or now
 	remainder int64        // change, in minutes
 }
 
@@ -201,15 +202,16 @@ func (r *run) carries() bool {
 	return r.rounding.GetRemainder() == policyv1.RoundingRule_REMAINDER_CARRY && !r.grouped()
 }
 
-// cap splits the total into what is available now and what waits, in whole steps. It answers the number that the chain of
-// reasons has come to: the raw credits less what waits.
+// cap splits the total into what is available now and what waits, in whole steps; what is gone does not wait. It answers the
+// number that the chain of reasons has come to: the raw credits less what waits.
 func (r *run) cap() (chain int64) {
 	chain, r.available = r.raw, r.total
+	r.gone = min(max(0, int64(r.standing.Gone())), r.total)
 	for i, rule := range r.caps {
 		room := max(0, rule.GetMilliCredits()-max(0, int64(r.standing.Usage(r.capKeys[i]))))
 		fits := r.total
-		if room < fits {
-			fits = room - room%r.rounding.GetStepMilliCredits()
+		if room < fits-r.gone {
+			fits = r.gone + room - room%r.rounding.GetStepMilliCredits()
 		}
 		waits := r.available - fits
 		if waits <= 0 {
@@ -246,27 +248,38 @@ func (r *run) hold(before int64) Assessment {
 func (r *run) settle(credited bool, decided ...Reason) Assessment {
 	a := Assessment{Outcome: ledgerv1.Outcome_OUTCOME_NO_CREDIT, Hours: r.years(), Days: r.limited}
 	something := r.counted > 0 || r.total > 0
+	now := r.available - r.gone
 	a.GroupStands = credited && something && r.grouped()
 	if r.converted && something {
 		a.Outcome = ledgerv1.Outcome_OUTCOME_AWARDED
 		a.Remainder = unit.Minutes(r.remainder)
-		a.Available, a.Pending = unit.Credits(r.available), unit.Credits(r.total-r.available)
+		a.Available, a.Pending = unit.Credits(now), unit.Credits(r.total-r.available)
 		a.Replaces = r.replaces != nil
 	}
-	if r.total > 0 {
+	if r.total > r.gone {
 		a.ExpiresDay = r.expires()
 		a.Caps = r.capKeys
 	}
-	if r.available > 0 {
+	if now > 0 {
 		a.Usage = make([]Usage, len(r.capKeys))
 		for i, key := range r.capKeys {
-			a.Usage[i] = Usage{key, unit.Credits(r.available)}
+			a.Usage[i] = Usage{key, unit.Credits(now)}
 		}
 	}
 	r.reasons = append(r.reasons, decided...)
+	if r.gone > 0 {
+		r.say(GoneReason(unit.Credits(r.available), unit.Credits(r.gone)))
+	}
 	a.Points, a.PointsLapseDay = r.reward()
 	a.Reasons = r.reasons
 	return a
+}
+
+// GoneReason says that some of the credits were given before and are gone.
+func GoneReason(credits, gone unit.Credits) Reason {
+	return Reason{
+		Stage: ledgerv1.Stage_STAGE_DECISION, Rule: Gone, Before: int64(credits), After: int64(credits - gone), Carried: int64(gone),
+	}
 }
 
 // reward is the stage of points: so many for the minutes that count, and the day on which they lapse.

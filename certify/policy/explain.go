@@ -108,6 +108,11 @@ func builtIn(r Reason) Text {
 		return Text{ZH: "认证员已批准。", EN: "An officer has approved."}
 	case HoursOnly:
 		return Text{ZH: "认证员决定：只计学时，不计学分。", EN: "An officer decided: the hours count, without credits."}
+	case Gone:
+		return Text{
+			ZH: "其中 {carried} 此前已转换或已过期，不再重复授予。",
+			EN: "{carried} of these were transferred, or expired, when this counted before: they are not given again.",
+		}
 	}
 	return builtInStage(r)
 }

@@ -127,6 +127,7 @@ type account struct {
 	busy      map[policy.Day][]policy.Busy
 	crowds    map[uint64]int
 	prior     *policy.Prior
+	gone      unit.Credits
 }
 
 func (a *account) Remainder() unit.Minutes { return a.remainder }
@@ -165,6 +166,8 @@ func (a *account) Prior() (policy.Prior, bool) {
 	}
 	return *a.prior, true
 }
+
+func (a *account) Gone() unit.Credits { return a.gone }
 
 // apply adds what an assessment adds.
 func (a *account) apply(as policy.Assessment) {

@@ -66,6 +66,9 @@ func anyStanding(tb testing.TB, t *rapid.T, pr *policy.Prepared) *account {
 	a := empty(tb)
 	a.prepared = pr
 	a.remainder = unit.Minutes(amount.Draw(t, "remainder"))
+	if rapid.Bool().Draw(t, "counted before") {
+		a.gone = unit.Credits(amount.Draw(t, "gone"))
+	}
 	for _, key := range pr.CapKeys() {
 		a.usage[key] = unit.Credits(amount.Draw(t, "usage"))
 	}
@@ -100,12 +103,17 @@ func TestWhateverIsDecided(t *testing.T) {
 		got := pr.Decide(a)
 		for range 3 { // maps of the standing iterate differently every time
 			if again := p.Prepare(f).Decide(&account{
-				t: t, remainder: a.remainder, days: maps.Clone(a.days), usage: maps.Clone(a.usage), busy: shuffled(rt, a.busy), prior: a.prior,
+				t: t, remainder: a.remainder, days: maps.Clone(a.days), usage: maps.Clone(a.usage), busy: shuffled(rt, a.busy), prior: a.prior, gone: a.gone,
 			}); !reflect.DeepEqual(again, got) {
 				rt.Fatalf("decided differently:\n%+v\n%+v", got, again)
 			}
 		}
 		check(rt, f, a, got)
+		before := *a
+		before.gone = 0
+		if first, again := pr.Approve(&before), pr.Approve(a); again.Available+again.Pending != max(0, first.Available+first.Pending-max(0, a.gone)) {
+			rt.Fatalf("%d are gone:\n%+v\n%+v", a.gone, first, again)
+		}
 		for _, decided := range []policy.Assessment{pr.Approve(a), pr.HoursOnly(a)} {
 			if decided.Outcome == inReview || decided.Causes != nil || decided.Risk != 0 {
 				rt.Fatalf("an officer's decision goes to an officer: %+v", decided)
@@ -196,7 +204,7 @@ func check(t *rapid.T, f policy.Fact, a *account, got policy.Assessment) {
 			t.Fatalf("no credit, but: %+v", got)
 		}
 	case awarded:
-		if got.Available+got.Pending == 0 && counted(got) == 0 {
+		if got.Available+got.Pending == 0 && counted(got) == 0 && a.gone <= 0 {
 			t.Fatalf("nothing was awarded: %+v", got)
 		}
 	default:

@@ -850,6 +850,14 @@ func TestOfficerDecides(t *testing.T) {
 		t.Errorf("approved: %+v", last)
 	}
 
+	a.gone = 40
+	got = pr.Approve(a)
+	if last := chain(got)[len(chain(got))-1]; got.Available != 60 || got.Pending != 0 || got.Usage[0].Credits != 60 ||
+		last != (policy.Reason{Stage: decision, Rule: policy.Gone, Before: 100, After: 60, Carried: 40}) {
+		t.Errorf("approved again: %+v", got)
+	}
+	a.gone = 0
+
 	f.EquivalenceGroup = "g"
 	a.prior = &policy.Prior{Completion: 1, HasScore: true, Score: 50}
 	if got := p.Prepare(f).Approve(a); got.Outcome != duplicate {
