@@ -42,9 +42,8 @@ func (s *Server) guard(method string, next grpc.MethodHandler) grpc.MethodHandle
 	return func(service any, ctx context.Context, read func(any) error, measured grpc.UnaryServerInterceptor) (any, error) {
 		info := &grpc.UnaryServerInfo{Server: service, FullMethod: method}
 		return measured(ctx, nil, info, func(ctx context.Context, _ any) (answer any, err error) {
-			err = s.call(ctx, method, func(ctx context.Context) error {
-				r := request{server: s, read: read}
-				defer r.release()
+			err = s.call(ctx, method, func(ctx context.Context, seat *seat) error {
+				r := request{seat: seat, read: read}
 				answer, err = next(service, ctx, r.decode, admit)
 				return err
 			})
@@ -55,11 +54,11 @@ func (s *Server) guard(method string, next grpc.MethodHandler) grpc.MethodHandle
 
 // stream puts a method with streams behind call. It ends when the server stops.
 func (s *Server) stream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	return s.call(stream.Context(), info.FullMethod, func(ctx context.Context) error {
+	return s.call(stream.Context(), info.FullMethod, func(ctx context.Context, seat *seat) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(s.closing, cancel)() //nolint:contextcheck // the stream ends with either of two contexts
-		return next(service, ending{stream, ctx, s})
+		return next(service, ending{stream, ctx, seat})
 	})
 }
 
@@ -69,19 +68,19 @@ const ownPackage = "creditbank.v1"
 // ending is a stream under a context that ends earlier than its own.
 type ending struct {
 	grpc.ServerStream
-	ctx    context.Context
-	server *Server
+	ctx  context.Context
+	seat *seat
 }
 
 // RecvMsg implements grpc.ServerStream. The requests of the bank's own methods are read as those of methods without
-// streams are.
+// streams are. Each has its bytes until the next one is read.
 func (e ending) RecvMsg(message any) error {
 	asked, ok := message.(proto.Message)
 	if !ok || asked.ProtoReflect().Descriptor().ParentFile().Package() != ownPackage {
 		return e.ServerStream.RecvMsg(message)
 	}
-	r := request{server: e.server, read: e.ServerStream.RecvMsg}
-	defer r.release()
+	e.seat.give()
+	r := request{seat: e.seat, read: e.ServerStream.RecvMsg}
 	if err := r.decode(asked); err != nil {
 		return err
 	}
@@ -94,9 +93,9 @@ func (e ending) RecvMsg(message any) error {
 // Context implements grpc.ServerStream.
 func (e ending) Context() context.Context { return e.ctx }
 
-// call is one call from its first byte to its status: the caller is found out, the call gets its place, run does it. The
+// call is one call from its first byte to its status: the caller is found out, the call gets its seat, run does it. The
 // error that it answers has its status.
-func (s *Server) call(ctx context.Context, method string, run func(ctx context.Context) error) (err error) {
+func (s *Server) call(ctx context.Context, method string, run func(ctx context.Context, seat *seat) error) (err error) {
 	began := s.config.Now()
 	var caller access.Caller
 	defer func() {
@@ -110,12 +109,12 @@ func (s *Server) call(ctx context.Context, method string, run func(ctx context.C
 	if caller, err = s.authenticate(ctx); err != nil {
 		return err
 	}
-	leave, err := s.calls.enter(place(ctx, caller))
+	seat, err := s.calls.enter(place(ctx, caller))
 	if err != nil {
 		return err
 	}
-	defer leave()
-	return run(context.WithValue(ctx, callerKey{}, caller))
+	defer seat.leave()
+	return run(context.WithValue(ctx, callerKey{}, caller), seat)
 }
 
 type callerKey struct{}

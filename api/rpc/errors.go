@@ -23,6 +23,7 @@ const (
 	reasonMalformed   api.Reason = "MESSAGE_MALFORMED"
 	reasonCallerCalls api.Reason = "TOO_MANY_CALLS_OF_CALLER"
 	reasonCalls       api.Reason = "TOO_MANY_CALLS"
+	reasonCallerBytes api.Reason = "TOO_MANY_BYTES_OF_CALLER"
 	reasonBytes       api.Reason = "TOO_MANY_BYTES_IN_FLIGHT"
 )
 

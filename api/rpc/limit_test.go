@@ -6,7 +6,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
@@ -123,51 +125,110 @@ func TestCallsOfAll(t *testing.T) {
 	}
 }
 
-// What is in hand is bounded by its bytes, and by what is made of them: elements are large when their bytes are few. Alone a request is
-// taken.
+// What is in hand is bounded by its bytes, and by what is made of them: elements are large when their bytes are few. One caller has a
+// share of that, in which the largest request has room.
 func TestBytesInFlight(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		message int
-		bytes   int64
-		large   func(*testing.T, *grpc.ClientConn) error
-		alone   codes.Code
-	}{
-		"bytes": {1000, 1000, func(t *testing.T, conn *grpc.ClientConn) error {
-			_, err := creditbankv1.NewAccreditationServiceClient(conn).
-				ListCourses(t.Context(), &creditbankv1.ListCoursesRequest{Category: string(make([]byte, 800))})
-			return err
-		}, codes.OK},
-		"elements": {100_000, 1_000_000, func(t *testing.T, conn *grpc.ClientConn) error {
-			_, err := creditbankv1.NewCompletionServiceClient(conn).
-				RecordCompletions(t.Context(), &creditbankv1.RecordCompletionsRequest{Statements: make([][]byte, 1_000_000/rpc.ElementBytes)})
-			return err
-		}, codes.InvalidArgument}, // there are more than a submission has
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			gate := newGate(t)
-			s := serve(t, apitest.NewBankWith(t, apitest.Options{Engine: gate}), func(c *rpc.Config) {
-				c.Limits.MessageBytes, c.Limits.BytesInFlight = test.message, test.bytes
-			})
-			account := s.Open()
-			conn := s.platform(apitest.Platform)
-			open := gate.close()
-			defer open()
-			done := s.hold(conn, s.Completion(account.Number))
-			until(t, "a request is in hand", func() bool { return s.value("creditbank_rpc_in_flight_bytes") > 200 })
-			refused(t, test.large(t, conn), codes.ResourceExhausted, "TOO_MANY_BYTES_IN_FLIGHT", "")
-			open()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-			if err := test.large(t, conn); status.Code(err) != test.alone {
-				t.Errorf("afterwards: %v", err)
-			}
-			if n := s.value("creditbank_rpc_in_flight_bytes"); n != 0 {
-				t.Errorf("%v bytes are never given back", n)
-			}
+	const message = 4 << 20
+	gate := newGate(t)
+	s := serve(t, apitest.NewBankWith(t, apitest.Options{Engine: gate}), func(c *rpc.Config) {
+		c.Limits.MessageBytes, c.Limits.BytesInFlight = message, rpc.LargestRequest(message)
+	})
+	account := s.Open()
+	one, another := s.platform(apitest.Platform), s.platform(apitest.OtherPlatform)
+	largest := func(conn *grpc.ClientConn) error {
+		const statements = rpc.MaxElements - 4
+		_, err := creditbankv1.NewCompletionServiceClient(conn).RecordCompletions(t.Context(), &creditbankv1.RecordCompletionsRequest{
+			Statements: make([][]byte, statements), Signature: make([]byte, message-2*statements-10),
 		})
+		return err
+	}
+	open := gate.close()
+	defer open()
+	done := s.hold(one, s.Completion(account.Number))
+	until(t, "a request is in hand", func() bool { return s.value("creditbank_rpc_in_flight_bytes") > 2*rpc.ElementBytes })
+	refused(t, largest(one), codes.ResourceExhausted, "TOO_MANY_BYTES_OF_CALLER", "")
+	refused(t, largest(another), codes.ResourceExhausted, "TOO_MANY_BYTES_IN_FLIGHT", "")
+	open()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for _, conn := range []*grpc.ClientConn{one, another} {
+		refused(t, largest(conn), codes.InvalidArgument, api.ReasonSubmissionSize, "statements")
+	}
+	if n := s.value("creditbank_rpc_in_flight_bytes"); n != 0 {
+		t.Errorf("%v bytes are never given back", n)
+	}
+}
+
+// A quarter of the bytes is the most that one caller has, and all of it is given back.
+func TestBytesOfOneCaller(t *testing.T) {
+	t.Parallel()
+	const message = 1 << 10
+	limits := rpc.Limits{MessageBytes: message, StreamsPerCaller: 2, Calls: 8, BytesInFlight: 16 * rpc.LargestRequest(message)}
+	calls, quarter := rpc.NewCalls(limits), limits.BytesInFlight/4
+	take := func(caller string, bytes int64, reason api.Reason) *rpc.Seat {
+		t.Helper()
+		seat, err := calls.Enter(caller)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := seat.Take(bytes); reason == "" && err != nil || reason != "" && (err == nil || api.AsError(err).Reason != reason) {
+			t.Errorf("%s takes %d: %v, not %s", caller, bytes, err, reason)
+		}
+		return seat
+	}
+	first, refused := take("a", quarter-1, ""), take("a", 2, "TOO_MANY_BYTES_OF_CALLER")
+	refused.Leave()
+	seats := []*rpc.Seat{first, take("a", 1, ""), take("b", quarter, ""), take("c", quarter, ""), take("d", quarter-1, "")}
+	seats = append(seats, take("e", 2, "TOO_MANY_BYTES_IN_FLIGHT"))
+	first.Give()
+	seats = append(seats, take("e", 2, ""))
+	for _, seat := range seats {
+		seat.Leave()
+	}
+	if count, bytes := calls.Open(); count != 0 || bytes != 0 {
+		t.Errorf("%d calls and %d bytes are left", count, bytes)
+	}
+	take("a", quarter, "")
+}
+
+// sending is a stream whose caller sends the same request over and over.
+type sending struct {
+	grpc.ServerStream
+	request []byte
+}
+
+func (s sending) RecvMsg(into any) error {
+	return rpc.NewCodec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(s.request)}, into)
+}
+
+// What is read of a stream has its bytes until something else is read, or the stream ends.
+func TestBytesOfStream(t *testing.T) {
+	t.Parallel()
+	request, err := proto.Marshal(yamlDraft(make([]byte, 1000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := rpc.Limits{MessageBytes: 2000, StreamsPerCaller: 1, Calls: 1, BytesInFlight: rpc.LargestRequest(2000)}
+	calls := rpc.NewCalls(limits)
+	seat, err := calls.Enter("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := rpc.NewEnding(t.Context(), sending{request: request}, seat)
+	for range 2 {
+		read := new(creditbankv1.SimulatePolicyRequest)
+		if err := stream.RecvMsg(read); err != nil || len(read.GetYaml()) != 1000 {
+			t.Errorf("read %v, %v", read, err)
+		}
+		if _, bytes := calls.Open(); bytes != int64(len(request))+rpc.ElementBytes {
+			t.Errorf("it has %d bytes", bytes)
+		}
+	}
+	seat.Leave()
+	if count, bytes := calls.Open(); count != 0 || bytes != 0 {
+		t.Errorf("%d calls and %d bytes are left", count, bytes)
 	}
 }
 

@@ -15,14 +15,13 @@ import (
 // request reads the request of one call. gRPC by itself would answer what it cannot read with a status of its own, which
 // has no reason and blames the server; and it decodes a request before anybody can ask whether there is room for it.
 type request struct {
-	server *Server
+	// seat is that of the call.
+	seat *seat
 	// read is gRPC's: it hands the bytes to codec.
 	read func(any) error
 	// message is what the bytes are decoded into.
 	message any
-	// taken is how much of the budget the request has, for its bytes and for what is made of them.
-	taken int64
-	err   error
+	err     error
 }
 
 // decode reads the request into a message.
@@ -36,14 +35,14 @@ func (r *request) decode(message any) error {
 
 // unmarshal decodes the bytes of the request, for which there has to be room.
 func (r *request) unmarshal(codec encoding.CodecV2, data mem.BufferSlice) error {
-	size, limits := data.Len(), r.server.config.Limits
-	if size > limits.MessageBytes {
+	size, most := data.Len(), r.seat.calls.limits.MessageBytes
+	if size > most {
 		return &api.Error{
 			Kind: api.Busy, Reason: reasonMessageSize,
-			Message: fmt.Sprintf("the request has %d bytes, at most %d are taken; split it", size, limits.MessageBytes),
+			Message: fmt.Sprintf("the request has %d bytes, at most %d are taken; split it", size, most),
 		}
 	}
-	if err := r.take(int64(size)); err != nil {
+	if err := r.seat.take(int64(size)); err != nil {
 		return err
 	}
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
@@ -53,7 +52,7 @@ func (r *request) unmarshal(codec encoding.CodecV2, data mem.BufferSlice) error 
 		if fault != nil {
 			return fault
 		}
-		if err := r.take(int64(maxElements-left) * elementBytes); err != nil {
+		if err := r.seat.take(int64(maxElements-left) * elementBytes); err != nil {
 			return err
 		}
 	}
@@ -69,18 +68,6 @@ func malformed() *api.Error {
 		Message: "the bytes of the request are not the message that the method takes",
 	}
 }
-
-// take takes bytes of the budget, until release.
-func (r *request) take(bytes int64) error {
-	if err := r.server.bytes.take(bytes, r.taken); err != nil {
-		return err
-	}
-	r.taken += bytes
-	return nil
-}
-
-// release gives back what the request has of the budget.
-func (r *request) release() { r.server.bytes.give(r.taken) }
 
 // codec is gRPC's own codec of protobuf, but that it lets a request decode itself, and that completions, of which there are
 // up to a thousand in one message, are read and written without reflection.

@@ -49,8 +49,16 @@ type Limits struct {
 	// Calls is how many calls all callers together may have open; default 8,192.
 	Calls int
 	// BytesInFlight is how many bytes of requests, and of what is made of them, are worked on at once, all callers together;
-	// default 256 MiB. It is at least MessageBytes.
+	// default 256 MiB, and at least what [LargestRequest] says. One caller has a quarter of it at most, or that one request.
 	BytesInFlight int64
+}
+
+// LargestRequest is how many bytes the largest request has, and what is made of it, where a message has so many bytes at most.
+func LargestRequest(messageBytes int) int64 { return int64(messageBytes) + maxElements*elementBytes }
+
+// bytesPerCaller is how many of BytesInFlight one caller has at most: no caller keeps all others from being heard.
+func (l *Limits) bytesPerCaller() int64 {
+	return max(l.BytesInFlight/4, LargestRequest(l.MessageBytes))
 }
 
 // Bounds of connections.
@@ -89,7 +97,6 @@ type Server struct {
 	grpc   *grpc.Server
 	health *health.Server
 	calls  *calls
-	bytes  budget
 	// services are the names that health answers for.
 	services []string
 
@@ -110,8 +117,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.ReadyEvery = defaultReadyEvery
 	}
 	s := &Server{
-		config: cfg, health: health.NewServer(),
-		calls: newCalls(cfg.Limits.StreamsPerCaller, cfg.Limits.Calls), bytes: budget{limit: cfg.Limits.BytesInFlight},
+		config: cfg, health: health.NewServer(), calls: newCalls(cfg.Limits),
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
 	measured := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(grpcprom.WithHistogramBuckets(
@@ -145,11 +151,12 @@ func (l *Limits) complete() error {
 			return fmt.Errorf("rpc: limit %s is %d", field.name, *field.value)
 		}
 	}
+	largest := LargestRequest(l.MessageBytes)
 	if l.BytesInFlight == 0 {
-		l.BytesInFlight = max(256<<20, int64(l.MessageBytes))
+		l.BytesInFlight = max(256<<20, largest)
 	}
-	if l.BytesInFlight < int64(l.MessageBytes) {
-		return fmt.Errorf("rpc: limit BytesInFlight is %d: a request of %d bytes could never be taken", l.BytesInFlight, l.MessageBytes)
+	if l.BytesInFlight < largest {
+		return fmt.Errorf("rpc: limit BytesInFlight is %d: a request that takes %d could never be taken", l.BytesInFlight, largest)
 	}
 	return nil
 }
@@ -209,10 +216,10 @@ func (s *Server) measure(registerer prometheus.Registerer, measured prometheus.C
 		measured,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "creditbank_rpc_in_flight_calls", Help: "Calls that are open.",
-		}, func() float64 { return float64(s.calls.open()) }),
+		}, func() float64 { count, _ := s.calls.open(); return float64(count) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "creditbank_rpc_in_flight_bytes", Help: "Bytes of the requests that are being worked on, and of what is made of them.",
-		}, func() float64 { return float64(s.bytes.taken.Load()) }),
+		}, func() float64 { _, bytes := s.calls.open(); return float64(bytes) }),
 	} {
 		if err := registerer.Register(collector); err != nil {
 			return fmt.Errorf("rpc: metrics: %v", err)

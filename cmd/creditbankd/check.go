@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/learning-credit-bank/creditbank/api/access"
+	"github.com/learning-credit-bank/creditbank/api/rpc"
 	"github.com/learning-credit-bank/creditbank/certify/keyring"
 	"github.com/learning-credit-bank/creditbank/ledger/merkle"
 )
@@ -34,9 +35,10 @@ func (l *loading) check() {
 			l.fault(required.key, "is missing: %s", required.what)
 		}
 	}
-	if c.limits.bytesInFlight < c.limits.messageBytes && !l.has("limits.bytes_in_flight") {
-		l.fault("limits.bytes_in_flight", "is %d, less than limits.message_bytes: the largest request could never be taken; give at least %d",
-			c.limits.bytesInFlight, c.limits.messageBytes)
+	least := rpc.LargestRequest(c.limits.messageBytes)
+	if int64(c.limits.bytesInFlight) < least && !l.has("limits.bytes_in_flight") {
+		l.fault("limits.bytes_in_flight", "is %d: a request of limits.message_bytes could never be taken; give at least %d",
+			c.limits.bytesInFlight, least)
 	}
 	l.checkNames()
 	l.checkPlaces()
