@@ -189,6 +189,40 @@ func TestMergeKeepsPeriods(t *testing.T) {
 	a.fsck()
 }
 
+// What was released in later periods, and waits again after a merge, finds the room that there is in those.
+func TestMergeReleasesInPeriodsThatPassed(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	from, into := a.Open(), a.Open()
+	for _, days := range []int{60, 30, 90} { // 60 credits in one half-year: all that one institution gives in a lifetime
+		a.one(a.learned(from, apitest.Welding, days, 2*wholeCourse))
+	}
+	a.one(a.learned(into, apitest.Welding, 60, 2*wholeCourse))
+	for range 6 {
+		a.Clock.Advance(180 * 24 * time.Hour)
+		_, err := a.Sweep(ctx())
+		must(t, err)
+	}
+	if got := a.totals(from); got != [3]unit.Credits{60_000, 0, 0} {
+		t.Errorf("before: %v", got)
+	}
+	m := a.merges(from, into)
+	a.portfolio(into)
+	row := a.row(into)
+	var waits int64
+	for _, sum := range row.GetSums() {
+		waits += sum.GetPending()
+	}
+	if got := a.totals(into); got != [3]unit.Credits{60_000, 0, 0} || waits != 20_000 {
+		t.Errorf("merged: %v, %d wait", got, waits)
+	}
+	a.fsck()
+	a.undoes(m)
+	if got := a.totals(from); got != [3]unit.Credits{60_000, 0, 0} {
+		t.Errorf("undone: %v", got)
+	}
+}
+
 // spends has somebody learn what an officer has to approve, which gives 10 credits, and an institution take some of them. It answers the
 // case.
 func (a *acceptors) spends(l api.Account, part unit.Credits) (id uint64) {

@@ -2,10 +2,12 @@ package policy
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	policyv1 "github.com/learning-credit-bank/creditbank/proto/creditbank/policy/v1"
 
+	"github.com/learning-credit-bank/creditbank/certify/rules"
 	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
 
@@ -23,8 +25,8 @@ type Released struct {
 }
 
 // Release answers what of the pending lots, the oldest first, finds room now. A lot is first held against the caps that it was
-// given under, where a void may have made room, and what still waits against the same caps in the period of today. Room is
-// counted in whole steps of the policy's coarsest rounding, unless it takes all that waits. A cap that this version
+// given under, where a void may have made room, and what still waits against the same caps in each later period, until that of
+// today: there may be room in periods that passed, too, since a void or where credits wait again after a merge. Room is counted in whole steps of the policy's coarsest rounding, unless it takes all that waits. A cap that this version
 // of the policy no longer has no longer limits. Usage is what counts towards a cap already, as in [Standing].
 func (p *Policy) Release(lots []PendingLot, usage func(key string) unit.Credits, today Day) []Released {
 	used := make(map[string]unit.Credits)
@@ -45,8 +47,12 @@ func (p *Policy) Release(lots []PendingLot, usage func(key string) unit.Credits,
 			}
 		}
 		take(lot.Caps)
-		if now := p.CapKeysOn(lot.Caps, today); !slices.Equal(now, lot.Caps) {
-			take(now)
+		last := lot.Caps
+		for _, day := range append(p.periodsAfter(lot.Caps, today), today) {
+			if keys := p.CapKeysOn(lot.Caps, day); !slices.Equal(keys, last) {
+				take(keys)
+				last = keys
+			}
 		}
 		if one.Credits > 0 {
 			one.Usage = merged(one.Usage)
@@ -54,6 +60,32 @@ func (p *Policy) Release(lots []PendingLot, usage func(key string) unit.Credits,
 		}
 	}
 	return all
+}
+
+// periodsAfter are the first days of the half-years that began after the period of keys, until today.
+func (p *Policy) periodsAfter(keys []string, today Day) (days []Day) {
+	var begin Day
+	for _, key := range keys {
+		if rule, ok := p.capOf(key); !ok || rule.GetPeriod() == policyv1.CapRule_PERIOD_LIFETIME {
+			continue
+		}
+		_, period, _ := strings.Cut(key, "/")
+		period, _, _ = strings.Cut(period, "/") // from the scope
+		year, half, _ := strings.Cut(period, "-H")
+		if number, err := strconv.Atoi(year); err == nil {
+			begin = max(begin, rules.NewYear(number))
+			if half == "2" {
+				begin = max(begin, rules.NewYear(number).AddMonths(6))
+			}
+		}
+	}
+	if begin == 0 {
+		return nil
+	}
+	for day := begin.AddMonths(6); day <= today; day = day.AddMonths(6) {
+		days = append(days, day)
+	}
+	return days
 }
 
 // room is how much of credits the caps of all keys leave room for.

@@ -975,6 +975,37 @@ func TestRelease(t *testing.T) {
 			},
 		},
 		{
+			name: "the periods between", today: "2027-08-01", lots: []policy.PendingLot{lot(900, "2026-H1", "a")},
+			usage: map[string]unit.Credits{
+				"half-year/2026-H1": 24000, "half-year/2026-H2": 23900, "year/2026": 41900, "half-year/2027-H1": 23700, "year/2027": 41800,
+			}, // 100 in the second half of 2026; of the 200 for which 2027 has room all in its first half
+			want: []policy.Released{
+				{Lot: 0, Credits: 300, Usage: []policy.Usage{
+					{Key: "half-year/2026-H2", Credits: 100},
+					{Key: "year/2026", Credits: 100},
+					{Key: "provider-lifetime/a", Credits: 300},
+					{Key: "half-year/2027-H1", Credits: 200},
+					{Key: "year/2027", Credits: 200},
+				}},
+			},
+		},
+		{
+			name: "a year without halves", today: "2028-03-01", lots: []policy.PendingLot{{Pending: 500, Caps: []string{"year/2026"}}},
+			usage: map[string]unit.Credits{"year/2026": 42000, "year/2027": 41800, "year/2028": 41900},
+			want: []policy.Released{
+				{Lot: 0, Credits: 300, Usage: []policy.Usage{{Key: "year/2027", Credits: 200}, {Key: "year/2028", Credits: 100}}},
+			},
+		},
+		{
+			name: "a lot of a period to come", today: "2026-03-01", lots: []policy.PendingLot{lot(500, "2027-H1", "a")},
+			usage: map[string]unit.Credits{"half-year/2027-H1": 24000},
+			want: []policy.Released{
+				{Lot: 0, Credits: 500, Usage: []policy.Usage{
+					{Key: "half-year/2026-H1", Credits: 500}, {Key: "year/2026", Credits: 500}, {Key: "provider-lifetime/a", Credits: 500},
+				}},
+			},
+		},
+		{
 			name: "an older lot without room does not keep back a younger one", today: "2026-07-01",
 			lots:  []policy.PendingLot{lot(500, "2026-H1", "full"), lot(100, "2026-H1", "b")},
 			usage: map[string]unit.Credits{"half-year/2026-H1": 24000, "provider-lifetime/full": 60000},
