@@ -75,6 +75,7 @@ type Bank struct {
 	// resolvers limits ResolveAccount and OpenAccount, and quotes of transfers, by caller.
 	resolveMu sync.Mutex
 	resolvers *lru.Cache[string, *rate.Limiter]
+	full      full
 
 	// posting is how many submissions are being recorded: simulations give way to them.
 	posting atomic.Int64
@@ -112,12 +113,16 @@ func New(cfg Config) (*Bank, error) {
 	if err != nil {
 		return nil, err
 	}
+	full, err := newFull()
+	if err != nil {
+		return nil, fmt.Errorf("api: %v", err)
+	}
 	resolvers, err := lru.New[string, *rate.Limiter](resolversKept)
 	if err != nil {
 		return nil, fmt.Errorf("api: %v", err)
 	}
 	b := &Bank{
-		config: cfg, ledger: cfg.Ledger, vault: cfg.Vault, authenticator: authenticator, resolvers: resolvers,
+		config: cfg, ledger: cfg.Ledger, vault: cfg.Vault, authenticator: authenticator, resolvers: resolvers, full: full,
 		simulations: make(chan struct{}, cfg.Simulations), busy: keyring.NewBusy(busyKeys),
 		previews: make(chan struct{}, previewsAtOnce), clawbacks: make(chan struct{}, 1), imagining: make(chan struct{}, imaginedAtOnce),
 	}

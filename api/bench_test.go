@@ -141,6 +141,23 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
+// BenchmarkRecordBeyondCaps records one completion after the other of somebody of whom 800 wait for room under the caps.
+func BenchmarkRecordBeyondCaps(b *testing.B) {
+	engines(b, func(b *testing.B, engine store.Engine) {
+		b.Helper()
+		s := newStream(b, engine, 1)
+		s.postOne(b, 1000)
+		for b.Loop() {
+			b.StopTimer()
+			submission := s.submission(1)
+			b.StartTimer()
+			if _, _, err := s.RecordCompletions(ctx(), s.Platform(apitest.Platform), submission, false); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // BenchmarkPortfolio reads a portfolio of 500 entries with its totals.
 func BenchmarkPortfolio(b *testing.B) {
 	engines(b, func(b *testing.B, engine store.Engine) {

@@ -443,7 +443,7 @@ func (t travel) releaseRestored(merged uint64) error {
 			refs = append(refs, ref)
 		}
 	}
-	return releaseLots(t.tx, t.directory, t.into, account, refs)
+	return release(t.tx, t.directory, t.into, account, refs)
 }
 
 // restored says whether a completion of the account was given back what an item of the merge had taken from it.

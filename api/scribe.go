@@ -58,7 +58,7 @@ func (p *preparedStatement) ask(d *directory, organization string, posted, born 
 func (b *Bank) judge(
 	ctx context.Context, tx scribe, d *directory, p *preparedStatement, account *ledgerv1.AccountRow,
 ) (*standing, policy.Assessment, error) {
-	if err := b.settle(ctx, tx, d, p.account); err != nil {
+	if err := b.settleSince(ctx, tx, d, p.account, b.full.since(tx, d, p.account, account)); err != nil {
 		return nil, policy.Assessment{}, err
 	}
 	s := &standing{

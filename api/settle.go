@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,17 +20,30 @@ import (
 // for which there is room since a new period began or a completion was taken back. Effects happen by entry, never by clock:
 // until settle has written them, they have not happened.
 func (b *Bank) settle(ctx context.Context, tx scribe, d *directory, id unit.AccountID) error {
+	return b.settleSince(ctx, tx, d, id, 0)
+}
+
+// settleSince is settle where pending credits of entries before since are known to have no room.
+func (b *Bank) settleSince(ctx context.Context, tx scribe, d *directory, id unit.AccountID, since uint64) error {
 	account, err := tx.Account(id)
 	if err != nil || !unsettled(account) {
 		return err
 	}
+	next := tx.Next()
 	if err := b.endCases(ctx, tx, d, id, account); err != nil {
 		return err
 	}
 	if err := endHolds(tx, d, id, account); err != nil {
 		return err
 	}
-	return settleCredits(tx, d, id, account)
+	if tx.Next() != next {
+		since = 0 // what has ended may have made room
+	}
+	if err := settleCredits(tx, d, id, account, since); err != nil {
+		return err
+	}
+	b.full.settled(tx, d, id, account)
+	return nil
 }
 
 // unsettled says whether something on an account can become overdue. What became part of another account waits there; what is on
@@ -40,11 +54,13 @@ func unsettled(account *ledgerv1.AccountRow) bool {
 }
 
 // settleCredits is the part of settle that is about credits which are there already.
-func settleCredits(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
+func settleCredits(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow, since uint64) error {
 	if err := expire(tx, d, id, account); err != nil {
 		return err
 	}
-	return release(tx, d, id, account)
+	pending := account.GetPending() // in the order of their entries
+	known, _ := slices.BinarySearchFunc(pending, since, func(ref *ledgerv1.LotRef, since uint64) int { return cmp.Compare(ref.GetEntry(), since) })
+	return release(tx, d, id, account, pending[known:])
 }
 
 // lotOf answers a lot as it stands, and the policy that its course is under today, or, where it has no course, the account
@@ -81,7 +97,11 @@ func (p *published) endsBy(lot *ledgerv1.LotState, now time.Time) bool {
 
 // expire ends what is unused of lots whose last day has passed.
 func expire(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
+	tomorrow := int32(tx.Now().Unix()/secondsPerDay) + 1 // in every zone
 	for _, ref := range slices.Clone(account.GetExpiring()) {
+		if ref.GetExpiresDay() > tomorrow {
+			continue
+		}
 		lot, p, err := lotOf(tx, d, id, account.GetHome(), ref)
 		if err != nil {
 			return err
@@ -101,13 +121,8 @@ func expire(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.Accoun
 	return nil
 }
 
-// release makes pending credits available, the oldest first, as far as the caps leave room.
-func release(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
-	return releaseLots(tx, d, id, account, account.GetPending())
-}
-
-// releaseLots is release of some of the lots that wait.
-func releaseLots(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow, pending []*ledgerv1.LotRef) error {
+// release makes credits of lots that wait available, the oldest first, as far as the caps leave room.
+func release(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow, pending []*ledgerv1.LotRef) error {
 	// Lots of one policy are released together, since they share its caps.
 	var policies []*published
 	waiting := make(map[*published][]*ledgerv1.LotRef)

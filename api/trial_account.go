@@ -267,7 +267,7 @@ func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([
 	if err != nil {
 		return nil, err
 	}
-	if err := settleCredits(now, a.real, a.id, account); err != nil {
+	if err := settleCredits(now, a.real, a.id, account, 0); err != nil {
 		return nil, err
 	}
 	for i, item := range items {
