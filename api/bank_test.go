@@ -312,10 +312,10 @@ func given(e api.PortfolioEntry) *api.Decision {
 	d := *e.Decision
 	if d.Outcome == awarded {
 		d.Available += e.Reserved + e.Transferred
-	}
-	for _, r := range d.Reasons {
-		if r.Rule == policy.Gone { // that an earlier decision gave
-			d.Available -= unit.Credits(r.Carried)
+		for _, r := range d.Reasons {
+			if r.Rule == policy.Gone { // that an earlier decision gave
+				d.Available -= unit.Credits(r.Carried)
+			}
 		}
 	}
 	return &d

@@ -110,7 +110,7 @@ func (b *Bank) SubmitClaim(ctx context.Context, caller access.Caller, c NewClaim
 	if fault != nil {
 		return ClaimFiled{}, fault
 	}
-	asked, err := b.claimHash(c)
+	asked, err := b.claimHash(caller.AskedOf(c.Account), c)
 	if err != nil {
 		return ClaimFiled{}, err
 	}
@@ -181,9 +181,9 @@ func (c NewClaim) check() (*ledgerv1.SealedClaim, *Error) {
 
 // claimHash stands for a claim in the hash of its request, which lies in the clear for ever: nobody without the key can test
 // what they guess of it.
-func (b *Bank) claimHash(c NewClaim) (string, error) {
+func (b *Bank) claimHash(of unit.AccountID, c NewClaim) (string, error) {
 	parts := []string{
-		hex.EncodeToString(c.Account[:]), c.Kind.String(), c.Category, c.Title, c.Issuer, c.From, c.To,
+		hex.EncodeToString(of[:]), c.Kind.String(), c.Category, c.Title, c.Issuer, c.From, c.To,
 		fmt.Sprint(int64(c.Minutes)), fmt.Sprint(int64(c.Credits)),
 	}
 	for _, file := range c.Evidence {

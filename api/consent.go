@@ -73,7 +73,7 @@ func (b *Bank) GrantConsent(ctx context.Context, caller access.Caller, n NewCons
 	items := slices.Compact(slices.Sorted(slices.Values(n.Items)))
 	grant := change{
 		caller: caller, method: access.GrantConsent, requestID: n.RequestID,
-		asked: []any{n.Account.String(), n.Institution, n.Purpose, n.Categories, items, n.Expires.UnixMicro()},
+		asked: []any{caller.AskedOf(n.Account).String(), n.Institution, n.Purpose, n.Categories, items, n.Expires.UnixMicro()},
 		reads: [][]byte{book.AccountKey(n.Account)},
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
 			account, err := tx.Account(n.Account)
@@ -108,7 +108,7 @@ func (b *Bank) GrantConsent(ctx context.Context, caller access.Caller, n NewCons
 	if err != nil {
 		return Consent{}, err
 	}
-	return b.consent(ctx, n.Account, done.Index)
+	return b.consent(ctx, done.Index)
 }
 
 func (n NewConsent) check() *Error {
@@ -194,7 +194,7 @@ func (b *Bank) WithdrawConsent(ctx context.Context, caller access.Caller, reques
 		return Consent{}, err
 	}
 	_, err := b.once(ctx, change{
-		caller: caller, method: access.WithdrawConsent, requestID: requestID, asked: []any{id.String(), consent},
+		caller: caller, method: access.WithdrawConsent, requestID: requestID, asked: []any{caller.AskedOf(id).String(), consent},
 		reads: [][]byte{book.ConsentKey(id, consent)},
 		step: func(tx *ledger.Tx, _ *directory, request *ledgerv1.Request) (uint64, error) {
 			row, err := tx.Consent(id, consent)
@@ -215,7 +215,7 @@ func (b *Bank) WithdrawConsent(ctx context.Context, caller access.Caller, reques
 	if err != nil {
 		return Consent{}, err
 	}
-	return b.consent(ctx, id, consent)
+	return b.consent(ctx, consent)
 }
 
 func unknownConsent() *Error {
@@ -255,14 +255,18 @@ func (b *Bank) ListConsents(ctx context.Context, caller access.Caller, id unit.A
 	return consents, next, err
 }
 
-// consent answers one as it stands now.
-func (b *Bank) consent(ctx context.Context, id unit.AccountID, index uint64) (Consent, error) {
+// consent answers one that an entry granted, as it stands now.
+func (b *Bank) consent(ctx context.Context, index uint64) (Consent, error) {
 	view, d, err := b.newestView(ctx)
 	if err != nil {
 		return Consent{}, err
 	}
 	defer view.Close()
-	row, err := view.State(ctx).Consent(id, index)
+	e, err := entryOf(ctx, view, index)
+	if err != nil {
+		return Consent{}, err
+	}
+	row, err := view.State(ctx).Consent(unit.AccountID(e.GetConsentGranted().GetAccount()), index)
 	if err != nil {
 		return Consent{}, err
 	}

@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -223,6 +224,46 @@ func TestMergeReleasesInPeriodsThatPassed(t *testing.T) {
 	}
 }
 
+// What is gone of credits that were released in two periods goes on counting in the older one: when the rest is taken back, and when it
+// waits after a merge.
+func TestGoneCountsInTheOldestPeriod(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	counts := func(of api.Account, first, second int64) {
+		t.Helper()
+		if usage := a.usage(of); usage["half-year/2026-H1"] != first || usage["half-year/2026-H2"] != second {
+			t.Errorf("usage %v, not %d and %d", usage, first, second)
+		}
+		a.fsck()
+	}
+	learner := func() (l api.Account, statement []byte) {
+		l = a.Open()
+		a.one(a.learned(l, apitest.Welding, 60, 2*wholeCourse))
+		s := a.learned(l, apitest.Welding, 30, 2*wholeCourse) // 4 of 20 in the first half-year, 16 in the second
+		index := a.one(s).Index
+		a.Clock.Advance(20 * 24 * time.Hour)
+		_, err := a.Sweep(ctx())
+		must(t, err)
+		h := a.requests(l, university, socialWork)
+		for i, item := range h.Items {
+			if item.Completion == index {
+				a.accepts(h, api.TransferTake{Item: i, Credits: 1_000})
+			}
+		}
+		return l, s.GetId()
+	}
+	l, statement := learner()
+	counts(l, 24_000, 16_000)
+	a.one(a.Void(statement))
+	counts(l, 21_000, 0)
+	a.Clock.Advance(-20 * 24 * time.Hour)
+	from, _ := learner()
+	into := a.Open()
+	a.one(a.learned(into, apitest.Welding, 60, 24*720))
+	a.merges(from, into)
+	counts(into, 25_000, 17_000) // as many as the year has room for
+}
+
 // spends has somebody learn what an officer has to approve, which gives 10 credits, and an institution take some of them. It answers the
 // case.
 func (a *acceptors) spends(l api.Account, part unit.Credits) (id uint64) {
@@ -250,6 +291,7 @@ func TestGoneIsNotGivenAgain(t *testing.T) {
 		}
 		id := a.spends(from, part)
 		has(from, 10_000-part, 10_000)
+		a.changesNothing("spent")
 		a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
 		has(from, 0, part)
 		a.takes(a.Resident(from.ID), id, review.Appeal, appealed, "证书有效")
@@ -265,47 +307,149 @@ func TestGoneIsNotGivenAgain(t *testing.T) {
 // What is gone of a completion that is approved again takes its room under the caps; what else is given waits where there is none.
 func TestGoneUnderCaps(t *testing.T) {
 	t.Parallel()
-	a := newTransfers(t)
-	l := a.Open()
-	id := a.spends(l, 4_000)
-	a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
-	a.one(a.learned(l, apitest.Welding, 60, 2*wholeCourse)) // 20: all that the half-year has room for
-	a.takes(a.Resident(l.ID), id, review.Appeal, appealed, "证书有效")
-	a.takes(a.Officer(apitest.Officer), id, review.Approve, approved)
-	if got, usage := a.totals(l), a.usage(l)["half-year/2026-H1"]; got != [3]unit.Credits{20_000, 0, 4_000} || usage != 24_000 {
-		t.Errorf("%v, %d count", got, usage)
+	for name, c := range map[string]struct {
+		other              int64 // minutes of what was learned since
+		available, pending unit.Credits
+	}{
+		"no room": {20 * 720, 0, 6_000}, "some": {17 * 720, 3_000, 3_000}, "enough": {14 * 720, 6_000, 0}, "less than is gone": {2 * 24 * 720, 0, 6_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newTransfers(t)
+			l := a.Open()
+			id := a.spends(l, 4_000)
+			a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
+			for left := c.other; left > 0; left -= 24 * 720 {
+				a.one(a.learned(l, apitest.Welding, 60-int(left/720), min(left, 24*720)))
+			}
+			a.changesNothing("taken back")
+			a.takes(a.Resident(l.ID), id, review.Appeal, appealed, "证书有效")
+			a.takes(a.Officer(apitest.Officer), id, review.Approve, approved)
+			_, entries := a.portfolio(l)
+			d := entries[a.read(id).Completion].Decision
+			var waits int64 // by the decision, before anything is released
+			for _, r := range d.Reasons {
+				if r.Stage == ledgerv1.Stage_STAGE_CAPS {
+					waits += r.Carried
+				}
+			}
+			if d.Available != c.available || d.Pending != c.pending || waits != int64(c.pending) {
+				t.Errorf("approved again: %+v", d)
+			}
+			if usage := a.usage(l)["half-year/2026-H1"]; usage > 24_000 {
+				t.Errorf("%d count towards the half-year", usage)
+			}
+			a.changesNothing("approved again")
+			a.fsck()
+		})
 	}
-	_, entries := a.portfolio(l)
-	if d := entries[a.read(id).Completion].Decision; d.Available != 0 || d.Pending != 6_000 {
-		t.Errorf("approved again: %+v", d)
-	}
-	a.changesNothing("what is gone, under caps")
 }
 
-// What is gone of a claim that is granted again is not given again.
+// What a transfer took goes on counting when the platform takes the completion back, and when an officer leaves it its hours.
+func TestGoneGoesOnCounting(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	l := a.Open()
+	s := a.learned(l, apitest.Welding, 20, wholeCourse)
+	a.one(s)
+	a.accepts(a.requests(l, university, socialWork), api.TransferTake{Credits: 4_000})
+	a.one(a.Void(s.GetId()))
+	a.one(a.learned(l, apitest.Welding, 60, 2*wholeCourse))
+	a.one(a.learned(l, apitest.Welding, 40, wholeCourse))
+	if got := a.totals(l); got != [3]unit.Credits{20_000, 0, 4_000} {
+		t.Errorf("voided: %v", got)
+	}
+	a.changesNothing("voided")
+	l = a.Open()
+	id := a.spends(l, 4_000)
+	a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
+	a.takes(a.Resident(l.ID), id, review.Appeal, appealed, "证书有效")
+	a.takes(a.Officer(apitest.Officer), id, review.HoursOnly, rejected)
+	if got, usage := a.totals(l), a.usage(l)["half-year/2026-H1"]; got != [3]unit.Credits{0, 0, 4_000} || usage != 4_000 {
+		t.Errorf("hours only: %v, %d count", got, usage)
+	}
+	a.changesNothing("hours only")
+}
+
+// What expired before a completion was taken back is not given again either, and counts again when it is approved again.
+func TestExpiredIsNotGivenAgain(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	a.publish(beishanPolicy(t, "1", "2024-03-30", strings.Replace(twoMonths, "months: 2", "months: 5", 1)))
+	l := a.Open()
+	id := a.theCase("posted-late", a.one(a.learned(l, apitest.Calligraphy, 100, wholeCourse)).Index).ID
+	a.takes(a.Officer(apitest.ThirdOfficer), id, review.Approve, approved)
+	a.Clock.Advance(70 * 24 * time.Hour)
+	_, err := a.Sweep(ctx())
+	must(t, err)
+	has := func(what string, counts int64) {
+		t.Helper()
+		p, err := a.GetPortfolio(ctx(), a.Resident(l.ID), l.ID, 0)
+		must(t, err)
+		if usage := a.usage(l)["half-year/2026-H1"]; usage != counts || p.Totals.Expired != 10_000 || p.Totals.Issued != 10_000 {
+			t.Errorf("%s: %d count, %+v", what, usage, p.Totals)
+		}
+		a.changesNothing(what)
+	}
+	has("expired", 10_000)
+	a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
+	has("revoked", 0)
+	a.takes(a.Resident(l.ID), id, review.Appeal, appealed, "证书有效")
+	a.takes(a.Officer(apitest.Officer), id, review.Approve, approved)
+	has("approved again", 10_000)
+	a.fsck()
+}
+
+// What an institution recognised of a completion it recognises once, also when that is approved again.
+func TestRecognisedOnce(t *testing.T) {
+	t.Parallel()
+	a := newTransfers(t)
+	l := a.Open()
+	id := a.theCase("posted-late", a.one(a.learned(l, apitest.Welding, 100, 2160)).Index).ID
+	a.takes(a.Officer(apitest.ThirdOfficer), id, review.Approve, approved)
+	if done := a.accepts(a.requests(l, college, elderCare)); done.Taken != 3_000 {
+		t.Errorf("recognised %+v", done)
+	}
+	a.takes(a.Officer(apitest.SecondOfficer), id, review.Revoke, revoked)
+	a.takes(a.Resident(l.ID), id, review.Appeal, appealed, "证书有效")
+	a.takes(a.Officer(apitest.Officer), id, review.Approve, approved)
+	if q := a.quoted(l, college, elderCare); q.Takes != 0 || q.Available != 3_000 {
+		t.Errorf("the college takes %s of %s once more", q.Takes, q.Available)
+	}
+}
+
+// What is gone of a claim that is granted again is not given again, though less be granted.
 func TestGoneOfClaim(t *testing.T) {
 	t.Parallel()
+	for granted, left := range map[unit.Credits]unit.Credits{1000: 600, 500: 100, 400: 0, 300: 0} {
+		goneOfClaim(t, granted, left)
+	}
+}
+
+func goneOfClaim(t *testing.T, granted, left unit.Credits) {
+	t.Helper()
 	a := newTransfers(t)
 	l := a.Open()
 	id := a.claimed(l)
 	a.accepts(a.requests(l, university, socialWork), api.TransferTake{Credits: 400})
-	before := a.totals(l)
-	if before != [3]unit.Credits{600, 0, 400} {
-		t.Errorf("taken in part: %v", before)
-	}
 	a.takes(a.Officer(apitest.ThirdOfficer), id, review.Revoke, revoked)
 	a.takes(a.Resident(l.ID), id, review.Appeal, appealed, "证书有效")
 	_, err := a.TakeStep(ctx(), a.Officer(apitest.StreetOfficer), api.Step{
-		RequestID: a.RequestID(), Case: id, Act: review.Approve, ReasonCode: "EVIDENCE_SUFFICIENT", Grant: &api.Grant{Minutes: 720, Credits: 1000},
+		RequestID: a.RequestID(), Case: id, Act: review.Approve, ReasonCode: "EVIDENCE_SUFFICIENT", Grant: &api.Grant{Minutes: 720, Credits: granted},
 	})
 	must(t, err)
 	a.Clock.Advance(30 * 24 * time.Hour) // its notice ends
 	_, err = a.EndDue(ctx())
 	must(t, err)
-	if after := a.totals(l); after != before {
-		t.Errorf("granted again: %v, not %v", after, before)
+	if p, err := a.GetPortfolio(ctx(), a.Resident(l.ID), l.ID, 0); err != nil || p.Totals.Available != left || p.Totals.Transferred != 400 {
+		t.Errorf("granted %s again: %+v, %v", granted, p.Totals, err)
 	}
-	a.portfolio(l)
+	if reasons := a.onlyEntry(l.ID).Decision.Reasons; reasons[len(reasons)-1].After != int64(left) {
+		t.Errorf("granted %s again: %+v", granted, reasons)
+	}
+	if granted >= 400 { // what is worth less than is gone has no chain that comes to it
+		a.portfolio(l)
+	}
 	a.fsck()
 }
 
@@ -333,10 +477,37 @@ func TestMergeAnswersWhatWasAsked(t *testing.T) {
 	appeal := api.Step{RequestID: a.RequestID(), Case: id, Act: review.Appeal, Note: "我有签到表"}
 	heard, err := a.TakeStep(ctx(), a.Resident(from.ID), appeal)
 	must(t, err)
+	resident := a.Resident(from.ID)
+	a.one(a.learned(from, apitest.Welding, 20, 2160))
+	mine := a.asked(a.quoted(from, college, elderCare))
+	placed, err := a.RequestTransfer(ctx(), resident, mine, false)
+	must(t, err)
+	a.accepts(placed.Transfer)
+	own := consent
+	own.RequestID = a.RequestID()
+	given, err := a.GrantConsent(ctx(), resident, own)
+	must(t, err)
+	claim := a.certificate(resident, from.ID)
+	filed, err := a.SubmitClaim(ctx(), resident, claim)
+	must(t, err)
 	a.merges(from, into)
 	repeated, err := a.TakeStep(ctx(), a.Resident(from.ID), appeal)
 	if must(t, err); repeated.Index != heard.Index {
 		t.Errorf("appealed again: %+v, not %+v", repeated, heard)
+	}
+	replaced, err := a.RequestTransfer(ctx(), a.Resident(from.ID), mine, false)
+	if must(t, err); replaced.Index != placed.Index {
+		t.Errorf("asked again: %+v, not %+v", replaced, placed)
+	}
+	own.Account = into.ID // they name no account: it is the one that goes on
+	regiven, err := a.GrantConsent(ctx(), a.Resident(from.ID), own)
+	if must(t, err); regiven.Index != given.Index {
+		t.Errorf("granted again: %+v, not %+v", regiven, given)
+	}
+	claim.Account = into.ID
+	refiled, err := a.SubmitClaim(ctx(), a.Resident(from.ID), claim)
+	if must(t, err); refiled.Index != filed.Index {
+		t.Errorf("claimed again: %+v, not %+v", refiled, filed)
 	}
 	again, err := a.RequestTransfer(ctx(), a.institution(university), asked, false)
 	if must(t, err); again.Index != done.Index || again.Transfer.Status != posted {

@@ -191,9 +191,13 @@ func (j *judgement) judgeAgain(ctx context.Context, verdict Verdict) error {
 	if err != nil {
 		return err
 	}
+	part, err := contribution(j.tx, j.item)
+	if err != nil {
+		return err
+	}
 	standing := &standing{
 		bank: j.bank, tx: j.tx, directory: j.directory, sealer: j.sealer, id: j.id, account: j.account, course: c,
-		group: c.fact.GetEquivalenceGroup(), without: j.ref.GetIndex(), gone: j.gone(),
+		group: c.fact.GetEquivalenceGroup(), without: j.ref.GetIndex(), gone: j.gone(), counts: part.usage,
 	}
 	var assessment policy.Assessment
 	if verdict == VerdictApprove {

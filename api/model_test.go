@@ -273,8 +273,11 @@ func (m *machine) check(t *rapid.T) {
 					t.Fatalf("it counts nothing, but %+v", d)
 				}
 			}
-			if e.Opening == nil && d.Outcome == awarded { // what was earned elsewhere takes no room under the caps
-				counted += d.Available + e.Reserved + e.Transferred
+			if e.Opening == nil { // what was earned elsewhere takes no room under the caps
+				counted += e.Transferred
+				if d.Outcome == awarded {
+					counted += d.Available + e.Reserved
+				}
 			}
 		}
 		for _, u := range row.GetUsage() {

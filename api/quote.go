@@ -235,6 +235,21 @@ func (b *Bank) quote(ctx context.Context, view ledger.View, d *directory, q quot
 	return b.quoteOf(d, q, chosen, said)
 }
 
+// recognisedBy is what an institution recognised of a lot, and before of those of the same learning that were taken back since.
+func (c chosenLot) recognisedBy(organization uint64) (credits unit.Credits) {
+	for _, lot := range c.item.GetLots() {
+		if lot != c.lot && lot.GetReversed() == 0 {
+			continue
+		}
+		for _, use := range lot.GetUses() {
+			if use.GetRecognised() && use.GetOrganization() == organization {
+				credits += unit.Credits(use.GetMilliCredits())
+			}
+		}
+	}
+	return credits
+}
+
 // quoteOf asks the agreement on lots that were chosen. It reads nothing more: it can run in the writer.
 func (b *Bank) quoteOf(d *directory, q quoting, chosen []chosenLot, said map[uint64]saidOf) (*TransferQuote, error) {
 	q.taken.Recognised = make(map[agreement.Lot]unit.Credits)
@@ -244,11 +259,7 @@ func (b *Bank) quoteOf(d *directory, q quoting, chosen []chosenLot, said map[uin
 	for i, c := range chosen {
 		var title string
 		items[i], title = d.quoteItem(c, said[c.item.GetIndex()], transferable)
-		for _, use := range c.lot.GetUses() {
-			if use.GetRecognised() && use.GetOrganization() == d.organizations[q.institution].GetIndex() {
-				q.taken.Recognised[items[i].Lot] += unit.Credits(use.GetMilliCredits())
-			}
-		}
+		q.taken.Recognised[items[i].Lot] = c.recognisedBy(d.organizations[q.institution].GetIndex())
 		answer.titles[items[i].Lot] = quotedItem{c.item.GetIndex(), title}
 	}
 	var err error

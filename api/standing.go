@@ -36,9 +36,11 @@ type standing struct {
 	without uint64
 	// alone says that no crowds are asked for: what is being decided was counted in them before.
 	alone bool
-	// gone is what of the completion that is being decided was given before and cannot be taken back.
-	gone unit.Credits
-	err  error
+	// gone is what of the completion that is being decided was given before and cannot be taken back; counts is what it counts towards
+	// caps, still.
+	gone   unit.Credits
+	counts map[string]int64
+	err    error
 
 	prior *ledgerv1.CompletionItem
 }
@@ -80,7 +82,9 @@ func (s *standing) DayMinutes(rule string, day policy.Day) unit.Minutes {
 }
 
 // Usage implements policy.Standing.
-func (s *standing) Usage(key string) unit.Credits { return usageOf(s.account, key) }
+func (s *standing) Usage(key string) unit.Credits {
+	return usageOf(s.account, key) - unit.Credits(s.counts[key])
+}
 
 func usageOf(account *ledgerv1.AccountRow, key string) unit.Credits {
 	for _, u := range account.GetUsage() {
@@ -229,6 +233,15 @@ func usedIn(tx scribe, item *ledgerv1.CompletionItem) bool {
 	return ok && r.used != nil && r.used(item.GetIndex())
 }
 
+// takenIn is what institutions had taken over of a completion, where the history that is rehearsed knows of it and the rehearsal does
+// not.
+func takenIn(tx scribe, item *ledgerv1.CompletionItem) int64 {
+	if r, ok := tx.(*rehearsal); ok && r.taken != nil {
+		return r.taken(item.GetIndex())
+	}
+	return 0
+}
+
 // whole says whether all that a completion was issued is still available, and no institution has recognised it.
 func whole(item *ledgerv1.CompletionItem) bool {
 	for _, lot := range item.GetLots() {
@@ -258,7 +271,9 @@ func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index u
 		*more(&effects.Days) = ledgerv1.DayMinutes{Day: int32(d.Day), Rule: d.Rule, Minutes: int64(d.Minutes)}
 	}
 	for _, u := range a.Usage {
-		*more(&effects.Usage) = ledgerv1.CapUsage{Key: u.Key, MilliCredits: int64(u.Credits)}
+		if count := int64(u.Credits) - s.countsTowards(u.Key); count > 0 {
+			*more(&effects.Usage) = ledgerv1.CapUsage{Key: u.Key, MilliCredits: count}
+		}
 	}
 	if a.Available+a.Pending > 0 {
 		*more(&effects.Lots) = ledgerv1.Lot{
@@ -279,6 +294,17 @@ func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index u
 		return s.replace(effects)
 	}
 	return nil
+}
+
+// countsTowards is what the completion that is being decided counts towards a cap, still, in whichever period.
+func (s *standing) countsTowards(key string) (credits int64) {
+	rule, _, _ := strings.Cut(key, "/")
+	for counted, n := range s.counts {
+		if of, _, _ := strings.Cut(counted, "/"); of == rule {
+			credits += n
+		}
+	}
+	return credits
 }
 
 // replace takes everything that the prior completion contributes from the account.
@@ -476,7 +502,7 @@ func reversal(
 		return nil, 0, err
 	}
 	lots, unrecovered := reverseLots(item)
-	part.uncount(unrecovered, part.caps())
+	part.uncount(unrecovered+takenIn(tx, item), part.caps())
 	effects = part.negated(item, account)
 	effects.LotChanges = lots
 	if effects.GetRemainder() > 0 {

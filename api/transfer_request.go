@@ -70,7 +70,7 @@ func (b *Bank) RequestTransfer(ctx context.Context, caller access.Caller, r Tran
 	asking := change{
 		caller: caller, method: access.RequestTransfer, requestID: r.RequestID,
 		asked: []any{
-			named.String(), r.Institution, r.Programme, hex.EncodeToString(r.Agreement), r.QuoteDate, hex.EncodeToString(r.QuoteDigest), r.Lots,
+			caller.AskedOf(named).String(), r.Institution, r.Programme, hex.EncodeToString(r.Agreement), r.QuoteDate, hex.EncodeToString(r.QuoteDigest), r.Lots,
 		},
 		step: func(tx *ledger.Tx, d *directory, request *ledgerv1.Request) (uint64, error) {
 			if caller.Kind != access.Resident {

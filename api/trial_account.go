@@ -29,6 +29,9 @@ type rehearsal struct {
 	// used says whether institutions had something of a completion when the entry that is being rehearsed was written; nil: what is
 	// here says so.
 	used func(completion uint64) bool
+	// taken says how much of a completion institutions had taken over when the entry that is being rehearsed was written; nil: what is
+	// here says so.
+	taken func(completion uint64) int64
 	// opened hears of every case; it may be nil.
 	opened func(completion uint64, causes []string)
 }
@@ -337,7 +340,7 @@ func (a *tried) rehearse(ctx context.Context, entries []*ledgerv1.Entry) error {
 				a.sum.opened(1, causes)
 			}
 		},
-		used: a.used,
+		used: a.used, taken: a.taken,
 	}
 	var err error
 	if a.account, err = a.book.Account(a.id); err != nil {

@@ -88,7 +88,7 @@ func (a *tried) keepAwarded(ctx context.Context, index uint64, awarded *ledgerv1
 }
 
 // giveGone adds what an award did not give again since a transfer had taken it before: a rehearsal knows no transfers, so that it
-// took that back, too.
+// took that back, too. It went on counting towards the caps.
 func (a *tried) giveGone(ctx context.Context, award uint64, j *judgement) error {
 	for _, lot := range a.items[j.item.GetIndex()].GetLots() {
 		if lot.GetEntry() >= award || lot.GetTransferred() == 0 || j.outcome != ledgerv1.Outcome_OUTCOME_AWARDED {
@@ -103,9 +103,6 @@ func (a *tried) giveGone(ctx context.Context, award uint64, j *judgement) error 
 			Category: issued.GetCategory(), Level: issued.GetLevel(), ExpiresDay: issued.GetExpiresDay(), Caps: issued.GetCaps(),
 			Available: lot.GetTransferred(),
 		})
-		for _, key := range issued.GetCaps() {
-			j.effects.Usage = append(slices.Clone(j.effects.Usage), &ledgerv1.CapUsage{Key: key, MilliCredits: lot.GetTransferred()})
-		}
 	}
 	return nil
 }

@@ -69,14 +69,19 @@ func (a *tried) used(completion uint64) bool {
 	return false
 }
 
-// heldBack has everything available of a completion wait but for what institutions had taken over by then.
-func (a *tried) heldBack(item *ledgerv1.CompletionItem) *ledgerv1.Effects {
-	var taken int64
-	for _, use := range a.uses[item.GetIndex()] {
+// taken is what institutions had taken over of a completion when the entry that is being rehearsed was written.
+func (a *tried) taken(completion uint64) (credits int64) {
+	for _, use := range a.uses[completion] {
 		if use.transferred > 0 && use.posted < a.current {
-			taken += use.transferred
+			credits += use.transferred
 		}
 	}
+	return credits
+}
+
+// heldBack has everything available of a completion wait but for what institutions had taken over by then.
+func (a *tried) heldBack(item *ledgerv1.CompletionItem) *ledgerv1.Effects {
+	taken := a.taken(item.GetIndex())
 	effects := new(ledgerv1.Effects)
 	for _, change := range heldBack(item).GetLotChanges() {
 		kept := min(taken, change.GetPending())

@@ -53,6 +53,14 @@ type Caller struct {
 	Account, SignedIn unit.AccountID
 }
 
+// AskedOf is an account as whoever names it knows it: their own is the one by which they signed in.
+func (c Caller) AskedOf(id unit.AccountID) unit.AccountID {
+	if c.Kind == Resident && id == c.Account {
+		return c.SignedIn
+	}
+	return id
+}
+
 // Actor is how the ledger names a caller. It does not name residents.
 func (c Caller) Actor() *ledgerv1.Actor {
 	return &ledgerv1.Actor{Organization: c.Organization, Officer: c.Officer, KeyId: c.KeyID, Resident: c.Kind == Resident}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -109,7 +109,7 @@ func (s *Server) call(ctx context.Context, method string, run func(ctx context.C
 	if caller, err = s.authenticate(ctx); err != nil {
 		return err
 	}
-	seat, err := s.calls.enter(place(ctx, caller))
+	seat, err := s.calls.enter(place(ctx, caller), caller.Kind == access.Anonymous)
 	if err != nil {
 		return err
 	}
@@ -146,14 +146,23 @@ func place(ctx context.Context, caller access.Caller) string {
 		return "resident:" + caller.Account.String()
 	case access.Anonymous:
 		if p, ok := peer.FromContext(ctx); ok {
-			if host, _, err := net.SplitHostPort(p.Addr.String()); err == nil {
-				return "anonymous:" + host
+			if address, err := netip.ParseAddrPort(p.Addr.String()); err == nil {
+				return "anonymous:" + network(address.Addr().Unmap()).String()
 			}
 		}
 		return "anonymous"
 	default:
 		return caller.String()
 	}
+}
+
+// network is what one host has of addresses: of IPv6 64 bits (RFC 6177).
+func network(address netip.Addr) netip.Prefix {
+	bits := address.BitLen()
+	if address.Is6() {
+		bits = 64
+	}
+	return netip.PrefixFrom(address.WithZone(""), bits).Masked()
 }
 
 // admit lets a request that was read go on to its method when nothing in it is unknown.

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/grpc"
 )
@@ -16,6 +17,7 @@ var (
 	CaseState    = caseState
 	SendWithin   = sendWithin
 	Fits         = fits
+	Network      = network
 	NewCodec     = newCodec
 
 	ClawbackState = clawbackState
@@ -33,7 +35,9 @@ type Seat = seat
 // NewCalls, Enter, Open, Take, Give and Leave are for tests of what seats have.
 func NewCalls(limits Limits) *calls { return newCalls(limits) }
 
-func (c *calls) Enter(caller string) (*Seat, error) { return c.enter(caller) }
+func (c *calls) Enter(caller string) (*Seat, error) {
+	return c.enter(caller, strings.HasPrefix(caller, "anonymous:"))
+}
 
 func (c *calls) Open() (count int, bytes int64) { return c.open() }
 

@@ -15,7 +15,8 @@ type calls struct {
 	mu      sync.Mutex
 	callers map[string]*share
 	count   int
-	bytes   int64
+	// bytes are those of all callers, anonymous of them those of callers who say nothing about themselves.
+	bytes, anonymous int64
 }
 
 // share is what one caller has.
@@ -27,7 +28,7 @@ type share struct {
 func newCalls(limits Limits) *calls { return &calls{limits: limits, callers: make(map[string]*share)} }
 
 // enter gives a call of a caller its seat, until it leaves.
-func (c *calls) enter(caller string) (*seat, error) {
+func (c *calls) enter(caller string, anonymous bool) (*seat, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	of := c.callers[caller]
@@ -45,7 +46,7 @@ func (c *calls) enter(caller string) (*seat, error) {
 	}
 	of.calls++
 	c.count++
-	return &seat{calls: c, caller: caller, of: of}, nil
+	return &seat{calls: c, caller: caller, anonymous: anonymous, of: of}, nil
 }
 
 // open answers how many calls are under way, and the bytes of their requests.
@@ -55,12 +56,13 @@ func (c *calls) open() (count int, bytes int64) {
 	return c.count, c.bytes
 }
 
-// seat is that of one call. It is used by one goroutine at a time.
+// seat is that of one call, until that leaves. It is used by one goroutine at a time.
 type seat struct {
-	calls  *calls
-	caller string
-	of     *share
-	bytes  int64
+	calls     *calls
+	caller    string
+	anonymous bool
+	of        *share
+	bytes     int64
 }
 
 // take takes bytes for the request of the call, until it gives them back or leaves.
@@ -74,7 +76,7 @@ func (s *seat) take(bytes int64) error {
 			Kind: api.Busy, Reason: reasonCallerBytes,
 			Message: "the requests of this caller that are being worked on have as many bytes as may be; wait for their answers",
 		}
-	case c.bytes+bytes > c.limits.BytesInFlight:
+	case c.bytes+bytes > c.limits.BytesInFlight, s.anonymous && c.anonymous+bytes > c.limits.bytesOfAnonymous():
 		return &api.Error{
 			Kind: api.Busy, Reason: reasonBytes, Message: "the requests that are being worked on have as many bytes as may be; try again",
 		}
@@ -87,6 +89,9 @@ func (s *seat) add(bytes int64) {
 	s.bytes += bytes
 	s.of.bytes += bytes
 	s.calls.bytes += bytes
+	if s.anonymous {
+		s.calls.anonymous += bytes
+	}
 }
 
 // give gives back what the call has taken: its request is no longer in memory.

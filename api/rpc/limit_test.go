@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -190,7 +191,23 @@ func TestBytesOfOneCaller(t *testing.T) {
 	if count, bytes := calls.Open(); count != 0 || bytes != 0 {
 		t.Errorf("%d calls and %d bytes are left", count, bytes)
 	}
+	take("a", quarter, "").Leave()
+	// Callers who say nothing have a half, however many they are.
+	take("anonymous:1", quarter, "")
+	take("anonymous:2", quarter, "")
+	take("anonymous:3", 1, "TOO_MANY_BYTES_IN_FLIGHT")
 	take("a", quarter, "")
+}
+
+func TestNetworkOfAnAddress(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
+	} {
+		if got := rpc.Network(netip.MustParseAddr(address).Unmap()).String(); got != want {
+			t.Errorf("%s is %s, not %s", address, got, want)
+		}
+	}
 }
 
 // sending is a stream whose caller sends the same request over and over.

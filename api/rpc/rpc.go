@@ -49,7 +49,8 @@ type Limits struct {
 	// Calls is how many calls all callers together may have open; default 8,192.
 	Calls int
 	// BytesInFlight is how many bytes of requests, and of what is made of them, are worked on at once, all callers together;
-	// default 256 MiB, and at least what [LargestRequest] says. One caller has a quarter of it at most, or that one request.
+	// default 256 MiB, and at least what [LargestRequest] says. One caller has a quarter of it at most, or that one request, and all who say
+	// nothing about themselves together a half.
 	BytesInFlight int64
 }
 
@@ -59,6 +60,11 @@ func LargestRequest(messageBytes int) int64 { return int64(messageBytes) + maxEl
 // bytesPerCaller is how many of BytesInFlight one caller has at most: no caller keeps all others from being heard.
 func (l *Limits) bytesPerCaller() int64 {
 	return max(l.BytesInFlight/4, LargestRequest(l.MessageBytes))
+}
+
+// bytesOfAnonymous is how many of them all have who say nothing about themselves: anybody can be as many of those as they have addresses.
+func (l *Limits) bytesOfAnonymous() int64 {
+	return max(l.BytesInFlight/2, LargestRequest(l.MessageBytes))
 }
 
 // Bounds of connections.

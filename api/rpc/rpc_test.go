@@ -286,11 +286,22 @@ func TestNewRefusesLimits(t *testing.T) {
 		"negative size":          {MessageBytes: -1},
 		"negative streams":       {StreamsPerCaller: -1},
 		"less than one message":  {MessageBytes: 1 << 20, BytesInFlight: 1 << 10},
+		"and what it becomes":    {MessageBytes: 1 << 20, BytesInFlight: rpc.LargestRequest(1<<20) - 1},
 		"negative calls":         {Calls: -1},
 		"negative bytes in hand": {BytesInFlight: -1},
 	} {
 		if _, err := rpc.New(rpc.Config{Bank: bank.Bank, Log: slog.New(slog.DiscardHandler), Now: time.Now, Limits: limits}); err == nil {
 			t.Errorf("%s was taken", name)
+		}
+	}
+	for _, limits := range []rpc.Limits{{MessageBytes: 1 << 20, BytesInFlight: rpc.LargestRequest(1 << 20)}, {MessageBytes: 1 << 30}} {
+		server, err := rpc.New(rpc.Config{Bank: bank.Bank, Log: slog.New(slog.DiscardHandler), Now: time.Now, Limits: limits})
+		if err != nil {
+			t.Errorf("%+v: %v", limits, err)
+			continue
+		}
+		if err := server.GracefulStop(t.Context()); err != nil {
+			t.Error(err)
 		}
 	}
 }

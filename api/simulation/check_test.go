@@ -377,7 +377,8 @@ func (c *check) portfolio(h *history, account api.Account) error {
 	return nil
 }
 
-// earned says whether somebody has no more of an item than what it was found worth, however often it was decided.
+// earned says whether somebody has no more of an item than what it was found worth, however often it was decided, but for what was
+// transferred when it was found worth more.
 func earned(one api.PortfolioEntry) error {
 	var worth int64
 	for _, r := range one.Decision.Reasons {
@@ -386,7 +387,7 @@ func earned(one api.PortfolioEntry) error {
 		}
 	}
 	has := int64(one.Decision.Available + one.Decision.Pending + one.Reserved + one.Transferred)
-	if one.Opening == nil && one.Decision.Outcome == ledgerv1.Outcome_OUTCOME_AWARDED && has > worth {
+	if one.Opening == nil && one.Decision.Outcome == ledgerv1.Outcome_OUTCOME_AWARDED && has > max(worth, int64(one.Transferred)) {
 		return wrongf("entry %d is worth %d milli-credits, and there are %d of it", one.Index, worth, has)
 	}
 	return nil

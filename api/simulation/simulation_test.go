@@ -149,7 +149,10 @@ func grow(w *world, m *model) error {
 		if err := g.spend(w, m, m.accounts[name]); err != nil {
 			return err
 		}
-		for range 2 - 2*min(i, 1) { // it is the only case
+		if i > 0 {
+			continue
+		}
+		for range 2 { // it is the only case
 			c, err := g.secondThought(w, m)
 			if err != nil {
 				return err

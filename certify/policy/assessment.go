@@ -51,7 +51,7 @@ type Standing interface {
 	Remainder() unit.Minutes
 	// DayMinutes is what counts towards the daily limit of a rule already.
 	DayMinutes(rule string, day Day) unit.Minutes
-	// Usage is what counts towards a cap already.
+	// Usage is what counts towards a cap already, but for what this completion does.
 	Usage(key string) unit.Credits
 	// Busy is the sessions of the account's other completions that began on a day, in any order.
 	Busy(day Day) []Busy
@@ -59,8 +59,7 @@ type Standing interface {
 	Crowd(key uint64) int
 	// Prior is the completion that stands for the equivalence group now, if there is one.
 	Prior() (Prior, bool)
-	// Gone is what an earlier decision gave for this completion and nobody can take back: transferred, or expired. What of it
-	// counts towards caps is in Usage.
+	// Gone is what an earlier decision gave for this completion and nobody can take back: transferred, or expired.
 	Gone() unit.Credits
 }
 
@@ -116,7 +115,7 @@ type Assessment struct {
 	Available  unit.Credits // of the new lot; without available and pending credits there is no lot
 	Pending    unit.Credits // of the new lot
 	ExpiresDay Day          // of the new lot: first day on which it can no longer be used; 0: never
-	Usage      []Usage      // what the available part counts towards caps
+	Usage      []Usage      // what the available part counts towards caps, and with it what is gone
 	Caps       []string     // keys of the caps that the lot counts towards, for its release
 
 	Points         unit.Points // reward points for the hours

@@ -210,8 +210,8 @@ func (r *run) cap() (chain int64) {
 	for i, rule := range r.caps {
 		room := max(0, rule.GetMilliCredits()-max(0, int64(r.standing.Usage(r.capKeys[i]))))
 		fits := r.total
-		if room < fits-r.gone {
-			fits = r.gone + room - room%r.rounding.GetStepMilliCredits()
+		if room < fits {
+			fits = max(r.gone, room-room%r.rounding.GetStepMilliCredits())
 		}
 		waits := r.available - fits
 		if waits <= 0 {
@@ -260,10 +260,10 @@ func (r *run) settle(credited bool, decided ...Reason) Assessment {
 		a.ExpiresDay = r.expires()
 		a.Caps = r.capKeys
 	}
-	if now > 0 {
+	if r.available > 0 {
 		a.Usage = make([]Usage, len(r.capKeys))
 		for i, key := range r.capKeys {
-			a.Usage[i] = Usage{key, unit.Credits(now)}
+			a.Usage[i] = Usage{key, unit.Credits(r.available)}
 		}
 	}
 	r.reasons = append(r.reasons, decided...)

@@ -159,7 +159,13 @@ func check(t *rapid.T, f policy.Fact, a *account, got policy.Assessment) {
 			t.Fatalf("a day has too much: %+v", got)
 		}
 	}
-	if (got.Available > 0) != (len(got.Usage) > 0) || (got.Available+got.Pending > 0) != (len(got.Caps) > 0) {
+	var gone unit.Credits
+	for _, r := range got.Reasons {
+		if r.Rule == policy.Gone {
+			gone = unit.Credits(r.Carried)
+		}
+	}
+	if (got.Available+gone > 0) != (len(got.Usage) > 0) || (got.Available+got.Pending > 0) != (len(got.Caps) > 0) || gone > max(0, a.gone) {
 		t.Fatalf("usage and caps: %+v", got)
 	}
 	for _, u := range got.Usage {
@@ -168,11 +174,11 @@ func check(t *rapid.T, f policy.Fact, a *account, got policy.Assessment) {
 			used = max(0, a.usage[u.Key]-300)
 		}
 		for prefix, limit := range capLimits() {
-			if strings.HasPrefix(u.Key, prefix) && used+u.Credits > limit {
+			if strings.HasPrefix(u.Key, prefix) && used+u.Credits > limit && u.Credits > gone {
 				t.Fatalf("%s has %v of %v: %+v", u.Key, used+u.Credits, limit, got)
 			}
 		}
-		if u.Credits != got.Available {
+		if u.Credits != got.Available+gone {
 			t.Fatalf("usage: %+v", got)
 		}
 	}
@@ -204,7 +210,7 @@ func check(t *rapid.T, f policy.Fact, a *account, got policy.Assessment) {
 			t.Fatalf("no credit, but: %+v", got)
 		}
 	case awarded:
-		if got.Available+got.Pending == 0 && counted(got) == 0 && a.gone <= 0 {
+		if got.Available+got.Pending == 0 && counted(got) == 0 && gone == 0 {
 			t.Fatalf("nothing was awarded: %+v", got)
 		}
 	default:

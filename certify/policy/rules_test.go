@@ -852,7 +852,7 @@ func TestOfficerDecides(t *testing.T) {
 
 	a.gone = 40
 	got = pr.Approve(a)
-	if last := chain(got)[len(chain(got))-1]; got.Available != 60 || got.Pending != 0 || got.Usage[0].Credits != 60 ||
+	if last := chain(got)[len(chain(got))-1]; got.Available != 60 || got.Pending != 0 || got.Usage[0].Credits != 100 ||
 		last != (policy.Reason{Stage: decision, Rule: policy.Gone, Before: 100, After: 60, Carried: 40}) {
 		t.Errorf("approved again: %+v", got)
 	}

@@ -130,7 +130,7 @@ func TestEachFault(t *testing.T) {
 		"no number":             {sound + "limits: {queue: many}", nil, "limits.queue", "whole number"},
 		"a fraction":            {sound + "limits: {queue: 1.5}", nil, "limits.queue", "whole number"},
 		"no streams":            {sound + "limits: {streams_per_caller: 0}", nil, "limits.streams_per_caller", "from 1"},
-		"little in flight":      {sound + "limits: {bytes_in_flight: 1048576}", nil, "limits.bytes_in_flight", "limits.message_bytes"},
+		"little in flight":      {sound + "limits: {bytes_in_flight: 9437183}", nil, "limits.bytes_in_flight", "at least 9437184"},
 		"hardly a file":         {sound + "limits: {evidence_bytes: 1024}", nil, "limits.evidence_bytes", "from 1048576"},
 		"no questions":          {sound + "limits: {resolve_per_minute: -1}", nil, "limits.resolve_per_minute", "from 1"},
 		"grace without a unit":  {sound + "shutdown: {grace: 30}", nil, "shutdown.grace", "with its unit"},

@@ -415,7 +415,8 @@ type Reason struct {
 	After int64 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"`
 	// What the rule allows, such as the minutes of a day; 0 where it has no such number.
 	Limit int64 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
-	// Number that the rule added, such as minutes left over from an earlier class; 0 where there is none.
+	// Number beside those: what the rule added, such as minutes left over from an earlier class, or took off, such as credits that were
+	// transferred before; 0 where there is none.
 	Carried int64 `protobuf:"varint,6,opt,name=carried,proto3" json:"carried,omitempty"`
 	// Words for the resident.
 	Words         *Text `protobuf:"bytes,7,opt,name=words,proto3" json:"words,omitempty"`
