@@ -30,8 +30,8 @@ type fullAccount struct {
 
 const (
 	// fullKept is for how many accounts it is remembered.
-	fullKept     = 16 << 10
-	quarterHours = int64(15 * time.Minute / time.Second)
+	fullKept    = 16 << 10
+	quarterHour = int64(15 * time.Minute / time.Second)
 )
 
 func newFull() (full, error) {
@@ -47,7 +47,7 @@ func (f full) settled(tx scribe, d *directory, id unit.AccountID, account *ledge
 }
 
 func (f full) now(tx scribe, d *directory, account *ledgerv1.AccountRow) fullAccount {
-	now := fullAccount{directory: d.version, quarter: tx.Now().Unix() / quarterHours, next: tx.Next()}
+	now := fullAccount{directory: d.version, quarter: tx.Now().Unix() / quarterHour, next: tx.Next()}
 	for _, u := range account.GetUsage() {
 		now.usage += u.GetMilliCredits()
 	}

@@ -26,8 +26,9 @@ type Released struct {
 
 // Release answers what of the pending lots, the oldest first, finds room now. A lot is first held against the caps that it was
 // given under, where a void may have made room, and what still waits against the same caps in each later period, until that of
-// today: there may be room in periods that passed, too, since a void or where credits wait again after a merge. Room is counted in whole steps of the policy's coarsest rounding, unless it takes all that waits. A cap that this version
-// of the policy no longer has no longer limits. Usage is what counts towards a cap already, as in [Standing].
+// today: in periods that passed there is room since a void, or where credits wait again after a merge. Room is counted in
+// whole steps of the policy's coarsest rounding, unless it takes all that waits. A cap that this version of the policy no
+// longer has no longer limits. Usage is what counts towards a cap already, as in [Standing].
 func (p *Policy) Release(lots []PendingLot, usage func(key string) unit.Credits, today Day) []Released {
 	used := make(map[string]unit.Credits)
 	var all []Released
@@ -66,7 +67,8 @@ func (p *Policy) Release(lots []PendingLot, usage func(key string) unit.Credits,
 func (p *Policy) periodsAfter(keys []string, today Day) (days []Day) {
 	var begin Day
 	for _, key := range keys {
-		if rule, ok := p.capOf(key); !ok || rule.GetPeriod() == policyv1.CapRule_PERIOD_LIFETIME {
+		rule, _ := p.capOf(key)
+		if period := rule.GetPeriod(); period != policyv1.CapRule_PERIOD_HALF_YEAR && period != policyv1.CapRule_PERIOD_YEAR {
 			continue
 		}
 		_, period, _ := strings.Cut(key, "/")
