@@ -331,6 +331,14 @@ func (b *bank) has(account api.Account, minutes unit.Minutes, available, pending
 	return entries
 }
 
+// sweepsAfter lets days pass, and a night.
+func (b *bank) sweepsAfter(days int) {
+	b.t.Helper()
+	b.Clock.Advance(time.Duration(days) * 24 * time.Hour)
+	_, err := b.Sweep(ctx())
+	must(b.t, err)
+}
+
 // row is the account's row: what counts towards caps, what is left over, what stands for groups.
 func (b *bank) row(account api.Account) *ledgerv1.AccountRow {
 	b.t.Helper()

@@ -172,9 +172,7 @@ func TestMergeKeepsPeriods(t *testing.T) {
 		a.one(a.learned(from, apitest.Welding, days, 2*wholeCourse))
 	}
 	for range 6 {
-		a.Clock.Advance(180 * 24 * time.Hour)
-		_, err := a.Sweep(ctx())
-		must(t, err)
+		a.sweepsAfter(180)
 	}
 	h := a.requests(from, university, socialWork)
 	var takes []api.TransferTake
@@ -200,22 +198,14 @@ func TestMergeReleasesInPeriodsThatPassed(t *testing.T) {
 	}
 	a.one(a.learned(into, apitest.Welding, 60, 2*wholeCourse))
 	for range 6 {
-		a.Clock.Advance(180 * 24 * time.Hour)
-		_, err := a.Sweep(ctx())
-		must(t, err)
+		a.sweepsAfter(180)
 	}
 	if got := a.totals(from); got != [3]unit.Credits{60_000, 0, 0} {
 		t.Errorf("before: %v", got)
 	}
 	m := a.merges(from, into)
-	a.portfolio(into)
-	row := a.row(into)
-	var waits int64
-	for _, sum := range row.GetSums() {
-		waits += sum.GetPending()
-	}
-	if got := a.totals(into); got != [3]unit.Credits{60_000, 0, 0} || waits != 20_000 {
-		t.Errorf("merged: %v, %d wait", got, waits)
+	if p, _ := a.portfolio(into); p.Totals.Available != 60_000 || p.Totals.Pending != 20_000 || p.Totals.Reserved+p.Totals.Transferred != 0 {
+		t.Errorf("merged: %+v", p.Totals)
 	}
 	a.fsck()
 	a.undoes(m)
@@ -241,9 +231,7 @@ func TestGoneCountsInTheOldestPeriod(t *testing.T) {
 		a.one(a.learned(l, apitest.Welding, 60, 2*wholeCourse))
 		s := a.learned(l, apitest.Welding, 30, 2*wholeCourse) // 4 of 20 in the first half-year, 16 in the second
 		index := a.one(s).Index
-		a.Clock.Advance(20 * 24 * time.Hour)
-		_, err := a.Sweep(ctx())
-		must(t, err)
+		a.sweepsAfter(20)
 		h := a.requests(l, university, socialWork)
 		for i, item := range h.Items {
 			if item.Completion == index {
@@ -286,7 +274,6 @@ func TestGoneIsNotGivenAgain(t *testing.T) {
 			if got, usage := a.totals(of), a.usage(of)["half-year/2026-H1"]; got != [3]unit.Credits{available, 0, part} || usage != int64(counts) {
 				t.Errorf("%d were transferred: %v, %d count", part, got, usage)
 			}
-			a.portfolio(of)
 			a.fsck()
 		}
 		id := a.spends(from, part)
@@ -379,9 +366,7 @@ func TestExpiredIsNotGivenAgain(t *testing.T) {
 	l := a.Open()
 	id := a.theCase("posted-late", a.one(a.learned(l, apitest.Calligraphy, 100, wholeCourse)).Index).ID
 	a.takes(a.Officer(apitest.ThirdOfficer), id, review.Approve, approved)
-	a.Clock.Advance(70 * 24 * time.Hour)
-	_, err := a.Sweep(ctx())
-	must(t, err)
+	a.sweepsAfter(70)
 	has := func(what string, counts int64) {
 		t.Helper()
 		p, err := a.GetPortfolio(ctx(), a.Resident(l.ID), l.ID, 0)

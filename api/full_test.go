@@ -7,10 +7,12 @@ import (
 
 	"github.com/learning-credit-bank/creditbank/api"
 	"github.com/learning-credit-bank/creditbank/api/apitest"
-	"github.com/learning-credit-bank/creditbank/ledger/unit"
 )
 
-// beyond is somebody with 24 credits, as many as the caps allow, and 16.1 that wait since entries that were settled already.
+// taught are the minutes of two classes that give 20 credits each.
+const taught = 2 * 2 * wholeCourse
+
+// beyond is somebody with 24 credits, as many as the caps allow, and 16.2 that wait since entries that were settled already.
 func beyond(t *testing.T) (*bank, api.Account) {
 	t.Helper()
 	b := newBank(t)
@@ -20,7 +22,7 @@ func beyond(t *testing.T) (*bank, api.Account) {
 	}
 	b.little(account, 9)
 	b.little(account, 8)
-	b.stand(account, 24_000, 16_200)
+	b.has(account, taught+2*90, 24_000, 16_200, 0)
 	return b, account
 }
 
@@ -31,15 +33,6 @@ func (b *bank) little(account api.Account, daysAgo int) {
 	b.one(b.learnedUntil(account, apitest.Calligraphy, end, 90))
 }
 
-// stand checks what is available, and what waits.
-func (b *bank) stand(account api.Account, available, pending unit.Credits) {
-	b.t.Helper()
-	p, _ := b.portfolio(account)
-	if p.Totals.Available != available || p.Totals.Pending != pending {
-		b.t.Errorf("%d are available and %d wait, not %d and %d", p.Totals.Available, p.Totals.Pending, available, pending)
-	}
-}
-
 // Whatever makes room under the caps, the next completion finds that what waited was released before it.
 func TestReleaseBeforeTheNextCompletion(t *testing.T) {
 	t.Parallel()
@@ -48,7 +41,7 @@ func TestReleaseBeforeTheNextCompletion(t *testing.T) {
 		b, account := beyond(t)
 		b.Clock.Advance(20 * 24 * time.Hour) // another half-year, of the same year: 18 of 42 are left
 		b.little(account, 0)
-		b.stand(account, 24_000+16_200+100, 0)
+		b.has(account, taught+3*90, 24_000+16_200+100, 0, 0)
 	})
 	t.Run("a policy", func(t *testing.T) {
 		t.Parallel()
@@ -56,7 +49,7 @@ func TestReleaseBeforeTheNextCompletion(t *testing.T) {
 		yaml := beishanPolicy(t, "1", "2024-03-30", "")
 		b.publish(bytes.Replace(yaml, []byte("milli_credits: 24000"), []byte("milli_credits: 34000"), 1)) // for its classes, at once
 		b.little(account, 7)
-		b.stand(account, 24_300, 16_000)
+		b.has(account, taught+3*90, 24_300, 16_000, 0)
 	})
 	t.Run("a period in which there is room", func(t *testing.T) {
 		t.Parallel()
@@ -66,10 +59,10 @@ func TestReleaseBeforeTheNextCompletion(t *testing.T) {
 		}
 		b.Clock.Advance(200 * 24 * time.Hour) // 2027, with 6 left of its first half; of the institution there are 60
 		b.little(account, 0)
-		b.stand(account, 60_300, 20_000)
+		b.has(account, 2*taught+3*90, 60_300, 20_000, 0)
 		b.little(account, 20) // of 2026, which is full
-		b.stand(account, 60_300, 20_200)
+		b.has(account, 2*taught+4*90, 60_300, 20_200, 0)
 		b.little(account, 0)
-		b.stand(account, 60_600, 20_000)
+		b.has(account, 2*taught+5*90, 60_600, 20_000, 0)
 	})
 }

@@ -268,11 +268,10 @@ func (t travel) carry(item *ledgerv1.CompletionItem, fact *ledgerv1.ItemMoved) e
 	fits := t.fits(item, account, fact.Effects.GetUsage())
 	var waits int64
 	for position, lot := range item.GetLots() {
-		e, err := t.tx.Entry(lot.GetEntry())
+		issued, err := issuedLot(t.tx, lot.GetEntry(), lot.GetPosition())
 		if err != nil {
 			return err
 		}
-		issued := effectsOf(e).GetLots()[lot.GetPosition()]
 		gone, stays := goneOf(lot), lot.GetAvailable()
 		if len(issued.GetCaps()) > 0 && !fits {
 			stays = 0

@@ -238,9 +238,7 @@ func (m *machine) ended() {
 }
 
 func (m *machine) wait(t *rapid.T) {
-	m.Clock.Advance(time.Duration(rapid.IntRange(1, 100).Draw(t, "days")) * 24 * time.Hour)
-	_, err := m.Sweep(ctx())
-	must(m.t, err)
+	m.sweepsAfter(rapid.IntRange(1, 100).Draw(t, "days"))
 }
 
 // caps are the limits of the policy, by the name before the first slash.

@@ -129,7 +129,7 @@ func (c change) request() (*ledgerv1.Request, error) {
 	}
 	if c.caller.Kind == access.Resident {
 		// Residents share the scope of their request ids: the account tells them apart, also when it has become part of another one since.
-		c.asked = []any{c.caller.AskedOf(c.caller.Account).String(), c.asked}
+		c.asked = []any{c.caller.SignedIn.String(), c.asked}
 	}
 	asked, err := json.Marshal(c.asked)
 	if err != nil {

@@ -72,13 +72,27 @@ func lotOf(
 	if err != nil {
 		return nil, nil, err
 	}
-	i := slices.IndexFunc(item.GetLots(), func(lot *ledgerv1.LotState) bool {
-		return lot.GetEntry() == ref.GetEntry() && lot.GetPosition() == ref.GetPosition()
-	})
-	if i < 0 {
-		return nil, nil, fmt.Errorf("%w: lot %d/%d is missing", ledger.ErrDamaged, ref.GetEntry(), ref.GetPosition())
+	lot, err := lotIn(item, ref)
+	return lot, d.itemPolicy(item, home, tx.Now()), err
+}
+
+// lotIn answers a lot of an item.
+func lotIn(item *ledgerv1.CompletionItem, ref *ledgerv1.LotRef) (*ledgerv1.LotState, error) {
+	for _, lot := range item.GetLots() {
+		if lot.GetEntry() == ref.GetEntry() && lot.GetPosition() == ref.GetPosition() {
+			return lot, nil
+		}
 	}
-	return item.GetLots()[i], d.itemPolicy(item, home, tx.Now()), nil
+	return nil, fmt.Errorf("%w: lot %d/%d is missing", ledger.ErrDamaged, ref.GetEntry(), ref.GetPosition())
+}
+
+// issuedLot answers a lot as an entry issued it.
+func issuedLot(tx scribe, entry uint64, position uint32) (*ledgerv1.Lot, error) {
+	e, err := tx.Entry(entry)
+	if err != nil {
+		return nil, err
+	}
+	return effectsOf(e).GetLots()[position], nil
 }
 
 // itemPolicy is the policy under which the lots of an item of an account stand: that of its course's provider, or of the account's home.
@@ -95,11 +109,14 @@ func (p *published) endsBy(lot *ledgerv1.LotState, now time.Time) bool {
 	return p != nil && lot.GetExpiresDay() != 0 && p.Day(now) >= policy.Day(lot.GetExpiresDay())
 }
 
+// latestDay is the day where it is latest: in no zone a later one has begun.
+func latestDay(now time.Time) int32 { return int32(now.Unix()/secondsPerDay) + 1 }
+
 // expire ends what is unused of lots whose last day has passed.
 func expire(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.AccountRow) error {
-	tomorrow := int32(tx.Now().Unix()/secondsPerDay) + 1 // in every zone
+	latest := latestDay(tx.Now())
 	for _, ref := range slices.Clone(account.GetExpiring()) {
-		if ref.GetExpiresDay() > tomorrow {
+		if ref.GetExpiresDay() > latest {
 			continue
 		}
 		lot, p, err := lotOf(tx, d, id, account.GetHome(), ref)
@@ -128,14 +145,15 @@ func release(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.Accou
 	waiting := make(map[*published][]*ledgerv1.LotRef)
 	lots := make(map[*published][]policy.PendingLot)
 	for _, ref := range pending {
-		lot, p, err := lotOf(tx, d, id, account.GetHome(), ref)
-		if err != nil {
-			return err
-		}
 		item, err := completionItem(tx, id, ref.GetCompletion())
 		if err != nil {
 			return err
 		}
+		lot, err := lotIn(item, ref)
+		if err != nil {
+			return err
+		}
+		p := d.itemPolicy(item, account.GetHome(), tx.Now())
 		if p == nil || item.GetHeldPlusOne() != 0 {
 			continue
 		}
@@ -143,11 +161,10 @@ func release(tx scribe, d *directory, id unit.AccountID, account *ledgerv1.Accou
 			policies = append(policies, p)
 		}
 		waiting[p] = append(waiting[p], ref)
-		e, err := tx.Entry(ref.GetEntry())
+		issued, err := issuedLot(tx, ref.GetEntry(), ref.GetPosition())
 		if err != nil {
 			return err
 		}
-		issued := effectsOf(e).GetLots()[ref.GetPosition()]
 		lots[p] = append(lots[p], policy.PendingLot{Pending: unit.Credits(lot.GetPending()), Caps: issued.GetCaps()})
 	}
 	for _, p := range policies {

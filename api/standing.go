@@ -298,13 +298,18 @@ func (s *standing) effects(a policy.Assessment, judged *policy.Prepared, index u
 
 // countsTowards is what the completion that is being decided counts towards a cap, still, in whichever period.
 func (s *standing) countsTowards(key string) (credits int64) {
-	rule, _, _ := strings.Cut(key, "/")
 	for counted, n := range s.counts {
-		if of, _, _ := strings.Cut(counted, "/"); of == rule {
+		if capOf(counted) == capOf(key) {
 			credits += n
 		}
 	}
 	return credits
+}
+
+// capOf is the cap of a key, which may name a period and a scope after it.
+func capOf(key string) string {
+	rule, _, _ := strings.Cut(key, "/")
+	return rule
 }
 
 // replace takes everything that the prior completion contributes from the account.
@@ -444,7 +449,7 @@ func (p *part) caps() []string { return slices.Sorted(maps.Keys(p.usage)) }
 func (p *part) uncount(credits int64, keys []string) {
 	left := make(map[string]int64)
 	for _, key := range keys {
-		rule, _, _ := strings.Cut(key, "/")
+		rule := capOf(key)
 		if _, ok := left[rule]; !ok {
 			left[rule] = credits
 		}

@@ -249,14 +249,14 @@ func (a *tried) countCases(entries []*ledgerv1.Entry, when int) {
 // and there: no entry says yet that it was approved.
 func (a *tried) before(ctx context.Context, items []*ledgerv1.CompletionItem) ([]state, error) {
 	states := make([]state, len(items))
-	overdue, tomorrow := false, int32(a.view.Time().Unix()/secondsPerDay)+1 // in every zone
+	overdue, latest := false, latestDay(a.view.Time())
 	for i, item := range items {
 		if a.counts(item) {
 			states[i] = a.stateOf(a.real, item)
 		}
 		for _, lot := range item.GetLots() {
 			unused := lot.GetPending()+lot.GetAvailable() > 0
-			overdue = overdue || lot.GetPending() > 0 || unused && lot.GetExpiresDay() != 0 && lot.GetExpiresDay() <= tomorrow
+			overdue = overdue || lot.GetPending() > 0 || unused && lot.GetExpiresDay() != 0 && lot.GetExpiresDay() <= latest
 		}
 	}
 	if !overdue {

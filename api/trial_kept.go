@@ -77,8 +77,10 @@ func (a *tried) keepAwarded(ctx context.Context, index uint64, awarded *ledgerv1
 		if j.effects, err = a.adopt(j.item.GetIndex(), j.item.GetCourse(), awarded.GetEffects()); err != nil {
 			return err
 		}
-		if err := a.giveGone(ctx, index, j); err != nil {
-			return err
+		if j.outcome == ledgerv1.Outcome_OUTCOME_AWARDED {
+			if err := a.giveGone(ctx, index, j); err != nil {
+				return err
+			}
 		}
 	}
 	return a.decide(ctx, index, j, &ledgerv1.Entry{Fact: &ledgerv1.Entry_CreditsAwarded{CreditsAwarded: &ledgerv1.CreditsAwarded{
@@ -91,7 +93,7 @@ func (a *tried) keepAwarded(ctx context.Context, index uint64, awarded *ledgerv1
 // took that back, too. It went on counting towards the caps.
 func (a *tried) giveGone(ctx context.Context, award uint64, j *judgement) error {
 	for _, lot := range a.items[j.item.GetIndex()].GetLots() {
-		if lot.GetEntry() >= award || lot.GetTransferred() == 0 || j.outcome != ledgerv1.Outcome_OUTCOME_AWARDED {
+		if lot.GetEntry() >= award || lot.GetTransferred() == 0 {
 			continue
 		}
 		e, err := entryOf(ctx, a.view, lot.GetEntry())
@@ -99,7 +101,7 @@ func (a *tried) giveGone(ctx context.Context, award uint64, j *judgement) error 
 			return err
 		}
 		issued := effectsOf(e).GetLots()[lot.GetPosition()]
-		j.effects.Lots = append(slices.Clone(j.effects.Lots), &ledgerv1.Lot{
+		j.effects.Lots = append(slices.Clip(j.effects.Lots), &ledgerv1.Lot{
 			Category: issued.GetCategory(), Level: issued.GetLevel(), ExpiresDay: issued.GetExpiresDay(), Caps: issued.GetCaps(),
 			Available: lot.GetTransferred(),
 		})
